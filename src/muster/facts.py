@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was seen.  Frozen values in our own words; impossible ones cannot be constructed.
+
+Nothing here asks, waits or decides.  Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+# --------------------------------------------------------------------------- the cluster's side
+
+
+class Phase(enum.Enum):
+    """How far the incident of a host has come, as far as it must outlive every process."""
+
+    FENCED = "fenced"  # powered off behind a power device; no worker has asked Nova for anything yet
+    CONFIRMED = "confirmed"  # the same, but known from Pacemaker's own fencing state (an operator's word, maybe)
+    EVACUATING = "evacuating"  # a worker has begun: whoever comes next must expect calls under way
+    RETURNING = "returning"  # settled, no evacuation open: nova-compute may start again
+    CLOSED = "closed"  # to be deleted
+
+
+_TOKEN = re.compile(r"(?P<phase>[a-z]+):(?P<first>\d{1,12}):(?P<last>\d{1,12})(?P<kept>:kept)?")
+
+
+@dataclass(frozen=True)
+class Record:
+    """The durable record of one dead host: the node attribute ``muster``.
+
+    :param first: when the incident's first fencing was recorded; evacuations since then belong to it.
+    :param last: its latest fencing; a heartbeat after it refutes the fencing.
+    :param kept: the service was already forced down by an operator before muster touched it, and stays so.
+    """
+
+    phase: Phase
+    first: int
+    last: int
+    kept: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first <= self.last:
+            raise ValueError(f"record: first fencing {self.first} must be positive and not after the last {self.last}")
+
+    @property
+    def token(self) -> str:
+        """The attribute's value: ``phase:first:last`` and ``:kept``."""
+        return f"{self.phase.value}:{self.first}:{self.last}" + (":kept" if self.kept else "")
+
+    @classmethod
+    def parse(cls, token: str) -> Record:
+        """:raises ValueError: naming the token, if it is none of ours."""
+        found = _TOKEN.fullmatch(token)
+        if not found:
+            raise ValueError(f"record {token!r}: expected phase:first:last, with times in Unix seconds")
+        return cls(Phase(found["phase"]), int(found["first"]), int(found["last"]), bool(found["kept"]))
+
+    def fenced_again(self, at: int) -> Record:
+        """The record after one more fencing of the same host.
+
+        An incident that is under way goes on (its evacuations since ``first`` stay known); one that had let the
+        host return begins anew.
+        """
+        at = max(at, self.last)
+        if self.phase in (Phase.RETURNING, Phase.CLOSED):
+            return Record(Phase.FENCED, at, at, self.kept and self.phase is Phase.RETURNING)
+        return Record(self.phase, self.first, at, self.kept)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node as Pacemaker knows it.
+
+    :param record: None without one; a string is a value that cannot be read, which is never taken for "none".
+    :param hold: nova-compute is kept away from it (``muster-hold``).
+    :param member: the node is in the cluster now (``in_ccm``).
+    :param fenced_at: Pacemaker's own word that it was fenced and has not come back (0: no).
+    """
+
+    name: str
+    remote: bool
+    record: Optional[Record] = None
+    unreadable_record: str = ""
+    hold: bool = False
+    member: bool = False
+    fenced_at: int = 0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One snapshot of the CIB, seen from this controller.
+
+    :param active_here: the worker's resource is started here, in the last known operation.
+    :param active_elsewhere: controllers on which the same resource is started, too.
+    """
+
+    quorum: bool
+    local: str
+    nodes: Mapping[str, Node]
+    active_here: bool = True
+    active_elsewhere: tuple[str, ...] = ()
+
+
+# --------------------------------------------------------------------------- Nova's side
+
+
+@dataclass(frozen=True)
+class Service:
+    """A nova-compute service.  ``known`` is False when its cell does not answer (status UNKNOWN)."""
+
+    id: str
+    host: str
+    up: bool = False
+    enabled: bool = True
+    disabled_reason: str = ""
+    forced_down: bool = False
+    updated_at: float = 0.0
+    known: bool = True
+
+
+class Power(enum.Enum):
+    """The power state the owner last asked for."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server as Nova shows it to an admin.
+
+    :param image: image id, empty when it boots from a volume; None when unknown.
+    :param properties: metadata, flavor extra specs and image properties may opt out or in, each by exact key.
+    """
+
+    id: str
+    host: str
+    vm_state: str
+    name: str = ""
+    task_state: str = ""
+    status: str = ""
+    project: str = ""
+    created: float = 0.0
+    updated: float = 0.0
+    launched: bool = True
+    image: Optional[str] = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
+    image_properties: Mapping[str, str] = field(default_factory=dict)
+    fault: str = ""
+    deleted: bool = False
+    known: bool = True
+
+
+class MoveStatus(enum.Enum):
+    """The statuses of an evacuation in Nova, as far as they mean different things to us."""
+
+    ACCEPTED = "accepted"
+    PRE_MIGRATING = "pre-migrating"
+    DONE = "done"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ERROR = "error"
+    OTHER = "other"
+
+    @property
+    def open(self) -> bool:
+        """Not terminal: a guest may still come up from it.  What we do not know counts as open."""
+        return self in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)
+
+    @property
+    def arrived(self) -> bool:
+        return self in (MoveStatus.DONE, MoveStatus.COMPLETED)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One evacuation of one server: a migration of type evacuation.
+
+    :param dest: empty as long as the scheduler has not decided.
+    """
+
+    id: str
+    server: str
+    source: str
+    status: MoveStatus
+    dest: str = ""
+    created: float = 0.0
+    updated: float = 0.0
