@@ -192,3 +192,90 @@ class Move:
     dest: str = ""
     created: float = 0.0
     updated: float = 0.0
+
+
+# --------------------------------------------------------------------------- what a pass has before it
+
+
+class Outcome(enum.Enum):
+    """What is known of a call of ours after it returned."""
+
+    TAKEN = "taken"  # Nova said yes, which only means that it began
+    UNCERTAIN = "uncertain"  # no reply, or none that says whether it was carried out
+    REFUSED = "refused"  # Nova said no
+
+
+@dataclass(frozen=True)
+class Sent:
+    """This worker's last evacuate call for a server; known to no other worker.
+
+    :param quiet_until: until then no repeat, whatever is or is not to be seen: the call may still be carried out.
+    :param moves_before: how many of the server's evacuations were known when it was sent; one more is ours.
+    :param refusals: how often Nova refused in this worker's life.
+    """
+
+    at: float
+    outcome: Outcome
+    quiet_until: float
+    moves_before: int
+    request_id: str = ""
+    status: int = 0
+    words: str = ""
+    refusals: int = 0
+
+
+@dataclass(frozen=True)
+class OwnerLog:
+    """What a server's action log says.
+
+    :param wanted: the power state its owner last asked for.
+    :param request_id: of the newest evacuate in it, empty without one.
+    """
+
+    wanted: Power
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class HostSight:
+    """What Nova said of one dead host, and what this worker knows of it.
+
+    :param servers: by id: those on the host and those that left it since the record.
+    :param moves: by server id, oldest first: evacuations from this host that belong to the incident.
+    :param listed_at: when its servers were last listed completely; 0.0 = never.
+    :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
+    :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
+    :param alive_again: nova-compute wrote to Nova after it was let start again.
+    :param wanted: power states seen while the servers were at rest on the host.
+    :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
+    :param proved: ids of the servers that this worker has proved evacuated.
+    """
+
+    services: tuple[Service, ...] = ()
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
+    listed_at: float = 0.0
+    resumed_at: float = 0.0
+    heartbeat_moved: bool = False
+    alive_again: bool = False
+    sent: Mapping[str, Sent] = field(default_factory=dict)
+    logs: Mapping[str, OwnerLog] = field(default_factory=dict)
+    wanted: Mapping[str, Power] = field(default_factory=dict)
+    stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    proved: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Sight:
+    """All that a decision may depend on.
+
+    :param hosts: by node name, for every node with an incident that Nova was asked about; no entry = unknown.
+    :param nova_trouble: why Nova cannot be asked now; empty when it answers.
+    :param room_at: when a host was last seen to become usable, which ends every pause between tries.
+    """
+
+    now: float
+    cluster: Cluster
+    hosts: Mapping[str, HostSight] = field(default_factory=dict)
+    nova_trouble: str = ""
+    room_at: float = 0.0

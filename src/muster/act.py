@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries out steps, one call at a time, each behind the guards and with its deadline announced.
+
+Being killed between any two calls is harmless: the next look finds what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import singledispatchmethod
+from typing import Optional
+
+from muster import steps as todo
+from muster.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
+from muster.facts import Outcome, Phase, Sent
+from muster.log import Log
+from muster.look import note_trouble
+from muster.memory import Memory
+from muster.ports import ClockPort, ClusterPort, NovaPort
+
+LATE_CALL_S = 30.0
+"""A call that a proxy or we gave up on may still be carried out for this long."""
+LOST_ON_THE_WAY = (0, 408, 502, 504)
+TAKEN_SHOWS_S = 60.0
+FINISHED_FAULT_S = 3.0
+"""A 500 or 503 came from Nova's own end: what it did shows at once, but the next look may be under way already."""
+BATCH_S = 2.0
+"""No longer than this without looking again."""
+CLUSTER_CALL_S = 15.0
+NOVA_CALL_S = 70.0
+
+
+class Act:
+    """The only one that changes anything.
+
+    :param current: whether this process is still the worker of this controller; asked before each effect.
+    :param announce: told how long the next call may take, so that the monitor can tell slow from hung.
+    """
+
+    def __init__(
+        self,
+        cluster: ClusterPort,
+        nova: NovaPort,
+        clock: ClockPort,
+        memory: Memory,
+        log: Log,
+        current: Callable[[], bool],
+        announce: Callable[[float], None],
+    ) -> None:
+        self._cluster = cluster
+        self._nova = nova
+        self._clock = clock
+        self._memory = memory
+        self._log = log
+        self._current = current
+        self._announce = announce
+
+    def carry_out(self, steps: Iterable[todo.Step]) -> int:
+        """Do the steps in order until one fails, the guards forbid it, or it is time to look again.
+
+        :returns: how many were done.
+        """
+        done = 0
+        began = self._clock.monotonic()
+        for step in steps:
+            if self._clock.monotonic() - began > BATCH_S:
+                break
+            try:
+                if not self._allowed():
+                    break
+                self._do(step)
+            except ClusterRefused as exc:
+                self._log.warning("write refused", step=type(step).__name__, reason=str(exc))
+                break
+            except ClusterError as exc:
+                self._log.warning("cluster silent", step=type(step).__name__, reason=str(exc))
+                break
+            except NovaError as exc:
+                self._log.warning("nova fault", step=type(step).__name__, reason=str(exc), request_id=exc.request_id)
+                note_trouble(self._memory, exc, self._clock.now())
+                break
+            done += 1
+        return done
+
+    def _allowed(self) -> bool:
+        if not self._current():
+            self._log.error("not the worker any more", remedy="another one runs here; this one does nothing")
+            return False
+        self._announce(CLUSTER_CALL_S)
+        if not self._cluster.quorate():
+            self._log.warning("no quorum", remedy="nothing is changed from this controller until it is back")
+            return False
+        return True
+
+    @singledispatchmethod
+    def _do(self, step: object) -> None:
+        raise TypeError(f"unknown step {step!r}")
+
+    # ------------------------------------------------------------ the record
+
+    @_do.register
+    def _write_record(self, step: todo.WriteRecord) -> None:
+        self._cluster.write_record(step.node, step.record)
+        self._log.info("record written", node=step.node, record=step.record.token)
+
+    @_do.register
+    def _swap_record(self, step: todo.SwapRecord) -> None:
+        self._cluster.swap_record(step.node, step.old, step.new)
+        host = self._memory.hosts.get(step.node)
+        if host is not None:
+            host.ours = host.ours or step.new.phase is Phase.EVACUATING
+            host.record = step.new
+        self._log.info("record changed", node=step.node, old=step.old.token, new=step.new.token)
+
+    @_do.register
+    def _drop_hold(self, step: todo.DropHold) -> None:
+        self._cluster.drop_hold(step.node)
+        self._log.info("hold released", node=step.node)
+
+    @_do.register
+    def _drop_record(self, step: todo.DropRecord) -> None:
+        self._cluster.drop_record(step.node, step.record)
+        self._log.info("incident closed", node=step.node, record=step.record.token)
+
+    @_do.register
+    def _list_again(self, step: todo.ListAgain) -> None:
+        self._memory.hosts[step.node].list_again = True
+
+    # --------------------------------------------------------------- services
+
+    @_do.register
+    def _force_down(self, step: todo.ForceDown) -> None:
+        self._announce(NOVA_CALL_S)
+        self._memory.services_at = min(self._memory.services_at, 1.0)
+        host = self._memory.hosts[step.node]
+        host.heartbeat = 0.0
+        request_id = self._nova.force_down(step.service, step.disable_reason)
+        self._log.info(
+            "forced down", node=step.node, host=step.host, disabled=bool(step.disable_reason), request_id=request_id
+        )
+
+    @_do.register
+    def _force_up(self, step: todo.ForceUp) -> None:
+        self._announce(NOVA_CALL_S)
+        self._memory.services_at = min(self._memory.services_at, 1.0)
+        request_id = self._nova.force_up(step.service, step.unforce, step.enable)
+        self._log.info(
+            "lifted",
+            node=step.node,
+            host=step.host,
+            force_down=step.unforce,
+            disable=step.enable,
+            request_id=request_id,
+        )
+
+    # ---------------------------------------------------------------- servers
+
+    @_do.register
+    def _read_log(self, step: todo.ReadLog) -> None:
+        self._announce(NOVA_CALL_S)
+        self._memory.host_of(step.server).logs[step.server] = self._nova.owner_log(step.server)
+
+    @_do.register
+    def _stop(self, step: todo.Stop) -> None:
+        self._announce(NOVA_CALL_S)
+        host = self._memory.host_of(step.server)
+        _, tries = host.stops.get(step.server, (0.0, 0))
+        host.stops[step.server] = (self._clock.now(), tries + 1)
+        self._memory.servers_due = True
+        self._memory.changed_at = self._clock.now()
+        try:
+            request_id = self._nova.stop(step.server)
+        except (NovaRefused, NovaUncertain) as exc:
+            self._log.warning("stop failed", server=step.server, reason=str(exc), request_id=exc.request_id)
+        else:
+            self._log.info("stop sent", server=step.server, request_id=request_id)
+
+    @_do.register
+    def _evacuate(self, step: todo.Evacuate) -> None:
+        self._announce(NOVA_CALL_S)
+        at = self._clock.now()
+        self._memory.changed_at = at
+        try:
+            request_id = self._nova.evacuate(step.server, step.target)
+        except NovaRefused as exc:
+            self._remember(step, Outcome.REFUSED, at, 0.0, exc)
+            self._log.warning(
+                "evacuate refused", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
+            )
+        except NovaUncertain as exc:
+            quiet_s = LATE_CALL_S if exc.status in LOST_ON_THE_WAY else FINISHED_FAULT_S
+            self._remember(step, Outcome.UNCERTAIN, at, quiet_s, exc)
+            self._log.warning(
+                "evacuate uncertain", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
+            )
+            # One fault of Nova's is seldom alone: look, and pause, before the next server is sent into it.
+            raise
+        else:
+            self._remember(step, Outcome.TAKEN, at, TAKEN_SHOWS_S, None, request_id)
+            self._log.info(
+                "evacuate sent", server=step.server, name=step.name, source=step.source, request_id=request_id
+            )
+
+    def _remember(
+        self,
+        step: todo.Evacuate,
+        outcome: Outcome,
+        at: float,
+        quiet_s: float,
+        exc: Optional[NovaError],
+        request_id: str = "",
+    ) -> None:
+        host = self._memory.hosts[step.node]
+        before = host.sent.get(step.server)
+        refusals = (before.refusals if before else 0) + (outcome is Outcome.REFUSED)
+        host.sent[step.server] = Sent(
+            at=at,
+            outcome=outcome,
+            quiet_until=self._clock.now() + quiet_s,
+            moves_before=step.moves_before,
+            request_id=request_id or (exc.request_id if exc else "") or "",
+            status=exc.status if exc else 0,
+            words=str(exc) if exc else "",
+            refusals=refusals,
+        )

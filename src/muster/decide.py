@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a sight to a decision: verdicts, states and the steps of one pass.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Optional, Union
+
+from muster.facts import Cluster, HostSight, Node, Phase, Power, Record, Server, Service, Sight
+from muster.incident import HostCase, HostRule, assess
+from muster.naming import service_of
+from muster.order import sequence
+from muster.ports import Policy
+from muster.rules import judge
+from muster.steps import Evacuate, ReadLog, Step, Stop
+from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict
+
+LATE_CALL_S = 30.0
+"""How long a call may still be carried out after its sender died or gave up: the time-out of our own POST."""
+
+LOG_READS_A_PASS = 20
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One dead host as it is shown: its state, why, and the verdict of every server."""
+
+    node: str
+    host: str
+    state: State
+    rule: str
+    reason: str
+    first: int
+    last: int
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is the case, and what to do about it, in this order."""
+
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    hindrance: str = ""
+
+
+def has_incident(node: Node) -> bool:
+    """A record says so; without one, Pacemaker's own word for a remote that has not come back."""
+    if node.record or node.unreadable_record:
+        return True
+    return node.remote and bool(node.fenced_at) and not node.member
+
+
+def wanted_now(server: Server) -> Power:
+    """The power state that needs no asking: the server is at rest in it.  Everything else the action log knows."""
+    return Power.UNKNOWN if server.task_state else POWER_OF_STATE.get(server.vm_state, Power.UNKNOWN)
+
+
+def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
+    """Nova hosts proved off and down in Nova, with their latest fencing."""
+    dead = {}
+    for name, host in sight.hosts.items():
+        node = sight.cluster.nodes.get(name)
+        record = node.record if node else None
+        service = service_of(name, sight.cluster.nodes, host.services, policy.host_map)
+        if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
+            continue
+        if service.forced_down and not service.up and not host.heartbeat_moved:
+            dead[service.host] = float(record.last)
+    return dead
+
+
+def decide(sight: Sight, policy: Policy) -> Decision:
+    """Everything a pass says and does.  Without quorum, or by a worker that is not the one, nothing is done."""
+    ignored = {node for node, host in policy.host_map.items() if not host}
+    nodes = [n for n in sight.cluster.nodes.values() if has_incident(n) and n.name not in ignored]
+    dead = dead_hosts(sight, policy)
+    failed = sum(_failed(n) for n in nodes)
+    remotes = sum(n.remote for n in sight.cluster.nodes.values())
+    limit = policy.max_failed_hosts.hosts(remotes)
+    judged = {node.name: _judge_host(node, sight, policy, dead) for node in nodes}
+    incidents: dict[str, Incident] = {}
+    steps: list[Step] = []
+    wishes: list[tuple[str, Finding, str]] = []
+    for node in nodes:
+        case = _host_case(node, sight, policy, judged)
+        rule = assess(replace(case, failed=failed, limit=limit))
+        incidents[node.name] = _incident(case, rule)
+        steps += rule.steps(case)
+        if rule.sends:
+            wishes += [(node.name, finding, step) for finding, step in judged[node.name] if step]
+    steps += _server_steps(wishes, incidents.values(), sight, policy)
+    hindrance = _hindrance(sight.cluster)
+    return Decision(incidents, () if hindrance else tuple(steps), hindrance)
+
+
+def _failed(node: Node) -> bool:
+    return node.record is None or node.record.phase not in (Phase.RETURNING, Phase.CLOSED)
+
+
+def _hindrance(cluster: Cluster) -> str:
+    if not cluster.quorum:
+        return "this controller has no quorum"
+    if cluster.active_elsewhere:
+        return f"the resource is also active on {', '.join(cluster.active_elsewhere)}"
+    if not cluster.active_here:
+        return "the resource is not active on this controller"
+    return ""
+
+
+def _service(node: Node, sight: Sight, policy: Policy) -> Union[Service, str]:
+    host = sight.hosts.get(node.name)
+    return service_of(node.name, sight.cluster.nodes, host.services, policy.host_map) if host else ""
+
+
+def _judge_host(node: Node, sight: Sight, policy: Policy, dead: Mapping[str, float]) -> list[tuple[Finding, str]]:
+    host = sight.hosts.get(node.name)
+    service = _service(node, sight, policy)
+    if host is None or isinstance(service, str):
+        return []
+    return [judge(_server_case(server, service.host, host, sight, policy, dead)) for server in host.servers.values()]
+
+
+def _host_case(
+    node: Node, sight: Sight, policy: Policy, judged: Mapping[str, Sequence[tuple[Finding, str]]]
+) -> HostCase:
+    host = sight.hosts.get(node.name)
+    service = _service(node, sight, policy)
+    return HostCase(
+        node=node,
+        now=sight.now,
+        policy=policy,
+        sight=host or HostSight(),
+        service=service,
+        asked=host is not None,
+        nova_trouble=sight.nova_trouble,
+        findings=tuple(finding for finding, _ in judged[node.name]),
+        inbound=0 if isinstance(service, str) else _inbound(service.host, node.name, sight, judged),
+    )
+
+
+def _inbound(dest: str, name: str, sight: Sight, judged: Mapping[str, Sequence[tuple[Finding, str]]]) -> int:
+    """Servers of other incidents that were on their way to this host and are not safe yet (FACTS N28)."""
+    return sum(
+        finding.verdict.open and any(m.status.open and m.dest == dest for m in moves.get(finding.server.id, ()))
+        for other, findings in judged.items()
+        if other != name
+        for moves in [sight.hosts[other].moves if other in sight.hosts else {}]
+        for finding, _ in findings
+    )
+
+
+def _server_case(
+    server: Server, source: str, host: HostSight, sight: Sight, policy: Policy, dead: Mapping[str, float]
+) -> ServerCase:
+    log = host.logs.get(server.id)
+    known = host.wanted.get(server.id, Power.UNKNOWN)
+    wanted = log.wanted if log and known is Power.UNKNOWN else known
+    return ServerCase(
+        server=server,
+        source=source,
+        policy=policy,
+        now=sight.now,
+        moves=host.moves.get(server.id, ()),
+        dead={name: at for name, at in dead.items() if name != source},
+        sent=host.sent.get(server.id),
+        wanted=wanted,
+        log_read=log is not None,
+        log_request_id=log.request_id if log else "",
+        stops=host.stops.get(server.id, (0.0, 0)),
+        resumed_until=host.resumed_at + LATE_CALL_S if host.resumed_at else 0.0,
+        room_at=sight.room_at,
+        proved=server.id in host.proved,
+    )
+
+
+def _incident(case: HostCase, rule: HostRule) -> Incident:
+    record = case.node.record or Record(Phase.CONFIRMED, max(case.node.fenced_at, 1), max(case.node.fenced_at, 1))
+    return Incident(
+        node=case.node.name,
+        host="" if isinstance(case.service, str) else case.service.host,
+        state=rule.state,
+        rule=rule.name,
+        reason=rule.reason(case),
+        first=record.first,
+        last=record.last,
+        findings={finding.server.id: finding for finding in case.findings},
+    )
+
+
+def _server_steps(
+    wishes: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
+) -> list[Step]:
+    by_id = {finding.server.id: (node, finding, step) for node, finding, step in wishes}
+    line = [by_id[server.id] for server in sequence((f.server for _, f, _ in by_id.values()), policy.priority_key)]
+    reads: list[Step] = [ReadLog(f.server.id) for _, f, step in line if step == "read-log"][:LOG_READS_A_PASS]
+    stops: list[Step] = [Stop(f.server.id) for _, f, step in line if step == "stop"]
+    # The order is strict: as long as the log of a server is unread, those behind it wait for their turn.
+    ready = []
+    for node, finding, step in line:
+        if step == "read-log" and finding.verdict is Verdict.QUEUED:
+            break
+        if step == "evacuate":
+            ready.append((node, finding))
+    return reads + stops + _admit(ready, incidents, sight, policy)
+
+
+def _admit(
+    ready: Iterable[tuple[str, Finding]], incidents: Iterable[Incident], sight: Sight, policy: Policy
+) -> list[Step]:
+    """As many as the limits leave room for, from the head of the line."""
+    flying = [f for i in incidents for f in i.findings.values() if f.verdict is Verdict.EVACUATING and not f.ended]
+    bound: dict[str, int] = {}
+    for finding in flying:
+        bound[finding.dest] = bound.get(finding.dest, 0) + 1
+    steps: list[Step] = []
+    for node, finding in ready:
+        target = policy.target_map.get(finding.source)
+        if len(flying) + len(steps) >= policy.in_flight or not _room(bound, target, policy.per_destination):
+            break
+        bound[target or ""] = bound.get(target or "", 0) + 1
+        server = finding.server
+        moves_before = len(sight.hosts[node].moves.get(server.id, ()))
+        steps.append(Evacuate(node, server.id, server.name, finding.source, target, moves_before))
+    return steps
+
+
+def _room(bound: Mapping[str, int], target: Optional[str], limit: int) -> bool:
+    """One more may go without any destination exceeding the limit; an unnamed one could be every destination."""
+    if limit == 0:
+        return True
+    unnamed = bound.get("", 0)
+    named = {dest: count for dest, count in bound.items() if dest}
+    most = named.get(target, 0) if target else max(named.values(), default=0)
+    return unnamed + most < limit

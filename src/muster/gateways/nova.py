@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova over openstacksdk and novaclient, one keystoneauth session for both.
+
+Every call pins its microversion and has a time-out; reads are repeated on a passing fault, writes never.  Policy is
+not here: a reply is turned into facts, a failure into one of three errors.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Optional
+
+import novaclient.client
+import novaclient.exceptions
+import openstack.config
+import openstack.connection
+from keystoneauth1 import exceptions as ksa
+
+from muster.errors import NovaError, NovaRefused, NovaUnavailable
+from muster.facts import Move, OwnerLog, Server, Service
+from muster.gateways import nova_facts as facts
+from muster.gateways.nova_faults import refusal, trouble, write_trouble
+
+READ_TIMEOUT_S = 20.0
+WRITE_TIMEOUT_S = 30.0
+READ_RETRIES = 1
+PAGE = 1000
+PAGES_LIMIT = 200
+
+Version = tuple[int, int]
+SERVICES: Version = (2, 69)  # from 2.53 services have UUIDs; from 2.69 those of a silent cell are listed as UNKNOWN
+SERVICES_BY_UUID: Version = (2, 53)
+SERVERS: Version = (2, 98)  # 2.47 embeds the flavor's extra specs, 2.98 the image's properties
+MIGRATIONS: Version = (2, 59)  # paging and changes-since
+ACTIONS: Version = (2, 21)  # the actions of deleted servers, too
+EVACUATE: Version = (2, 94)  # from 2.95 every evacuated server ends SHUTOFF
+ON_SHARED_STORAGE: Version = (2, 13)  # up to here Nova wants to be told
+LEGACY_FORCE_DOWN: Version = (2, 11)
+STOP: Version = (2, 1)
+
+
+class Nova:
+    """Nova of one cloud of clouds.yaml.
+
+    :param ceiling: no call speaks a newer microversion than this, e.g. ``"2.98"``.
+    """
+
+    def __init__(self, cloud: str, clouds_file: str, shared_storage: bool, ceiling: str) -> None:
+        self._cloud = cloud
+        self._clouds_file = clouds_file
+        self._shared_storage = shared_storage
+        self._ceiling = _version(ceiling)
+        self._connection: Optional[openstack.connection.Connection] = None
+        self._offered: Version = (2, 1)
+        self._hosts_of_services: dict[str, str] = {}
+
+    # ----------------------------------------------------------------- reads
+
+    def services(self) -> Sequence[Service]:
+        """All nova-compute services of all cells."""
+        body = self._get("/os-services", {"binary": "nova-compute"}, SERVICES)
+        found = [facts.service(row) for row in _rows(body, "services") if row.get("binary") == "nova-compute"]
+        self._hosts_of_services = {service.id: service.host for service in found}
+        return found
+
+    def servers_on(self, host: str) -> Sequence[Server]:
+        """Every server that Nova places on ``host``, of all projects and over all pages."""
+        params = {"all_tenants": "1", "host": host}
+        return [facts.server(row) for row in self._pages("/servers/detail", "servers", params, SERVERS)]
+
+    def servers_changed(self, since: float) -> Sequence[Server]:
+        """Every server changed since then (Unix seconds, Nova's clock), deleted ones included."""
+        params = {"all_tenants": "1", "changes-since": facts.iso(since)}
+        return [facts.server(row) for row in self._pages("/servers/detail", "servers", params, SERVERS)]
+
+    def moves_from(self, host: str, since: float) -> Sequence[Move]:
+        """Evacuations from ``host`` created since then, oldest first.
+
+        Not by ``changes-since``: Nova compares updated_at, which a row that nobody has touched yet does not have, so
+        the evacuations of a conductor that is down would be missing (nova.db.main.api, migration_get_all_by_filters).
+        The list is newest first, so it is read until it gets older than ``since``.
+        """
+        params = {"migration_type": "evacuation", "source_compute": host}
+        if self._speak(MIGRATIONS) >= MIGRATIONS:
+            rows = self._pages("/os-migrations", "migrations", params, MIGRATIONS)
+        else:  # the whole list in one page: older Nova does not page it
+            rows = iter(_rows(self._get("/os-migrations", params, MIGRATIONS), "migrations"))
+        moves = []
+        for move in map(facts.move, rows):
+            if move.created < since and self._speak(MIGRATIONS) >= MIGRATIONS:
+                break
+            moves.append(move)
+        return sorted((m for m in moves if m.created >= since), key=lambda m: (m.created, m.id))
+
+    def owner_log(self, server: str) -> OwnerLog:
+        """What the action log of the server says of its owner's last wish."""
+        body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
+        return facts.owner_log(_rows(body, "instanceActions"))
+
+    # ---------------------------------------------------------------- writes
+
+    def force_down(self, service: str, disable_reason: Optional[str]) -> str:
+        """Force a service down and, with a reason, disable it: one request, no RPC to the dead host (FACTS N21)."""
+        change: dict[str, Any] = {"forced_down": True}
+        if disable_reason is not None:
+            change.update(status="disabled", disabled_reason=disable_reason)
+        return self._update_service(service, change)
+
+    def force_up(self, service: str, unforce: bool, enable: bool) -> str:
+        """Undo it.  Nova refuses with 400 as long as the returning host has not finished its rows (FACTS N17)."""
+        change: dict[str, Any] = {}
+        if unforce:
+            change["forced_down"] = False
+        if enable:
+            change["status"] = "enabled"
+        return self._update_service(service, change)
+
+    def evacuate(self, server: str, target: Optional[str]) -> str:
+        """Ask Nova to rebuild the server elsewhere; returning only means that Nova took it."""
+        version = self._speak(EVACUATE)
+        extra = {"on_shared_storage": self._shared_storage} if version <= ON_SHARED_STORAGE else {}
+        client = self._nova_client(version)
+        try:
+            reply = client.servers.evacuate(server, host=target, **extra)
+        except novaclient.exceptions.ClientException as exc:
+            raise refusal(
+                exc.code, str(exc), exc.request_id, facts.seconds(getattr(exc, "retry_after", 0)), write=True
+            ) from exc
+        except ksa.ClientException as exc:
+            raise write_trouble(exc) from exc
+        return str(next(iter(reply.request_ids), ""))
+
+    def stop(self, server: str) -> str:
+        """Shut a server down as its owner would."""
+        return self._write("POST", f"/servers/{server}/action", {"os-stop": None}, STOP)
+
+    # ------------------------------------------------------------ inner calls
+
+    def _update_service(self, service: str, change: Mapping[str, Any]) -> str:
+        if self._speak(SERVICES_BY_UUID) >= SERVICES_BY_UUID:
+            return self._write("PUT", f"/os-services/{service}", change, SERVICES_BY_UUID)
+        named = {"host": self._hosts_of_services[service], "binary": "nova-compute"}
+        request_id = ""
+        # Forced down first: disabling a host that Nova takes for alive waits 60 s for it (FACTS N21).
+        if "forced_down" in change:
+            body = {**named, "forced_down": change["forced_down"]}
+            request_id = self._write("PUT", "/os-services/force-down", body, LEGACY_FORCE_DOWN)
+        if change.get("status") == "disabled":
+            body = {**named, "disabled_reason": change["disabled_reason"]}
+            request_id = self._write("PUT", "/os-services/disable-log-reason", body, LEGACY_FORCE_DOWN)
+        elif change.get("status") == "enabled":
+            request_id = self._write("PUT", "/os-services/enable", named, LEGACY_FORCE_DOWN)
+        return request_id
+
+    def _pages(self, path: str, key: str, params: Mapping[str, str], version: Version) -> Iterator[Mapping[str, Any]]:
+        query = {**params, "limit": str(PAGE)}
+        for _ in range(PAGES_LIMIT):
+            body = self._get(path, query, version)
+            yield from _rows(body, key)
+            marker = facts.next_marker(body.get(f"{key}_links"))
+            if not marker:
+                return
+            query["marker"] = marker
+        raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages")
+
+    def _get(self, path: str, params: Mapping[str, str], version: Version) -> Mapping[str, Any]:
+        try:
+            compute = self._connect().compute
+            reply = compute.get(
+                path,
+                params=dict(params),
+                microversion=_text(self._speak(version)),
+                timeout=READ_TIMEOUT_S,
+                connect_retries=READ_RETRIES,
+                status_code_retries=READ_RETRIES,
+            )
+            if reply.status_code >= 400:
+                self._forget_if_unauthorized(reply.status_code)
+                raise refusal(
+                    reply.status_code,
+                    f"GET {path}: {reply.text[:300]}",
+                    reply.headers.get("x-openstack-request-id"),
+                    facts.seconds(reply.headers.get("Retry-After")),
+                    write=False,
+                )
+            body = reply.json()
+        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            raise self._read_trouble(path, exc) from exc
+        except ValueError as exc:
+            raise NovaUnavailable(f"GET {path}: the reply is not JSON") from exc
+        if not isinstance(body, dict):
+            raise NovaUnavailable(f"GET {path}: the reply is not an object")
+        return body
+
+    def _write(self, method: str, path: str, body: Mapping[str, Any], version: Version) -> str:
+        self._authenticate()
+        try:
+            reply = self._connect().compute.request(
+                path,
+                method,
+                json=dict(body),
+                microversion=_text(self._speak(version)),
+                timeout=WRITE_TIMEOUT_S,
+                connect_retries=0,
+                status_code_retries=0,
+            )
+        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            raise write_trouble(exc) from exc
+        request_id = reply.headers.get("x-openstack-request-id", "")
+        if reply.status_code >= 400:
+            self._forget_if_unauthorized(reply.status_code)
+            raise refusal(
+                reply.status_code,
+                f"{method} {path}: {reply.text[:300]}",
+                request_id,
+                facts.seconds(reply.headers.get("Retry-After")),
+                write=True,
+            )
+        return str(request_id)
+
+    # ------------------------------------------------------------- connection
+
+    def _connect(self) -> openstack.connection.Connection:
+        if self._connection is None:
+            secure = os.path.join(os.path.dirname(self._clouds_file), "secure.yaml")
+            try:
+                config = openstack.config.OpenStackConfig(
+                    config_files=[self._clouds_file], secure_files=[secure], load_envvars=False
+                )
+                connection = openstack.connection.Connection(config=config.get_one(cloud=self._cloud))
+                connection.session.timeout = WRITE_TIMEOUT_S  # novaclient takes the session's
+            except (openstack.exceptions.SDKException, ksa.ClientException, OSError) as exc:
+                raise NovaUnavailable(f"{self._clouds_file}: cloud {self._cloud!r}: {exc}") from exc
+            self._connection = connection
+            self._offered = self._discover(connection)
+        return self._connection
+
+    def _discover(self, connection: openstack.connection.Connection) -> Version:
+        try:
+            data = connection.compute.get_endpoint_data()
+        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            self._connection = None
+            raise self._read_trouble("/", exc) from exc
+        offered = data.max_microversion if data else None
+        return (offered[0], offered[1]) if offered else (2, 1)
+
+    def _authenticate(self) -> None:
+        """Have a token before a write, so that a failure here is known to have done nothing."""
+        try:
+            self._connect().session.get_token()
+        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            raise self._read_trouble("a token", exc) from exc
+
+    def _nova_client(self, version: Version) -> Any:
+        self._authenticate()
+        connection = self._connect()
+        try:
+            endpoint = connection.compute.get_endpoint()
+        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            raise self._read_trouble("/", exc) from exc
+        return novaclient.client.Client(_text(version), session=connection.session, endpoint_override=endpoint)
+
+    def _read_trouble(self, what: str, exc: Exception) -> NovaError:
+        status = getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0
+        self._forget_if_unauthorized(status)
+        return trouble(what, exc)
+
+    def _forget_if_unauthorized(self, status: int) -> None:
+        """The password may have been changed in clouds.yaml: read it again at the next call."""
+        if status == 401:
+            self._connection = None
+
+    def _speak(self, pinned: Version) -> Version:
+        self._connect()
+        return min(pinned, self._ceiling, self._offered)
+
+
+def _version(text: str) -> Version:
+    major, minor = text.split(".")
+    return int(major), int(minor)
+
+
+def _text(version: Version) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+def _rows(body: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    rows = body.get(key)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        # Half a reply is no reply: an empty list would read as "nothing to do".
+        raise NovaUnavailable(f"the reply has no list {key!r}")
+    return rows
+
+
+__all__ = ["Nova", "NovaRefused"]

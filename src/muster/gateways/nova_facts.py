@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From Nova's JSON to facts.  Pure; a row without what it must have raises NovaUnavailable: half a reply is none."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+from urllib.parse import parse_qs, urlsplit
+
+from muster.errors import NovaUnavailable
+from muster.facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+
+POWER_OF_ACTION = {
+    "create": Power.RUNNING,
+    "start": Power.RUNNING,
+    "reboot": Power.RUNNING,
+    "restore": Power.RUNNING,
+    "unshelve": Power.RUNNING,
+    "unpause": Power.RUNNING,
+    "resume": Power.RUNNING,
+    "unrescue": Power.RUNNING,
+    "stop": Power.STOPPED,
+    "shelve": Power.STOPPED,
+}
+"""What a server's owner asked for by it (nova.compute.instance_actions).  Anything else leaves power as it was."""
+
+
+def service(row: Mapping[str, Any]) -> Service:
+    """A row of GET /os-services (2.11 and later)."""
+    if row.get("status") == "UNKNOWN":
+        return Service(id="", host=_text(row, "host"), known=False)
+    return Service(
+        id=str(row.get("id", "")),
+        host=_text(row, "host"),
+        up=row.get("state") == "up",
+        enabled=row.get("status") == "enabled",
+        disabled_reason=row.get("disabled_reason") or "",
+        forced_down=row.get("forced_down") is True,
+        updated_at=timestamp(row.get("updated_at")),
+    )
+
+
+def server(row: Mapping[str, Any]) -> Server:
+    """A row of GET /servers/detail."""
+    if row.get("status") == "UNKNOWN":
+        return Server(id=_text(row, "id"), host="", vm_state="", status="UNKNOWN", known=False)
+    image = row.get("image")
+    fault = row.get("fault")
+    flavor = row.get("flavor")
+    return Server(
+        id=_text(row, "id"),
+        host=row.get("OS-EXT-SRV-ATTR:host") or "",
+        vm_state=row.get("OS-EXT-STS:vm_state") or "",
+        name=str(row.get("name") or ""),
+        task_state=row.get("OS-EXT-STS:task_state") or "",
+        status=str(row.get("status") or ""),
+        project=str(row.get("tenant_id") or ""),
+        created=timestamp(row.get("created")),
+        updated=timestamp(row.get("updated")),
+        launched=row.get("OS-SRV-USG:launched_at") is not None,
+        image=str(image.get("id", "")) if isinstance(image, dict) else ("" if image == "" else None),
+        metadata=_strings(row.get("metadata")),
+        extra_specs=_strings(flavor.get("extra_specs") if isinstance(flavor, dict) else None),
+        image_properties=_strings(image.get("properties") if isinstance(image, dict) else None),
+        fault=str(fault.get("message", "")) if isinstance(fault, dict) else "",
+        deleted=row.get("status") == "DELETED",
+    )
+
+
+def move(row: Mapping[str, Any]) -> Move:
+    """A row of GET /os-migrations."""
+    try:
+        status = MoveStatus(row.get("status"))
+    except ValueError:
+        status = MoveStatus.OTHER
+    created = timestamp(row.get("created_at"))
+    return Move(
+        id=str(row.get("id", "")),
+        server=_text(row, "instance_uuid"),
+        source=row.get("source_compute") or "",
+        status=status,
+        dest=row.get("dest_compute") or "",
+        created=created,
+        updated=timestamp(row.get("updated_at")) or created,
+    )
+
+
+def owner_log(rows: Sequence[Mapping[str, Any]]) -> OwnerLog:
+    """From the list of instance actions in any order."""
+    newest = sorted(rows, key=lambda row: timestamp(row.get("start_time")), reverse=True)
+    wanted = next((POWER_OF_ACTION[r["action"]] for r in newest if r.get("action") in POWER_OF_ACTION), Power.UNKNOWN)
+    evacuate = next((str(r.get("request_id") or "") for r in newest if r.get("action") == "evacuate"), "")
+    return OwnerLog(wanted, evacuate)
+
+
+def timestamp(text: object) -> float:
+    """Nova writes UTC with or without ``Z`` and fractions; 0.0 for none.
+
+    :raises NovaUnavailable: for a text that is no time.
+    """
+    if text is None or text == "":
+        return 0.0
+    try:
+        when = datetime.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError as exc:
+        raise NovaUnavailable(f"the reply has {text!r} where a time belongs") from exc
+    return (when if when.tzinfo else when.replace(tzinfo=datetime.timezone.utc)).timestamp()
+
+
+def iso(at: float) -> str:
+    """Unix seconds as Nova reads them in a query."""
+    return datetime.datetime.fromtimestamp(max(at, 0.0), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds(text: object) -> float:
+    """A Retry-After in seconds; 0.0 for none, for a date and for nonsense."""
+    try:
+        return max(0.0, float(str(text)))
+    except ValueError:
+        return 0.0
+
+
+def next_marker(links: object) -> Optional[str]:
+    """The marker of the next page, from ``servers_links`` or ``migrations_links``."""
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("rel") == "next":
+            found = parse_qs(urlsplit(str(link.get("href", ""))).query).get("marker")
+            return found[0] if found else None
+    return None
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str) or not value:
+        raise NovaUnavailable(f"the reply has a row without {key!r}")
+    return value
+
+
+def _strings(value: object) -> Mapping[str, str]:
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of one dead host: the first row that fits gives the incident's state, its reason and its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Union
+
+from muster.facts import HostSight, MoveStatus, Node, Phase, Record, Service
+from muster.ports import Policy
+from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, ListAgain, Step, SwapRecord, WriteRecord
+from muster.verdict import Finding, State
+
+MARK = "muster: "
+"""Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
+
+HEARTBEAT_SKEW_S = 5.0
+REFENCED_AFTER_S = 60
+"""Pacemaker's own fencing time is that of the whole operation, the record's that of its middle: no second fencing
+until they are further apart than a slow power-on takes."""
+
+_BEFORE_RETURN = (Phase.FENCED, Phase.CONFIRMED, Phase.EVACUATING)
+
+
+@dataclass(frozen=True)
+class HostCase:
+    """One node with an incident, and everything that decides about it.
+
+    :param service: its nova-compute service, or the reason why none can be named.
+    :param inbound: servers of other dead hosts that were on their way here and are not safe yet.
+    :param failed: how many hosts are dead and not yet returning.
+    """
+
+    node: Node
+    now: float
+    policy: Policy
+    sight: HostSight = field(default_factory=HostSight)
+    service: Union[Service, str] = ""
+    asked: bool = False
+    nova_trouble: str = ""
+    findings: tuple[Finding, ...] = ()
+    inbound: int = 0
+    failed: int = 1
+    limit: int = 1
+
+    @property
+    def record(self) -> Record:
+        if self.node.record is None:
+            raise ValueError(f"node {self.node.name}: no record")
+        return self.node.record
+
+    @property
+    def known_service(self) -> Service:
+        if isinstance(self.service, str):
+            raise ValueError(f"node {self.node.name}: no service: {self.service}")
+        return self.service
+
+    @property
+    def phase(self) -> Phase:
+        return self.record.phase
+
+    @property
+    def open_findings(self) -> int:
+        return sum(f.verdict.open for f in self.findings)
+
+    @property
+    def open_rows(self) -> int:
+        """Evacuations from here that Nova still calls under way, of servers not yet safe elsewhere.
+
+        nova-compute must not start before they end (FACTS N16).  A row whose destination died stays open for ever
+        (N14); its server's verdict says whether that matters.
+        """
+        settled = {f.server.id for f in self.findings if not f.verdict.open and f.rule != "finish-false"}
+        return sum(
+            move.status.open for server, moves in self.sight.moves.items() if server not in settled for move in moves
+        )
+
+    @property
+    def uncompleted_rows(self) -> int:
+        return sum(m.status is MoveStatus.DONE for moves in self.sight.moves.values() for m in moves)
+
+    @property
+    def disabled_by_us(self) -> bool:
+        service = self.known_service
+        return not service.enabled and service.disabled_reason.startswith(MARK)
+
+
+@dataclass(frozen=True)
+class HostRule:
+    """One row.  ``sends``: servers of the host may be evacuated while it fits."""
+
+    name: str
+    when: Callable[[HostCase], bool]
+    state: State
+    reason: Callable[[HostCase], str]
+    steps: Callable[[HostCase], tuple[Step, ...]] = lambda c: ()
+    sends: bool = False
+
+
+def _state_of(phase: Phase) -> State:
+    return {Phase.EVACUATING: State.EVACUATING, Phase.RETURNING: State.RETURNING}.get(phase, State.FENCED)
+
+
+def _confirmed(c: HostCase) -> Record:
+    return Record(Phase.CONFIRMED, c.node.fenced_at, c.node.fenced_at)
+
+
+def _refuted(c: HostCase) -> bool:
+    """nova-compute wrote to Nova after the power was said to be off: nobody may be started a second time."""
+    service = c.known_service
+    early = c.phase in (Phase.FENCED, Phase.CONFIRMED) and service.updated_at > c.record.last + HEARTBEAT_SKEW_S
+    return c.sight.heartbeat_moved or (early and not c.disabled_by_us and not service.forced_down)
+
+
+def _claim(c: HostCase) -> tuple[Step, ...]:
+    service = c.known_service
+    kept = service.forced_down and not c.disabled_by_us
+    return (SwapRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING, kept=kept or c.record.kept)),)
+
+
+def _force_down(c: HostCase) -> tuple[Step, ...]:
+    service = c.known_service
+    reason = f"{MARK}fenced at {c.record.last}, evacuating" if service.enabled else None
+    return (ForceDown(c.node.name, service.id, service.host, reason),)
+
+
+def _force_up(c: HostCase) -> tuple[Step, ...]:
+    service = c.known_service
+    unforce = service.forced_down and not c.record.kept
+    return (ForceUp(c.node.name, service.id, service.host, unforce, c.disabled_by_us),)
+
+
+def _close(c: HostCase) -> tuple[Step, ...]:
+    closed = replace(c.record, phase=Phase.CLOSED)
+    return (SwapRecord(c.node.name, c.record, closed), DropRecord(c.node.name, closed))
+
+
+def _release(c: HostCase) -> tuple[Step, ...]:
+    returning = replace(c.record, phase=Phase.RETURNING)
+    return (SwapRecord(c.node.name, c.record, returning), DropHold(c.node.name))
+
+
+def _named(c: HostCase, *words: str) -> str:
+    counts = [f"{sum(f.verdict.value == w for f in c.findings)} {w}" for w in words]
+    return ", ".join(text for text in counts if not text.startswith("0 ")) or "no server"
+
+
+_ALL = ("evacuated", "evacuating", "queued", "parked", "unknown", "held", "skipped", "gone")
+
+RULES: tuple[HostRule, ...] = (
+    HostRule(
+        "record-unreadable",
+        lambda c: bool(c.node.unreadable_record),
+        State.ON_HOLD,
+        lambda c: (
+            f"attribute muster of {c.node.name} cannot be read ({c.node.unreadable_record}): when the host is known to"
+            f" be off, crm_attribute -t nodes -N {c.node.name} -n muster -D and pcs stonith confirm {c.node.name}"
+        ),
+    ),
+    HostRule(
+        "fencing-unrecorded",
+        lambda c: c.node.record is None,
+        State.FENCED,
+        lambda c: "Pacemaker counts it as fenced (perhaps by an operator's word): recording that",
+        lambda c: (WriteRecord(c.node.name, _confirmed(c)),),
+    ),
+    HostRule(
+        "closed",
+        lambda c: c.phase is Phase.CLOSED,
+        State.CLOSED,
+        lambda c: "returned to service",
+        lambda c: (DropHold(c.node.name),) * c.node.hold + (DropRecord(c.node.name, c.record),),
+    ),
+    HostRule(
+        "fenced-again",
+        lambda c: not c.node.member and c.node.fenced_at > c.record.last + REFENCED_AFTER_S,
+        State.FENCED,
+        lambda c: "fenced once more",
+        lambda c: (
+            (
+                WriteRecord(c.node.name, c.record.fenced_again(c.node.fenced_at))
+                if c.phase is Phase.RETURNING
+                else SwapRecord(c.node.name, c.record, c.record.fenced_again(c.node.fenced_at))
+            ),
+        ),
+    ),
+    HostRule(
+        "hold-missing",
+        lambda c: c.phase in _BEFORE_RETURN and not c.node.hold,
+        State.FENCED,
+        lambda c: "its nova-compute is not kept away: setting muster-hold",
+        lambda c: (WriteRecord(c.node.name, c.record),),
+    ),
+    HostRule(
+        "hold-left",
+        lambda c: c.phase is Phase.RETURNING and c.node.hold,
+        State.RETURNING,
+        lambda c: "letting nova-compute start",
+        lambda c: (DropHold(c.node.name),),
+    ),
+    *(
+        HostRule(
+            f"nova-silent-{phase.value}",
+            lambda c, phase=phase: bool(c.nova_trouble) and c.phase is phase,  # type: ignore[misc]
+            _state_of(phase),
+            lambda c: f"Nova cannot be asked: {c.nova_trouble}; {_named(c, *_ALL)}",
+        )
+        for phase in (*_BEFORE_RETURN, Phase.RETURNING)
+    ),
+    HostRule("not-asked", lambda c: not c.asked, State.FENCED, lambda c: "asking Nova"),
+    HostRule(
+        "service-doubtful",
+        lambda c: isinstance(c.service, str),
+        State.ON_HOLD,
+        lambda c: str(c.service),
+    ),
+    HostRule(
+        "cell-silent",
+        lambda c: not c.known_service.known,
+        State.ON_HOLD,
+        lambda c: f"the cell of {c.known_service.host} does not answer Nova",
+    ),
+    # -- the way back
+    HostRule(
+        "awaits-compute",
+        lambda c: c.phase is Phase.RETURNING
+        and (c.uncompleted_rows > 0 or not c.sight.alive_again)
+        and (c.known_service.forced_down or c.disabled_by_us),
+        State.RETURNING,
+        lambda c: (
+            "waiting for its nova-compute to start"
+            + (f" and finish {c.uncompleted_rows} migrations" if c.uncompleted_rows else "")
+            + f"; {_named(c, 'held', 'skipped')} left on it"
+        ),
+    ),
+    HostRule(
+        "force-up",
+        lambda c: c.phase is Phase.RETURNING
+        and ((c.known_service.forced_down and not c.record.kept) or c.disabled_by_us),
+        State.RETURNING,
+        lambda c: "nova-compute is back: lifting the force-down",
+        _force_up,
+    ),
+    HostRule(
+        "awaits-up",
+        lambda c: c.phase is Phase.RETURNING and not c.known_service.up and not c.known_service.forced_down,
+        State.RETURNING,
+        lambda c: "waiting for Nova to see its nova-compute up",
+    ),
+    HostRule("close", lambda c: c.phase is Phase.RETURNING, State.RETURNING, lambda c: "back in service", _close),
+    # -- guards before anything is asked of Nova
+    HostRule(
+        "fencing-refuted",
+        _refuted,
+        State.ON_HOLD,
+        lambda c: (
+            f"HOST LIVES: nova-compute of {c.known_service.host} wrote to Nova after the power was said to be off;"
+            f" nothing is evacuated. Repair the power device, make sure that the host is off, then"
+            f" pcs stonith confirm {c.node.name}"
+        ),
+    ),
+    HostRule(
+        "too-many-failed",
+        lambda c: c.phase in (Phase.FENCED, Phase.CONFIRMED) and c.failed > c.limit,
+        State.ON_HOLD,
+        lambda c: (
+            f"{c.failed} hosts are dead, max_failed_hosts is {c.limit}: if they are to be evacuated,"
+            f" pcs resource update RESOURCE max_failed_hosts={c.failed}"
+        ),
+    ),
+    HostRule(
+        "leases",
+        lambda c: c.now < c.record.last + c.policy.delay_s,
+        State.FENCED,
+        lambda c: f"waiting for storage leases until {c.record.last + c.policy.delay_s}",
+    ),
+    HostRule(
+        "claim",
+        lambda c: c.phase in (Phase.FENCED, Phase.CONFIRMED),
+        State.FORCING_DOWN,
+        lambda c: "fenced: beginning",
+        _claim,
+    ),
+    HostRule(
+        "force-down",
+        lambda c: not c.known_service.forced_down or c.known_service.enabled,
+        State.FORCING_DOWN,
+        lambda c: f"forcing {c.known_service.host} down",
+        _force_down,
+    ),
+    HostRule(
+        "still-up",
+        lambda c: c.known_service.up,
+        State.FORCING_DOWN,
+        lambda c: "forced down, but Nova still calls it up",
+    ),
+    HostRule("unlisted", lambda c: c.sight.listed_at == 0.0, State.EVACUATING, lambda c: "listing its servers"),
+    # -- the work itself
+    HostRule(
+        "working",
+        lambda c: c.open_findings > 0,
+        State.EVACUATING,
+        lambda c: _named(c, *_ALL),
+        sends=True,
+    ),
+    HostRule(
+        "inbound",
+        lambda c: c.inbound > 0,
+        State.EVACUATING,
+        lambda c: f"{c.inbound} servers of other hosts were on their way here and are not safe yet",
+    ),
+    HostRule(
+        "rows-open",
+        lambda c: c.open_rows > 0,
+        State.EVACUATING,
+        lambda c: f"{c.open_rows} evacuations are still under way in Nova: nova-compute stays away",
+    ),
+    HostRule(
+        "list-again",
+        lambda c: c.now - c.sight.listed_at > 5.0,
+        State.EVACUATING,
+        lambda c: "listing its servers once more",
+        lambda c: (ListAgain(c.node.name),),
+    ),
+    HostRule("settled", lambda c: True, State.SETTLED, lambda c: _named(c, *_ALL), _release),
+)
+
+
+def assess(case: HostCase) -> HostRule:
+    """The first row that fits."""
+    return next(rule for rule in RULES if rule.when(case))

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks, and remembers what was seen.  Changes nothing anywhere.
+
+The cluster is looked at in every pass; Nova only while there is an incident, and at a pace that follows what
+happens: quickly after a change, slowly when nothing moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from muster.decide import has_incident, wanted_now
+from muster.errors import NovaError
+from muster.facts import Cluster, Move, Node, Phase, Power, Server, Service, Sight
+from muster.memory import HostMemory, Memory
+from muster.naming import service_of
+from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
+
+POLL_MIN_S = 0.5
+POLL_MAX_S = 5.0
+POLL_PER_OPEN_S = 0.02
+"""With many servers under way a poll costs Nova more and tells as much: 100 of them are asked about every 2 s."""
+SERVICES_EVERY_S = 10.0
+SERVERS_EVERY_S = 10.0
+RETURN_POLL_S = 2.0
+SENDING_POLL_S = 3.0
+"""While servers can be sent without waiting for others, there is no hurry to see others arrive."""
+LIST_ANYWAY_S = 5.0
+NOVA_BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+
+
+class Look:
+    """Builds the sight of one pass; keeps what only time can show in the worker's memory."""
+
+    def __init__(
+        self, cluster: ClusterPort, nova: NovaPort, clock: ClockPort, policy: Policy, memory: Memory
+    ) -> None:
+        self._cluster = cluster
+        self._nova = nova
+        self._clock = clock
+        self._policy = policy
+        self._memory = memory
+
+    def sight(self) -> Sight:
+        """:raises ClusterError: when Pacemaker does not answer; Nova's silence is part of the sight instead."""
+        cluster = self._cluster.look()
+        nodes = self._incidents(cluster)
+        self._keep_only(nodes)
+        now = self._clock.now()
+        if nodes and now >= self._memory.nova_again_at:
+            try:
+                self._ask(cluster, nodes, now)
+            except NovaError as exc:
+                note_trouble(self._memory, exc, self._clock.now())
+            else:
+                self._memory.nova_trouble, self._memory.nova_faults = "", 0
+        memory = self._memory
+        return Sight(
+            now=self._clock.now(),
+            cluster=cluster,
+            hosts={name: host.sight(memory.services) for name, host in memory.hosts.items() if memory.services_at},
+            nova_trouble=memory.nova_trouble,
+            room_at=memory.room_at,
+        )
+
+    # ------------------------------------------------------------- incidents
+
+    def _incidents(self, cluster: Cluster) -> list[Node]:
+        ignored = {node for node, host in self._policy.host_map.items() if not host}
+        return [n for n in cluster.nodes.values() if n.record and has_incident(n) and n.name not in ignored]
+
+    def _keep_only(self, nodes: Iterable[Node]) -> None:
+        kept: dict[str, HostMemory] = {}
+        for node in nodes:
+            record = node.record
+            assert record is not None
+            known = self._memory.hosts.get(node.name)
+            if known is None or known.record.first != record.first:
+                known = HostMemory(record)
+            elif known.record.last != record.last:
+                known.heartbeat, known.heartbeat_moved = 0.0, False
+            if record.phase is Phase.EVACUATING and not known.ours and not known.resumed_at:
+                known.resumed_at = self._clock.now()
+            if record.phase in (Phase.FENCED, Phase.CONFIRMED):
+                known.ours = True  # until a worker has claimed it nobody can have asked Nova for anything
+            known.record = record
+            kept[node.name] = known
+        self._memory.hosts = kept
+        if not kept:
+            self._memory.services_at = self._memory.polled_at = 0.0
+
+    # ------------------------------------------------------------------ Nova
+
+    def _ask(self, cluster: Cluster, nodes: list[Node], now: float) -> None:
+        memory = self._memory
+        returning = any(n.member and n.record and n.record.phase is Phase.RETURNING for n in nodes)
+        if now - memory.services_at >= (RETURN_POLL_S if returning else SERVICES_EVERY_S):
+            self._note_services(tuple(self._nova.services()), now)
+        poll = now - memory.polled_at >= self._pace(now)
+        for node in nodes:
+            service = service_of(node.name, cluster.nodes, memory.services, self._policy.host_map)
+            if isinstance(service, str):
+                continue
+            host = memory.hosts[node.name]
+            self._feel_pulse(host, service)
+            if host.list_again:
+                # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
+                # An incident that a guard stops is listed all the same, so that people see what it is about.
+                if (service.forced_down and not service.enabled) or now - host.record.first > LIST_ANYWAY_S:
+                    self._list(host, service.host, now)
+            elif poll:
+                self._note_moves(host, self._nova.moves_from(service.host, host.since), now)
+        if poll:
+            memory.polled_at = now
+            if self._servers_due(now):
+                self._note_changed(now)
+
+    def _pace(self, now: float) -> float:
+        memory = self._memory
+        under_way = sum(m.status.open for h in memory.hosts.values() for ms in h.moves.values() for m in ms)
+        calm = 0.25 * (now - memory.changed_at)
+        return max(SENDING_POLL_S if memory.sending else POLL_MIN_S, POLL_PER_OPEN_S * under_way, min(POLL_MAX_S, calm))
+
+    def _note_services(self, services: tuple[Service, ...], now: float) -> None:
+        memory = self._memory
+        usable = {s.host for s in services if s.up and s.enabled and s.known}
+        before = {s.host for s in memory.services if s.up and s.enabled and s.known}
+        if memory.services_at and usable - before:
+            memory.room_at = now
+        memory.services, memory.services_at = services, now
+
+    def _feel_pulse(self, host: HostMemory, service: Service) -> None:
+        """Nova's updated_at of a service advances with every heartbeat, and with every change of ours: it counts only
+        while nothing is left for us to change."""
+        phase = host.record.phase
+        if phase is Phase.EVACUATING and service.forced_down and not service.enabled:
+            host.heartbeat = host.heartbeat or service.updated_at
+            host.heartbeat_moved = host.heartbeat_moved or service.updated_at > host.heartbeat
+        if phase is Phase.RETURNING:
+            host.return_heartbeat = host.return_heartbeat or service.updated_at
+            finished = [m.status.value for moves in host.moves.values() for m in moves]
+            restarted = "completed" in finished and "done" not in finished
+            host.alive_again = host.alive_again or restarted or service.updated_at > host.return_heartbeat
+
+    def _list(self, host: HostMemory, name: str, now: float) -> None:
+        """Everything of this host: what is on it, what left it, and what became of that."""
+        moves = self._nova.moves_from(name, host.since)
+        on_it = self._nova.servers_on(name)
+        left = {m.server for m in moves} | set(host.servers)
+        changed = self._nova.servers_changed(host.since) if left - {s.id for s in on_it} else []
+        self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == name)])
+        self._note_moves(host, moves, now)
+        host.listed_at, host.list_again = now, False
+
+    def _servers_due(self, now: float) -> bool:
+        memory = self._memory
+        if memory.servers_due or now - memory.servers_at >= SERVERS_EVERY_S:
+            return True
+        return any(
+            moves and moves[-1].status.arrived and host.servers[server].host != moves[-1].dest
+            for host in memory.hosts.values()
+            for server, moves in host.moves.items()
+            if server in host.servers and server not in host.proofs
+        )
+
+    def _note_changed(self, now: float) -> None:
+        memory = self._memory
+        hosts = list(memory.hosts.values())
+        newest = [max((s.updated for s in h.servers.values()), default=h.since) for h in hosts]
+        changed = self._nova.servers_changed(max(min(newest), min(h.since for h in hosts)) - 2.0) if hosts else []
+        for host in hosts:
+            self._note_servers(host, [s for s in changed if s.id in host.servers or s.id in host.moves])
+        memory.servers_at, memory.servers_due = now, False
+
+    def _note_servers(self, host: HostMemory, servers: Iterable[Server]) -> None:
+        for server in servers:
+            host.servers[server.id] = server
+            if server.id not in host.moves and wanted_now(server) is not Power.UNKNOWN:
+                host.wanted.setdefault(server.id, wanted_now(server))
+
+    def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
+        found: dict[str, list[Move]] = {}
+        for move in moves:
+            found.setdefault(move.server, []).append(move)
+        seen = {server: tuple(ms) for server, ms in found.items()}
+        if seen != host.moves:
+            self._memory.changed_at = now
+        if _ends(seen) != _ends(host.moves):
+            self._memory.servers_due = True
+        host.moves = seen
+        if set(seen) - set(host.servers):
+            self._memory.servers_due = host.list_again = True
+
+
+def _ends(moves: dict[str, tuple[Move, ...]]) -> set[str]:
+    return {f"{m.id} {m.status}" for ms in moves.values() for m in ms if not m.status.open}
+
+
+def note_trouble(memory: Memory, exc: NovaError, now: float) -> None:
+    """Nova did not answer: leave it alone for a growing while, as long as it asks for at most."""
+    pause = NOVA_BACKOFF_S[min(memory.nova_faults, len(NOVA_BACKOFF_S) - 1)]
+    memory.nova_faults += 1
+    memory.nova_trouble = str(exc)
+    memory.nova_again_at = now + max(pause, min(exc.retry_after_s, NOVA_BACKOFF_S[-1]))
+
+
+

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one worker remembers between its passes.  All of it may be lost at any moment without harm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from muster.facts import HostSight, Move, OwnerLog, Power, Record, Sent, Server, Service
+from muster.verdict import Finding
+
+SKEW_S = 60.0
+"""Nova's clock may run behind ours by this much without an evacuation of the incident being overlooked."""
+
+
+@dataclass
+class HostMemory:
+    """Of one incident: forgotten when its first fencing changes."""
+
+    record: Record
+    ours: bool = False
+    """This worker began the incident, so no other one's calls can be under way."""
+    resumed_at: float = 0.0
+    servers: dict[str, Server] = field(default_factory=dict)
+    moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
+    listed_at: float = 0.0
+    list_again: bool = True
+    heartbeat: float = 0.0
+    heartbeat_moved: bool = False
+    return_heartbeat: float = 0.0
+    alive_again: bool = False
+    sent: dict[str, Sent] = field(default_factory=dict)
+    logs: dict[str, OwnerLog] = field(default_factory=dict)
+    wanted: dict[str, Power] = field(default_factory=dict)
+    stops: dict[str, tuple[float, int]] = field(default_factory=dict)
+    proofs: dict[str, Finding] = field(default_factory=dict)
+
+    @property
+    def since(self) -> float:
+        """Evacuations created from then on belong to the incident."""
+        return self.record.first - SKEW_S
+
+    def sight(self, services: tuple[Service, ...]) -> HostSight:
+        return HostSight(
+            services=services,
+            servers=dict(self.servers),
+            moves=dict(self.moves),
+            listed_at=self.listed_at,
+            resumed_at=self.resumed_at,
+            heartbeat_moved=self.heartbeat_moved,
+            alive_again=self.alive_again,
+            sent=dict(self.sent),
+            logs=dict(self.logs),
+            wanted=dict(self.wanted),
+            stops=dict(self.stops),
+            proved=frozenset(self.proofs),
+        )
+
+
+@dataclass
+class Memory:
+    hosts: dict[str, HostMemory] = field(default_factory=dict)
+    services: tuple[Service, ...] = ()
+    services_at: float = 0.0
+    room_at: float = 0.0
+    changed_at: float = 0.0
+    """When something of an evacuation last changed, or was caused by us: the pace of asking follows it."""
+    polled_at: float = 0.0
+    servers_at: float = 0.0
+    servers_due: bool = False
+    sending: bool = False
+    """The last decision had servers that could be sent at once."""
+    nova_trouble: str = ""
+    nova_faults: int = 0
+    nova_again_at: float = 0.0
+
+    def host_of(self, server: str) -> HostMemory:
+        """The incident in whose course the server is asked about.
+
+        :raises KeyError: when no incident knows it.
+        """
+        for host in self.hosts.values():
+            if server in host.servers:
+                return host
+        raise KeyError(server)

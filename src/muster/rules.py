@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of one server: the first row that fits gives the verdict, and its reason is the log line.
+
+Policy about servers stands here and nowhere else; about hosts in :mod:`muster.incident`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Optional
+
+from muster.facts import MoveStatus, Outcome, Power
+from muster.verdict import POWER_OF_STATE, Finding, ServerCase, Verdict
+
+SKEW_S = 60.0
+"""How far Nova's clock and ours may be apart, and how long a fact may take to show."""
+
+STOP_TRIES = 3
+STOP_REPEAT_S = 30.0
+
+YES = frozenset({"true", "yes", "on", "1"})
+NO = frozenset({"false", "no", "off", "0"})
+
+# Nova refuses to evacuate these (409, api: check_instance_state); nothing of ours may touch them.
+REFUSED_STATES = {
+    "paused": "unpause is impossible on a dead host: openstack server set --state active ID, then evacuate it",
+    "suspended": "its memory is on the dead host: openstack server set --state active ID, then evacuate it",
+    "rescued": "openstack server set --state active ID, then evacuate it",
+    "resized": "confirm or revert the resize when the host is back",
+    "shelved": "nothing runs: openstack server unshelve ID when the host is back",
+    "building": "it never ran: delete it and create it again",
+}
+LEFT_ALONE_STATES = {
+    "shelved_offloaded": "shelved and offloaded: nothing of it is on the host",
+    "soft-delete": "deleted by its owner, kept only for a restore",
+    "soft_deleted": "deleted by its owner, kept only for a restore",
+    "deleted": "deleted by its owner",
+}
+DELETING_TASKS = ("deleting", "soft-deleting")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row: if ``when`` holds, the server has this verdict for this reason.
+
+    :param step: the effect the row asks for: "evacuate", "stop" or "read-log"; empty for none.
+    """
+
+    name: str
+    when: Callable[[ServerCase], bool]
+    verdict: Verdict
+    reason: Callable[[ServerCase], str]
+    step: str = ""
+
+
+def _vm_power(c: ServerCase) -> Optional[Power]:
+    return POWER_OF_STATE.get(c.server.vm_state)
+
+
+def _stale(c: ServerCase) -> bool:
+    """Long enough unchanged that it will not change by itself."""
+    return c.now - max(c.server.updated, c.last.updated if c.last else 0.0) > SKEW_S
+
+
+def _opted_out(c: ServerCase) -> bool:
+    return c.marked(NO)
+
+
+def _empty_rebuild(c: ServerCase) -> bool:
+    """Without shared storage Nova rebuilds an image-backed server from its image: the data is gone (FACTS N24)."""
+    return not c.policy.shared_storage and c.server.image != ""
+
+
+def _lost(c: ServerCase) -> bool:
+    """Nova calls the move finished, yet the server is on the dead host (FACTS N12)."""
+    last = c.last
+    if last is None or not last.status.arrived or c.server.host != c.source:
+        return False
+    return last.status is MoveStatus.DONE or c.server.task_state.startswith("rebuild")
+
+
+def _stop_due(c: ServerCase) -> bool:
+    at, tries = c.stops
+    return tries < STOP_TRIES and c.now - at >= STOP_REPEAT_S
+
+
+def _woken(c: ServerCase) -> bool:
+    """It has arrived and runs although its owner had stopped it: Nova brings ERROR back as ACTIVE (FACTS N7, N8)."""
+    return bool(c.arrival) and c.wanted is Power.STOPPED and c.server.vm_state == "active" and not c.server.task_state
+
+
+def _age(c: ServerCase) -> int:
+    move = c.open_move
+    return max(0, int(c.now - move.created)) if move and move.created else 0
+
+
+def _on_the_way(c: ServerCase) -> str:
+    move = c.open_move
+    if move is None or (move.status is MoveStatus.ACCEPTED and not move.dest):
+        return f"taken by Nova, not begun for {_age(c)} s"
+    return f"on its way to {move.dest or 'a host not yet named'} for {_age(c)} s"
+
+
+def _tried(c: ServerCase) -> str:
+    return f"{c.failures} of {c.policy.attempts} tries failed: {c.words}"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("deleted", lambda c: c.server.deleted, Verdict.GONE, lambda c: "deleted"),
+    Rule("cell-silent", lambda c: not c.server.known, Verdict.UNKNOWN, lambda c: "its cell does not answer Nova"),
+    # -- it is somewhere else: prove it, or say what is missing
+    # What was proved stays proved: its owner may stop, move or pause it the moment after.
+    Rule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
+    Rule(
+        "arrived-unread",
+        lambda c: bool(c.arrival) and c.wanted is Power.UNKNOWN and not c.log_read,
+        Verdict.UNKNOWN,
+        lambda c: f"on {c.server.host}; reading what its owner last asked for",
+        "read-log",
+    ),
+    Rule(
+        "arrived-proved",
+        lambda c: bool(c.arrival) and not c.server.task_state and _vm_power(c) is c.wanted,
+        Verdict.EVACUATED,
+        lambda c: f"{c.server.vm_state} on {c.server.host}, migration {c.arrival.status.value if c.arrival else ''}",
+    ),
+    Rule(
+        "arrived-woken",
+        lambda c: _woken(c) and (c.stops[1] < STOP_TRIES or not _stale(c)),
+        Verdict.EVACUATING,
+        lambda c: f"on {c.server.host} and running, but its owner had stopped it: stopping it",
+        "stop",
+    ),
+    Rule(
+        "arrived-working",
+        lambda c: bool(c.arrival) and bool(c.server.task_state) and not _stale(c),
+        Verdict.EVACUATING,
+        lambda c: f"on {c.server.host}, task {c.server.task_state}",
+    ),
+    Rule(
+        "arrived-otherwise",
+        lambda c: bool(c.arrival),
+        Verdict.HELD,
+        lambda c: (
+            f"on {c.server.host}, but {c.server.vm_state}"
+            + (f" with task {c.server.task_state}" if c.server.task_state else "")
+            + f" where {c.wanted.value} was wanted"
+            + (f": {c.server.fault}" if c.server.fault else "")
+            + "; see openstack server show ID"
+        ),
+    ),
+    # -- something of ours, or of another hand, is under way: never a second call
+    Rule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),
+    Rule(
+        "moved-by-hand",
+        lambda c: c.server.host not in ("", c.source),
+        Verdict.SKIPPED,
+        lambda c: f"now on {c.server.host}, moved there by another hand",
+    ),
+    Rule(
+        "finish-unseen",
+        lambda c: _lost(c) and not _stale(c),
+        Verdict.UNKNOWN,
+        lambda c: "its migration is finished, the server is not seen on the other host yet",
+    ),
+    Rule(
+        "finish-false",
+        _lost,
+        Verdict.HELD,
+        lambda c: (
+            f"its migration says {c.last.status.value if c.last else ''}, but it is still on {c.source}:"
+            " make sure that it runs nowhere, then evacuate it by hand"
+        ),
+    ),
+    Rule(
+        "call-pending",
+        lambda c: c.pending and c.sent is not None and c.now < c.sent.quiet_until,
+        Verdict.EVACUATING,
+        lambda c: f"asked Nova {int(c.now - c.sent.at) if c.sent else 0} s ago, no migration to be seen yet",
+    ),
+    Rule(
+        "call-vanished",
+        lambda c: c.pending and c.sent is not None and c.sent.outcome is Outcome.TAKEN,
+        Verdict.HELD,
+        lambda c: f"Nova took the call, but no migration appeared: look up request {c.request_id}",
+    ),
+    # -- it is on the dead host and nothing moves it: may it be moved?
+    Rule(
+        "vanished",
+        lambda c: c.sent is not None and c.sent.status == 404,
+        Verdict.GONE,
+        lambda c: "Nova no longer knows it",
+    ),
+    Rule(
+        "being-deleted",
+        lambda c: c.server.task_state in DELETING_TASKS and not _stale(c),
+        Verdict.UNKNOWN,
+        lambda c: "its owner is deleting it",
+    ),
+    Rule(
+        "delete-unfinished",
+        lambda c: c.server.task_state in DELETING_TASKS,
+        Verdict.HELD,
+        lambda c: "its owner deleted it and the delete waits for the host; evacuating would bring it back",
+    ),
+    Rule(
+        "left-alone",
+        lambda c: c.server.vm_state in LEFT_ALONE_STATES,
+        Verdict.SKIPPED,
+        lambda c: LEFT_ALONE_STATES[c.server.vm_state],
+    ),
+    Rule(
+        "opted-out",
+        _opted_out,
+        Verdict.SKIPPED,
+        lambda c: f"{c.policy.tag} is set to a no",
+    ),
+    Rule(
+        "not-tagged",
+        lambda c: c.policy.evacuate == "tagged" and not c.marked(YES),
+        Verdict.SKIPPED,
+        lambda c: f"only servers with {c.policy.tag}=true are evacuated",
+    ),
+    Rule(
+        "state-refused",
+        lambda c: c.server.vm_state in REFUSED_STATES,
+        Verdict.HELD,
+        lambda c: f"{c.server.vm_state}: {REFUSED_STATES[c.server.vm_state]}",
+    ),
+    Rule(
+        "never-launched",
+        lambda c: not c.server.launched,
+        Verdict.HELD,
+        lambda c: "it never ran: delete it and create it again",
+    ),
+    Rule(
+        "state-foreign",
+        lambda c: c.server.vm_state not in ("active", "stopped", "error"),
+        Verdict.HELD,
+        lambda c: f"vm_state {c.server.vm_state!r}, which Nova does not evacuate",
+    ),
+    Rule(
+        # The guest may already run on the other end, where only the hypervisor knows of it.
+        "migrating",
+        lambda c: c.server.task_state == "migrating",
+        Verdict.HELD,
+        lambda c: "was being live-migrated: make sure that it does not run on the target, then evacuate it by hand",
+    ),
+    Rule(
+        "would-be-empty",
+        _empty_rebuild,
+        Verdict.HELD,
+        lambda c: "would be rebuilt empty: its disk is on the dead host (shared_storage=no)",
+    ),
+    Rule(
+        "forbidden",
+        lambda c: c.sent is not None and c.sent.status == 403,
+        Verdict.HELD,
+        lambda c: f"Nova forbids it: {c.words}",
+    ),
+    Rule(
+        "exhausted",
+        lambda c: c.failures >= c.policy.attempts,
+        Verdict.HELD,
+        lambda c: f"{_tried(c)}; evacuate it by hand when that is repaired",
+    ),
+    Rule(
+        "owner-unread",
+        lambda c: c.wanted is Power.UNKNOWN and not c.log_read,
+        Verdict.QUEUED,
+        lambda c: "reading what its owner last asked for",
+        "read-log",
+    ),
+    Rule(
+        "owner-unknown",
+        lambda c: c.wanted is Power.UNKNOWN,
+        Verdict.HELD,
+        lambda c: "nothing says whether its owner wants it running: evacuate it by hand",
+    ),
+    Rule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
+    Rule(
+        "waits-for-earlier-call",
+        lambda c: c.now < c.resumed_until and not c.moves,
+        Verdict.QUEUED,
+        lambda c: "an earlier worker may have asked for it: waiting to see",
+    ),
+    Rule("ready", lambda c: True, Verdict.QUEUED, lambda c: "waiting for its turn", "evacuate"),
+)
+
+
+def judge(case: ServerCase) -> tuple[Finding, str]:
+    """The finding of the first row that fits, and the step it asks for (empty: none)."""
+    rule = next(r for r in RULES if r.when(case))
+    move = case.arrival or case.open_move
+    step = rule.step
+    if step == "stop" and not _stop_due(case):
+        step = ""
+    finding = Finding(
+        server=case.server,
+        verdict=rule.verdict,
+        rule=rule.name,
+        reason=rule.reason(case),
+        source=case.source,
+        dest=move.dest if move else "",
+        request_id=case.request_id,
+        due=case.due if rule.verdict is Verdict.PARKED else 0.0,
+        began=move.created if move else 0.0,
+        ended=move.updated if move and move.status.arrived else 0.0,
+        alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
+    )
+    return finding, step

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may be said of a server, from evidence only.
+
+A :class:`ServerCase` holds the facts of one server of one dead host and answers questions about them.  It never
+says what to do: that is :mod:`muster.rules`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from muster.facts import Move, MoveStatus, Outcome, Power, Sent, Server
+from muster.ports import Policy
+
+POWER_OF_STATE = {"active": Power.RUNNING, "stopped": Power.STOPPED}
+
+RETRY_DELAY_LIMIT_S = 600.0
+"""However often it failed, a server is tried again after ten minutes at the latest."""
+
+
+class Verdict(enum.Enum):
+    QUEUED = "queued"
+    EVACUATING = "evacuating"
+    EVACUATED = "evacuated"
+    PARKED = "parked"
+    HELD = "held"
+    SKIPPED = "skipped"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+    @property
+    def open(self) -> bool:
+        """An incident is not settled while one of its servers has such a verdict."""
+        return self in (Verdict.QUEUED, Verdict.EVACUATING, Verdict.PARKED, Verdict.UNKNOWN)
+
+
+class State(enum.Enum):
+    """The state of an incident."""
+
+    FENCED = "fenced"
+    FORCING_DOWN = "forcing-down"
+    EVACUATING = "evacuating"
+    SETTLED = "settled"
+    RETURNING = "returning"
+    CLOSED = "closed"
+    ON_HOLD = "on-hold"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict of one server and the row that gave it.
+
+    :param due: for a parked one, when it is tried next.
+    :param dest: where it is, or is on its way to.
+    :param alarm: it takes longer than it may.
+    """
+
+    server: Server
+    verdict: Verdict
+    rule: str
+    reason: str
+    source: str = ""
+    dest: str = ""
+    request_id: str = ""
+    due: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
+    alarm: bool = False
+
+
+@dataclass(frozen=True)
+class ServerCase:
+    """One server of a dead host, with everything its verdict depends on.
+
+    :param source: the dead host, by Nova's name.
+    :param moves: its evacuations from there in this incident, oldest first.
+    :param dead: hosts proved off and down in Nova, with the time of their latest fencing.
+    :param proved: this worker has already proved it evacuated.
+    :param resumed_until: before this a call of an earlier worker may still be carried out unseen.
+    """
+
+    server: Server
+    source: str
+    policy: Policy
+    now: float
+    moves: tuple[Move, ...] = ()
+    dead: Mapping[str, float] = field(default_factory=dict)
+    sent: Optional[Sent] = None
+    wanted: Power = Power.UNKNOWN
+    log_read: bool = False
+    log_request_id: str = ""
+    stops: tuple[float, int] = (0.0, 0)
+    resumed_until: float = 0.0
+    room_at: float = 0.0
+    proved: bool = False
+
+    def void(self, move: Move) -> bool:
+        """Its destination was fenced after it began, so nothing can come up from it any more."""
+        return bool(move.dest) and move.dest != self.source and self.dead.get(move.dest, 0.0) >= move.created > 0
+
+    @property
+    def open_move(self) -> Optional[Move]:
+        return next((m for m in reversed(self.moves) if m.status.open and not self.void(m)), None)
+
+    @property
+    def arrival(self) -> Optional[Move]:
+        """The finished evacuation that brought it to where Nova says it is; the half of a proof."""
+        here = self.server.host
+        if not here or here == self.source or self.open_move:
+            return None
+        return next((m for m in reversed(self.moves) if m.status.arrived and m.dest == here), None)
+
+    @property
+    def last(self) -> Optional[Move]:
+        return self.moves[-1] if self.moves else None
+
+    @property
+    def failures(self) -> int:
+        failed = sum(m.status in (MoveStatus.FAILED, MoveStatus.ERROR) for m in self.moves)
+        return failed + (self.sent.refusals if self.sent else 0)
+
+    @property
+    def pending(self) -> bool:
+        """A call of this worker has no visible evacuation yet."""
+        sent = self.sent
+        return bool(sent and sent.outcome is not Outcome.REFUSED and len(self.moves) <= sent.moves_before)
+
+    @property
+    def due(self) -> float:
+        """When it may be tried again: a delay that doubles with each failure, cut short when room appears."""
+        if not self.failures:
+            return 0.0
+        base = max([m.updated for m in self.moves] + [self.sent.at if self.sent else 0.0])
+        delay = min(self.policy.retry_delay_s * 2.0 ** (self.failures - 1), RETRY_DELAY_LIMIT_S)
+        return base if self.room_at > base else base + delay
+
+    @property
+    def request_id(self) -> str:
+        return (self.sent.request_id if self.sent else "") or self.log_request_id
+
+    @property
+    def words(self) -> str:
+        """Nova's own words about the last failure."""
+        refused = self.sent.words if self.sent and self.sent.outcome is Outcome.REFUSED else ""
+        last = self.last
+        status = f"migration {last.status.value}" + (f" on {last.dest}" if last.dest else "") if last else ""
+        return refused or self.server.fault or status or "no reason given"
+
+    def marked(self, words: frozenset[str]) -> bool:
+        """The policy's tag, by exact key, has one of these values in metadata, extra specs or image properties."""
+        server = self.server
+        places = (server.metadata, server.extra_specs, server.image_properties)
+        return any(place.get(self.policy.tag, "").strip().lower() in words for place in places)

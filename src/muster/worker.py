@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker: passes of look, decide, act, publish, until it is told to stop.
+
+Level-triggered and crash-only: each pass begins from what is, not from what the last one meant to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from muster import report
+from muster.act import Act
+from muster.decide import Decision, Incident, decide
+from muster.errors import ClusterError
+from muster.log import Log
+from muster.look import Look
+from muster.memory import Memory
+from muster.ports import ClockPort, ClusterPort, Policy
+from muster.steps import Evacuate
+from muster.verdict import State, Verdict
+
+IDLE_LOOK_S = 5.0
+"""A manual confirmation touches only the CIB's status section, which no file shows."""
+BUSY_LOOK_S = 0.5
+AFTER_WORK_S = 0.02
+WAKE_POLL_S = 0.2
+SILENCE_S = 30.0
+PUBLISH_EVERY_S = 2.0
+
+
+class Outlet(Protocol):
+    """Where the worker says what it sees: files and crm_mon."""
+
+    def announce(self, silence_s: float) -> None:
+        """The monitor may take us for hung when nothing is heard of us for this long."""
+
+    def status(self, reason: str, incidents: list[Incident]) -> None: ...
+
+    def report(self, incident: Incident, data: dict[str, object]) -> None: ...
+
+
+class Worker:
+    """:param wait: waits for so many seconds at most and says whether to go on."""
+
+    def __init__(
+        self,
+        look: Look,
+        act: Act,
+        cluster: ClusterPort,
+        clock: ClockPort,
+        policy: Policy,
+        memory: Memory,
+        log: Log,
+        outlet: Outlet,
+        wait: Callable[[float], bool],
+    ) -> None:
+        self._look = look
+        self._act = act
+        self._cluster = cluster
+        self._clock = clock
+        self._policy = policy
+        self._memory = memory
+        self._log = log
+        self._outlet = outlet
+        self._wait = wait
+        self._said: dict[str, tuple[str, str, int]] = {}
+        self._said_servers: dict[tuple[str, str], tuple[Verdict, str, str, bool]] = {}
+        self._hindrance = ""
+        self._published: dict[str, tuple[str, float]] = {}
+
+    def run(self) -> None:
+        """Passes until ``wait`` says stop."""
+        going = True
+        while going:
+            seen = self._cluster.cib_changed()
+            going = self._rest(self.one_pass(), seen)
+
+    def one_pass(self) -> float:
+        """One pass; how long to rest at most before the next one, in seconds."""
+        self._outlet.announce(SILENCE_S)
+        try:
+            sight = self._look.sight()
+        except ClusterError as exc:
+            self._say_hindrance(f"Pacemaker does not answer: {exc}")
+            self._outlet.status(self._hindrance, [])
+            return IDLE_LOOK_S
+        decision = decide(sight, self._policy)
+        self._keep_proofs(decision)
+        self._memory.sending = any(isinstance(step, Evacuate) for step in decision.steps)
+        self._tell(decision, sight.nova_trouble)
+        done = self._act.carry_out(decision.steps)
+        if done:
+            return AFTER_WORK_S
+        return BUSY_LOOK_S if decision.incidents else IDLE_LOOK_S
+
+    def _rest(self, at_most_s: float, seen: object) -> bool:
+        """Wait, but not once Pacemaker has rewritten its configuration."""
+        end = self._clock.monotonic() + at_most_s
+        while True:
+            left = end - self._clock.monotonic()
+            if left <= 0:
+                return self._wait(0.0)
+            if not self._wait(min(WAKE_POLL_S, left)):
+                return False
+            if self._cluster.cib_changed() != seen:
+                return True
+
+    def _keep_proofs(self, decision: Decision) -> None:
+        for node, incident in decision.incidents.items():
+            host = self._memory.hosts.get(node)
+            if host is None:
+                continue
+            for server, finding in incident.findings.items():
+                if finding.verdict is Verdict.EVACUATED:
+                    host.proofs.setdefault(server, finding)
+
+    # ------------------------------------------------------------- what it says
+
+    def _tell(self, decision: Decision, trouble: str) -> None:
+        self._say_hindrance(decision.hindrance)
+        for node, incident in decision.incidents.items():
+            self._say_incident(incident)
+            host = self._memory.hosts.get(node)
+            findings = report.with_proofs(incident, host.proofs if host else {})
+            for finding in findings.values():
+                self._say_server(node, finding.server.id, finding)
+            if not decision.hindrance:
+                self._publish(incident, findings)
+        for node in set(self._said) - set(decision.incidents):
+            self._log.info("incident over", node=node)
+            self._forget(node)
+        self._outlet.status(decision.hindrance or trouble, list(decision.incidents.values()))
+
+    def _say_hindrance(self, hindrance: str) -> None:
+        if hindrance != self._hindrance:
+            if hindrance:
+                self._log.warning("nothing is changed", reason=hindrance)
+            else:
+                self._log.info("going on")
+        self._hindrance = hindrance
+
+    def _say_incident(self, incident: Incident) -> None:
+        now = (incident.state.value, incident.rule, incident.first)
+        if self._said.get(incident.node) == now:
+            return
+        say = self._log.error if incident.state is State.ON_HOLD else self._log.info
+        say("incident", node=incident.node, host=incident.host, state=incident.state.value, reason=incident.reason)
+        self._said[incident.node] = now
+
+    def _say_server(self, node: str, server: str, finding: report.Finding) -> None:
+        now = (finding.verdict, finding.rule, finding.dest, finding.alarm)
+        if self._said_servers.get((node, server)) == now:
+            return
+        if finding.alarm:
+            say = self._log.error
+        else:
+            say = self._log.warning if finding.verdict is Verdict.HELD else self._log.info
+        say(
+            "server",
+            node=node,
+            server=server,
+            name=finding.server.name,
+            verdict=finding.verdict.value,
+            reason=finding.reason,
+            source=finding.source,
+            dest=finding.dest,
+            request_id=finding.request_id,
+        )
+        self._said_servers[node, server] = now
+
+    def _publish(self, incident: Incident, findings: dict[str, report.Finding]) -> None:
+        data = report.report(incident, findings)
+        text, at = self._published.get(incident.node, ("", 0.0))
+        now = self._clock.monotonic()
+        shown = str(data)
+        if shown == text or (now - at < PUBLISH_EVERY_S and incident.state is not State.SETTLED):
+            return
+        self._published[incident.node] = (shown, now)
+        self._outlet.report(incident, data)
+        self._cluster.publish(incident.node, report.line(incident))
+
+    def _forget(self, node: str) -> None:
+        self._said.pop(node, None)
+        self._published.pop(node, None)
+        for key in [key for key in self._said_servers if key[0] == node]:
+            del self._said_servers[key]

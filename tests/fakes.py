@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stand-ins with behaviour: a cluster in memory, a clock that only moves when told, settings with sane values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Optional
+
+from muster.errors import ClusterError, ClusterRefused
+from muster.facts import Cluster, Node, Phase, Record
+from muster.settings import Settings, from_environment
+
+
+def settings(**values: object) -> Settings:
+    """Settings as the agent reads them; ``values`` are parameters by name."""
+    given = {"cloud": "bed", "clouds_file": "/nowhere/clouds.yaml", "shared_storage": "yes", **values}
+    return from_environment({f"OCF_RESKEY_{name}": str(value) for name, value in given.items()})
+
+
+@dataclass
+class FakeCluster:
+    """Pacemaker's side as the worker sees it: nodes, records under compare-and-set, quorum.
+
+    It refuses what Pacemaker refuses, and writes down every change that it lets through.
+    """
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    quorum: bool = True
+    silent: bool = False
+    active_here: bool = True
+    writes: list[tuple[object, ...]] = field(default_factory=list)
+    published: dict[str, str] = field(default_factory=dict)
+    revision: int = 0
+
+    @classmethod
+    def of(cls, *computes: str) -> FakeCluster:
+        return cls({name: Node(name, remote=True, member=True) for name in computes})
+
+    # what happens to it
+
+    def change(self, name: str, **facts: Any) -> None:
+        self.nodes[name] = replace(self.nodes[name], **facts)
+        self.revision += 1
+
+    def fence(self, name: str, at: float, record: bool = True) -> None:
+        """Power off, behind a power device; with the fence agent in the level also the record."""
+        old = self.nodes[name].record
+        self.change(name, member=False, fenced_at=int(at))
+        if record:
+            new = old.fenced_again(int(at)) if old else Record(Phase.FENCED, int(at), int(at))
+            self.change(name, record=new, hold=True)
+
+    def rejoin(self, name: str) -> None:
+        self.change(name, member=True, fenced_at=0)
+
+    # what the worker does with it
+
+    def look(self) -> Cluster:
+        if self.silent:
+            raise ClusterError("cibadmin: timed out after 10 s")
+        return Cluster(self.quorum, "ctl1", dict(self.nodes), self.active_here)
+
+    def quorate(self) -> bool:
+        return self.quorum and not self.silent
+
+    def cib_changed(self) -> object:
+        return self.revision
+
+    def _guard(self, *write: object) -> None:
+        if self.silent:
+            raise ClusterError("cibadmin: timed out after 10 s")
+        if not self.quorum:
+            raise ClusterRefused("no quorum")
+        self.writes.append(write)
+
+    def write_record(self, node: str, record: Record) -> None:
+        self._guard("write", node, record)
+        self.change(node, record=record, hold=True)
+
+    def swap_record(self, node: str, old: Record, new: Record) -> None:
+        if self.nodes[node].record != old:
+            raise ClusterRefused(f"{node}: the record is not {old.token} any more")
+        self._guard("swap", node, old, new)
+        self.change(node, record=new)
+
+    def drop_record(self, node: str, closing: Record) -> None:
+        if self.nodes[node].record == closing:
+            self._guard("drop", node, closing)
+            self.change(node, record=None)
+
+    def drop_hold(self, node: str) -> None:
+        self._guard("release", node)
+        self.change(node, hold=False)
+
+    def publish(self, node: str, text: str) -> None:
+        self.published[node] = text
+
+
+@dataclass
+class FakeClock:
+    at: float = 1_800_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def pass_by(self, seconds: float) -> None:
+        self.at += seconds
+
+
+@dataclass
+class LogLines:
+    """Keeps what was logged: ``(level, event, fields)``."""
+
+    lines: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+    echo: Optional[Callable[[str], None]] = None
+
+    def _add(self, level: str, event: str, fields: dict[str, object]) -> None:
+        self.lines.append((level, event, fields))
+        if self.echo:
+            self.echo(f"{level:7} {event} " + " ".join(f"{k}={v}" for k, v in fields.items()))
+
+    def debug(self, event: str, **fields: object) -> None:
+        self._add("debug", event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        self._add("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._add("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        self._add("error", event, fields)
+
+
+class NoOutlet:
+    """Keeps the last reports, by node."""
+
+    def __init__(self) -> None:
+        self.reports: dict[str, dict[str, Any]] = {}
+        self.reason = ""
+
+    def announce(self, silence_s: float) -> None:
+        pass
+
+    def status(self, reason: str, incidents: list[Any]) -> None:
+        self.reason = reason
+
+    def report(self, incident: Any, data: dict[str, Any]) -> None:
+        self.reports[incident.node] = data

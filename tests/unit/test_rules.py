@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts of one server from evidence: what may be said, and above all what may not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from muster.facts import Move, MoveStatus, Outcome, Power, Sent, Server
+from muster.rules import RULES, judge
+from muster.verdict import ServerCase, Verdict
+from tests.fakes import settings
+
+NOW = 1_800_000_000.0
+ACTIVE = Server(id="s1", host="dead", vm_state="active", name="db", created=NOW - 9e6, updated=NOW - 9e4)
+
+
+def case(server: Server = ACTIVE, *moves: Move, wanted: Power = Power.RUNNING, **facts: object) -> ServerCase:
+    policy = facts.pop("policy", None) or settings()
+    return ServerCase(server, "dead", policy, NOW, moves, wanted=wanted, **facts)  # type: ignore[arg-type]
+
+
+def move(status: str, dest: str = "", age: float = 10.0, ident: str = "1") -> Move:
+    return Move(ident, "s1", "dead", MoveStatus(status), dest, NOW - age, NOW - age + 1)
+
+
+def verdict(it: ServerCase) -> tuple[Verdict, str, str]:
+    finding, step = judge(it)
+    return finding.verdict, finding.rule, step
+
+
+def test_a_running_server_on_a_dead_host_is_ready_to_be_evacuated() -> None:
+    assert verdict(case()) == (Verdict.QUEUED, "ready", "evacuate")
+
+
+@pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
+@pytest.mark.parametrize("vm_state", ["active", "error", "stopped"])
+def test_never_sends_while_an_evacuation_is_open(status: str, vm_state: str) -> None:
+    server = replace(ACTIVE, vm_state=vm_state)
+    assert verdict(case(server, move(status, "other"))) == (Verdict.EVACUATING, "on-the-way", "")
+
+
+def test_an_unknown_migration_status_counts_as_open() -> None:
+    assert verdict(case(ACTIVE, Move("1", "s1", "dead", MoveStatus.OTHER, "x", NOW, NOW)))[2] == ""
+
+
+def test_active_on_the_dead_host_after_a_refused_claim_is_not_evacuated() -> None:
+    found = verdict(case(ACTIVE, move("failed", "other", age=5)))
+    assert found == (Verdict.PARKED, "waits-for-retry", "")
+
+
+def test_done_is_evacuated_only_where_nova_says_the_server_is() -> None:
+    there = replace(ACTIVE, host="other", updated=NOW)
+    assert verdict(case(there, move("done", "other")))[0] is Verdict.EVACUATED
+    assert verdict(case(replace(there, host="third"), move("done", "other")))[0] is not Verdict.EVACUATED
+    assert verdict(case(replace(there, host="dead"), move("done", "other")))[0] is Verdict.UNKNOWN
+
+
+def test_completed_with_the_server_still_rebuilding_on_the_dead_host_is_held() -> None:
+    stuck = replace(ACTIVE, task_state="rebuilding")
+    assert verdict(case(stuck, move("completed", "other", age=500)))[:2] == (Verdict.HELD, "finish-false")
+
+
+def test_a_server_that_came_back_after_an_earlier_evacuation_is_evacuated_again() -> None:
+    assert verdict(case(ACTIVE, move("completed", "other", age=500)))[2] == "evacuate"
+
+
+def test_error_is_not_evacuated_before_its_owners_wish_is_known() -> None:
+    error = replace(ACTIVE, vm_state="error")
+    assert verdict(case(error, wanted=Power.UNKNOWN)) == (Verdict.QUEUED, "owner-unread", "read-log")
+    assert verdict(case(error, wanted=Power.UNKNOWN, log_read=True))[0] is Verdict.HELD
+    assert verdict(case(error, wanted=Power.STOPPED))[2] == "evacuate"
+
+
+def test_a_stopped_server_that_came_up_running_is_stopped_before_it_counts() -> None:
+    there = replace(ACTIVE, host="other", updated=NOW)
+    assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED)) == (
+        Verdict.EVACUATING,
+        "arrived-woken",
+        "stop",
+    )
+    stopped = replace(there, vm_state="stopped")
+    assert verdict(case(stopped, move("done", "other"), wanted=Power.STOPPED))[0] is Verdict.EVACUATED
+
+
+def test_a_stop_is_not_repeated_at_once() -> None:
+    there = replace(ACTIVE, host="other", updated=NOW)
+    again = case(there, move("done", "other"), wanted=Power.STOPPED, stops=(NOW - 1, 1))
+    assert verdict(again) == (Verdict.EVACUATING, "arrived-woken", "")
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "expected"),
+    [
+        ("paused", Verdict.HELD),
+        ("suspended", Verdict.HELD),
+        ("rescued", Verdict.HELD),
+        ("resized", Verdict.HELD),
+        ("shelved", Verdict.HELD),
+        ("building", Verdict.HELD),
+        ("shelved_offloaded", Verdict.SKIPPED),
+        ("soft-delete", Verdict.SKIPPED),
+        ("something-new", Verdict.HELD),
+        ("", Verdict.HELD),
+    ],
+)
+def test_states_that_nova_refuses_are_never_touched(vm_state: str, expected: Verdict) -> None:
+    found, _, step = verdict(case(replace(ACTIVE, vm_state=vm_state)))
+    assert (found, step) == (expected, "")
+
+
+def test_a_server_being_deleted_is_not_brought_back() -> None:
+    fresh = replace(ACTIVE, task_state="deleting", updated=NOW - 1)
+    assert verdict(case(fresh)) == (Verdict.UNKNOWN, "being-deleted", "")
+    assert verdict(case(replace(fresh, updated=NOW - 999)))[:2] == (Verdict.HELD, "delete-unfinished")
+    assert verdict(case(replace(ACTIVE, deleted=True)))[0] is Verdict.GONE
+
+
+def test_a_server_in_live_migration_is_held_because_it_may_run_on_the_target() -> None:
+    assert verdict(case(replace(ACTIVE, task_state="migrating")))[:2] == (Verdict.HELD, "migrating")
+
+
+@pytest.mark.parametrize("task", ["powering-off", "rebooting", "image_snapshot"])
+def test_other_tasks_do_not_keep_a_server_from_evacuation(task: str) -> None:
+    assert verdict(case(replace(ACTIVE, task_state=task)))[2] == "evacuate"
+
+
+def test_image_backed_without_shared_storage_is_held_and_a_volume_goes() -> None:
+    local = settings(shared_storage="no")
+    assert verdict(case(replace(ACTIVE, image="img"), policy=local))[:2] == (Verdict.HELD, "would-be-empty")
+    assert verdict(case(replace(ACTIVE, image=None), policy=local))[0] is Verdict.HELD
+    assert verdict(case(replace(ACTIVE, image=""), policy=local))[2] == "evacuate"
+
+
+@pytest.mark.parametrize("place", ["metadata", "extra_specs", "image_properties"])
+def test_the_tag_is_matched_by_its_exact_key_only(place: str) -> None:
+    out = replace(ACTIVE, **{place: {"evacuable": "false"}})
+    assert verdict(case(out))[:2] == (Verdict.SKIPPED, "opted-out")
+    alike = replace(ACTIVE, **{place: {"not_evacuable": "true"}})
+    tagged = settings(evacuate="tagged")
+    assert verdict(case(alike))[2] == "evacuate"
+    assert verdict(case(alike, policy=tagged))[:2] == (Verdict.SKIPPED, "not-tagged")
+    assert verdict(case(replace(ACTIVE, **{place: {"evacuable": "true"}}), policy=tagged))[2] == "evacuate"
+
+
+def sent(outcome: Outcome, age: float, quiet: float, status: int = 0, refusals: int = 0, before: int = 0) -> Sent:
+    return Sent(NOW - age, outcome, NOW - age + quiet, before, "req-1", status, "No.", refusals)
+
+
+def test_a_lost_reply_is_not_followed_by_a_second_call_until_the_first_must_have_shown() -> None:
+    assert verdict(case(sent=sent(Outcome.UNCERTAIN, 10, 30)))[:2] == (Verdict.EVACUATING, "call-pending")
+    assert verdict(case(sent=sent(Outcome.UNCERTAIN, 31, 30)))[2] == "evacuate"
+
+
+def test_a_call_that_was_taken_is_never_sent_again_unseen() -> None:
+    assert verdict(case(sent=sent(Outcome.TAKEN, 10, 60)))[:2] == (Verdict.EVACUATING, "call-pending")
+    assert verdict(case(sent=sent(Outcome.TAKEN, 100, 60)))[:2] == (Verdict.HELD, "call-vanished")
+
+
+def test_a_refusal_is_that_servers_own_affair() -> None:
+    assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.GONE
+    assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 403, 1)))[:2] == (Verdict.HELD, "forbidden")
+    assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 409, 1)))[0] is Verdict.PARKED
+    assert verdict(case(sent=sent(Outcome.REFUSED, 11, 0, 409, 1)))[2] == "evacuate"
+    finding, _ = judge(case(sent=sent(Outcome.REFUSED, 1, 0, 409, 3)))
+    assert finding.verdict is Verdict.HELD
+    assert "No." in finding.reason
+
+
+def test_tries_are_counted_from_nova_and_end() -> None:
+    failed = [move("failed", "other", age=100 - i, ident=str(i)) for i in range(3)]
+    assert verdict(case(ACTIVE, *failed[:2], room_at=0.0))[2] == "evacuate"
+    assert verdict(case(ACTIVE, *failed))[:2] == (Verdict.HELD, "exhausted")
+
+
+def test_the_pause_between_tries_doubles_and_ends_when_room_appears() -> None:
+    error = replace(ACTIVE, vm_state="error", fault="No valid host was found.")
+    first, second = move("error", age=15, ident="1"), move("error", age=15, ident="2")
+    assert verdict(case(error, first))[2] == "evacuate"
+    assert verdict(case(error, first, second))[0] is Verdict.PARKED
+    assert verdict(case(error, first, second, room_at=NOW - 1))[2] == "evacuate"
+    assert "No valid host" in judge(case(error, first, second))[0].reason
+
+
+def test_a_move_to_a_host_that_died_is_void_and_only_then() -> None:
+    stuck = move("pre-migrating", "second", age=100)
+    assert verdict(case(ACTIVE, stuck))[0] is Verdict.EVACUATING
+    assert verdict(case(ACTIVE, stuck, dead={"second": NOW - 200}))[0] is Verdict.EVACUATING
+    assert verdict(case(ACTIVE, stuck, dead={"second": NOW - 50}))[2] == "evacuate"
+    assert verdict(case(ACTIVE, stuck, dead={"third": NOW - 50}))[0] is Verdict.EVACUATING
+
+
+def test_another_workers_call_may_still_be_under_way() -> None:
+    waiting = case(resumed_until=NOW + 5)
+    assert verdict(waiting) == (Verdict.QUEUED, "waits-for-earlier-call", "")
+    assert verdict(case(resumed_until=NOW - 1))[2] == "evacuate"
+
+
+def test_what_was_proved_stays_proved_whatever_its_owner_does() -> None:
+    there = replace(ACTIVE, host="other", vm_state="paused")
+    assert verdict(case(there, move("done", "other"), proved=True))[0] is Verdict.EVACUATED
+    assert verdict(case(there, move("done", "other")))[0] is Verdict.HELD
+
+
+def test_moved_by_another_hand_is_left_alone() -> None:
+    assert verdict(case(replace(ACTIVE, host="elsewhere")))[:2] == (Verdict.SKIPPED, "moved-by-hand")
+
+
+def test_a_rebuild_that_takes_too_long_raises_an_alarm_and_nothing_else() -> None:
+    finding, step = judge(case(ACTIVE, move("pre-migrating", "other", age=1000)))
+    assert (finding.verdict, finding.alarm, step) == (Verdict.EVACUATING, True, "")
+
+
+def test_rule_names_are_unique_and_only_open_verdicts_have_steps() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(set(names)) == len(names)
+    assert all(rule.verdict.open for rule in RULES if rule.step)
