@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker's process: started by the agent, one for each controller, told to stop by SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from muster import settings as settings_module
+from muster import wiring
+from muster.errors import MusterError
+from muster.log import Log
+
+
+def main() -> int:
+    """:returns: 0 after SIGTERM, 1 when it could not run or had to give up."""
+    log = Log("muster")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = settings_module.from_environment(os.environ)
+        instance = os.environ.get("OCF_RESOURCE_INSTANCE", "muster")
+        with wiring.worker(settings, instance, log, wait=lambda seconds: not stop.wait(seconds)) as worker:
+            log.info("worker started", instance=instance, pid=os.getpid())
+            worker.run()
+        log.info("worker stopped", instance=instance)
+    except MusterError as exc:
+        log.error("worker cannot run", reason=str(exc))
+        return 1
+    except Exception:
+        log.exception("worker failed")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

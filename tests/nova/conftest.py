@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real Nova for the tests of this folder; whatever a test does, the oracle must have seen nothing forbidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from tests.bed.nova.client import NovaBed
+from tests.rig import Rig
+
+HOSTS = ["cmp1", "cmp2", "cmp3"]
+
+
+@pytest.fixture
+def bed() -> Iterator[NovaBed]:
+    """A fresh Nova for each test: about four seconds, and no test can spoil another."""
+    with NovaBed.start(hosts=HOSTS) as nova:
+        yield nova
+
+
+@pytest.fixture
+def rig(bed: NovaBed, tmp_path: Path) -> Iterator[Callable[..., Rig]]:
+    """Makes a rig with the given parameters; afterwards the invariants are checked from outside."""
+    clouds = tmp_path / "clouds.yaml"
+    bed.clouds_yaml(clouds)
+    yield lambda **parameters: Rig(bed, clouds, **parameters)
+    assert bed.violations() == []

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real engine against real Nova, with the cluster in memory: every pass under the test's control."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from muster.act import Act
+from muster.decide import Incident, decide
+from muster.gateways.clock import Clock
+from muster.gateways.nova import Nova
+from muster.look import Look
+from muster.memory import Memory
+from muster.steps import Step
+from muster.verdict import Finding, State, Verdict
+from muster.worker import Worker
+from tests.bed.nova.client import NovaBed
+from tests.fakes import FakeCluster, LogLines, NoOutlet, settings
+
+
+class Killed(BaseException):
+    """The worker died here; nothing of it is left but what it had done."""
+
+
+class Rig:
+    """One worker at a time over one cluster and one Nova; ``crash()`` replaces it by a new one that knows nothing."""
+
+    def __init__(self, bed: NovaBed, clouds_file: Path, **parameters: object) -> None:
+        self.bed = bed
+        values = {"cloud": "bed", "clouds_file": str(clouds_file), "retry_delay_s": 1, "per_destination": 0}
+        self.policy = settings(**{**values, **parameters})
+        self.clouds_file = clouds_file
+        self.cluster = FakeCluster.of(*bed.hosts)
+        self.log = LogLines(echo=lambda line: print(line, file=sys.stderr))
+        self.before: Callable[[Step], None] = lambda step: None
+        self.after: Callable[[Step], None] = lambda step: None
+        self.crash()
+
+    def crash(self) -> None:
+        """The worker is gone, another one begins: nothing in memory survives."""
+        self.memory = Memory()
+        self.outlet = NoOutlet()
+        clock = Clock()
+        nova = Nova(
+            self.policy.cloud, str(self.clouds_file), self.policy.shared_storage, self.policy.nova_api_version
+        )
+        self.look = Look(self.cluster, nova, clock, self.policy, self.memory)
+        act = Act(self.cluster, nova, clock, self.memory, self.log, lambda: True, lambda seconds: None)
+        inner = act._do
+
+        def do(step: Step) -> None:
+            self.before(step)
+            inner(step)
+            self.after(step)
+
+        act._do = do  # type: ignore[method-assign,assignment]
+        self.worker = Worker(
+            self.look, act, self.cluster, clock, self.policy, self.memory, self.log, self.outlet, self._wait
+        )
+
+    @staticmethod
+    def _wait(seconds: float) -> bool:
+        time.sleep(seconds)
+        return True
+
+    def kill_at(self, moment: str, kind: type, count: int = 1) -> None:
+        """The worker dies ``before`` or ``after`` its next ``count``-th step of this kind; ``run_until`` starts anew."""
+        left = [count]
+
+        def die(step: Step) -> None:
+            if isinstance(step, kind):
+                left[0] -= 1
+                if left[0] == 0:
+                    raise Killed
+
+        setattr(self, moment, die)
+
+    def fence(self, host: str, record: bool = True) -> None:
+        """The power of a host is cut, really, and Pacemaker knows."""
+        self.bed.ctl("power_off", host=host)
+        self.cluster.fence(host, time.time(), record)
+
+    def power_on(self, host: str) -> None:
+        """The machine runs again; its nova-compute only if nothing keeps it away, as Pacemaker would."""
+        self.cluster.rejoin(host)
+        self.bed.ctl("power_on", host=host, start=False)
+        self._start_allowed(host)
+
+    def _start_allowed(self, host: str) -> None:
+        node = self.cluster.nodes[host]
+        if node.member and not node.hold and host not in self.bed.ctl("info")["computes"]:
+            self.bed.ctl("start_compute", host=host)
+
+    def step(self) -> None:
+        """One pass, and what Pacemaker does with its result."""
+        seen = self.cluster.cib_changed()
+        try:
+            rest = self.worker.one_pass()
+        except Killed:
+            self.before = self.after = lambda step: None
+            self.crash()
+            return
+        for name, node in self.cluster.nodes.items():
+            if node.member and not node.hold and self.bed.powered(name):
+                self._start_allowed(name)
+        self.worker._rest(rest, seen)
+
+    def run_until(self, condition: Callable[[], object], timeout_s: float = 60.0, what: str = "") -> None:
+        """Pass after pass until the condition holds.
+
+        :raises AssertionError: with everything that is known, when it does not within the time.
+        """
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {timeout_s} s: {what or condition}\n{self.describe()}")
+            self.step()
+
+    def run_for(self, seconds: float) -> None:
+        """Passes for so long: to show that something does not happen."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.step()
+
+    # ----------------------------------------------------------------- what it says
+
+    def incident(self, node: str) -> Optional[Incident]:
+        return decide(self.look.sight(), self.policy).incidents.get(node)
+
+    def finding(self, server: str) -> Optional[Finding]:
+        for node, host in self.memory.hosts.items():
+            if server in host.proofs:
+                return host.proofs[server]
+            report = decide(self.look.sight(), self.policy).incidents.get(node)
+            if report and server in report.findings:
+                return report.findings[server]
+        return None
+
+    def entry(self, server: str) -> dict[str, Any]:
+        """What the last reports say of a server."""
+        for report in self.outlet.reports.values():
+            for entry in report["proofs"]:
+                if entry["id"] == server:
+                    return dict(entry)
+        return {}
+
+    def says(self, server: str, verdict: Verdict) -> Callable[[], bool]:
+        return lambda: self.entry(server).get("verdict") == verdict.value
+
+    def settled(self, node: str) -> Callable[[], bool]:
+        """Released or over."""
+        return lambda: not self.cluster.nodes[node].hold
+
+    def closed(self, node: str) -> Callable[[], bool]:
+        return lambda: self.cluster.nodes[node].record is None
+
+    def on_hold(self, node: str) -> Callable[[], bool]:
+        return lambda: self.outlet.reports.get(node, {}).get("state") == State.ON_HOLD.value
+
+    def describe(self) -> str:
+        lines = [f"{node}: {host.record.token}" for node, host in self.memory.hosts.items()]
+        lines += [f"{r['node']}: {r['state']}: {r['reason']}" for r in self.outlet.reports.values()]
+        return "\n".join([*lines, *map(str, self.log.lines[-15:])])

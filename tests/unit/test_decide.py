@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a sight to steps: guards, sequence, limits, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from muster.decide import Decision, decide
+from muster.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
+from muster.steps import DropHold, DropRecord, Evacuate, ForceDown, ForceUp, SwapRecord, WriteRecord
+from muster.verdict import State, Verdict
+from tests.fakes import settings
+
+NOW = 1_800_000_000.0
+FENCED = int(NOW) - 20
+DOWN = Service(
+    id="u1",
+    host="cmp1",
+    up=False,
+    enabled=False,
+    disabled_reason="muster: x",
+    forced_down=True,
+    updated_at=FENCED - 3,
+)
+ELSEWHERE = Service(id="u2", host="cmp2", up=True)
+
+
+def node(phase: Phase | None = Phase.EVACUATING, **facts: Any) -> Node:
+    record = Record(phase, FENCED, FENCED) if phase else None
+    facts.setdefault("hold", phase is not None and phase is not Phase.RETURNING)
+    facts.setdefault("record", record)
+    return Node("cmp1", remote=True, fenced_at=FENCED, **facts)
+
+
+def server(ident: str, priority: str = "", created: float = 0.0, **facts: Any) -> Server:
+    metadata = {"evacuate_priority": priority} if priority else {}
+    return Server(
+        ident, "cmp1", facts.pop("vm_state", "active"), name=ident, created=created, metadata=metadata, **facts
+    )
+
+
+def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move, ...] = (), **facts: Any) -> Sight:
+    host = HostSight(
+        services=(service, ELSEWHERE),
+        servers={s.id: s for s in servers},
+        moves={m.server: tuple(x for x in moves if x.server == m.server) for m in moves},
+        listed_at=NOW - 1,
+        wanted={s.id: Power.RUNNING for s in servers},
+    )
+    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at"):
+        if name in facts:
+            host = replace(host, **{name: facts.pop(name)})
+    cluster = facts.pop("cluster", None) or Cluster(True, "ctl1", {"cmp1": it, "cmp2": Node("cmp2", True, member=True)})
+    return Sight(NOW, cluster, {"cmp1": host}, **facts)
+
+
+def sent(decision: Decision) -> list[str]:
+    return [step.server for step in decision.steps if isinstance(step, Evacuate)]
+
+
+def test_a_quiet_cluster_asks_for_nothing() -> None:
+    cluster = Cluster(True, "ctl1", {"cmp2": Node("cmp2", True, member=True)})
+    assert decide(Sight(NOW, cluster), settings()) == Decision()
+
+
+@pytest.mark.parametrize(
+    "change", [{"quorum": False}, {"active_here": False}, {"active_elsewhere": ("ctl2",)}], ids=lambda c: next(iter(c))
+)
+def test_nothing_is_done_without_quorum_or_by_a_worker_that_is_not_the_one(change: dict[str, Any]) -> None:
+    base = sight(node(), server("a"))
+    decision = decide(replace(base, cluster=replace(base.cluster, **change)), settings())
+    assert decision.steps == ()
+    assert decision.hindrance
+
+
+def test_the_sequence_is_priority_then_age_then_id() -> None:
+    line = [server("d", "500", 9), server("b", "900", 5), server("a", "900", 5), server("c", "900", 1), server("e")]
+    assert sent(decide(sight(node(), *line), settings(per_destination=0))) == ["c", "a", "b", "d", "e"]
+
+
+def test_no_more_in_flight_than_allowed() -> None:
+    moving = Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", NOW - 1, NOW - 1)
+    line = [server(x) for x in "abcd"]
+    assert sent(decide(sight(node(), *line, moves=(moving,)), settings(in_flight=3, per_destination=0))) == ["b", "c"]
+    assert sent(decide(sight(node(), *line, moves=(moving,)), settings(in_flight=1))) == []
+
+
+def test_an_unnamed_destination_counts_for_every_destination() -> None:
+    named = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp2", NOW - 1, NOW - 1)
+    line = [server(x) for x in "abcd"]
+    assert sent(decide(sight(node(), *line, moves=(named,)), settings(per_destination=2))) == ["b"]
+    assert sent(decide(sight(node(), *line, moves=(named,)), settings(per_destination=1))) == []
+    to_cmp3 = settings(per_destination=1, target_map="cmp1=cmp3")
+    assert sent(decide(sight(node(), *line, moves=(named,)), to_cmp3)) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({"forced_down": False, "up": True}, State.FORCING_DOWN),
+        ({"up": True}, State.FORCING_DOWN),
+        ({"enabled": True}, State.FORCING_DOWN),
+        ({"known": False}, State.ON_HOLD),
+    ],
+)
+def test_no_evacuate_unless_nova_says_down(change: dict[str, Any], state: State) -> None:
+    decision = decide(sight(node(), server("a"), service=replace(DOWN, **change)), settings())
+    assert sent(decision) == []
+    assert decision.incidents["cmp1"].state is state
+
+
+def test_force_down_keeps_an_operators_disable() -> None:
+    disabled = replace(DOWN, forced_down=False, disabled_reason="disk swap on friday")
+    step = next(s for s in decide(sight(node(), service=disabled), settings()).steps if isinstance(s, ForceDown))
+    assert step.disable_reason is None
+    enabled = replace(DOWN, forced_down=False, enabled=True, disabled_reason="")
+    step = next(s for s in decide(sight(node(), service=enabled), settings()).steps if isinstance(s, ForceDown))
+    assert step.disable_reason and step.disable_reason.startswith("muster: ")
+
+
+def test_a_heartbeat_after_the_fencing_stops_everything_loudly() -> None:
+    early = replace(DOWN, forced_down=False, enabled=True, disabled_reason="", updated_at=FENCED + 10.0)
+    for it in (
+        sight(node(Phase.FENCED), server("a"), service=early),
+        sight(node(), server("a"), heartbeat_moved=True),
+    ):
+        decision = decide(it, settings())
+        assert decision.steps == ()
+        assert decision.incidents["cmp1"].state is State.ON_HOLD
+        assert "HOST LIVES" in decision.incidents["cmp1"].reason
+
+
+def test_more_dead_hosts_than_allowed_are_not_begun() -> None:
+    nodes = {f"cmp{i}": replace(node(Phase.FENCED), name=f"cmp{i}") for i in range(1, 5)}
+    base = sight(node(Phase.FENCED), server("a"), service=replace(DOWN, forced_down=False))
+    crowd = replace(base, cluster=Cluster(True, "ctl1", nodes))
+    decision = decide(crowd, settings(max_failed_hosts=3))
+    assert decision.incidents["cmp1"].state is State.ON_HOLD
+    assert "max_failed_hosts=4" in decision.incidents["cmp1"].reason
+    assert not any(isinstance(s, (SwapRecord, ForceDown, Evacuate)) for s in decision.steps)
+
+
+def test_storage_leases_are_waited_for() -> None:
+    assert decide(sight(node(Phase.FENCED), server("a")), settings(delay_s=60)).steps == ()
+    assert decide(sight(node(Phase.FENCED), server("a")), settings(delay_s=10)).steps != ()
+
+
+def test_an_operators_confirmation_is_recorded_before_anything_follows() -> None:
+    decision = decide(sight(node(None, hold=False), server("a")), settings())
+    assert decision.steps == (WriteRecord("cmp1", Record(Phase.CONFIRMED, FENCED, FENCED)),)
+
+
+def test_a_clean_shutdown_is_nothing() -> None:
+    clean = Node("cmp1", remote=True, fenced_at=0, member=False)
+    assert decide(Sight(NOW, Cluster(True, "ctl1", {"cmp1": clean})), settings()).incidents == {}
+
+
+def test_an_unreadable_record_is_never_taken_for_none() -> None:
+    odd = Node("cmp1", remote=True, unreadable_record="gibberish", hold=True)
+    decision = decide(sight(odd, server("a")), settings())
+    assert decision.steps == ()
+    assert decision.incidents["cmp1"].state is State.ON_HOLD
+
+
+def test_a_node_that_the_operator_maps_to_nothing_is_left_alone() -> None:
+    assert decide(sight(node(None), server("a")), settings(host_map="cmp1=")).incidents == {}
+
+
+def test_a_doubtful_name_is_held_with_the_candidates() -> None:
+    both = sight(node(), server("a"))
+    host = replace(both.hosts["cmp1"], services=(replace(DOWN, host="cmp1.a"), replace(DOWN, host="cmp1.b")))
+    decision = decide(replace(both, hosts={"cmp1": host}), settings())
+    assert decision.incidents["cmp1"].state is State.ON_HOLD
+    assert "cmp1.a" in decision.incidents["cmp1"].reason
+    assert decision.steps == ()
+
+
+def test_nova_silent_means_no_effect_and_no_settling() -> None:
+    decision = decide(sight(node(), nova_trouble="connection refused"), settings())
+    assert decision.steps == ()
+    assert decision.incidents["cmp1"].state is State.EVACUATING
+
+
+@pytest.mark.parametrize("verdict_of", ["accepted", "pre-migrating"])
+def test_nova_compute_is_kept_away_while_an_evacuation_is_open(verdict_of: str) -> None:
+    moving = Move("1", "a", "cmp1", MoveStatus(verdict_of), "cmp2", NOW - 1, NOW - 1)
+    decision = decide(sight(node(), server("a"), moves=(moving,)), settings())
+    assert not any(isinstance(s, DropHold) for s in decision.steps)
+
+
+def test_settled_lets_the_host_return_and_names_what_stays() -> None:
+    decision = decide(sight(node(), server("a", vm_state="paused")), settings())
+    assert decision.incidents["cmp1"].state is State.SETTLED
+    assert "1 held" in decision.incidents["cmp1"].reason
+    assert [type(s) for s in decision.steps] == [SwapRecord, DropHold]
+
+
+def test_settled_is_only_said_after_a_fresh_complete_list() -> None:
+    assert decide(sight(node(), listed_at=NOW - 60), settings()).incidents["cmp1"].state is State.EVACUATING
+
+
+class TestReturn:
+    back = node(Phase.RETURNING)
+    done = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    completed = replace(done, status=MoveStatus.COMPLETED)
+
+    def test_stays_forced_down_until_nova_compute_has_finished_its_rows(self) -> None:
+        for facts in ({"moves": (self.done,), "alive_again": True}, {"alive_again": False}):
+            assert decide(sight(self.back, **facts), settings()).steps == ()  # type: ignore[arg-type]
+
+    def test_lifts_what_muster_did(self) -> None:
+        step = decide(sight(self.back, moves=(self.completed,), alive_again=True), settings()).steps[0]
+        assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=True)
+
+    def test_an_operators_disable_stays(self) -> None:
+        theirs = replace(DOWN, disabled_reason="disk swap on friday")
+        step = decide(sight(self.back, service=theirs, alive_again=True), settings()).steps[0]
+        assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=False)
+
+    def test_an_operators_force_down_stays(self) -> None:
+        kept = replace(self.back, record=Record(Phase.RETURNING, FENCED, FENCED, kept=True))
+        theirs = replace(DOWN, disabled_reason="theirs")
+        steps = decide(sight(kept, service=theirs, alive_again=True), settings()).steps
+        assert not any(isinstance(s, ForceUp) for s in steps)
+        assert isinstance(steps[-1], DropRecord)
+
+    def test_closes_only_once_nova_says_up(self) -> None:
+        lifted = replace(DOWN, forced_down=False, enabled=True, disabled_reason="")
+        assert decide(sight(self.back, service=lifted, alive_again=True), settings()).steps == ()
+        up = replace(lifted, up=True)
+        steps = decide(sight(self.back, service=up, alive_again=True), settings()).steps
+        assert [type(s) for s in steps] == [SwapRecord, DropRecord]
+
+
+def test_a_destination_that_died_lets_its_guests_go_on_and_waits_for_them() -> None:
+    stuck = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp2", FENCED + 1.0, FENCED + 2.0)
+    first = sight(node(), server("a"), moves=(stuck,))
+    dead2 = replace(node(), name="cmp2", record=Record(Phase.EVACUATING, FENCED + 5, FENCED + 5))
+    second = HostSight(services=(DOWN, replace(DOWN, id="u2", host="cmp2")), listed_at=NOW - 1)
+    host1 = replace(first.hosts["cmp1"], services=second.services)
+    both = replace(
+        first,
+        cluster=Cluster(True, "ctl1", {"cmp1": node(), "cmp2": dead2}),
+        hosts={"cmp1": host1, "cmp2": second},
+    )
+    decision = decide(both, settings())
+    assert sent(decision) == ["a"]
+    assert decision.incidents["cmp2"].state is State.EVACUATING
+    alive = replace(both, hosts={"cmp1": host1, "cmp2": replace(second, heartbeat_moved=True)})
+    assert sent(decide(alive, settings())) == []
+
+
+def test_every_server_has_exactly_one_verdict() -> None:
+    line = [server(x, vm_state=s) for x, s in zip("abcdef", ["active", "paused", "error", "shelved", "", "stopped"])]
+    findings = decide(sight(node(), *line), settings()).incidents["cmp1"].findings
+    assert sorted(findings) == sorted(s.id for s in line)
+    assert all(isinstance(f.verdict, Verdict) for f in findings.values())
