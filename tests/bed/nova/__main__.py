@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the bed: ``python -m tests.bed.nova`` at the root of the repository, with the interpreter that has Nova.
+
+Prints what ``info`` says, one JSON line, when everything answers.  SIGTERM, SIGINT, the operation ``quit``, and with
+``--die-with-stdin`` the end of its standard input, stop it and remove its directory.
+"""
+
+import argparse
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+
+def parse(argv):
+    p = argparse.ArgumentParser(prog="python -m tests.bed.nova", description="real Nova in one process, for tests")
+    p.add_argument("--hosts", default="compute-1,compute-2,compute-3", help="compute hosts, by comma [%(default)s]")
+    p.add_argument("--port", type=int, default=0, help="first of 4: compute, identity, placement, control [free ones]")
+    p.add_argument("--report-interval", type=float, default=1.0, help="seconds between heartbeats [%(default)s]")
+    p.add_argument("--service-down-time", type=float, default=3.0, help="seconds of silence until down [%(default)s]")
+    p.add_argument("--first-report", type=float, default=0.1, help="first heartbeat; in Nova 5 s [%(default)s]")
+    p.add_argument("--rpc-timeout", type=int, default=10, help="seconds [%(default)s]")
+    p.add_argument("--token-ttl", type=int, default=3600, help="seconds [%(default)s]")
+    p.add_argument("--token-cache-time", type=int, default=300, help="nova-api's cache of tokens, -1: none [%(default)s]")
+    p.add_argument("--max-microversion", help="the newest microversion offered, as 2.79 [all of Nova's]")
+    p.add_argument("--periodic", action="store_true", help="run Nova's periodic tasks")
+    p.add_argument("--exact", action="store_true", help="no shortcuts in Nova (see speed.py)")
+    p.add_argument("--debug", action="store_true", help="debug lines in nova.log")
+    p.add_argument("--schema-cache", default=os.path.join(ROOT, ".cache", "nova-schema"), help="[%(default)s]")
+    p.add_argument("--ready-file", help="written when everything answers")
+    p.add_argument("--die-with-stdin", action="store_true", help="stop when standard input ends")
+    options = p.parse_args(argv)
+    options.hosts = options.hosts.split(",")
+    return options
+
+
+def make_bed(options):
+    # Native threads: this has to be said before anything of Nova is imported.
+    os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
+    from nova import monkey_patch
+
+    monkey_patch.patch()
+    if not options.exact:
+        from tests.bed.nova import speed
+
+        speed.light_fixtures()
+    from tests.bed.nova import server
+
+    return server.make(options)
+
+
+def announce(bed, options, begin):
+    info = bed.info()
+    info["start_s"]["total"] = round(time.monotonic() - begin, 3)
+    line = json.dumps(info)
+    if options.ready_file:
+        with open(options.ready_file + ".new", "w", encoding="utf-8") as file:
+            file.write(line)
+        os.rename(options.ready_file + ".new", options.ready_file)
+    print(line, flush=True)
+
+
+def main(argv=None):
+    begin = time.monotonic()
+    options = parse(argv)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    gc.disable()  # nothing of what start-up makes is garbage
+    bed = make_bed(options)
+    if options.die_with_stdin:
+        # A parent that dies, whatever of, closes the pipe; a bed that is still starting goes down as well.
+        threading.Thread(target=lambda: (sys.stdin.read(), end(bed)), daemon=True).start()
+    try:
+        bed.start()
+        if options.max_microversion:
+            from tests.bed.nova import cloud_ops
+
+            cloud_ops.max_microversion(bed, options.max_microversion)
+    except BaseException:
+        bed.stop()
+        raise
+    gc.freeze()
+    gc.enable()
+    announce(bed, options, begin)
+    stop.wait()
+    end(bed)
+
+
+def end(bed):
+    bed.stop()
+    # Threads of dead nova-computes wait for ever, on purpose: nothing here can be joined.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

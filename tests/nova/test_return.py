@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios D: the host comes back, and what operators did to it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from muster.steps import DropHold, DropRecord, ForceUp, SwapRecord
+from tests.bed.nova.client import NovaBed
+from tests.nova.test_servers import act_on, boot, disable, evacuations, expect, fail_spawns
+from tests.rig import Rig
+
+pytestmark = pytest.mark.nova
+MakeRig = Callable[..., Rig]
+
+
+def test_keeps_nova_compute_away_while_an_evacuation_is_open(bed: NovaBed, rig: MakeRig) -> None:
+    """D1: the host is back long before its guests are safe."""
+    (uuid,) = boot(bed)
+    fail_spawns(bed, "hang")
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(lambda: evacuations(bed, uuid) == ["pre-migrating"])
+    it.power_on("cmp1")
+    it.run_for(3)
+    assert "cmp1" not in bed.ctl("info")["computes"]
+    for host in ("cmp2", "cmp3"):
+        bed.ctl("hypervisor", host=host, spawn_mode="ok", release=True)
+    it.run_until(it.closed("cmp1"))
+    expect(bed, uuid, "active")
+    assert evacuations(bed, uuid) == ["completed"]
+
+
+def test_lets_the_host_return_with_what_is_held(bed: NovaBed, rig: MakeRig) -> None:
+    """D2."""
+    paused, plain = boot(bed, 2)
+    act_on(bed, paused, "pause", "paused")
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    expect(bed, plain, "active")
+    assert it.entry(paused)["verdict"] == "held"
+
+
+def test_stays_forced_down_when_nova_compute_never_starts(bed: NovaBed, rig: MakeRig) -> None:
+    """D3."""
+    (uuid,) = boot(bed)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    it.cluster.rejoin("cmp1")
+    it.run_for(4)
+    assert bed.service("cmp1")["forced_down"]
+    assert not it.closed("cmp1")()
+    assert "waiting for its nova-compute" in it.outlet.reports["cmp1"]["reason"]
+    expect(bed, uuid, "active")
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_an_operators_disable_stays(bed: NovaBed, rig: MakeRig, when: str) -> None:
+    """D4."""
+    (uuid,) = boot(bed)
+
+    def by_operator() -> None:
+        row = bed.service("cmp1")
+        bed.api("PUT", f"/os-services/{row['id']}", {"status": "disabled", "disabled_reason": "disk swap"}, "2.53")
+
+    if when == "before":
+        by_operator()
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    if when == "during":
+        by_operator()
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    service = bed.service("cmp1")
+    assert (service["status"], service["disabled_reason"]) == ("disabled", "disk swap")
+    assert (service["state"], service["forced_down"]) == ("up", False)
+    expect(bed, uuid, "active")
+
+
+def test_an_operators_force_down_stays(bed: NovaBed, rig: MakeRig) -> None:
+    """Invariant 5."""
+    (uuid,) = boot(bed)
+    row = bed.service("cmp1")
+    bed.ctl("kill_compute", host="cmp1")
+    bed.api("PUT", f"/os-services/{row['id']}", {"forced_down": True}, "2.53")
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    service = bed.service("cmp1")
+    assert (service["status"], service["forced_down"]) == ("enabled", True)
+    expect(bed, uuid, "active")
+
+
+def test_waits_for_a_refused_lifting_and_repeats_it(bed: NovaBed, rig: MakeRig) -> None:
+    """D5: 400, then the truth; never reported as done in between."""
+    (uuid,) = boot(bed)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    bed.fault(method="PUT", path="os-services", status=400, times=2)
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    assert not bed.service("cmp1")["forced_down"]
+    expect(bed, uuid, "active")
+
+
+def test_a_second_failure_right_after_the_return_is_a_new_incident(bed: NovaBed, rig: MakeRig) -> None:
+    """D6."""
+    (first,) = boot(bed)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    (second,) = boot(bed)
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    expect(bed, first, "active")
+    expect(bed, second, "active")
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+
+
+def test_a_second_failure_during_the_return_is_a_new_incident(bed: NovaBed, rig: MakeRig) -> None:
+    """C14, D6: it had been released and was not yet back."""
+    (uuid,) = boot(bed)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    it.power_on("cmp1")
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    assert not bed.service("cmp1")["forced_down"]
+    assert bed.service("cmp1")["status"] == "enabled"
+    expect(bed, uuid, "active")
+
+
+def test_fenced_again_during_the_incident_goes_on(bed: NovaBed, rig: MakeRig) -> None:
+    """C14: what is under way since the first fencing stays known."""
+    (uuid,) = boot(bed)
+    fail_spawns(bed, "hang")
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(lambda: evacuations(bed, uuid) == ["pre-migrating"])
+    it.fence("cmp1")
+    it.run_for(3)
+    assert evacuations(bed, uuid) == ["pre-migrating"]
+    for host in ("cmp2", "cmp3"):
+        bed.ctl("hypervisor", host=host, spawn_mode="ok", release=True)
+    it.run_until(it.settled("cmp1"))
+    expect(bed, uuid, "active")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("kind", [SwapRecord, DropHold, ForceUp, DropRecord])
+def test_a_worker_killed_during_the_return_is_taken_over(
+    bed: NovaBed, rig: MakeRig, moment: str, kind: type
+) -> None:
+    """C6: before and after each write of the way back."""
+    (uuid,) = boot(bed)
+    it = rig()
+    it.fence("cmp1")
+    it.kill_at(moment, kind, count=2 if kind is SwapRecord else 1)
+    it.run_until(it.settled("cmp1"), 90)
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"), 90)
+    service = bed.service("cmp1")
+    assert (service["state"], service["status"], service["forced_down"]) == ("up", "enabled", False)
+    expect(bed, uuid, "active")
