@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -39,12 +38,12 @@ class Demo:
             ("queue", 1, {"metadata": {"evacuate_priority": "500"}}),
             ("web", 10, {}),
         ):
-            for row in nova.boot(HOST, count=count, name=name, **extra):
-                self.servers[row["uuid"]] = name
+            for uuid in nova.boot(HOST, count=count, name=name, **extra):
+                self.servers[uuid] = name
         plain = [uuid for uuid, name in self.servers.items() if name == "web"]
         self.stopped, self.paused = plain[-2], plain[-1]
-        nova.api("POST", f"/servers/{self.stopped}/action", {"os-stop": None}, "2.1")
-        nova.api("POST", f"/servers/{self.paused}/action", {"pause": None}, "2.1")
+        nova.action(self.stopped, "os-stop")
+        nova.action(self.paused, "pause")
         wanted = {self.stopped: "stopped", self.paused: "paused"}
         nova.wait_until(lambda: all(self.nova_state(u)[1] == s for u, s in wanted.items()), 30)
 
@@ -114,11 +113,9 @@ class Demo:
                 wrong.append(f"{entry['name']}: {entry['verdict']}, in Nova {state} on {host}; expected {expected}")
             if entry["verdict"] == "evacuated" and not entry["request_id"]:
                 wrong.append(f"{entry['name']}: no request id")
-        order = [e["m"] for e in self.cloud.nova.requests() if e["svc"] == "compute" and e["p"].endswith("/action")]
-        if not order:
-            wrong.append("Nova saw no evacuate call")
-        service: Mapping[str, Any] = self.cloud.nova.api("GET", "/os-services?binary=nova-compute", None, "2.53")
-        mine = next(s for s in service["services"] if s["host"] == HOST)
+        if len(self.cloud.nova.evacuations()) != len(self.servers) - 1:
+            wrong.append(f"Nova saw {len(self.cloud.nova.evacuations())} evacuate calls")
+        mine = self.cloud.nova.service(HOST)
         if (mine["state"], mine["status"], mine["forced_down"]) != ("up", "enabled", False):
             wrong.append(f"{HOST} is not back in service: {mine}")
         return [*wrong, *self.cloud.nova.violations()]

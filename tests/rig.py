@@ -34,6 +34,7 @@ class Rig:
         self.policy = settings(**{**values, **parameters})
         self.clouds_file = clouds_file
         self.cluster = FakeCluster.of(*bed.hosts)
+        self._powered_on: set[str] = set()
         self.log = LogLines(echo=lambda line: print(line, file=sys.stderr))
         self.before: Callable[[Step], None] = lambda step: None
         self.after: Callable[[Step], None] = lambda step: None
@@ -80,18 +81,21 @@ class Rig:
 
     def fence(self, host: str, record: bool = True) -> None:
         """The power of a host is cut, really, and Pacemaker knows."""
-        self.bed.ctl("power_off", host=host)
+        self.bed.power_off(host)
+        self._powered_on.discard(host)
         self.cluster.fence(host, time.time(), record)
 
     def power_on(self, host: str) -> None:
         """The machine runs again; its nova-compute only if nothing keeps it away, as Pacemaker would."""
         self.cluster.rejoin(host)
-        self.bed.ctl("power_on", host=host, start=False)
+        self.bed.power_on(host, start=False)
+        self._powered_on.add(host)
         self._start_allowed(host)
 
     def _start_allowed(self, host: str) -> None:
         node = self.cluster.nodes[host]
-        if node.member and not node.hold and host not in self.bed.ctl("info")["computes"]:
+        if host in self._powered_on and node.member and not node.hold:
+            self._powered_on.remove(host)
             self.bed.ctl("start_compute", host=host)
 
     def step(self) -> None:
@@ -103,9 +107,8 @@ class Rig:
             self.before = self.after = lambda step: None
             self.crash()
             return
-        for name, node in self.cluster.nodes.items():
-            if node.member and not node.hold and self.bed.powered(name):
-                self._start_allowed(name)
+        for name in list(self._powered_on):
+            self._start_allowed(name)
         self.worker._rest(rest, seen)
 
     def run_until(self, condition: Callable[[], object], timeout_s: float = 60.0, what: str = "") -> None:

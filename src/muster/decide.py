@@ -84,8 +84,8 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     steps: list[Step] = []
     wishes: list[tuple[str, Finding, str]] = []
     for node in nodes:
-        case = _host_case(node, sight, policy, judged)
-        rule = assess(replace(case, failed=failed, limit=limit))
+        case = replace(_host_case(node, sight, policy, judged), failed=failed, limit=limit)
+        rule = assess(case)
         incidents[node.name] = _incident(case, rule)
         steps += rule.steps(case)
         if rule.sends:

@@ -138,8 +138,8 @@ class Look:
             host.heartbeat_moved = host.heartbeat_moved or service.updated_at > host.heartbeat
         if phase is Phase.RETURNING:
             host.return_heartbeat = host.return_heartbeat or service.updated_at
-            finished = [m.status.value for moves in host.moves.values() for m in moves]
-            restarted = "completed" in finished and "done" not in finished
+            rows = [m.status.value for ms in host.moves.values() for m in ms if m.updated > host.record.last]
+            restarted = "completed" in rows and "done" not in rows
             host.alive_again = host.alive_again or restarted or service.updated_at > host.return_heartbeat
 
     def _list(self, host: HostMemory, name: str, now: float) -> None:

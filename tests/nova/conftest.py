@@ -15,11 +15,17 @@ from tests.rig import Rig
 HOSTS = ["cmp1", "cmp2", "cmp3"]
 
 
+@pytest.fixture(scope="session")
+def nova() -> Iterator[NovaBed]:
+    with NovaBed.start(hosts=HOSTS) as running:
+        yield running
+
+
 @pytest.fixture
-def bed() -> Iterator[NovaBed]:
-    """A fresh Nova for each test: about four seconds, and no test can spoil another."""
-    with NovaBed.start(hosts=HOSTS) as nova:
-        yield nova
+def bed(nova: NovaBed) -> NovaBed:
+    """An empty, healthy cloud: one Nova for all tests, wiped between them."""
+    nova.reset()
+    return nova
 
 
 @pytest.fixture

@@ -66,8 +66,7 @@ def test_an_operators_disable_stays(bed: NovaBed, rig: MakeRig, when: str) -> No
     (uuid,) = boot(bed)
 
     def by_operator() -> None:
-        row = bed.service("cmp1")
-        bed.api("PUT", f"/os-services/{row['id']}", {"status": "disabled", "disabled_reason": "disk swap"}, "2.53")
+        assert bed.update_service("cmp1", status="disabled", disabled_reason="disk swap").status == 200
 
     if when == "before":
         by_operator()
@@ -87,9 +86,8 @@ def test_an_operators_disable_stays(bed: NovaBed, rig: MakeRig, when: str) -> No
 def test_an_operators_force_down_stays(bed: NovaBed, rig: MakeRig) -> None:
     """Invariant 5."""
     (uuid,) = boot(bed)
-    row = bed.service("cmp1")
     bed.ctl("kill_compute", host="cmp1")
-    bed.api("PUT", f"/os-services/{row['id']}", {"forced_down": True}, "2.53")
+    assert bed.update_service("cmp1", forced_down=True).status == 200
     it = rig()
     it.fence("cmp1")
     it.run_until(it.settled("cmp1"))

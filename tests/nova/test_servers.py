@@ -17,7 +17,7 @@ MakeRig = Callable[..., Rig]
 
 
 def boot(bed: NovaBed, count: int = 1, **extra: Any) -> list[str]:
-    return [row["uuid"] for row in bed.boot("cmp1", count=count, **extra)]
+    return bed.boot("cmp1", count=count, **extra)
 
 
 def nova_row(bed: NovaBed, uuid: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def nova_row(bed: NovaBed, uuid: str) -> dict[str, Any]:
 
 
 def act_on(bed: NovaBed, uuid: str, action: str, vm_state: str) -> None:
-    bed.api("POST", f"/servers/{uuid}/action", {action: None}, "2.1")
+    assert bed.action(uuid, action).status == 202
     bed.wait_until(lambda: nova_row(bed, uuid)["vm_state"] == vm_state, 30)
 
 
@@ -49,8 +49,7 @@ def fail_spawns(bed: NovaBed, mode: str = "fail", times: int = -1) -> None:
 
 
 def disable(bed: NovaBed, host: str, status: str = "disabled") -> None:
-    rows = bed.api("GET", f"/os-services?binary=nova-compute&host={host}", None, "2.53")["services"]
-    bed.api("PUT", f"/os-services/{rows[0]['id']}", {"status": status}, "2.53")
+    assert bed.update_service(host, status=status).status == 200
 
 
 def test_evacuates_running_servers_and_the_host_returns(bed: NovaBed, rig: MakeRig) -> None:
@@ -138,7 +137,7 @@ def test_does_not_bring_back_a_server_that_is_being_deleted(bed: NovaBed, rig: M
     it.fence("cmp1")
     it.run_until(it.says(plain, Verdict.EVACUATED))
     assert it.entry(deleting)["verdict"] == "unknown"
-    bed.api("DELETE", f"/servers/{deleting}", None, "2.1")
+    bed.api("DELETE", f"/servers/{deleting}")
     it.run_until(it.settled("cmp1"))
     assert it.entry(deleting)["verdict"] == "gone"
     assert evacuations(bed, deleting) == []
@@ -176,7 +175,7 @@ def test_names_a_server_gone_that_its_owner_deleted_while_it_waited(bed: NovaBed
 
     def delete(step: object) -> None:
         if isinstance(step, Evacuate) and step.server == first and not deleted:
-            deleted.append(bed.api("DELETE", f"/servers/{waiting}", None, "2.1"))
+            deleted.append(bed.api("DELETE", f"/servers/{waiting}"))
 
     it.before = delete
     it.fence("cmp1")
@@ -195,7 +194,7 @@ def test_leaves_alone_what_an_operator_evacuated_by_hand(bed: NovaBed, rig: Make
         if isinstance(step, Evacuate):
             if not sent:
                 (other,) = set(servers) - {step.server}
-                bed.api("POST", f"/servers/{other}/action", {"evacuate": {}}, "2.14")
+                bed.evacuate(other)
             sent.append(step.server)
 
     it.before = by_hand
@@ -213,8 +212,7 @@ def test_strictly_by_priority_across_hosts_that_died_together(bed: NovaBed, rig:
         [("cmp2", "900"), ("cmp1", "800"), ("cmp2", "500"), ("cmp1", ""), ("cmp2", "")]
     ):
         metadata = {"metadata": {"evacuate_priority": priority}} if priority else {}
-        (row,) = bed.boot(host, count=1, name=f"s{number}", **metadata)
-        wanted.append(row["uuid"])
+        wanted += bed.boot(host, count=1, name=f"s{number}", **metadata)
     it = rig(in_flight=1)
     sent: list[str] = []
     it.after = lambda step: sent.append(step.server) if isinstance(step, Evacuate) else None

@@ -9,7 +9,7 @@ import threading
 import time
 
 from nova import exception
-from nova.compute import power_state
+from nova.compute import power_state, resource_tracker
 from nova.virt import fake
 
 HYPERVISORS = {}
@@ -22,10 +22,18 @@ class Hypervisor:
     """One machine.
 
     ``spawn_mode`` and ``live_migration_mode``: ok, fail (``spawn_fail_times`` times, -1: always) or hang (until released).
+    ``claim_fail_times``: so many rebuilds are refused for want of resources.
     ``shows_life``: nova-compute has run since the power came on, so guests may run here.
     """
 
-    SETTINGS = ("spawn_mode", "spawn_delay", "spawn_fail_times", "shared_storage", "live_migration_mode")
+    SETTINGS = (
+        "spawn_mode",
+        "spawn_delay",
+        "spawn_fail_times",
+        "claim_fail_times",
+        "shared_storage",
+        "live_migration_mode",
+    )
 
     def __init__(self, name):
         self.name = name
@@ -43,6 +51,7 @@ class Hypervisor:
         self.spawn_mode = self.live_migration_mode = "ok"
         self.spawn_delay = 0.0
         self.spawn_fail_times = -1
+        self.claim_fail_times = 0
         self.shared_storage = False
         self.release_all()
 
@@ -111,6 +120,21 @@ def watch(seen):
                 DOUBLE_RUNS.append({"time": time.time(), "server": uuid, "hosts": sorted(hosts), "seen": seen})
 
 
+def let_claims_fail():
+    """The claim comes before the driver is asked anything."""
+    claim = resource_tracker.ResourceTracker.rebuild_claim
+
+    def rebuild_claim(self, *args, **kwargs):
+        machine = get(self.host)
+        if machine.claim_fail_times > 0:
+            machine.claim_fail_times -= 1
+            machine.note("claim-fail")
+            raise exception.ComputeResourcesUnavailable(reason="test bed: injected claim failure")
+        return claim(self, *args, **kwargs)
+
+    resource_tracker.ResourceTracker.rebuild_claim = rebuild_claim
+
+
 class BedDriver(fake.FakeDriver):
     vcpus = 1000
     memory_mb = 4000000
@@ -125,9 +149,12 @@ class BedDriver(fake.FakeDriver):
             self.hypervisor.resources = self.resources
         self.resources = self.hypervisor.resources
 
+    def _is_alive(self):
+        return self.generation == self.hypervisor.generation
+
     def _alive(self):
         """A crashed nova-compute never comes back from a driver call: its thread is left here for ever."""
-        if self.generation != self.hypervisor.generation:
+        if not self._is_alive():
             threading.Event().wait()
 
     def _set(self, instance, state, what):
@@ -150,8 +177,9 @@ class BedDriver(fake.FakeDriver):
             hypervisor.note("spawn-fail", instance.uuid)
             raise exception.NovaException("test bed: injected spawn failure")
         with _LOCK:  # the power cannot go between the check and the guest
-            self._alive()
-            super().spawn(context, instance, *args, **kwargs)
+            if self._is_alive():
+                super().spawn(context, instance, *args, **kwargs)
+        self._alive()
         hypervisor.note("spawn-done", instance.uuid)
         watch("spawn on " + hypervisor.name)
 

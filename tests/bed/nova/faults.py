@@ -17,6 +17,12 @@ from cheroot import errors
 OWN_HEADER = "X-Muster-Bed"
 _OWN = "HTTP_X_MUSTER_BED"
 BODY_KEPT = 4000  # characters of a compute request's body kept in the log
+_thread = threading.local()
+
+
+def is_own_request():
+    """Does this thread answer a request of the bed itself?"""
+    return getattr(_thread, "own", False)
 
 
 @dataclass
@@ -122,7 +128,8 @@ class Spoiler:
         body = environ["wsgi.input"].read(length) if length else b""
         environ["wsgi.input"] = io.BytesIO(body)
         environ["bed.body"] = body
-        if environ.get(_OWN):
+        _thread.own = bool(environ.get(_OWN))
+        if _thread.own:
             return self._app(environ, start_response)
         entry = self._entry(environ, body)
         rule = self._rules.find(

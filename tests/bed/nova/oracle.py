@@ -173,7 +173,7 @@ def _is_dead(row):
 
 def seconds(text):
     """Unix seconds of a time in Nova's databases (UTC)."""
-    return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.timezone.utc).timestamp()
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC).timestamp()
 
 
 def _json(body):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bed itself: Nova's services as objects of this process, started, crashed and started again."""
 
+import gc
 import logging
 import os
 import shutil
@@ -8,15 +9,16 @@ import sqlite3
 import sys
 import threading
 import time
+from importlib import metadata
 
 import sqlalchemy
-from nova import config, context, exception, objects, version
+from oslo_log import log as oslo_log
+
 from nova import conf as nova_conf
+from nova import config, context, exception, objects, version
 from nova import service as nova_service
 from nova.compute import rpcapi
 from nova.db import migration
-from oslo_log import log as oslo_log
-
 from tests.bed.nova import conf, control, driver, heartbeat, speed, state
 from tests.bed.nova.faults import Rules, Spoiler
 from tests.bed.nova.identity import Identity
@@ -78,6 +80,7 @@ class Bed:
         self._lap("placement")
         self.heartbeats = heartbeat.Heartbeats(self.options.first_report, self.options.service_down_time)
         sys.modules["nova.virt.bed"] = driver  # Nova loads drivers from nova.virt only
+        driver.let_claims_fail()
         self.start_conductor()
         self.start_scheduler()
         for host in self.hosts:
@@ -97,12 +100,10 @@ class Bed:
         self._lap("configuration")
 
     def _make_databases(self):
-        import placement.db.sqlalchemy.migration as placement_migration  # noqa: F401  its revisions are part of the key
-
         for name in state.DATABASES:
             with sqlite3.connect(state.database(self.dir, name)) as db:
                 db.execute("pragma journal_mode=wal")
-        versions = (version.version_string(), sqlalchemy.__version__, sys.version_info[:2], "placement", "1")
+        versions = (version.version_string(), metadata.version("openstack-placement"), sqlalchemy.__version__)
         self._cached = state.cached_schema(self.options.schema_cache, versions)
         self._schema_is_new = not state.copy_schema(self._cached, self.dir)
         if self._schema_is_new:
@@ -166,11 +167,13 @@ class Bed:
             self.cell1.create()
 
     def _serve_compute_api(self):
+        from keystonemiddleware import auth_token
         from nova.api import wsgi
         from nova.api.openstack import wsgi_app
 
         wsgi_app._setup_service(self.settings.host, "osapi_compute")
         app = wsgi.Loader().load_app("osapi_compute")
+        self.token_validators = [o for o in gc.get_objects() if isinstance(o, auth_token.AuthProtocol)]
         self.oracle = Oracle(
             app, lambda query, args=(): self.select(query, args=args), lambda: self.heartbeats.down_time_s
         )

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Control operations on machines and on Nova's services: power, crashes, heartbeats, and what the hypervisors do."""
+
+import time
+
+from nova import context
+from tests.bed.nova import driver
+from tests.bed.nova.control import operation
+
+
+def _known(bed, host):
+    if host not in bed.hosts:
+        raise ValueError(f"no host {host}: {', '.join(bed.hosts)}")
+    return driver.get(host)
+
+
+@operation
+def kill_compute(bed, host):
+    """nova-compute dies; the machine and its guests go on."""
+    _known(bed, host)
+    bed.kill_compute(host)
+
+
+@operation
+def start_compute(bed, host):
+    """Start nova-compute; returns the seconds it took, the clean-up after evacuations included."""
+    _known(bed, host)
+    begin = time.monotonic()
+    bed.start_compute(host)
+    return round(time.monotonic() - begin, 3)
+
+
+@operation
+def power_off(bed, host):
+    """The machine loses its power: nova-compute and every guest are gone."""
+    machine = _known(bed, host)
+    if host in bed.computes:
+        bed.kill_compute(host)
+    machine.power_off()
+
+
+@operation
+def power_on(bed, host, start=True, guests=False):
+    """The power returns; ``start``: and nova-compute; ``guests``: and the guests, by themselves."""
+    _known(bed, host).power_on(guests)
+    return start_compute(bed, host) if start else None
+
+
+@operation
+def hypervisor(bed, host, release=False, **settings):
+    """Change settings of a hypervisor (see driver.Hypervisor); ``release``: what hangs goes on."""
+    machine = _known(bed, host)
+    for name, value in settings.items():
+        if name not in machine.SETTINGS:
+            raise ValueError(f"{name}: not one of {machine.SETTINGS}")
+        setattr(machine, name, value)
+    if release:
+        machine.release_all()
+    return machine.dump()
+
+
+@operation
+def events(bed, host):
+    """What the hypervisor did, in order."""
+    return _known(bed, host).events
+
+
+@operation
+def conductor(bed, up):
+    """Without a conductor no nova-compute reports either: all look down together."""
+    if up:
+        bed.start_conductor()
+    else:
+        bed.kill_conductor()
+
+
+@operation
+def scheduler(bed, up):
+    if up:
+        bed.start_scheduler()
+    else:
+        bed.kill_scheduler()
+
+
+@operation
+def freeze_heartbeats(bed, on=True, host=None):
+    """Services live but do not report: of one host, or of all compute hosts."""
+    hosts = [host] if host else bed.hosts
+    for name in hosts:
+        _known(bed, name)
+    if on:
+        bed.heartbeats.freeze(hosts)
+    else:
+        bed.heartbeats.thaw(hosts)
+
+
+@operation
+def config(bed, name, value, group=None):
+    """Override a setting of nova.conf while Nova runs; service_down_time may be a fraction."""
+    if name == "service_down_time":
+        bed.heartbeats.down_time_s = value
+    else:
+        bed.settings.set_override(name, value, group)
+
+
+@operation
+def periodic(bed, host, task="update_available_resource"):
+    """Run one periodic task of a nova-compute now."""
+    getattr(bed.computes[host].manager, task)(context.get_admin_context())
