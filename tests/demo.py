@@ -122,7 +122,9 @@ class Demo:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="demo", description="A host dies; its servers come up elsewhere, each proved.")
+    parser = argparse.ArgumentParser(
+        prog="demo", description="A host dies; its servers come up elsewhere, each proved."
+    )
     parser.add_argument("--keep", action="store_true", help="leave cluster and Nova running, and say what to try")
     keep = parser.parse_args().keep
     console = Console()

@@ -45,9 +45,7 @@ class Rig:
         self.memory = Memory()
         self.outlet = NoOutlet()
         clock = Clock()
-        nova = Nova(
-            self.policy.cloud, str(self.clouds_file), self.policy.shared_storage, self.policy.nova_api_version
-        )
+        nova = Nova(self.policy.cloud, str(self.clouds_file), self.policy.shared_storage, self.policy.nova_api_version)
         self.look = Look(self.cluster, nova, clock, self.policy, self.memory)
         act = Act(self.cluster, nova, clock, self.memory, self.log, lambda: True, lambda seconds: None)
         inner = act._do

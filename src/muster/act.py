@@ -14,7 +14,6 @@ from muster import steps as todo
 from muster.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
 from muster.facts import Outcome, Phase, Sent
 from muster.log import Log
-from muster.look import note_trouble
 from muster.memory import Memory
 from muster.ports import ClockPort, ClusterPort, NovaPort
 
@@ -77,7 +76,7 @@ class Act:
                 break
             except NovaError as exc:
                 self._log.warning("nova fault", step=type(step).__name__, reason=str(exc), request_id=exc.request_id)
-                note_trouble(self._memory, exc, self._clock.now())
+                self._memory.note_trouble(exc, self._clock.now())
                 break
             done += 1
         return done

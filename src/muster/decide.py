@@ -194,8 +194,8 @@ def _server_steps(
 ) -> list[Step]:
     by_id = {finding.server.id: (node, finding, step) for node, finding, step in wishes}
     line = [by_id[server.id] for server in sequence((f.server for _, f, _ in by_id.values()), policy.priority_key)]
-    reads: list[Step] = [ReadLog(f.server.id) for _, f, step in line if step == "read-log"][:LOG_READS_A_PASS]
-    stops: list[Step] = [Stop(f.server.id) for _, f, step in line if step == "stop"]
+    reads = [ReadLog(f.server.id) for _, f, step in line if step == "read-log"][:LOG_READS_A_PASS]
+    stops = [Stop(f.server.id) for _, f, step in line if step == "stop"]
     # The order is strict: as long as the log of a server is unread, those behind it wait for their turn.
     ready = []
     for node, finding, step in line:
@@ -203,7 +203,7 @@ def _server_steps(
             break
         if step == "evacuate":
             ready.append((node, finding))
-    return reads + stops + _admit(ready, incidents, sight, policy)
+    return [*reads, *stops, *_admit(ready, incidents, sight, policy)]
 
 
 def _admit(

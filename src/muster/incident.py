@@ -224,9 +224,11 @@ RULES: tuple[HostRule, ...] = (
     # -- the way back
     HostRule(
         "awaits-compute",
-        lambda c: c.phase is Phase.RETURNING
-        and (c.uncompleted_rows > 0 or not c.sight.alive_again)
-        and (c.known_service.forced_down or c.disabled_by_us),
+        lambda c: (
+            c.phase is Phase.RETURNING
+            and (c.uncompleted_rows > 0 or not c.sight.alive_again)
+            and (c.known_service.forced_down or c.disabled_by_us)
+        ),
         State.RETURNING,
         lambda c: (
             "waiting for its nova-compute to start"
@@ -236,8 +238,9 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "force-up",
-        lambda c: c.phase is Phase.RETURNING
-        and ((c.known_service.forced_down and not c.record.kept) or c.disabled_by_us),
+        lambda c: (
+            c.phase is Phase.RETURNING and ((c.known_service.forced_down and not c.record.kept) or c.disabled_by_us)
+        ),
         State.RETURNING,
         lambda c: "nova-compute is back: lifting the force-down",
         _force_up,

@@ -26,15 +26,12 @@ RETURN_POLL_S = 2.0
 SENDING_POLL_S = 3.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
-NOVA_BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 
 class Look:
     """Builds the sight of one pass; keeps what only time can show in the worker's memory."""
 
-    def __init__(
-        self, cluster: ClusterPort, nova: NovaPort, clock: ClockPort, policy: Policy, memory: Memory
-    ) -> None:
+    def __init__(self, cluster: ClusterPort, nova: NovaPort, clock: ClockPort, policy: Policy, memory: Memory) -> None:
         self._cluster = cluster
         self._nova = nova
         self._clock = clock
@@ -51,7 +48,7 @@ class Look:
             try:
                 self._ask(cluster, nodes, now)
             except NovaError as exc:
-                note_trouble(self._memory, exc, self._clock.now())
+                self._memory.note_trouble(exc, self._clock.now())
             else:
                 self._memory.nova_trouble, self._memory.nova_faults = "", 0
         memory = self._memory
@@ -194,14 +191,3 @@ class Look:
 
 def _ends(moves: dict[str, tuple[Move, ...]]) -> set[str]:
     return {f"{m.id} {m.status}" for ms in moves.values() for m in ms if not m.status.open}
-
-
-def note_trouble(memory: Memory, exc: NovaError, now: float) -> None:
-    """Nova did not answer: leave it alone for a growing while, as long as it asks for at most."""
-    pause = NOVA_BACKOFF_S[min(memory.nova_faults, len(NOVA_BACKOFF_S) - 1)]
-    memory.nova_faults += 1
-    memory.nova_trouble = str(exc)
-    memory.nova_again_at = now + max(pause, min(exc.retry_after_s, NOVA_BACKOFF_S[-1]))
-
-
-

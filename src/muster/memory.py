@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from muster.errors import NovaError
 from muster.facts import HostSight, Move, OwnerLog, Power, Record, Sent, Server, Service
 from muster.verdict import Finding
 
+NOVA_BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 SKEW_S = 60.0
 """Nova's clock may run behind ours by this much without an evacuation of the incident being overlooked."""
 
@@ -72,6 +74,13 @@ class Memory:
     nova_trouble: str = ""
     nova_faults: int = 0
     nova_again_at: float = 0.0
+
+    def note_trouble(self, exc: NovaError, now: float) -> None:
+        """Nova did not answer: leave it alone for a growing while, as long as it asks for at most."""
+        pause = NOVA_BACKOFF_S[min(self.nova_faults, len(NOVA_BACKOFF_S) - 1)]
+        self.nova_faults += 1
+        self.nova_trouble = str(exc)
+        self.nova_again_at = now + max(pause, min(exc.retry_after_s, NOVA_BACKOFF_S[-1]))
 
     def host_of(self, server: str) -> HostMemory:
         """The incident in whose course the server is asked about.

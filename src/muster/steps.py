@@ -96,6 +96,4 @@ class Evacuate:
     moves_before: int
 
 
-Step = Union[
-    WriteRecord, SwapRecord, DropHold, DropRecord, ForceDown, ForceUp, ReadLog, ListAgain, Stop, Evacuate
-]
+Step = Union[WriteRecord, SwapRecord, DropHold, DropRecord, ForceDown, ForceUp, ReadLog, ListAgain, Stop, Evacuate]

@@ -18,7 +18,7 @@ from muster.look import Look
 from muster.memory import Memory
 from muster.ports import ClockPort, ClusterPort, Policy
 from muster.steps import Evacuate
-from muster.verdict import State, Verdict
+from muster.verdict import Finding, State, Verdict
 
 IDLE_LOOK_S = 5.0
 """A manual confirmation touches only the CIB's status section, which no file shows."""
@@ -129,6 +129,7 @@ class Worker:
                 self._publish(incident, findings)
         for node in set(self._said) - set(decision.incidents):
             self._log.info("incident over", node=node)
+            self._cluster.publish(node, "")
             self._forget(node)
         self._outlet.status(decision.hindrance or trouble, list(decision.incidents.values()))
 
@@ -148,7 +149,7 @@ class Worker:
         say("incident", node=incident.node, host=incident.host, state=incident.state.value, reason=incident.reason)
         self._said[incident.node] = now
 
-    def _say_server(self, node: str, server: str, finding: report.Finding) -> None:
+    def _say_server(self, node: str, server: str, finding: Finding) -> None:
         now = (finding.verdict, finding.rule, finding.dest, finding.alarm)
         if self._said_servers.get((node, server)) == now:
             return
@@ -169,7 +170,7 @@ class Worker:
         )
         self._said_servers[node, server] = now
 
-    def _publish(self, incident: Incident, findings: dict[str, report.Finding]) -> None:
+    def _publish(self, incident: Incident, findings: dict[str, Finding]) -> None:
         data = report.report(incident, findings)
         text, at = self._published.get(incident.node, ("", 0.0))
         now = self._clock.monotonic()

@@ -12,10 +12,13 @@ from muster import settings as settings_module
 from muster import wiring
 from muster.errors import MusterError
 from muster.log import Log
+from muster.supervise import GO
 
 
 def main() -> int:
     """:returns: 0 after SIGTERM, 1 when it could not run or had to give up."""
+    if sys.stdin.buffer.read(1) != GO:
+        return 1  # whoever started us died before our pid was on record: nobody would ever stop us
     log = Log("muster")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

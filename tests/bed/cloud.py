@@ -22,9 +22,7 @@ class Cloud:
     :param parameters: of the resource ``muster``, beside cloud and clouds_file.
     """
 
-    def __init__(
-        self, name: str = "muster", computes: int = 3, keep: bool = False, tmp: Optional[Path] = None
-    ) -> None:
+    def __init__(self, name: str = "muster", computes: int = 3, keep: bool = False, tmp: Optional[Path] = None) -> None:
         self.hosts = [f"cmp{i + 1}" for i in range(computes)]
         self.nova = NovaBed.start(hosts=self.hosts, keep=keep)
         clouds = (tmp or Path("/tmp")) / f"muster-clouds-{name}.yaml"
@@ -74,7 +72,7 @@ class Cloud:
     def install(self, **parameters: object) -> None:
         """The lines of the README, typed once."""
         self.ctl(
-            *"pcs stonith create muster-fence fence_muster pcmk_host_check=static-list".split(),
+            *["pcs", "stonith", "create", "muster-fence", "fence_muster", "pcmk_host_check=static-list"],
             f"pcmk_host_list={' '.join(self.hosts)}",
         )
         for host in self.hosts:
@@ -82,10 +80,10 @@ class Cloud:
             self.ctl("pcs", "stonith", "level", "add", "1", host, "power,muster-fence")
         given = {"cloud": "bed", "shared_storage": "yes", **parameters}
         self.ctl(
-            *"pcs resource create muster ocf:muster:ComputeRecovery".split(),
+            *["pcs", "resource", "create", "muster", "ocf:muster:ComputeRecovery"],
             *(f"{name}={value}" for name, value in given.items()),
         )
-        self.ctl(*"pcs constraint location muster rule score=-INFINITY".split(), "#kind", "eq", "remote")
+        self.ctl(*["pcs", "constraint", "location", "muster", "rule", "score=-INFINITY"], "#kind", "eq", "remote")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
 
     def until(self, condition: Callable[[], object], timeout: float, what: str) -> None:

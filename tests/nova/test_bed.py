@@ -134,7 +134,9 @@ def test_an_evacuation_whose_destination_lost_its_power_is_not_open(bed):
         bed.hypervisor(host, spawn_mode="hang")
     lose(bed, "cmp1")
     bed.evacuate(uuid)
-    first = bed.wait_until(lambda: [m for m in bed.migrations(uuid) if m["status"] == "pre-migrating"])[0]["dest_compute"]
+    first = bed.wait_until(lambda: [m for m in bed.migrations(uuid) if m["status"] == "pre-migrating"])[0][
+        "dest_compute"
+    ]
     other = {"cmp2": "cmp3", "cmp3": "cmp2"}[first]
     lose(bed, first)
     bed.hypervisor(other, spawn_mode="ok", release=True)

@@ -21,7 +21,9 @@ EVACUATE = {"method": "POST", "path": "/action$", "body": "evacuate"}
 
 def posts(bed: NovaBed, uuid: str) -> int:
     """How many evacuate calls for the server reached the API."""
-    return sum(r["method"] == "POST" and r["path"].endswith(f"/servers/{uuid}/action") for r in bed.requests(service="compute"))
+    return sum(
+        r["method"] == "POST" and r["path"].endswith(f"/servers/{uuid}/action") for r in bed.requests(service="compute")
+    )
 
 
 @pytest.mark.parametrize("fault", [{"status": 504}, {"drop": True}, {"status": 500}], ids=["504", "dropped", "500"])

@@ -9,7 +9,7 @@ import pytest
 
 from muster.steps import DropHold, DropRecord, ForceUp, SwapRecord
 from tests.bed.nova.client import NovaBed
-from tests.nova.test_servers import act_on, boot, disable, evacuations, expect, fail_spawns
+from tests.nova.test_servers import act_on, boot, evacuations, expect, fail_spawns
 from tests.rig import Rig
 
 pytestmark = pytest.mark.nova
@@ -162,9 +162,7 @@ def test_fenced_again_during_the_incident_goes_on(bed: NovaBed, rig: MakeRig) ->
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("kind", [SwapRecord, DropHold, ForceUp, DropRecord])
-def test_a_worker_killed_during_the_return_is_taken_over(
-    bed: NovaBed, rig: MakeRig, moment: str, kind: type
-) -> None:
+def test_a_worker_killed_during_the_return_is_taken_over(bed: NovaBed, rig: MakeRig, moment: str, kind: type) -> None:
     """C6: before and after each write of the way back."""
     (uuid,) = boot(bed)
     it = rig()

@@ -99,9 +99,7 @@ def test_keeps_a_stopped_server_stopped_when_the_worker_dies_between_the_tries(
 
 
 @pytest.mark.parametrize("asked", ["running", "stopped"])
-def test_evacuates_an_error_server_into_the_state_its_owner_asked_for(
-    bed: NovaBed, rig: MakeRig, asked: str
-) -> None:
+def test_evacuates_an_error_server_into_the_state_its_owner_asked_for(bed: NovaBed, rig: MakeRig, asked: str) -> None:
     """A3."""
     (uuid,) = boot(bed)
     if asked == "stopped":

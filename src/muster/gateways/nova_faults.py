@@ -8,7 +8,7 @@ from typing import Optional
 from keystoneauth1 import exceptions as ksa
 from urllib3 import exceptions as urllib3_exceptions
 
-from muster.errors import NovaError, NovaRefused, NovaUncertain, NovaUnavailable
+from muster.errors import NovaError, NovaRefused, NovaUnavailable, NovaUncertain
 
 LOST_ON_THE_WAY = (408, 502, 504)
 """A proxy gave up waiting: Nova may still be at work.  Any other 5xx is Nova's own end of the call."""

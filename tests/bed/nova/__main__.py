@@ -26,7 +26,9 @@ def parse(argv):
     p.add_argument("--first-report", type=float, default=0.1, help="first heartbeat; in Nova 5 s [%(default)s]")
     p.add_argument("--rpc-timeout", type=int, default=10, help="seconds [%(default)s]")
     p.add_argument("--token-ttl", type=int, default=3600, help="seconds [%(default)s]")
-    p.add_argument("--token-cache-time", type=int, default=300, help="nova-api's cache of tokens, -1: none [%(default)s]")
+    p.add_argument(
+        "--token-cache-time", type=int, default=300, help="nova-api's cache of tokens, -1: none [%(default)s]"
+    )
     p.add_argument("--max-microversion", help="the newest microversion offered, as 2.79 [all of Nova's]")
     p.add_argument("--periodic", action="store_true", help="run Nova's periodic tasks")
     p.add_argument("--exact", action="store_true", help="no shortcuts in Nova (see speed.py)")

@@ -77,7 +77,12 @@ class NovaBed:
 
     @classmethod
     def start(
-        cls, hosts: Sequence[str] | None = None, *, keep: bool = False, timeout_s: float = START_TIMEOUT_S, **options: Any
+        cls,
+        hosts: Sequence[str] | None = None,
+        *,
+        keep: bool = False,
+        timeout_s: float = START_TIMEOUT_S,
+        **options: Any,
     ) -> NovaBed:
         """Start a bed and wait until it answers.
 
@@ -86,7 +91,9 @@ class NovaBed:
         """
         python = interpreter()
         if not python.exists():
-            raise BedError(f"no {python}: python3.11 -m venv .venv-nova && .venv-nova/bin/pip install -r {_REQUIREMENTS}")
+            raise BedError(
+                f"no {python}: python3.11 -m venv .venv-nova && .venv-nova/bin/pip install -r {_REQUIREMENTS}"
+            )
         scratch = tempfile.mkdtemp(prefix="muster-bed-client-")
         ready, log = os.path.join(scratch, "ready.json"), os.path.join(scratch, "server.log")
         argv = [str(python), "-m", "tests.bed.nova", "--ready-file", ready, *_arguments(hosts, options)]

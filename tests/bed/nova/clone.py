@@ -7,6 +7,7 @@ Nova itself would take minutes to build them.  Not for servers with ports or vol
 import uuid as uuidlib
 
 from nova.virt import fake
+
 from tests.bed.nova import driver, state
 from tests.bed.nova.control import operation
 

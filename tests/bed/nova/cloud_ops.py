@@ -7,6 +7,7 @@ import threading
 
 from nova.api.openstack import api_version_request
 from nova.api.openstack.compute import versions
+
 from tests.bed.nova import driver
 from tests.bed.nova.control import operation
 from tests.bed.nova.faults import is_own_request
@@ -160,6 +161,8 @@ def counts(bed):
         "instances": bed.select(
             "select host, vm_state, task_state, count(*) n from instances where deleted=0 group by 1,2,3"
         ),
-        "migrations": bed.select("select source_compute, dest_compute, status, count(*) n from migrations group by 1,2,3"),
+        "migrations": bed.select(
+            "select source_compute, dest_compute, status, count(*) n from migrations group by 1,2,3"
+        ),
         "violations": len(bed.oracle.violations()),
     }

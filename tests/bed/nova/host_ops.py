@@ -4,6 +4,7 @@
 import time
 
 from nova import context
+
 from tests.bed.nova import driver
 from tests.bed.nova.control import operation
 

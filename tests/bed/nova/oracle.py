@@ -63,7 +63,9 @@ class Oracle:
         if "evacuate" not in body:
             return None
         with self._lock:
-            source = next((row["host"] for row in self._select("select host from instances where uuid=?", (uuid,))), None)
+            source = next(
+                (row["host"] for row in self._select("select host from instances where uuid=?", (uuid,))), None
+            )
             machine = driver.HYPERVISORS.get(source)
             record = {
                 "time": time.time(),
@@ -155,7 +157,9 @@ def _faults_of_evacuation(record):
 
 
 def _told(record):
-    text = f"server {record['server']}, source {record['source']}, service {record['service']}, reply {record['status']}"
+    text = (
+        f"server {record['server']}, source {record['source']}, service {record['service']}, reply {record['status']}"
+    )
     if record["open"]:
         text += ", open " + ", ".join(f"{m['status']} to {m['dest_compute']}" for m in record["open"])
     return text

@@ -7,7 +7,12 @@ from tests.bed.nova import clone, cloud_ops, conf, driver, state
 from tests.bed.nova.control import operation
 
 WIPED = {
-    "cell1": (*(table for table, _ in clone.TABLES["cell1"]), "instance_actions_events", "instance_faults", "migrations"),
+    "cell1": (
+        *(table for table, _ in clone.TABLES["cell1"]),
+        "instance_actions_events",
+        "instance_faults",
+        "migrations",
+    ),
     "cell0": (*(table for table, _ in clone.TABLES["cell1"]), "instance_actions_events", "instance_faults"),
     "api": (*(table for table, _ in clone.TABLES["api"]), "build_requests"),
     "placement": tuple(table for table, _ in clone.TABLES["placement"]),

@@ -12,13 +12,13 @@ import time
 from importlib import metadata
 
 import sqlalchemy
-from oslo_log import log as oslo_log
-
 from nova import conf as nova_conf
 from nova import config, context, exception, objects, version
 from nova import service as nova_service
 from nova.compute import rpcapi
 from nova.db import migration
+from oslo_log import log as oslo_log
+
 from tests.bed.nova import conf, control, driver, heartbeat, speed, state
 from tests.bed.nova.faults import Rules, Spoiler
 from tests.bed.nova.identity import Identity

@@ -10,6 +10,7 @@ import time
 import urllib.request
 
 from nova import context, objects
+
 from tests.bed.nova.control import operation
 from tests.bed.nova.faults import OWN_HEADER
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agents' documents, as data: every parameter is written here and nowhere else."""

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pacemaker's CIB, read into facts, and the XML and XPath of our writes.  Asks nobody, writes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Optional, Union
+
+from lxml import etree
+
+from muster.errors import ClusterError
+from muster.facts import Cluster, Node, Record
+from muster.topology import Device, Level
+
+RECORD = "muster"
+HOLD = "muster-hold"
+SIZE_LIMIT = 64 * 1024 * 1024
+"""Of a CIB: twenty remotes have 150 kB, so this is what nobody has."""
+
+Element = etree._Element
+
+
+def parse(document: bytes) -> Element:
+    """The root of a CIB.
+
+    :raises ClusterError: when it is none: too big, cut off, with a document type, or another document.
+    """
+    if len(document) > SIZE_LIMIT:
+        raise ClusterError(f"the CIB has {len(document)} bytes, more than {SIZE_LIMIT}")
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False)
+    try:
+        root = etree.fromstring(document, parser)
+    except etree.XMLSyntaxError as exc:
+        raise ClusterError(f"the CIB cannot be read: {exc}") from exc
+    if root.tag != "cib" or root.getroottree().docinfo.doctype:
+        raise ClusterError(f"this is not a CIB but {root.tag!r}")
+    return root
+
+
+def cluster(cib: Element, local: str, resource: str) -> Cluster:
+    """The snapshot as the worker needs it.
+
+    :param local: this controller's node name.
+    :param resource: the id of the worker's own resource.
+    """
+    nodes = {name: _node(cib, name) for name in _names(cib)}
+    active = list(_active(cib, resource))
+    return Cluster(
+        quorum=quorate(cib),
+        local=local,
+        nodes=nodes,
+        active_here=local in active,
+        active_elsewhere=tuple(name for name in active if name != local),
+    )
+
+
+def quorate(cib: Element) -> bool:
+    return cib.get("have-quorum") == "1"
+
+
+def node_record(cib: Element, name: str) -> Union[Record, str, None]:
+    """The record of a node; a string if the attribute is there and cannot be read; None without one."""
+    values = _attribute(cib, name, RECORD)
+    if not values:
+        return None
+    if len(values) > 1:
+        return " and ".join(sorted(values))
+    try:
+        return Record.parse(next(iter(values)))
+    except ValueError:
+        return next(iter(values))
+
+
+def node_id(cib: Element, name: str) -> Optional[tuple[str, str]]:
+    """Id and type under which the CIB's ``nodes`` section has or would have this node; None if there is no such node.
+
+    A wrong name would create a phantom node, so it has to be known to the CIB already.
+    """
+    for node in cib.iterfind("configuration/nodes/node"):
+        if node.get("uname") == name:
+            return str(node.get("id")), str(node.get("type", "member"))
+    return (name, "remote") if name in _remotes(cib) else None
+
+
+def remotes(cib: Element) -> list[str]:
+    return sorted(_remotes(cib))
+
+
+# ------------------------------------------------------------------- topology
+
+
+def levels(cib: Element, name: str) -> list[Level]:
+    """Every fencing level that applies to a node: by its name, by a pattern, by one of its attributes."""
+    found = []
+    for level in cib.iterfind("configuration/fencing-topology/fencing-level"):
+        if _applies(cib, level, name):
+            devices = tuple(filter(None, re.split(r"[,\s]+", level.get("devices", ""))))
+            found.append(Level(int(level.get("index", "0")), devices))
+    return sorted(found, key=lambda level: level.index)
+
+
+def devices(cib: Element) -> dict[str, Device]:
+    """The fence devices by id."""
+    found = {}
+    for primitive in cib.iterfind("configuration/resources//primitive[@class='stonith']"):
+        name = str(primitive.get("id"))
+        off = [p.get("value", "") for p in primitive.iterfind("instance_attributes/nvpair[@name='pcmk_off_action']")]
+        found[name] = Device(name, str(primitive.get("type")), off[0] if off else "off")
+    return found
+
+
+def _applies(cib: Element, level: Element, name: str) -> bool:
+    target, pattern, attribute = level.get("target"), level.get("target-pattern"), level.get("target-attribute")
+    if target is not None:
+        return target.casefold() == name.casefold()
+    if pattern is not None:
+        try:
+            return re.search(pattern, name, re.IGNORECASE) is not None
+        except re.error:
+            return True  # what cannot be judged is checked like the others
+    if attribute is not None:
+        return level.get("target-value") in _attribute(cib, name, attribute)
+    return False
+
+
+# --------------------------------------------------------------------- writes
+
+
+def record_fragment(name: str, ident: str, kind: str, token: str) -> str:
+    """The ``nodes`` section with nothing but record and hold of one node: what ``off`` writes at once."""
+    nodes = etree.Element("nodes")
+    node = etree.SubElement(nodes, "node", id=ident, uname=name, type=kind)
+    attributes = etree.SubElement(node, "instance_attributes", id=_xml_id(f"nodes-{ident}"))
+    for key, value in ((RECORD, token), (HOLD, "1")):
+        etree.SubElement(attributes, "nvpair", id=_xml_id(f"nodes-{ident}-{key}"), name=key, value=value)
+    return etree.tostring(nodes, encoding="unicode")
+
+
+def nodes_where(name: str, token: Optional[str]) -> str:
+    """XPath of the ``nodes`` section, if there is quorum and the record is ``token`` (None: if there is no record)."""
+    pair = f"configuration/nodes/node[@uname={_literal(name)}]//nvpair[@name='{RECORD}']"
+    condition = f"not({pair})" if token is None else f"{pair}[@value={_literal(token)}]"
+    return f"/cib[@have-quorum='1'][{condition}]/configuration/nodes"
+
+
+def record_where(name: str, token: str) -> str:
+    """XPath of the record itself, if there is quorum and it is ``token``."""
+    node = f"/cib[@have-quorum='1']/configuration/nodes/node[@uname={_literal(name)}]"
+    return f"{node}//nvpair[@name='{RECORD}'][@value={_literal(token)}]"
+
+
+def record_pair(ident: str, token: str) -> str:
+    pair = etree.Element("nvpair", id=ident, name=RECORD, value=token)
+    return etree.tostring(pair, encoding="unicode")
+
+
+def record_pair_id(cib: Element, name: str) -> Optional[str]:
+    for node in _nodes_named(cib, name):
+        for pair in node.iterfind(f"instance_attributes/nvpair[@name='{RECORD}']"):
+            return str(pair.get("id"))
+    return None
+
+
+def hold_where(name: str) -> str:
+    """XPath of the hold, if there is quorum and the record lets the host return: a new fencing in between keeps it."""
+    node = f"/cib[@have-quorum='1']/configuration/nodes/node[@uname={_literal(name)}]"
+    lets = f".//nvpair[@name='{RECORD}'][starts-with(@value,'returning:') or starts-with(@value,'closed:')]"
+    return f"{node}[{lets}]//nvpair[@name='{HOLD}']"
+
+
+# -------------------------------------------------------------------- details
+
+
+def _names(cib: Element) -> list[str]:
+    named = {str(node.get("uname")) for node in cib.iterfind("configuration/nodes/node") if node.get("uname")}
+    return sorted(named | _remotes(cib))
+
+
+def _remotes(cib: Element) -> set[str]:
+    """Remote nodes by their resources, guest nodes by the resource that makes them, and what the status shows."""
+    path = "configuration/resources//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
+    found = {str(p.get("id")) for p in cib.iterfind(path)}
+    guests = cib.iterfind("configuration/resources//primitive/meta_attributes/nvpair[@name='remote-node']")
+    found |= {str(pair.get("value")) for pair in guests}
+    found |= {str(s.get("uname")) for s in cib.iterfind("status/node_state[@remote_node='true']")}
+    return found
+
+
+def _nodes_named(cib: Element, name: str) -> Iterator[Element]:
+    return (node for node in cib.iterfind("configuration/nodes/node") if node.get("uname") == name)
+
+
+def _attribute(cib: Element, name: str, attribute: str) -> set[str]:
+    """Every value of a permanent node attribute: more than one only if somebody wrote it by hand in two places."""
+    return {
+        str(pair.get("value"))
+        for node in _nodes_named(cib, name)
+        for pair in node.iterfind("instance_attributes/nvpair")
+        if pair.get("name") == attribute
+    }
+
+
+def _node(cib: Element, name: str) -> Node:
+    record = node_record(cib, name)
+    states = [s for s in cib.iterfind("status/node_state") if s.get("uname") == name]
+    state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
+    return Node(
+        name=name,
+        remote=name in _remotes(cib),
+        record=record if isinstance(record, Record) else None,
+        unreadable_record=record if isinstance(record, str) else "",
+        hold=bool(_attribute(cib, name, HOLD)),
+        member=_since(state.get("in_ccm", "")) > 0,
+        fenced_at=_since(state.get("node_fenced", "")),
+    )
+
+
+def _since(text: str) -> int:
+    """true/false up to Pacemaker 2.1.6, afterwards the time since when; 0 for no."""
+    if text == "true":
+        return 1
+    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else 0
+
+
+def _active(cib: Element, resource: str) -> Iterator[str]:
+    """Members on which the resource is active by its last known operation; one that is under way counts as active."""
+    for state in cib.iterfind("status/node_state"):
+        if _since(state.get("in_ccm", "")) == 0:
+            continue
+        for history in state.iterfind("lrm/lrm_resources/lrm_resource"):
+            if history.get("id") != resource:
+                continue
+            operations = list(history.iterfind("lrm_rsc_op"))
+            pending = [op for op in operations if op.get("op-status") == "-1"]
+            last = max(operations, key=lambda op: int(op.get("call-id", "0")), default=None)
+            if any(op.get("operation") == "start" for op in pending) or (last is not None and not _is_stopped(last)):
+                yield str(state.get("uname"))
+
+
+def _is_stopped(operation: Element) -> bool:
+    code, status = operation.get("rc-code"), operation.get("op-status")
+    if operation.get("operation") == "stop":
+        return status == "0" and code == "0"
+    return operation.get("operation") == "monitor" and code == "7"
+
+
+def _xml_id(text: str) -> str:
+    return re.sub(r"[^\w.-]", ".", text)
+
+
+def _literal(text: str) -> str:
+    """A string of XPath 1.0, which knows no escapes.
+
+    :raises ClusterError: for a text with both kinds of quotes, which no node has.
+    """
+    if "'" not in text:
+        return f"'{text}'"
+    if '"' not in text:
+        return f'"{text}"'
+    raise ClusterError(f"{text!r} cannot be the name of a node")

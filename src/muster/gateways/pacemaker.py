@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pacemaker through its own tools: one snapshot to read; writes that are compare-and-set under quorum, in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+from muster.errors import ClusterError, ClusterRefused
+from muster.facts import Cluster, Record
+from muster.gateways import cib
+from muster.gateways.command import Result, run
+from muster.topology import objection
+
+CIB_FILE = "/var/lib/pacemaker/cib/cib.xml"
+"""Rewritten on every controller when the configuration changes, our records included; never read, only looked at."""
+TIMEOUT_S = 10.0
+NOTHING_MATCHED = 105  # CRM_EX_NOSUCH: the xpath of a guarded write found nothing, so nothing was written
+RECORD_TRIES = 5
+
+Runner = Callable[[Sequence[str], float], Result]
+
+
+class Pacemaker:
+    """:param local: name of this node.
+    :param resource: id of the worker's own resource; empty for the fence agent, which has none.
+    """
+
+    def __init__(self, local: str, resource: str = "", runner: Runner = run, timeout_s: float = TIMEOUT_S) -> None:
+        self._local = local
+        self._resource = resource
+        self._run = runner
+        self._timeout_s = timeout_s
+
+    def look(self) -> Cluster:
+        return cib.cluster(self.snapshot(), self._local, self._resource)
+
+    def snapshot(self) -> cib.Element:
+        """The local copy of the CIB: the same on all controllers with quorum, readable without."""
+        return cib.parse(self._done("cibadmin", "--query", "--local").output)
+
+    def quorate(self) -> bool:
+        """Cheaper than a look, to be asked before each effect.  No answer is no quorum."""
+        try:
+            return self._done("crm_node", "--quorum").output.strip() == b"1"
+        except ClusterError:
+            return False
+
+    def cib_changed(self) -> object:
+        """A value that is another one once the configuration has been rewritten."""
+        try:
+            stat = os.stat(CIB_FILE)
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_ino
+
+    # ---------------------------------------------------------------- record
+
+    def write_record(self, node: str, record: Record) -> None:
+        """Write record and hold together, over the record that is there now.
+
+        :raises ClusterRefused: without quorum, for an unknown node, or when somebody else changed it meanwhile.
+        """
+        self._write_over(self.snapshot(), node, record)
+
+    def record_fencing(self, node: str, at: int) -> Record:
+        """What ``fence_muster off`` does: record that the power of a node was cut.
+
+        :param at: Unix seconds.
+        :raises ClusterRefused: if the record would prove nothing, or cannot be written.
+        """
+        for attempt in range(RECORD_TRIES):
+            snapshot = self.snapshot()
+            doubt = objection(node, cib.levels(snapshot, node), cib.devices(snapshot))
+            if doubt:
+                raise ClusterRefused(doubt)
+            old = cib.node_record(snapshot, node)
+            if isinstance(old, str):
+                raise ClusterRefused(
+                    f"attribute {cib.RECORD} of {node} is {old!r}, not a record; when nothing of it is needed:"
+                    f" crm_attribute -t nodes -N {node} -n {cib.RECORD} -D"
+                )
+            record = old.fenced_again(at) if old else Record.parse(f"fenced:{at}:{at}")
+            try:
+                self._write_over(snapshot, node, record)
+            except ClusterRefused:
+                # The worker changed it in between: read it again, and record the fencing in what is there now.
+                if attempt == RECORD_TRIES - 1 or not cib.quorate(snapshot):
+                    raise
+            else:
+                return record
+        raise ClusterRefused(f"the record of {node} kept changing")
+
+    def _write_over(self, snapshot: cib.Element, node: str, record: Record) -> None:
+        if not cib.quorate(snapshot):
+            raise ClusterRefused("this controller has no quorum: nothing is recorded")
+        known = cib.node_id(snapshot, node)
+        if known is None:
+            raise ClusterRefused(f"the cluster has no node {node!r}")
+        old = cib.node_record(snapshot, node)
+        where = cib.nodes_where(node, old.token if isinstance(old, Record) else old)
+        self._guarded("--modify", "--allow-create", where, cib.record_fragment(node, *known, record.token))
+
+    def swap_record(self, node: str, old: Record, new: Record) -> None:
+        ident = cib.record_pair_id(self.snapshot(), node)
+        if ident is None:
+            raise ClusterRefused(f"{node} has no record any more")
+        self._guarded("--modify", "", cib.record_where(node, old.token), cib.record_pair(ident, new.token))
+
+    def drop_record(self, node: str, closing: Record) -> None:
+        # -D is content when nothing matches; the closing value was set by compare-and-set, so this is the one's.
+        self._done("cibadmin", "--delete", "--xpath", cib.record_where(node, closing.token))
+
+    def drop_hold(self, node: str) -> None:
+        self._done("cibadmin", "--delete", "--xpath", cib.hold_where(node))
+
+    def publish(self, node: str, text: str) -> None:
+        """A transient attribute for ``crm_mon -A``; empty removes it.  Its loss harms nobody, so nothing is raised."""
+        change = ("--update", text) if text else ("--delete",)
+        try:
+            self._done("attrd_updater", "--name", "muster-status", "--node", node, *change)
+        except ClusterError:
+            return
+
+    # ----------------------------------------------------------------- calls
+
+    def _guarded(self, verb: str, flag: str, xpath: str, xml: str) -> None:
+        argv = ["cibadmin", verb, *([flag] if flag else []), "--xpath", xpath, "--xml-text", xml]
+        result = self._run(argv, self._timeout_s)
+        if result.code == NOTHING_MATCHED:
+            raise ClusterRefused("no quorum, or the record was changed meanwhile: nothing was written")
+        _check(argv, result)
+
+    def _done(self, *argv: str) -> Result:
+        result = self._run(argv, self._timeout_s)
+        _check(argv, result)
+        return result
+
+
+def _check(argv: Sequence[str], result: Result) -> None:
+    if result.code:
+        raise ClusterError(f"{argv[0]} {argv[1]}: exit {result.code}: {result.errors or 'no words'}")
+
+
+def local_node(runner: Runner = run) -> str:
+    """The name of this node.
+
+    :raises ClusterError: when Pacemaker does not say.
+    """
+    argv = ("crm_node", "--name")
+    result = runner(argv, TIMEOUT_S)
+    _check(argv, result)
+    return result.output.decode("utf-8", "replace").strip()
+
+
+def misconfigurations(snapshot: cib.Element) -> list[str]:
+    """Cluster options under which one controller could act on its own."""
+    options: dict[str, Optional[str]] = {}
+    for pair in snapshot.iterfind("configuration/crm_config/cluster_property_set/nvpair"):
+        options.setdefault(str(pair.get("name")), pair.get("value"))
+    faults = []
+    if (options.get("stonith-enabled") or "true").lower() in ("false", "no", "off", "0", "n"):
+        faults.append(
+            "stonith-enabled is off: nothing proves that a host is off; pcs property set stonith-enabled=true"
+        )
+    policy = options.get("no-quorum-policy") or "stop"
+    if policy not in ("stop", "suicide"):
+        faults.append(
+            f"no-quorum-policy is {policy}: two controllers could act; pcs property set no-quorum-policy=stop"
+        )
+    return faults

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ocf:muster:ComputeRecovery``: what Pacemaker calls.  Exit codes by OCF 1.1.
+
+Nothing is imported before it is needed: the monitor runs every few seconds on a controller that has better to do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from muster.supervise import Supervisor
+
+SUCCESS, GENERIC, UNIMPLEMENTED, PERMISSION, INSTALLED, CONFIGURED, NOT_RUNNING = 0, 1, 3, 4, 5, 6, 7
+
+START_WAIT_S = 30.0
+DEEP = 10
+USAGE = "usage: ComputeRecovery start|stop|monitor|validate-all|meta-data (parameters: OCF_RESKEY_* in the environment)"
+
+
+def main() -> int:
+    """:returns: the exit code of the action named by the first argument."""
+    try:
+        return run(sys.argv[1] if len(sys.argv) == 2 else "", dict(os.environ))
+    except Exception:
+        from muster.log import Log
+
+        Log("muster").exception("agent failed")
+        return _fail(GENERIC, "the agent failed; the log has the details")
+
+
+def run(action: str, environment: dict[str, str]) -> int:
+    if action == "meta-data":
+        return _meta_data()
+    if action == "monitor":
+        return _monitor(environment)
+    if action == "stop":
+        return _stop(environment)
+    if action == "start":
+        return _start(environment)
+    if action == "validate-all":
+        return _validate_all(environment, deep=_level(environment) >= DEEP)
+    if action in ("usage", "help", "--help"):
+        print(USAGE)
+        return SUCCESS
+    print(USAGE, file=sys.stderr)
+    return UNIMPLEMENTED
+
+
+def _meta_data() -> int:
+    from muster import meta
+
+    sys.stdout.write(meta.agent_metadata())
+    return SUCCESS
+
+
+def _supervisor(environment: dict[str, str]) -> Supervisor:
+    return Supervisor(environment.get("OCF_RESOURCE_INSTANCE") or "muster")
+
+
+def _monitor(environment: dict[str, str]) -> int:
+    supervisor = _supervisor(environment)
+    if not supervisor.pid():
+        return NOT_RUNNING
+    overdue_s = supervisor.silent_for_s()
+    if overdue_s:
+        return _fail(GENERIC, f"the worker has not been heard of for {overdue_s:.0f} s longer than it announced")
+    if _level(environment) >= DEEP:
+        _report_nova(environment)
+    return SUCCESS
+
+
+def _report_nova(environment: dict[str, str]) -> None:
+    """A silent Nova is no fault of this resource, and restarting it would mend nothing: said, not failed."""
+    from muster import settings, wiring
+    from muster.log import Log
+
+    for fault in wiring.nova_faults(settings.from_environment(environment)):
+        print(f"{_prefix()}{fault}", file=sys.stderr)
+        Log("muster").warning("nova silent", reason=fault)
+
+
+def _stop(environment: dict[str, str]) -> int:
+    if _supervisor(environment).stop():
+        return SUCCESS
+    return _fail(GENERIC, "the worker cannot be killed")
+
+
+def _start(environment: dict[str, str]) -> int:
+    code = _validate_all(environment, deep=False)
+    if code:
+        return code
+    fault = _supervisor(environment).start(environment, START_WAIT_S)
+    return _fail(GENERIC, fault) if fault else SUCCESS
+
+
+def _validate_all(environment: dict[str, str], deep: bool) -> int:
+    """Level 0 looks at parameters and files; level 10 also asks Pacemaker and Nova."""
+    from muster import settings
+    from muster.errors import SettingsError
+
+    try:
+        given = settings.from_environment(environment)
+    except SettingsError as exc:
+        return _fail(CONFIGURED, *exc.faults)
+    faults = _file_faults(given.clouds_file)
+    if faults:
+        return _fail(INSTALLED, *faults)
+    if deep:
+        from muster import wiring
+
+        faults = wiring.live_faults(given)
+        if faults:
+            return _fail(GENERIC, *faults)
+    return SUCCESS
+
+
+def _file_faults(path: str) -> list[str]:
+    """What is wrong with the credentials' file on this controller."""
+    import stat
+
+    try:
+        seen = os.stat(path)
+    except OSError as exc:
+        return [f"clouds_file={path!r}: {exc.strerror}: put it on every controller"]
+    faults = []
+    if seen.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
+        faults.append(f"clouds_file={path!r}: others may read or write it: chmod 0600 {path}")
+    if seen.st_uid != os.geteuid():
+        faults.append(f"clouds_file={path!r}: belongs to user {seen.st_uid}: chown root {path}")
+    return faults
+
+
+def _level(environment: dict[str, str]) -> int:
+    text = environment.get("OCF_CHECK_LEVEL", "0").strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _prefix() -> str:
+    return os.environ.get("OCF_EXIT_REASON_PREFIX", "ocf-exit-reason:")
+
+
+def _fail(code: int, *reasons: str) -> int:
+    """All reasons for people; Pacemaker keeps the last line with the prefix, so they stand in one."""
+    print(f"{_prefix()}{'; '.join(' '.join(reason.split()) for reason in reasons)}", file=sys.stderr)
+    return code

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings: one frozen value, read from the agent's environment by the catalogue of parameters.
+
+All faults are found at once; each names parameter, value and remedy.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from muster import meta
+from muster.errors import SettingsError
+from muster.meta import Parameter
+
+AGENT = "ComputeRecovery"
+PREFIX = "OCF_RESKEY_"
+_TRUE = frozenset({"yes", "true", "on", "1", "y", "t", "ja"})
+_FALSE = frozenset({"no", "false", "off", "0", "n", "f", "nein"})
+
+
+@dataclass(frozen=True)
+class FailedHosts:
+    """So many hosts, or so many of a hundred."""
+
+    number: int
+    percent: bool = False
+
+    def hosts(self, total: int) -> int:
+        """As a number of hosts, of ``total``; at least one, or a small cloud could never evacuate."""
+        return max(1, math.floor(total * self.number / 100)) if self.percent else self.number
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Each field is the parameter of that name; its meaning is in ``ocf_meta/parameters.xml``."""
+
+    cloud: str
+    clouds_file: str
+    shared_storage: bool
+    in_flight: int
+    per_destination: int
+    attempts: int
+    max_failed_hosts: FailedHosts
+    evacuate: str
+    tag: str
+    priority_key: str
+    host_map: Mapping[str, str]
+    target_map: Mapping[str, str]
+    delay_s: int
+    retry_delay_s: int
+    stuck_after_s: int
+    nova_api_version: str
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """:raises SettingsError: with every fault.  What is not a parameter (``CRM_meta_*`` ...) is ignored."""
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for parameter in meta.parameters(AGENT):
+        given = environment.get(PREFIX + parameter.name, "").strip() or (parameter.default or "").strip()
+        try:
+            values[parameter.name] = _read(parameter, given)
+        except ValueError as exc:
+            faults.append(f"{parameter.name}={given!r}: {exc}" if given else f"{parameter.name}: {exc}")
+    faults += _doubts(values)
+    if faults:
+        raise SettingsError(faults)
+    return Settings(**values)
+
+
+def _doubts(values: Mapping[str, Any]) -> list[str]:
+    """What is wrong with values together."""
+    taken: dict[str, list[str]] = {}
+    for node, host in values.get("host_map", {}).items():
+        if host:
+            taken.setdefault(host, []).append(node)
+    faults = [
+        f"host_map: {host!r} stands behind {' and '.join(nodes)}: one host belongs to one node"
+        for host, nodes in taken.items()
+        if len(nodes) > 1
+    ]
+    faults += [
+        f"target_map: {source!r} is its own spare: name another host"
+        for source, target in values.get("target_map", {}).items()
+        if source == target
+    ]
+    return faults
+
+
+def _read(parameter: Parameter, text: str) -> Any:
+    if not text and parameter.required:
+        hint = "yes or no" if parameter.kind == "boolean" else parameter.shortdesc
+        raise ValueError(f"is required: {hint}")
+    return _KINDS[parameter.kind](parameter, text)
+
+
+def _integer(parameter: Parameter, text: str) -> int:
+    low, high = parameter.minimum, parameter.maximum
+    assert low is not None and high is not None
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text) or not low <= int(text) <= high:
+        unit = f" {parameter.unit}" if parameter.unit else ""
+        raise ValueError(f"use a whole number from {low} to {high}{unit}")
+    return int(text)
+
+
+def _boolean(parameter: Parameter, text: str) -> bool:
+    word = text.lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise ValueError("use yes or no")
+
+
+def _choice(parameter: Parameter, text: str) -> str:
+    if text not in parameter.values:
+        raise ValueError(f"use {' or '.join(parameter.values)}")
+    return text
+
+
+def _hosts(parameter: Parameter, text: str) -> FailedHosts:
+    found = re.fullmatch(r"([0-9]{1,6})(%?)", text)
+    if not found or not 1 <= int(found[1]) <= (100 if found[2] else 10**6):
+        raise ValueError("use a number of hosts from 1, or a percentage from 1% to 100%")
+    return FailedHosts(int(found[1]), bool(found[2]))
+
+
+def _pairs(parameter: Parameter, text: str) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for entry in filter(None, re.split(r"[;,\s]+", text)):
+        pair = re.fullmatch(r"([\w.-]+)[:=]([\w.-]*)", entry, re.ASCII)
+        if not pair:
+            raise ValueError(f'{entry!r} is no pair: use "name1:name2;name3:name4"')
+        if pair[1] in found:
+            raise ValueError(f"{pair[1]!r} stands there twice: keep one")
+        if not pair[2] and parameter.name == "target_map":
+            raise ValueError(f"{pair[1]!r} has no spare: name one, or leave it out")
+        found[pair[1]] = pair[2]
+    return MappingProxyType(found)
+
+
+def _version(parameter: Parameter, text: str) -> str:
+    if not re.fullmatch(r"2\.[0-9]{1,3}", text) or int(text[2:]) < 11:
+        raise ValueError("use a microversion of Nova from 2.11, for instance 2.79")
+    return text
+
+
+def _path(parameter: Parameter, text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError("use an absolute path")
+    return text
+
+
+def _name(parameter: Parameter, text: str) -> str:
+    if not text or len(text) > 255 or not text.isprintable():
+        raise ValueError("use a name of 1 to 255 printable characters")
+    return text
+
+
+_KINDS: Mapping[str, Callable[[Parameter, str], Any]] = {
+    "integer": _integer,
+    "boolean": _boolean,
+    "choice": _choice,
+    "hosts": _hosts,
+    "pairs": _pairs,
+    "version": _version,
+    "path": _path,
+    "name": _name,
+}

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a call of ``off`` proves that the power was cut: only behind a power device in the same fencing level.
+
+Alone in a level, first in it or without any level, Pacemaker takes the recording device for the whole fencing, and
+nobody cuts the power (measured: FACTS P6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+AGENT = "fence_muster"
+NO_POWER = frozenset({AGENT, "fence_kdump", "fence_dummy", "fence_compute", "fence_evacuate", "fence_heuristics_ping"})
+"""Agents that succeed without cutting anybody's power."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A fence device.  ``off_action``: what it is called with where ``off`` is meant (``pcmk_off_action``)."""
+
+    id: str
+    agent: str
+    off_action: str = "off"
+
+    @property
+    def cuts_power(self) -> bool:
+        return self.agent not in NO_POWER and self.off_action == "off"
+
+
+@dataclass(frozen=True)
+class Level:
+    index: int
+    devices: tuple[str, ...]
+
+
+def objection(target: str, levels: Sequence[Level], devices: Mapping[str, Device]) -> Optional[str]:
+    """Why a record of this node's fencing would prove nothing; None when it is sound.
+
+    :param levels: all levels that apply to the node; which one is being carried out Pacemaker does not tell.
+    """
+    ours = {name for name, device in devices.items() if device.agent == AGENT}
+    concerned = [level for level in levels if ours & set(level.devices)]
+    if not concerned:
+        return (
+            f"no fencing level of {target} names {AGENT}, so nobody cuts its power before it is called:"
+            f" pcs stonith level add 1 {target} POWER-DEVICE,MUSTER-DEVICE"
+        )
+    for level in concerned:
+        first = next(i for i, name in enumerate(level.devices) if name in ours)
+        before = level.devices[:first]
+        if not any(name in devices and devices[name].cuts_power for name in before):
+            return (
+                f"fencing level {level.index} of {target} is {','.join(level.devices)}: no device that cuts the power"
+                f" stands before {level.devices[first]}; remove the level and add it again as"
+                f" POWER-DEVICE,{level.devices[first]}"
+            )
+    return None

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the parts together: the only place that knows them all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from muster.act import Act
+from muster.errors import ClusterError, NovaError
+from muster.gateways.clock import Clock
+from muster.gateways.nova import Nova
+from muster.gateways.pacemaker import Pacemaker, local_node, misconfigurations
+from muster.log import Log
+from muster.look import Look
+from muster.memory import Memory
+from muster.outlet import Files
+from muster.settings import Settings
+from muster.supervise import Supervisor
+from muster.worker import Worker
+
+
+def _nova(settings: Settings) -> Nova:
+    return Nova(settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version)
+
+
+@contextlib.contextmanager
+def worker(settings: Settings, instance: str, log: Log, wait: Callable[[float], bool]) -> Iterator[Worker]:
+    """The worker of one resource on this controller."""
+    supervisor = Supervisor(instance)
+    clock = Clock()
+    outlet = Files(Path(supervisor.status_file), clock, log)
+    outlet.announce(60.0)
+    # Pacemaker says where it starts us; only by hand there is nobody who does.
+    local = os.environ.get("OCF_RESKEY_CRM_meta_on_node") or local_node()
+    cluster = Pacemaker(local, instance)
+    memory = Memory()
+    look = Look(cluster, _nova(settings), clock, settings, memory)
+    act = Act(cluster, _nova(settings), clock, memory, log, supervisor.is_me, outlet.announce)
+    yield Worker(look, act, cluster, clock, settings, memory, log, outlet, wait)
+
+
+def live_faults(settings: Settings) -> list[str]:
+    """What is wrong with cluster and Nova as they are now."""
+    faults = []
+    try:
+        faults += misconfigurations(Pacemaker(local_node()).snapshot())
+    except ClusterError as exc:
+        faults.append(f"Pacemaker: {exc}")
+    return faults + nova_faults(settings)
+
+
+def nova_faults(settings: Settings) -> list[str]:
+    """Whether Nova answers this user; one sentence if not."""
+    try:
+        if not _nova(settings).services():
+            return ["Nova lists no nova-compute service: is the user of clouds.yaml an admin?"]
+    except NovaError as exc:
+        return [f"Nova: {exc}"]
+    return []
