@@ -72,7 +72,10 @@ class Demo:
         report = self.cloud.report(HOST)
         for key, text in [
             ("incident", f"{HOST}: {report.get('state')}: {report.get('reason')}" if report else ""),
-            *((e["id"], f"{e['name']:8} {e['verdict']:11} {e['reason']}") for e in report.get("proofs", ())),
+            *(
+                (e["id"], f"{e['name']:8} {e['verdict']:11} {e['reason']}")
+                for e in sorted(report.get("proofs", ()), key=self.place)
+            ),
         ]:
             state = text.split(" for ")[0]
             if text and self.said.get(key) != state:
@@ -85,7 +88,7 @@ class Demo:
         table = Table(title=title, title_justify="left", title_style="bold")
         for column in ("server", "verdict", "from", "to", "state", "seconds", "request"):
             table.add_column(column)
-        for entry in report.get("proofs", ()):
+        for entry in sorted(report.get("proofs", ()), key=self.place):
             colour = COLOURS.get(entry["verdict"], "white")
             seconds = "" if entry["seconds_since_fencing"] is None else str(entry["seconds_since_fencing"])
             held = entry["reason"] if entry["verdict"] in ("held", "parked") else entry["request_id"]
@@ -99,6 +102,10 @@ class Demo:
                 held,
             )
         return table
+
+    def place(self, entry: Any) -> int:
+        """In the order in which they were to be evacuated: as booted, for the priorities come first."""
+        return list(self.servers).index(entry["id"]) if entry["id"] in self.servers else len(self.servers)
 
     def faults(self) -> list[str]:
         """What is not as it should be, checked against Nova's database and the bed's oracle."""
@@ -127,7 +134,7 @@ def main() -> int:
     )
     parser.add_argument("--keep", action="store_true", help="leave cluster and Nova running, and say what to try")
     keep = parser.parse_args().keep
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     began = time.monotonic()
     console.print("[bold]muster[/]: starting real Nova, and Pacemaker on three controllers and three computes")
     cloud = Cloud(name="demo", keep=keep)

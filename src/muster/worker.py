@@ -7,6 +7,7 @@ Level-triggered and crash-only: each pass begins from what is, not from what the
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from muster import report
@@ -68,6 +69,7 @@ class Worker:
         self._said_servers: dict[tuple[str, str], tuple[Verdict, str, str, bool]] = {}
         self._hindrance = ""
         self._published: dict[str, tuple[str, float]] = {}
+        self._last: dict[str, tuple[Incident, dict[str, Finding]]] = {}
 
     def run(self) -> None:
         """Passes until ``wait`` says stop."""
@@ -123,14 +125,13 @@ class Worker:
             self._say_incident(incident)
             host = self._memory.hosts.get(node)
             findings = report.with_proofs(incident, host.proofs if host else {})
+            self._last[node] = (incident, findings)
             for finding in findings.values():
                 self._say_server(node, finding.server.id, finding)
             if not decision.hindrance:
                 self._publish(incident, findings)
         for node in set(self._said) - set(decision.incidents):
-            self._log.info("incident over", node=node)
-            self._cluster.publish(node, "")
-            self._forget(node)
+            self._close(node)
         self._outlet.status(decision.hindrance or trouble, list(decision.incidents.values()))
 
     def _say_hindrance(self, hindrance: str) -> None:
@@ -181,7 +182,16 @@ class Worker:
         self._outlet.report(incident, data)
         self._cluster.publish(incident.node, report.line(incident))
 
-    def _forget(self, node: str) -> None:
+    def _close(self, node: str) -> None:
+        """Its record is gone: the report says how it ended."""
+        last, findings = self._last.pop(node)
+        reason = (
+            "back in service" if last.rule == "close" else f"its record was removed while it was {last.state.value}"
+        )
+        closed = replace(last, state=State.CLOSED, reason=reason)
+        self._log.info("incident over", node=node, reason=reason)
+        self._outlet.report(closed, report.report(closed, findings))
+        self._cluster.publish(node, "")
         self._said.pop(node, None)
         self._published.pop(node, None)
         for key in [key for key in self._said_servers if key[0] == node]:

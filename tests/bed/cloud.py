@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable, Optional
+from urllib.parse import urlsplit
 
 from tests.bed.cluster import Cluster
 from tests.bed.nova.client import NovaBed
@@ -22,31 +24,27 @@ class Cloud:
     :param parameters: of the resource ``muster``, beside cloud and clouds_file.
     """
 
-    def __init__(self, name: str = "muster", computes: int = 3, keep: bool = False, tmp: Optional[Path] = None) -> None:
+    def __init__(self, name: str = "muster", computes: int = 3, keep: bool = False) -> None:
         self.hosts = [f"cmp{i + 1}" for i in range(computes)]
         self.nova = NovaBed.start(hosts=self.hosts, keep=keep)
-        clouds = (tmp or Path("/tmp")) / f"muster-clouds-{name}.yaml"
         try:
-            self.nova.clouds_yaml(clouds)
+            with tempfile.TemporaryDirectory(prefix="muster-cloud-") as scratch:
+                clouds = self.nova.clouds_yaml(Path(scratch) / "clouds.yaml").read_text()
             self.cluster = Cluster.start(
                 name=name,
                 controllers=3,
                 computes=computes,
-                keep=keep,
                 agents={
                     "sbin": {"fence_muster": str(BIN / "fence_muster")},
                     "ocf": {"muster": {"ComputeRecovery": str(BIN / "ComputeRecovery")}},
                 },
-                files={"/etc/muster/clouds.yaml": clouds.read_text()},
-                power_hook=self.nova.url["control"],
-                nova_control=self.nova.url["control"],
+                files={"/etc/muster/clouds.yaml": clouds},
+                ports=tuple(urlsplit(url).port or 80 for url in self.nova.url.values()),
+                nova=self.nova.url["control"],
             )
-            self.cluster.expose([int(url.rsplit(":", 1)[1].split("/")[0]) for url in self.nova.url.values()])
         except BaseException:
             self.nova.stop()
             raise
-        finally:
-            clouds.unlink(missing_ok=True)
 
     def __enter__(self) -> Cloud:
         return self
@@ -58,7 +56,7 @@ class Cloud:
 
     def stop(self) -> None:
         try:
-            self.cluster.stop(purge=True)
+            self.cluster.stop()
         finally:
             self.nova.stop()
 
@@ -72,7 +70,12 @@ class Cloud:
     def install(self, **parameters: object) -> None:
         """The lines of the README, typed once."""
         self.ctl(
-            *["pcs", "stonith", "create", "muster-fence", "fence_muster", "pcmk_host_check=static-list"],
+            "pcs",
+            "stonith",
+            "create",
+            "muster-fence",
+            "fence_muster",
+            "pcmk_host_check=static-list",
             f"pcmk_host_list={' '.join(self.hosts)}",
         )
         for host in self.hosts:
@@ -80,10 +83,16 @@ class Cloud:
             self.ctl("pcs", "stonith", "level", "add", "1", host, "power,muster-fence")
         given = {"cloud": "bed", "shared_storage": "yes", **parameters}
         self.ctl(
-            *["pcs", "resource", "create", "muster", "ocf:muster:ComputeRecovery"],
+            "pcs",
+            "resource",
+            "create",
+            "muster",
+            "ocf:muster:ComputeRecovery",
             *(f"{name}={value}" for name, value in given.items()),
+            "--disabled",
         )
-        self.ctl(*["pcs", "constraint", "location", "muster", "rule", "score=-INFINITY"], "#kind", "eq", "remote")
+        self.ctl("pcs", "constraint", "location", "muster", "rule", "score=-INFINITY", "#kind", "eq", "remote")
+        self.ctl("pcs", "resource", "enable", "muster")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
 
     def until(self, condition: Callable[[], object], timeout: float, what: str) -> None:
