@@ -204,7 +204,7 @@ RULES: tuple[HostRule, ...] = (
             f"nova-silent-{phase.value}",
             lambda c, phase=phase: bool(c.nova_trouble) and c.phase is phase,  # type: ignore[misc]
             _state_of(phase),
-            lambda c: f"Nova cannot be asked: {c.nova_trouble}; {_named(c, *_ALL)}",
+            lambda c: f"Nova does not answer as it should: {c.nova_trouble}; {_named(c, *_ALL)}",
         )
         for phase in (*_BEFORE_RETURN, Phase.RETURNING)
     ),

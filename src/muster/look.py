@@ -107,6 +107,8 @@ class Look:
                     self._list(host, service.host, now)
             elif poll:
                 self._note_moves(host, self._nova.moves_from(service.host, host.since), now)
+                if set(host.moves) - set(host.servers):
+                    memory.servers_due = host.list_again = True
         if poll:
             memory.polled_at = now
             if self._servers_due(now):
@@ -145,8 +147,9 @@ class Look:
         on_it = self._nova.servers_on(name)
         left = {m.server for m in moves} | set(host.servers)
         changed = self._nova.servers_changed(host.since) if left - {s.id for s in on_it} else []
-        self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == name)])
+        # The moves first: what a server is after a move says nothing of what its owner wanted before.
         self._note_moves(host, moves, now)
+        self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == name)])
         host.listed_at, host.list_again = now, False
 
     def _servers_due(self, now: float) -> bool:
@@ -185,8 +188,6 @@ class Look:
         if _ends(seen) != _ends(host.moves):
             self._memory.servers_due = True
         host.moves = seen
-        if set(seen) - set(host.servers):
-            self._memory.servers_due = host.list_again = True
 
 
 def _ends(moves: dict[str, tuple[Move, ...]]) -> set[str]:

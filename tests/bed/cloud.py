@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ class Cloud:
 
     def __init__(self, name: str = "muster", computes: int = 3, keep: bool = False) -> None:
         self.hosts = [f"cmp{i + 1}" for i in range(computes)]
+        self.controllers = ["ctl1", "ctl2", "ctl3"]
         self.nova = NovaBed.start(hosts=self.hosts, keep=keep)
         try:
             with tempfile.TemporaryDirectory(prefix="muster-cloud-") as scratch:
@@ -69,38 +71,64 @@ class Cloud:
 
     def install(self, **parameters: object) -> None:
         """The lines of the README, typed once."""
-        self.ctl(
-            "pcs",
-            "stonith",
-            "create",
-            "muster-fence",
-            "fence_muster",
-            "pcmk_host_check=static-list",
-            f"pcmk_host_list={' '.join(self.hosts)}",
-        )
-        for host in self.hosts:
-            self.ctl("pcs", "stonith", "level", "remove", "1", "target", host)
-            self.ctl("pcs", "stonith", "level", "add", "1", host, "power,muster-fence")
+        hosts = " ".join(self.hosts)
+        self.type(f"pcs stonith create muster-fence fence_muster pcmk_host_check=static-list pcmk_host_list='{hosts}'")
+        self.levels("power,muster-fence")
         given = {"cloud": "bed", "shared_storage": "yes", **parameters}
-        self.ctl(
-            "pcs",
-            "resource",
-            "create",
-            "muster",
-            "ocf:muster:ComputeRecovery",
-            *(f"{name}={value}" for name, value in given.items()),
-            "--disabled",
-        )
-        self.ctl("pcs", "constraint", "location", "muster", "rule", "score=-INFINITY", "#kind", "eq", "remote")
-        self.ctl("pcs", "resource", "enable", "muster")
+        options = " ".join(f"{name}={value}" for name, value in given.items())
+        self.type(f"pcs resource create muster ocf:muster:ComputeRecovery {options} --disabled")
+        self.type("pcs constraint location muster rule score=-INFINITY '#kind' eq remote")
+        self.type("pcs resource enable muster")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
+
+    def type(self, line: str) -> str:
+        """A line as somebody types it on the first controller that is up; what it prints."""
+        return self.ctl(*shlex.split(line), node=next(n for n in self.controllers if self.cluster.is_on(n)))
+
+    def levels(self, devices: str, *hosts: str) -> None:
+        """The fencing level 1 of these hosts, or of all."""
+        for host in hosts or self.hosts:
+            self.type(f"pcs stonith level remove 1 target {host}")
+            self.type(f"pcs stonith level add 1 {host} {devices}")
+
+    def reset(self) -> None:
+        """Everything healthy, nothing on record, no server: for the next test."""
+        cluster = self.cluster
+        for node in cluster.nodes:
+            cluster.heal(node)
+            cluster.bmc_fault(node, "off", "")
+            cluster.bmc_fault(node, "on", "")
+            if cluster.is_on(node):
+                cluster.thaw(node)
+            if not (cluster.online(node) and cluster.is_running(node)):
+                cluster.crash(node)
+            cluster.power(node, "on")
+        self.until(lambda: any(self._answers(n) for n in self.controllers), 60, "a controller answers")
+        self.type("pcs resource disable muster")
+        self.until(lambda: self.worker_node() is None, 60, "the worker has stopped")
+        for host in self.hosts:
+            for attribute in ("standby", "maintenance", "muster", "muster-hold"):
+                pair = f"/cib/configuration/nodes/node[@uname='{host}']//nvpair[@name='{attribute}']"
+                self.ctl("cibadmin", "--delete", "--force", "--xpath", pair)
+        self.type("pcs resource cleanup")
+        self.until(lambda: cluster.all_online() and self.computes_started(), 90, "every node and nova-compute is back")
+        self.nova.reset()
+        self.type("pcs resource enable muster")
+        self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
+
+    def _answers(self, node: str) -> bool:
+        return self.cluster.exec(node, "cibadmin", "--query", check=False).returncode == 0
+
+    def computes_started(self) -> bool:
+        started = self.type("crm_resource --resource nova-compute-clone --locate").splitlines()
+        return len(started) == len(self.hosts)
 
     def until(self, condition: Callable[[], object], timeout: float, what: str) -> None:
         self.cluster.wait_until(condition, timeout, what)
 
     def worker_node(self) -> Optional[str]:
         """The controller whose worker has made its first look."""
-        for node in ("ctl1", "ctl2", "ctl3"):
+        for node in self.controllers:
             status = self._json(node, "run/muster/muster.json")
             if status and status.get("first_look"):
                 return node
@@ -117,7 +145,7 @@ class Cloud:
         """The newest incident report of a host on any controller; empty without one."""
         newest: Mapping[str, Any] = {}
         newest_at = 0.0
-        for node in ("ctl1", "ctl2", "ctl3"):
+        for node in self.controllers:
             for path in self.cluster.files(node, "/var/lib/muster").glob(f"{host}-*.json"):
                 at = path.stat().st_mtime
                 if at > newest_at:
@@ -128,7 +156,7 @@ class Cloud:
         return newest
 
     def _attribute(self, host: str, name: str) -> Optional[str]:
-        for node in ("ctl1", "ctl2", "ctl3"):
+        for node in self.controllers:
             try:
                 cib = self.cluster.cib(node)
             except Exception:
@@ -139,6 +167,8 @@ class Cloud:
         return None
 
     def _json(self, node: str, path: str) -> Optional[Mapping[str, Any]]:
+        if not self.cluster.is_on(node):
+            return None
         done = self.cluster.exec(node, "cat", f"/{path}", timeout=10, check=False)
         try:
             return dict(json.loads(done.stdout)) if done.returncode == 0 else None

@@ -243,7 +243,11 @@ class Nova:
             self._connection = None
             raise self._read_trouble("/", exc) from exc
         offered = data.max_microversion if data else None
-        return (offered[0], offered[1]) if offered else (2, 1)
+        if not offered:
+            # keystoneauth takes a silent endpoint for one without versions: that is not what Nova offers.
+            self._connection = None
+            raise NovaUnavailable("Nova does not say which microversions it speaks")
+        return offered[0], offered[1]
 
     def _authenticate(self) -> None:
         """Have a token before a write, so that a failure here is known to have done nothing."""

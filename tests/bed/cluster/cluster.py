@@ -220,6 +220,11 @@ class Cluster:
         states = cib.findall(f"status/node_state[@uname='{node}']")
         return bool(states) and states[0].get("in_ccm") not in (None, "false", "0") and self.is_on(node)
 
+    def is_running(self, node: str) -> bool:
+        """Its cluster software runs, as far as the processes show."""
+        names = ("pacemaker-remoted",) if self.nodes[node].is_compute else ("pacemakerd",)
+        return self.is_on(node) and bool(self.nodes[node].pids(*names))
+
     def all_online(self) -> bool:
         return all(self.online(node) for node in self.nodes)
 

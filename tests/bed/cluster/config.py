@@ -64,7 +64,7 @@ def cib(layout: Layout) -> bytes:
         remote = _primitive(resources, node, "ocf", "pacemaker", "remote")
         given = {"server": layout.address(node), "reconnect_interval": "5s"}
         _pairs(_new(remote, "instance_attributes", f"{node}-instance_attributes"), node, given)
-        _operations(remote, ("start", "0s", "30s"), ("monitor", "5s", "15s"))
+        _operations(remote, ("start", "0s", "30s"), ("monitor", "2s", "4s"))
     if layout.computes:
         _nova_compute(layout, root, resources)
     return etree.tostring(root, pretty_print=True)
