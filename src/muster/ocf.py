@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from muster.supervise import Supervisor
+from muster.supervise import RUN_DIRECTORY, Supervisor
 
 SUCCESS, GENERIC, UNIMPLEMENTED, PERMISSION, INSTALLED, CONFIGURED, NOT_RUNNING = 0, 1, 3, 4, 5, 6, 7
 
@@ -29,15 +29,14 @@ def main() -> int:
         return _fail(GENERIC, "the agent failed; the log has the details")
 
 
-def run(action: str, environment: dict[str, str]) -> int:
+def run(action: str, environment: dict[str, str], directory: str = RUN_DIRECTORY) -> int:
     if action == "meta-data":
         return _meta_data()
-    if action == "monitor":
-        return _monitor(environment)
-    if action == "stop":
-        return _stop(environment)
-    if action == "start":
-        return _start(environment)
+    if action in ("start", "stop", "monitor"):
+        supervisor = Supervisor(environment.get("OCF_RESOURCE_INSTANCE") or "muster", directory)
+        if action == "monitor":
+            return _monitor(supervisor, environment)
+        return _stop(supervisor) if action == "stop" else _start(supervisor, environment)
     if action == "validate-all":
         return _validate_all(environment, deep=_level(environment) >= DEEP)
     if action in ("usage", "help", "--help"):
@@ -54,12 +53,7 @@ def _meta_data() -> int:
     return SUCCESS
 
 
-def _supervisor(environment: dict[str, str]) -> Supervisor:
-    return Supervisor(environment.get("OCF_RESOURCE_INSTANCE") or "muster")
-
-
-def _monitor(environment: dict[str, str]) -> int:
-    supervisor = _supervisor(environment)
+def _monitor(supervisor: Supervisor, environment: dict[str, str]) -> int:
     if not supervisor.pid():
         return NOT_RUNNING
     overdue_s = supervisor.silent_for_s()
@@ -80,17 +74,17 @@ def _report_nova(environment: dict[str, str]) -> None:
         Log("muster").warning("nova silent", reason=fault)
 
 
-def _stop(environment: dict[str, str]) -> int:
-    if _supervisor(environment).stop():
+def _stop(supervisor: Supervisor) -> int:
+    if supervisor.stop():
         return SUCCESS
     return _fail(GENERIC, "the worker cannot be killed")
 
 
-def _start(environment: dict[str, str]) -> int:
+def _start(supervisor: Supervisor, environment: dict[str, str]) -> int:
     code = _validate_all(environment, deep=False)
     if code:
         return code
-    fault = _supervisor(environment).start(environment, START_WAIT_S)
+    fault = supervisor.start(environment, START_WAIT_S)
     return _fail(GENERIC, fault) if fault else SUCCESS
 
 

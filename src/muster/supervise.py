@@ -88,7 +88,7 @@ class Supervisor:
             try:
                 # The worker begins only once its pid is on record, and ends if we die before: no stray can exist.
                 worker = subprocess.Popen(
-                    [sys.executable, "-I", "-m", "muster.workerd"],
+                    [sys.executable, "-I", "-m", "muster.workerd", self.directory],
                     stdin=subprocess.PIPE,
                     stdout=out,
                     stderr=out,

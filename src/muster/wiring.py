@@ -27,9 +27,10 @@ def _nova(settings: Settings) -> Nova:
 
 
 @contextlib.contextmanager
-def worker(settings: Settings, instance: str, log: Log, wait: Callable[[float], bool]) -> Iterator[Worker]:
+def worker(
+    settings: Settings, instance: str, supervisor: Supervisor, log: Log, wait: Callable[[float], bool]
+) -> Iterator[Worker]:
     """The worker of one resource on this controller."""
-    supervisor = Supervisor(instance)
     clock = Clock()
     outlet = Files(Path(supervisor.status_file), clock, log)
     outlet.announce(60.0)

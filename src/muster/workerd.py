@@ -12,7 +12,7 @@ from muster import settings as settings_module
 from muster import wiring
 from muster.errors import MusterError
 from muster.log import Log
-from muster.supervise import GO
+from muster.supervise import GO, Supervisor
 
 
 def main() -> int:
@@ -26,7 +26,8 @@ def main() -> int:
     try:
         settings = settings_module.from_environment(os.environ)
         instance = os.environ.get("OCF_RESOURCE_INSTANCE", "muster")
-        with wiring.worker(settings, instance, log, wait=lambda seconds: not stop.wait(seconds)) as worker:
+        supervisor = Supervisor(instance, sys.argv[1])
+        with wiring.worker(settings, instance, supervisor, log, wait=lambda seconds: not stop.wait(seconds)) as worker:
             log.info("worker started", instance=instance, pid=os.getpid())
             worker.run()
         log.info("worker stopped", instance=instance)

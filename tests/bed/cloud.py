@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable, Optional
@@ -130,9 +130,64 @@ class Cloud:
         """The controller whose worker has made its first look."""
         for node in self.controllers:
             status = self._json(node, "run/muster/muster.json")
-            if status and status.get("first_look"):
+            alive = status and self.cluster.exec(node, "kill", "-0", str(status["pid"]), check=False).returncode == 0
+            if status and status.get("first_look") and alive:
                 return node
         return None
+
+    def worker_pid(self) -> int:
+        """Of the worker, as the host numbers its processes; 0 without one."""
+        for node in self.controllers:
+            if self.cluster.is_on(node):
+                for pid in self.cluster.nodes[node].pids():
+                    if b"muster.workerd" in _read(f"/proc/{pid}/cmdline"):
+                        return pid
+        return 0
+
+    def after_a_full_look(self) -> None:
+        """Wait until the worker has begun two more passes: it has seen what is the case now."""
+        for _ in range(2):
+            node = self.worker_node()
+            assert node is not None
+            seen = (self._json(node, "run/muster/muster.json") or {}).get("at")
+            self.until(
+                lambda n=node, s=seen: (self._json(n, "run/muster/muster.json") or {}).get("at") != s, 30, "a pass"
+            )
+
+    def verdicts(self, host: str, servers: Sequence[str]) -> list[str]:
+        """The verdict of each of these servers in the newest report of the host; "" for one that is not in it."""
+        said = {entry["id"]: entry["verdict"] for entry in self.report(host).get("proofs", ())}
+        return [said.get(server, "") for server in servers]
+
+    def settled(self, *hosts: str) -> bool:
+        return all(self.report(host).get("state") in ("settled", "returning", "closed") for host in hosts)
+
+    def back_in_service(self, host: str) -> bool:
+        """Nothing is on record any more, and Nova's own word is that it is up and enabled."""
+        if self.record(host) or self.held(host):
+            return False
+        service = self.nova.service(host)
+        return (service["state"], service["status"], service["forced_down"]) == ("up", "enabled", False)
+
+    def is_member(self, node: str) -> bool:
+        return self.cluster.online(node)
+
+    def pacemaker_says(self, host: str) -> str:
+        """What the fence agent's stderr left in Pacemaker's logs about a host."""
+        lines = []
+        for node in self.controllers:
+            log = self.cluster.files(node, "/var/log/pacemaker") / "pacemaker.log"
+            text = log.read_text(errors="replace") if log.exists() else ""
+            lines += [line for line in text.splitlines() if "fence_muster" in line and host in line]
+        return "\n".join(lines[-20:])
+
+    def describe(self) -> str:
+        """For the reader of a failed test."""
+        parts = [self.cluster.exec(n, "crm_mon", "-1Arf", check=False).stdout for n in self.controllers[:1]]
+        for node in self.controllers:
+            if self.cluster.is_on(node):
+                parts.append(self.cluster.exec(node, "sh", "-c", "tail -n 40 /run/muster/*", check=False).stdout)
+        return "\n".join([*parts, *(json.dumps(self.report(h), indent=1) for h in self.hosts)])
 
     def record(self, host: str) -> Optional[str]:
         """The token of the host's record, from any controller that is up."""
@@ -174,3 +229,10 @@ class Cloud:
             return dict(json.loads(done.stdout)) if done.returncode == 0 else None
         except ValueError:
             return None
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""

@@ -12,7 +12,14 @@ import pytest
 from tests.bed.nova.client import NovaBed
 from tests.rig import Rig
 
+HERE = Path(__file__).parent
 HOSTS = ["cmp1", "cmp2", "cmp3"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.nova)
 
 
 @pytest.fixture(scope="session")

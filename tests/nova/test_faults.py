@@ -14,7 +14,6 @@ from tests.bed.nova.client import NovaBed
 from tests.nova.test_servers import boot, disable, evacuations, expect, fail_spawns, nova_row
 from tests.rig import Rig
 
-pytestmark = pytest.mark.nova
 MakeRig = Callable[..., Rig]
 EVACUATE = {"method": "POST", "path": "/action$", "body": "evacuate"}
 

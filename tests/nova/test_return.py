@@ -12,7 +12,6 @@ from tests.bed.nova.client import NovaBed
 from tests.nova.test_servers import act_on, boot, evacuations, expect, fail_spawns
 from tests.rig import Rig
 
-pytestmark = pytest.mark.nova
 MakeRig = Callable[..., Rig]
 
 

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Callable
 
 import pytest
 
+from muster.gateways.nova_facts import timestamp
 from muster.steps import Evacuate, Stop
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
 from tests.rig import Rig
 
-pytestmark = pytest.mark.nova
 MakeRig = Callable[..., Rig]
 
 
@@ -211,6 +212,9 @@ def test_strictly_by_priority_across_hosts_that_died_together(bed: NovaBed, rig:
     ):
         metadata = {"metadata": {"evacuate_priority": priority}} if priority else {}
         wanted += bed.boot(host, count=1, name=f"s{number}", **metadata)
+        # Nova tells ages in whole seconds: within one of them the id would decide.
+        born = timestamp(bed.api("GET", f"/servers/{wanted[-1]}").json()["server"]["created"])
+        bed.wait_until(lambda born=born: time.time() >= born + 1, 5)
     it = rig(in_flight=1)
     sent: list[str] = []
     it.after = lambda step: sent.append(step.server) if isinstance(step, Evacuate) else None

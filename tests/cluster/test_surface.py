@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the cluster's own tools say of the two agents, and what the agents cost."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+from tests.bed.cloud import BIN, Cloud
+
+MONITOR_S, MONITOR_KB = 0.060, 20_000
+IDLE_CPU, IDLE_KB = 0.01, 70_000
+OFF_S = 0.3
+FIRST_EVACUATE_S = 2.0
+
+
+def test_passes_ocf_tester(cloud: Cloud) -> None:
+    done = cloud.cluster.exec(
+        "ctl1",
+        "env",
+        "OCF_ROOT=/usr/lib/ocf",
+        "ocf-tester",
+        "-n",
+        "tested",
+        *("-o", "cloud=bed", "-o", "shared_storage=yes"),
+        "/usr/lib/ocf/resource.d/muster/ComputeRecovery",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed all tests" in done.stdout
+
+
+def test_pcs_describes_both_agents(cloud: Cloud) -> None:
+    agent = cloud.type("pcs resource describe ocf:muster:ComputeRecovery")
+    assert "shared_storage (required)" in agent
+    assert "Records the fencing" in cloud.type("pcs stonith describe fence_muster")
+
+
+def test_validate_all_asks_nova_when_told_to(cloud: Cloud) -> None:
+    def validate(*parameters: str) -> subprocess.CompletedProcess[str]:
+        given = ["OCF_CHECK_LEVEL=10", "OCF_RESKEY_cloud=bed", "OCF_RESKEY_shared_storage=no", *parameters]
+        program = "/usr/lib/ocf/resource.d/muster/ComputeRecovery"
+        return cloud.cluster.exec("ctl1", "env", *given, program, "validate-all", check=False)
+
+    assert validate().returncode == 0, validate().stderr
+    wrong = validate("OCF_RESKEY_cloud=elsewhere")
+    assert (wrong.returncode, "elsewhere" in wrong.stderr) == (1, True)
+    cloud.type("pcs property set no-quorum-policy=freeze")
+    try:
+        assert "pcs property set no-quorum-policy=stop" in validate().stderr
+    finally:
+        cloud.type("pcs property set no-quorum-policy=stop")
+
+
+def test_the_monitor_is_cheap(cloud: Cloud) -> None:
+    node = cloud.worker_node()
+    argv = cloud.cluster.nodes[node].command(
+        ["env", "OCF_RESOURCE_INSTANCE=muster", str(BIN / "ComputeRecovery"), "monitor"]
+    )
+    times, sizes = [], []
+    for _ in range(11):
+        begin = time.monotonic()
+        process = subprocess.Popen(argv)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        times.append(time.monotonic() - begin)
+        sizes.append(usage.ru_maxrss)
+        assert process.returncode == 0
+    print(f"monitor: median {statistics.median(times) * 1000:.0f} ms, {max(sizes)} kB")
+    assert statistics.median(times) < MONITOR_S
+    assert max(sizes) < MONITOR_KB
+
+
+def test_the_worker_costs_next_to_nothing_while_nothing_happens(cloud: Cloud) -> None:
+    pid = cloud.worker_pid()
+
+    def used() -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+    cloud.after_a_full_look()
+    begin, before = time.monotonic(), used()
+    cloud.until(lambda: time.monotonic() - begin > 30, 40, "half a minute has passed")
+    share = (used() - before) / (time.monotonic() - begin)
+    size = next(
+        int(line.split()[1])
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    )
+    print(f"idle worker: {share * 100:.2f} % of a core with its children, {size} kB")
+    assert share < IDLE_CPU
+    assert size < IDLE_KB
+
+
+def test_off_holds_nobody_up(cloud: Cloud) -> None:
+    """Fencing of other nodes may wait for it."""
+    times = []
+    for _ in range(5):
+        begin = time.monotonic()
+        cloud.ctl("fence_muster", "-o", "off", "-n", "cmp1")
+        times.append(time.monotonic() - begin)
+    print(f"fence_muster off: median {statistics.median(times) * 1000:.0f} ms")
+    assert statistics.median(times) < OFF_S
+
+
+def test_the_first_evacuation_follows_the_fencing_at_once(cloud: Cloud) -> None:
+    """From the end of the power-off (before the record is written) to the first evacuate that reaches Nova."""
+    delays = []
+    for host in ("cmp1", "cmp2", "cmp3", "cmp4", "cmp1"):
+        cloud.nova.boot(host, count=1)
+        before, calls = len(cloud.cluster.bmc_log()), len(cloud.nova.evacuations())
+        cloud.cluster.crash(host)
+        cloud.until(lambda calls=calls: len(cloud.nova.evacuations()) > calls, 60, "an evacuation is sent")
+        log = [e for e in cloud.cluster.bmc_log()[before:] if e["node"] == host and e["do"] in ("off", "status")]
+        confirmed = next(e["at"] + e["seconds"] for e in log if e["state"] == "off")
+        delays.append(cloud.nova.evacuations()[calls]["time"] - confirmed)
+        cloud.until(lambda host=host: cloud.back_in_service(host), 120, "the host is back in service")
+    print(f"fencing to first evacuate: {', '.join(f'{d:.2f}' for d in delays)} s")
+    assert statistics.median(delays) < FIRST_EVACUATE_S
+
+
+def test_no_secret_is_to_be_seen_anywhere(cloud: Cloud) -> None:
+    """E4: not in argv, environment, CIB, log, status or report."""
+    clouds = cloud.cluster.files("ctl1", "/etc/muster") / "clouds.yaml"
+    assert '"password"' in clouds.read_text()
+    secret = clouds.read_text().partition('"password": "')[2].partition('"')[0]
+    (server,) = cloud.nova.boot("cmp1", count=1)
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 60, "it is evacuated")
+    node, pid = cloud.worker_node(), cloud.worker_pid()
+    seen = {
+        "argv": Path(f"/proc/{pid}/cmdline").read_text(),
+        "environment": Path(f"/proc/{pid}/environ").read_text(),
+        "CIB": cloud.ctl("cibadmin", "--query"),
+        "status and log": cloud.ctl("sh", "-c", "cat /run/muster/*", node=node),
+        "reports": "".join(p.read_text() for p in cloud.cluster.files(node, "/var/lib/muster").glob("*")),
+        "Pacemaker's log": (cloud.cluster.files(node, "/var/log/pacemaker") / "pacemaker.log").read_text(),
+    }
+    assert [place for place, text in seen.items() if secret in text or not text] == []

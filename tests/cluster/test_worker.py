@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""C6, C8: the worker and its controller die, hang or are stopped; the work goes on and nothing is sent twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.bed.cloud import Cloud
+
+SERVERS = 8
+
+
+def in_the_middle(cloud: Cloud) -> list[str]:
+    """Servers of a dead host, of which some are proved and some still wait."""
+    servers = cloud.nova.boot("cmp1", count=SERVERS)
+    for host in ("cmp2", "cmp3", "cmp4"):
+        cloud.nova.hypervisor(host, spawn_delay=1.5)
+    cloud.type("pcs resource update muster in_flight=2")
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: "evacuated" in cloud.verdicts("cmp1", servers), 60, "one is evacuated")
+    assert len(cloud.nova.evacuations()) < SERVERS
+    return servers
+
+
+def expect_all_saved_once(cloud: Cloud, servers: list[str]) -> None:
+    cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * SERVERS, 180, "all are evacuated")
+    assert sorted(row["server"] for row in cloud.nova.evacuations()) == sorted(servers)
+    cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
+
+
+def test_a_worker_killed_in_the_middle_is_replaced(cloud: Cloud) -> None:
+    servers = in_the_middle(cloud)
+    os.kill(cloud.worker_pid(), signal.SIGKILL)
+    expect_all_saved_once(cloud, servers)
+
+
+def test_a_controller_killed_in_the_middle_is_taken_over_from(cloud: Cloud) -> None:
+    servers = in_the_middle(cloud)
+    first = cloud.worker_node()
+    cloud.cluster.crash(first)
+    cloud.until(lambda: cloud.worker_node() not in (None, first), 60, "another controller has taken over")
+    expect_all_saved_once(cloud, servers)
+
+
+def test_a_worker_that_hangs_is_replaced(cloud: Cloud) -> None:
+    """C8: the process is there, but it does not do what it announced."""
+    (server,) = cloud.nova.boot("cmp1", count=1)
+    hung = cloud.worker_pid()
+    os.kill(hung, signal.SIGSTOP)
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: cloud.worker_pid() not in (0, hung), 90, "the monitor has replaced it")
+    cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 60, "it is evacuated")
+    assert len(cloud.nova.evacuations()) == 1
+
+
+@pytest.mark.parametrize("how", ["disable", "move"])
+def test_goes_on_after_the_resource_was_stopped_or_moved(cloud: Cloud, how: str) -> None:
+    """C9: what an operator does to the resource in the middle."""
+    servers = in_the_middle(cloud)
+    if how == "disable":
+        cloud.type("pcs resource disable muster")
+        cloud.until(lambda: cloud.worker_node() is None, 60, "the worker has stopped")
+        cloud.type("pcs resource enable muster")
+    else:
+        cloud.ctl("crm_resource", "--resource", "muster", "--move", "--lifetime", "PT5M")
+        cloud.until(lambda: cloud.worker_node() is not None, 60, "it runs elsewhere")
+        cloud.ctl("crm_resource", "--resource", "muster", "--clear")
+    expect_all_saved_once(cloud, servers)
+
+
+def test_nothing_is_left_when_it_is_stopped(cloud: Cloud) -> None:
+    node, pid = cloud.worker_node(), cloud.worker_pid()
+    cloud.type("pcs resource disable muster")
+    cloud.until(lambda: cloud.worker_node() is None, 60, "the worker has stopped")
+    assert not os.path.exists(f"/proc/{pid}")
+    left = cloud.ctl("ls", "/run/muster", node=node).split()
+    assert set(left) <= {"muster.lock", "muster.out"}

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The CIB read into facts, and what is written into it; E3 for what is not a CIB."""
+
+from __future__ import annotations
+
+import pytest
+from lxml import etree
+
+from muster.errors import ClusterError
+from muster.facts import Phase, Record
+from muster.gateways import cib
+
+
+def document(nodes: str = "", status: str = "", quorum: str = "1", resources: str = "") -> bytes:
+    remote = '<primitive id="cmp1" class="ocf" provider="pacemaker" type="remote"/>'
+    return (
+        f'<cib have-quorum="{quorum}"><configuration><nodes><node id="1" uname="ctl1"/>{nodes}</nodes>'
+        f"<resources>{remote}{resources}</resources></configuration><status>{status}</status></cib>"
+    ).encode()
+
+
+def attributes(node: str, **values: str) -> str:
+    pairs = "".join(f'<nvpair id="{node}-{k}" name="{k.replace("_", "-")}" value="{v}"/>' for k, v in values.items())
+    return (
+        f'<node id="{node}" type="remote" uname="{node}"><instance_attributes id="n-{node}">{pairs}'
+        f"</instance_attributes></node>"
+    )
+
+
+def look(**parts: str) -> cib.Cluster:
+    return cib.cluster(cib.parse(document(**parts)), "ctl1", "muster")
+
+
+def test_reads_record_hold_and_fencing_of_a_remote() -> None:
+    seen = look(
+        nodes=attributes("cmp1", muster="fenced:100:200", muster_hold="1"),
+        status='<node_state uname="cmp1" remote_node="true" in_ccm="false" node_fenced="200"/>',
+    )
+    node = seen.nodes["cmp1"]
+    assert (node.remote, node.member, node.fenced_at, node.hold) == (True, False, 200, True)
+    assert node.record == Record(Phase.FENCED, 100, 200)
+    assert seen.quorum
+
+
+@pytest.mark.parametrize(
+    ("in_ccm", "member"), [("true", True), ("1795532627", True), ("false", False), ("0", False), ("", False)]
+)
+def test_reads_membership_of_old_and_new_pacemaker(in_ccm: str, member: bool) -> None:
+    status = f'<node_state uname="cmp1" remote_node="true" in_ccm="{in_ccm}"/>'
+    assert look(status=status).nodes["cmp1"].member is member
+
+
+def test_a_record_that_cannot_be_read_is_not_none() -> None:
+    node = look(nodes=attributes("cmp1", muster="fenced:soon")).nodes["cmp1"]
+    assert (node.record, node.unreadable_record) == (None, "fenced:soon")
+
+
+def test_two_values_are_a_doubt() -> None:
+    twice = attributes("cmp1", muster="fenced:1:1").replace("</node>", "") + (
+        '<instance_attributes id="x"><nvpair id="x1" name="muster" value="closed:1:1"/></instance_attributes></node>'
+    )
+    assert "closed:1:1 and fenced:1:1" in look(nodes=twice).nodes["cmp1"].unreadable_record
+
+
+def test_quorum_is_only_what_says_so() -> None:
+    assert not look(quorum="0").quorum
+    assert not look(quorum="").quorum
+
+
+def operation(kind: str, call: int, code: int, status: int = 0) -> str:
+    return f'<lrm_rsc_op id="{kind}{call}" operation="{kind}" call-id="{call}" rc-code="{code}" op-status="{status}"/>'
+
+
+@pytest.mark.parametrize(
+    ("history", "active"),
+    [
+        (operation("monitor", 5, 7), False),
+        (operation("start", 6, 0), True),
+        (operation("start", 6, 0) + operation("monitor", 7, 0), True),
+        (operation("monitor", 7, 0) + operation("stop", 9, 0), False),
+        (operation("monitor", 7, 0) + operation("stop", 9, 1), True),
+        (operation("monitor", 5, 7) + operation("start", -1, 193, -1), True),
+        (operation("stop", 9, 0) + operation("start", 10, 0), True),
+        ("", False),
+    ],
+)
+def test_knows_where_the_resource_is_active(history: str, active: bool) -> None:
+    def state(node: str, member: str) -> str:
+        return (
+            f'<node_state uname="{node}" in_ccm="{member}"><lrm id="{node}"><lrm_resources>'
+            f'<lrm_resource id="muster">{history}</lrm_resource></lrm_resources></lrm></node_state>'
+        )
+
+    assert look(status=state("ctl1", "true")).active_here is active
+    assert look(status=state("ctl2", "true")).active_elsewhere == (("ctl2",) if active else ())
+    assert look(status=state("ctl2", "false")).active_elsewhere == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"<cib>",
+        b"<status/>",
+        b"Connection to the CIB manager failed",
+        b'<!DOCTYPE cib [<!ENTITY a "b">]><cib>&a;</cib>',
+        b'<!DOCTYPE cib [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]><cib>&b;</cib>',
+        b"\xff\xfe\x00",
+    ],
+)
+def test_what_is_not_a_cib_is_an_error_and_nothing_else(text: bytes) -> None:
+    with pytest.raises(ClusterError):
+        cib.parse(text)
+
+
+def test_writes_record_and_hold_in_one_fragment() -> None:
+    nodes = etree.fromstring(cib.record_fragment("cmp1.a", "cmp1.a", "remote", "fenced:1:1"))
+    assert {p.get("name"): p.get("value") for p in nodes.iter("nvpair")} == {"muster": "fenced:1:1", "muster-hold": "1"}
+    assert nodes.find("node").get("uname") == "cmp1.a"
+
+
+def test_a_name_cannot_break_out_of_the_xpath() -> None:
+    where = cib.record_where("x']|//nvpair['", "fenced:1:1")
+    root = cib.parse(document(nodes=attributes("cmp1", muster="fenced:1:1")))
+    assert root.getroottree().xpath(where) == []
+    with pytest.raises(ClusterError):
+        cib.record_where("""x'"y""", "fenced:1:1")
+
+
+def test_only_nodes_that_exist_have_an_id() -> None:
+    root = cib.parse(document())
+    assert cib.node_id(root, "cmp1") == ("cmp1", "remote")
+    assert cib.node_id(root, "ctl1") == ("1", "member")
+    assert cib.node_id(root, "cmp9") is None

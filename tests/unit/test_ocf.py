@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""E1: the resource agent's exit codes and words, by OCF; nothing is started on bad input."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from muster import ocf
+
+
+@pytest.fixture
+def clouds(tmp_path: Path) -> Path:
+    path = tmp_path / "clouds.yaml"
+    path.write_text("clouds: {}\n")
+    path.chmod(0o600)
+    return path
+
+
+def environment(clouds: Path, **more: str) -> dict[str, str]:
+    given = {"cloud": "bed", "shared_storage": "yes", "clouds_file": str(clouds), **more}
+    return {f"OCF_RESKEY_{name}": value for name, value in given.items()}
+
+
+def test_good_parameters_are_valid(clouds: Path) -> None:
+    assert ocf.run("validate-all", environment(clouds)) == ocf.SUCCESS
+
+
+@pytest.mark.parametrize("action", ["validate-all", "start"])
+def test_all_faults_in_one_line_and_nothing_is_started(
+    clouds: Path, tmp_path: Path, action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    wrong = environment(clouds, in_flight="x", evacuate="x")
+    assert ocf.run(action, wrong, str(run)) == ocf.CONFIGURED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ocf-exit-reason:")
+    assert "in_flight" in line
+    assert "evacuate" in line
+    assert not run.exists()
+
+
+def test_credentials_that_others_may_read_are_refused(clouds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clouds.chmod(0o644)
+    assert ocf.run("validate-all", environment(clouds)) == ocf.INSTALLED
+    assert f"chmod 0600 {clouds}" in capsys.readouterr().err
+
+
+def test_missing_credentials_are_named(clouds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clouds.unlink()
+    assert ocf.run("validate-all", environment(clouds)) == ocf.INSTALLED
+    assert "put it on every controller" in capsys.readouterr().err
+
+
+def test_stop_and_monitor_need_no_configuration(tmp_path: Path) -> None:
+    assert ocf.run("monitor", {}, str(tmp_path)) == ocf.NOT_RUNNING
+    assert ocf.run("stop", {}, str(tmp_path)) == ocf.SUCCESS
+    assert ocf.run("stop", {"OCF_RESKEY_cloud": "\n"}, str(tmp_path / "nowhere")) == ocf.SUCCESS
+
+
+@pytest.mark.parametrize("action", ["", "promote", "reload", "x"])
+def test_an_action_it_does_not_have_is_unimplemented(action: str) -> None:
+    assert ocf.run(action, {}) == ocf.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    ("argv", "forbidden"),
+    [
+        (["muster.ocf", "meta-data"], ["openstack", "novaclient", "keystoneauth1"]),
+        (["muster.ocf", "monitor"], ["openstack", "novaclient", "keystoneauth1", "lxml", "subprocess", "logging"]),
+        (["muster.fence", "-o", "metadata"], ["openstack", "novaclient", "keystoneauth1"]),
+        (["muster.fence", "-o", "on", "-n", "x"], ["openstack", "novaclient", "keystoneauth1"]),
+    ],
+)
+def test_imports_only_what_it_needs(argv: list[str], forbidden: list[str]) -> None:
+    """Seen from a process of its own."""
+    code = (
+        f"import sys, importlib; sys.argv = {['x', *argv[1:]]!r};"
+        f" importlib.import_module({argv[0]!r}).main();"
+        f" print([m for m in {forbidden!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip().splitlines()[-1] == "[]"
