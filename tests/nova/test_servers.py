@@ -213,7 +213,7 @@ def test_strictly_by_priority_across_hosts_that_died_together(bed: NovaBed, rig:
         metadata = {"metadata": {"evacuate_priority": priority}} if priority else {}
         wanted += bed.boot(host, count=1, name=f"s{number}", **metadata)
         # Nova tells ages in whole seconds: within one of them the id would decide.
-        born = timestamp(bed.api("GET", f"/servers/{wanted[-1]}").json()["server"]["created"])
+        born = timestamp(bed.api("GET", f"/servers/{wanted[-1]}").json["server"]["created"])
         bed.wait_until(lambda born=born: time.time() >= born + 1, 5)
     it = rig(in_flight=1)
     sent: list[str] = []
