@@ -161,18 +161,29 @@ class Act:
 
     @_do.register
     def _stop(self, step: todo.Stop) -> None:
+        self._nudge("stop", step.server, self._memory.host_of(step.server).stops, self._nova.stop)
+
+    @_do.register
+    def _reset(self, step: todo.Reset) -> None:
+        resets = self._memory.host_of(step.server).resets
+        self._nudge("reset", step.server, resets, self._nova.reset_state, name=step.name, was=step.vm_state)
+
+    def _nudge(
+        self, what: str, server: str, tried: dict[str, tuple[float, int]], call: Callable[[str], str], **fields: str
+    ) -> None:
+        """A call that may be repeated: its effect is looked for, and its failure is only told."""
         self._announce(NOVA_CALL_S)
-        host = self._memory.host_of(step.server)
-        _, tries = host.stops.get(step.server, (0.0, 0))
-        host.stops[step.server] = (self._clock.now(), tries + 1)
+        _, tries = tried.get(server, (0.0, 0))
+        tried[server] = (self._clock.now(), tries + 1)
         self._memory.servers_due = True
         self._memory.changed_at = self._clock.now()
         try:
-            request_id = self._nova.stop(step.server)
+            request_id = call(server)
         except (NovaRefused, NovaUncertain) as exc:
-            self._log.warning("stop failed", server=step.server, reason=str(exc), request_id=exc.request_id)
+            reason = str(exc)
+            self._log.warning(f"{what} failed", server=server, reason=reason, request_id=exc.request_id, **fields)
         else:
-            self._log.info("stop sent", server=step.server, request_id=request_id)
+            self._log.info(f"{what} sent", server=server, request_id=request_id, **fields)
 
     @_do.register
     def _evacuate(self, step: todo.Evacuate) -> None:

@@ -12,8 +12,8 @@ from muster.incident import HostCase, HostRule, assess
 from muster.naming import service_of
 from muster.order import sequence
 from muster.ports import Policy
-from muster.rules import judge
-from muster.steps import Evacuate, ReadLog, Step, Stop
+from muster.rules import RESETTABLE_STATES, judge
+from muster.steps import Evacuate, ReadLog, Reset, Step, Stop
 from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict
 
 LATE_CALL_S = 30.0
@@ -53,7 +53,12 @@ def has_incident(node: Node) -> bool:
 
 
 def wanted_now(server: Server) -> Power:
-    """The power state that needs no asking: the server is at rest in it.  Everything else the action log knows."""
+    """The power state that needs no asking: the server is at rest in it.  Everything else the action log knows.
+
+    What is evacuated out of a paused, suspended or rescued state can only come up running.
+    """
+    if server.vm_state in RESETTABLE_STATES:
+        return Power.RUNNING
     return Power.UNKNOWN if server.task_state else POWER_OF_STATE.get(server.vm_state, Power.UNKNOWN)
 
 
@@ -169,6 +174,7 @@ def _server_case(
         log_read=log is not None,
         log_request_id=log.request_id if log else "",
         stops=host.stops.get(server.id, (0.0, 0)),
+        resets=host.resets.get(server.id, (0.0, 0)),
         resumed_until=host.resumed_at + LATE_CALL_S if host.resumed_at else 0.0,
         room_at=sight.room_at,
         proved=server.id in host.proved,
@@ -201,13 +207,13 @@ def _server_steps(
     for node, finding, step in line:
         if step == "read-log" and finding.verdict is Verdict.QUEUED:
             break
-        if step == "evacuate":
-            ready.append((node, finding))
+        if step in ("evacuate", "reset"):
+            ready.append((node, finding, step))
     return [*reads, *stops, *_admit(ready, incidents, sight, policy)]
 
 
 def _admit(
-    ready: Iterable[tuple[str, Finding]], incidents: Iterable[Incident], sight: Sight, policy: Policy
+    ready: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
 ) -> list[Step]:
     """As many as the limits leave room for, from the head of the line."""
     flying = [f for i in incidents for f in i.findings.values() if f.verdict is Verdict.EVACUATING and not f.ended]
@@ -215,12 +221,15 @@ def _admit(
     for finding in flying:
         bound[finding.dest] = bound.get(finding.dest, 0) + 1
     steps: list[Step] = []
-    for node, finding in ready:
+    for node, finding, step in ready:
         target = policy.target_map.get(finding.source)
         if len(flying) + len(steps) >= policy.in_flight or not _room(bound, target, policy.per_destination):
             break
         bound[target or ""] = bound.get(target or "", 0) + 1
         server = finding.server
+        if step == "reset":
+            steps.append(Reset(server.id, server.name, server.vm_state))
+            continue
         moves_before = len(sight.hosts[node].moves.get(server.id, ()))
         steps.append(Evacuate(node, server.id, server.name, finding.source, target, moves_before))
     return steps

@@ -135,7 +135,8 @@ class Server:
     """A server as Nova shows it to an admin.
 
     :param image: image id, empty when it boots from a volume; None when unknown.
-    :param properties: metadata, flavor extra specs and image properties may opt out or in, each by exact key.
+    :param metadata: like extra specs and image properties, may opt it out or in, by exact key.
+    :param tags: what Nova calls so; not the setting ``tag``.
     """
 
     id: str
@@ -152,6 +153,7 @@ class Server:
     metadata: Mapping[str, str] = field(default_factory=dict)
     extra_specs: Mapping[str, str] = field(default_factory=dict)
     image_properties: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
     fault: str = ""
     deleted: bool = False
     known: bool = True
@@ -248,6 +250,7 @@ class HostSight:
     :param alive_again: nova-compute wrote to Nova after it was let start again.
     :param wanted: power states seen while the servers were at rest on the host.
     :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
+    :param resets: the same for servers whose state it asked Nova to reset.
     :param proved: ids of the servers that this worker has proved evacuated.
     """
 
@@ -262,6 +265,7 @@ class HostSight:
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
     wanted: Mapping[str, Power] = field(default_factory=dict)
     stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     proved: frozenset[str] = frozenset()
 
 

@@ -34,6 +34,7 @@ class HostMemory:
     logs: dict[str, OwnerLog] = field(default_factory=dict)
     wanted: dict[str, Power] = field(default_factory=dict)
     stops: dict[str, tuple[float, int]] = field(default_factory=dict)
+    resets: dict[str, tuple[float, int]] = field(default_factory=dict)
     proofs: dict[str, Finding] = field(default_factory=dict)
 
     @property
@@ -54,6 +55,7 @@ class HostMemory:
             logs=dict(self.logs),
             wanted=dict(self.wanted),
             stops=dict(self.stops),
+            resets=dict(self.resets),
             proved=frozenset(self.proofs),
         )
 

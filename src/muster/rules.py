@@ -16,8 +16,9 @@ from muster.verdict import POWER_OF_STATE, Finding, ServerCase, Verdict
 SKEW_S = 60.0
 """How far Nova's clock and ours may be apart, and how long a fact may take to show."""
 
-STOP_TRIES = 3
-STOP_REPEAT_S = 30.0
+REPEATS = 3
+REPEAT_S = 30.0
+"""A stop or a reset that had no effect is sent again, so often and after so long."""
 
 YES = frozenset({"true", "yes", "on", "1"})
 NO = frozenset({"false", "no", "off", "0"})
@@ -31,6 +32,7 @@ REFUSED_STATES = {
     "shelved": "nothing runs: openstack server unshelve ID when the host is back",
     "building": "it never ran: delete it and create it again",
 }
+RESETTABLE_STATES = ("paused", "suspended", "rescued")
 LEFT_ALONE_STATES = {
     "shelved_offloaded": "shelved and offloaded: nothing of it is on the host",
     "soft-delete": "deleted by its owner, kept only for a restore",
@@ -44,7 +46,7 @@ DELETING_TASKS = ("deleting", "soft-deleting")
 class Rule:
     """One row: if ``when`` holds, the server has this verdict for this reason.
 
-    :param step: the effect the row asks for: "evacuate", "stop" or "read-log"; empty for none.
+    :param step: the effect the row asks for: "evacuate", "reset", "stop" or "read-log"; empty for none.
     """
 
     name: str
@@ -80,9 +82,16 @@ def _lost(c: ServerCase) -> bool:
     return last.status is MoveStatus.DONE or c.server.task_state.startswith("rebuild")
 
 
-def _stop_due(c: ServerCase) -> bool:
-    at, tries = c.stops
-    return tries < STOP_TRIES and c.now - at >= STOP_REPEAT_S
+def _repeat_due(tried: tuple[float, int], now: float) -> bool:
+    at, tries = tried
+    return tries < REPEATS and now - at >= REPEAT_S
+
+
+def _to_reset(c: ServerCase) -> bool:
+    """Nova refuses it as it is, and the operator lets muster reset its state (it comes up running then)."""
+    at, tries = c.resets
+    given_up = tries >= REPEATS and c.now - at >= REPEAT_S
+    return c.server.vm_state in RESETTABLE_STATES and c.server.vm_state in c.policy.reset_states and not given_up
 
 
 def _woken(c: ServerCase) -> bool:
@@ -123,11 +132,14 @@ RULES: tuple[Rule, ...] = (
         "arrived-proved",
         lambda c: bool(c.arrival) and not c.server.task_state and _vm_power(c) is c.wanted,
         Verdict.EVACUATED,
-        lambda c: f"{c.server.vm_state} on {c.server.host}, migration {c.arrival.status.value if c.arrival else ''}",
+        lambda c: (
+            f"{c.server.vm_state} on {c.server.host}, migration {c.arrival.status.value if c.arrival else ''}"
+            + ("; its state was reset before" if c.resets[1] else "")
+        ),
     ),
     Rule(
         "arrived-woken",
-        lambda c: _woken(c) and (c.stops[1] < STOP_TRIES or not _stale(c)),
+        lambda c: _woken(c) and (c.stops[1] < REPEATS or not _stale(c)),
         Verdict.EVACUATING,
         lambda c: f"on {c.server.host} and running, but its owner had stopped it: stopping it",
         "stop",
@@ -211,6 +223,12 @@ RULES: tuple[Rule, ...] = (
         lambda c: LEFT_ALONE_STATES[c.server.vm_state],
     ),
     Rule(
+        "other-keeper",
+        lambda c: bool(c.keeper_mark),
+        Verdict.SKIPPED,
+        lambda c: f"left to others, by its mark {c.keeper_mark}",
+    ),
+    Rule(
         "opted-out",
         _opted_out,
         Verdict.SKIPPED,
@@ -224,7 +242,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "state-refused",
-        lambda c: c.server.vm_state in REFUSED_STATES,
+        lambda c: c.server.vm_state in REFUSED_STATES and not _to_reset(c),
         Verdict.HELD,
         lambda c: f"{c.server.vm_state}: {REFUSED_STATES[c.server.vm_state]}",
     ),
@@ -236,7 +254,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "state-foreign",
-        lambda c: c.server.vm_state not in ("active", "stopped", "error"),
+        lambda c: c.server.vm_state not in ("active", "stopped", "error") and not _to_reset(c),
         Verdict.HELD,
         lambda c: f"vm_state {c.server.vm_state!r}, which Nova does not evacuate",
     ),
@@ -285,6 +303,13 @@ RULES: tuple[Rule, ...] = (
         Verdict.QUEUED,
         lambda c: "an earlier worker may have asked for it: waiting to see",
     ),
+    Rule(
+        "to-be-reset",
+        _to_reset,
+        Verdict.QUEUED,
+        lambda c: f"{c.server.vm_state}: to be reset to active and evacuated (reset_states)",
+        "reset",
+    ),
     Rule("ready", lambda c: True, Verdict.QUEUED, lambda c: "waiting for its turn", "evacuate"),
 )
 
@@ -294,7 +319,9 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
     rule = next(r for r in RULES if r.when(case))
     move = case.arrival or case.open_move
     step = rule.step
-    if step == "stop" and not _stop_due(case):
+    if (step == "stop" and not _repeat_due(case.stops, case.now)) or (
+        step == "reset" and not _repeat_due(case.resets, case.now)
+    ):
         step = ""
     finding = Finding(
         server=case.server,

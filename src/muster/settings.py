@@ -48,6 +48,8 @@ class Settings:
     max_failed_hosts: FailedHosts
     evacuate: str
     tag: str
+    left_to_others: tuple[tuple[str, str], ...]
+    reset_states: frozenset[str]
     priority_key: str
     host_map: Mapping[str, str]
     target_map: Mapping[str, str]
@@ -142,6 +144,25 @@ def _pairs(parameter: Parameter, text: str) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
+def _marks(parameter: Parameter, text: str) -> tuple[tuple[str, str], ...]:
+    if text == "none":  # an empty value would mean the default
+        return ()
+    marks = []
+    for entry in filter(None, map(str.strip, text.split(";"))):
+        key, separator, pattern = (part.strip() for part in entry.partition("="))
+        if not (key and separator and pattern and entry.isprintable()):
+            raise ValueError(f'{entry!r} is no mark: use "key=pattern;key=pattern"')
+        marks.append((key, pattern))
+    return tuple(marks)
+
+
+def _words(parameter: Parameter, text: str) -> frozenset[str]:
+    given = frozenset(filter(None, re.split(r"[;,\s]+", text)))
+    if not given <= set(parameter.values):
+        raise ValueError(f"use some of {', '.join(parameter.values)}, or nothing")
+    return given
+
+
 def _version(parameter: Parameter, text: str) -> str:
     if not re.fullmatch(r"2\.[0-9]{1,3}", text) or int(text[2:]) < 11:
         raise ValueError("use a microversion of Nova from 2.11, for instance 2.79")
@@ -166,6 +187,8 @@ _KINDS: Mapping[str, Callable[[Parameter, str], Any]] = {
     "choice": _choice,
     "hosts": _hosts,
     "pairs": _pairs,
+    "marks": _marks,
+    "words": _words,
     "version": _version,
     "path": _path,
     "name": _name,

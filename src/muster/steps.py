@@ -82,6 +82,18 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Reset:
+    """Have Nova take the server for active, so that it can be evacuated.
+
+    :param vm_state: what it is now, for the log.
+    """
+
+    server: str
+    name: str
+    vm_state: str
+
+
+@dataclass(frozen=True)
 class Evacuate:
     """Ask Nova to rebuild the server elsewhere.
 
@@ -96,4 +108,6 @@ class Evacuate:
     moves_before: int
 
 
-Step = Union[WriteRecord, SwapRecord, DropHold, DropRecord, ForceDown, ForceUp, ReadLog, ListAgain, Stop, Evacuate]
+Step = Union[
+    WriteRecord, SwapRecord, DropHold, DropRecord, ForceDown, ForceUp, ReadLog, ListAgain, Stop, Reset, Evacuate
+]

@@ -8,6 +8,7 @@ says what to do: that is :mod:`muster.rules`.
 from __future__ import annotations
 
 import enum
+import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
@@ -93,6 +94,7 @@ class ServerCase:
     log_read: bool = False
     log_request_id: str = ""
     stops: tuple[float, int] = (0.0, 0)
+    resets: tuple[float, int] = (0.0, 0)
     resumed_until: float = 0.0
     room_at: float = 0.0
     proved: bool = False
@@ -148,6 +150,20 @@ class ServerCase:
         last = self.last
         status = f"migration {last.status.value}" + (f" on {last.dest}" if last.dest else "") if last else ""
         return refused or self.server.fault or status or "no reason given"
+
+    @property
+    def keeper_mark(self) -> str:
+        """The mark of somebody else who looks after it; empty without one."""
+        return next(
+            (f"{key}={pattern}" for key, pattern in self.policy.left_to_others if self._bears(key, pattern)), ""
+        )
+
+    def _bears(self, key: str, pattern: str) -> bool:
+        server = self.server
+        places = (server.metadata, server.extra_specs, server.image_properties)
+        values = [place[key] for place in places if key in place]
+        values += {"name": [server.name], "project": [server.project], "tag": list(server.tags)}.get(key, [])
+        return any(fnmatch.fnmatchcase(value, pattern) for value in values)
 
     def marked(self, words: frozenset[str]) -> bool:
         """The policy's tag, by exact key, has one of these values in metadata, extra specs or image properties."""

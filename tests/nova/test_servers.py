@@ -128,6 +128,37 @@ def test_holds_a_server_that_nova_refuses_and_evacuates_its_neighbour(
     assert evacuations(bed, refused) == []
 
 
+@pytest.mark.parametrize("vm_state", ["paused", "suspended", "rescued"])
+def test_resets_and_evacuates_what_nova_refuses_where_the_operator_said_so(
+    bed: NovaBed, rig: MakeRig, vm_state: str
+) -> None:
+    """A4: reset_states; the neighbour in another such state stays held."""
+    refused, other = boot(bed, 2)
+    bed.ctl("set_state", uuid=refused, vm_state=vm_state)
+    bed.ctl("set_state", uuid=other, vm_state="paused" if vm_state != "paused" else "suspended")
+    it = rig(reset_states=vm_state)
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    expect(bed, refused, "active")
+    assert "reset" in it.entry(refused)["reason"]
+    assert it.entry(other)["verdict"] == "held"
+    assert len(evacuations(bed, refused)) == 1
+
+
+def test_leaves_to_others_what_bears_their_mark(bed: NovaBed, rig: MakeRig) -> None:
+    """A11: an amphora by its name, a node of a container cluster by a key; what only looks like it is evacuated."""
+    (amphora,) = boot(bed, name="amphora-0f6a2c1e-7c0b-4a35-9a55-2d2e6f9f5a11")
+    (kept,) = boot(bed, metadata={"keeper": "magnum"})
+    (alike,) = boot(bed, name="amphora-of-wine", metadata={"not_keeper": "magnum"})
+    it = rig(left_to_others="name=amphora-????????-*;keeper=magnum")
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    expect(bed, alike, "active")
+    for uuid in (amphora, kept):
+        assert it.entry(uuid)["verdict"] == "skipped"
+        assert evacuations(bed, uuid) == []
+
+
 def test_does_not_bring_back_a_server_that_is_being_deleted(bed: NovaBed, rig: MakeRig) -> None:
     """A6: evacuating it would undo its owner's delete (FACTS N5)."""
     deleting, plain = boot(bed, 2)

@@ -10,7 +10,7 @@ import pytest
 
 from muster.decide import Decision, decide
 from muster.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
-from muster.steps import DropHold, DropRecord, Evacuate, ForceDown, ForceUp, SwapRecord, WriteRecord
+from muster.steps import DropHold, DropRecord, Evacuate, ForceDown, ForceUp, Reset, SwapRecord, WriteRecord
 from muster.verdict import State, Verdict
 from tests.fakes import settings
 
@@ -86,6 +86,14 @@ def test_no_more_in_flight_than_allowed() -> None:
     line = [server(x) for x in "abcd"]
     assert sent(decide(sight(node(), *line, moves=(moving,)), settings(in_flight=3, per_destination=0))) == ["b", "c"]
     assert sent(decide(sight(node(), *line, moves=(moving,)), settings(in_flight=1))) == []
+
+
+def test_a_reset_takes_its_turn_and_a_place_like_an_evacuation() -> None:
+    line = [server("a", "900", vm_state="paused"), server("b")]
+    policy = settings(reset_states="paused", in_flight=1)
+    assert decide(sight(node(), *line), policy).steps == (Reset("a", "a", "paused"),)
+    policy = settings(reset_states="paused", in_flight=2)
+    assert [type(s) for s in decide(sight(node(), *line), policy).steps] == [Reset, Evacuate]
 
 
 def test_an_unnamed_destination_counts_for_every_destination() -> None:

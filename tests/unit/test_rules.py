@@ -216,3 +216,48 @@ def test_rule_names_are_unique_and_only_open_verdicts_have_steps() -> None:
     names = [rule.name for rule in RULES]
     assert len(set(names)) == len(names)
     assert all(rule.verdict.open for rule in RULES if rule.step)
+
+
+AMPHORA = "amphora-0f6a2c1e-7c0b-4a35-9a55-2d2e6f9f5a11"
+
+
+@pytest.mark.parametrize(
+    ("marks", "facts", "kept"),
+    [
+        (None, {"name": AMPHORA}, True),
+        (None, {"name": "amphora-of-wine"}, False),
+        ("none", {"name": AMPHORA}, False),
+        ("tag=capi-*;keeper=magnum", {"tags": ("x", "capi-7")}, True),
+        ("tag=capi-*;keeper=magnum", {"metadata": {"keeper": "magnum"}}, True),
+        ("tag=capi-*;keeper=magnum", {"extra_specs": {"keeper": "magnum"}}, True),
+        ("tag=capi-*;keeper=magnum", {"image_properties": {"keeper": "magnum"}}, True),
+        ("tag=capi-*;keeper=magnum", {"metadata": {"not_keeper": "magnum", "tag": "kapi"}}, False),
+        ("project=p1", {"project": "p1"}, True),
+        ("project=p1", {"project": "p11"}, False),
+    ],
+)
+def test_what_others_look_after_is_skipped_by_its_mark(marks: str | None, facts: dict[str, object], kept: bool) -> None:
+    policy = settings() if marks is None else settings(left_to_others=marks)
+    found = verdict(case(replace(ACTIVE, **facts), policy=policy))  # type: ignore[arg-type]
+    assert found[:2] == ((Verdict.SKIPPED, "other-keeper") if kept else (Verdict.QUEUED, "ready"))
+
+
+@pytest.mark.parametrize("vm_state", ["paused", "suspended", "rescued"])
+def test_a_state_that_nova_refuses_is_reset_only_where_the_operator_said_so(vm_state: str) -> None:
+    server = replace(ACTIVE, vm_state=vm_state)
+    allowed = settings(reset_states=vm_state)
+    others = settings(reset_states=",".join({"paused", "suspended", "rescued"} - {vm_state}))
+    assert verdict(case(server, policy=allowed)) == (Verdict.QUEUED, "to-be-reset", "reset")
+    assert verdict(case(server, policy=others)) == (Verdict.HELD, "state-refused", "")
+    # Once is enough, until it should have shown; then again; and in the end a person has to look.
+    assert verdict(case(server, policy=allowed, resets=(NOW - 1, 1)))[1:] == ("to-be-reset", "")
+    assert verdict(case(server, policy=allowed, resets=(NOW - 31, 2)))[1:] == ("to-be-reset", "reset")
+    assert verdict(case(server, policy=allowed, resets=(NOW - 31, 3)))[:2] == (Verdict.HELD, "state-refused")
+
+
+def test_no_state_is_reset_of_what_is_not_to_be_evacuated() -> None:
+    policy = settings(reset_states="paused", shared_storage="no")
+    paused = replace(ACTIVE, vm_state="paused", image="i1")
+    assert verdict(case(paused, policy=policy))[1] == "would-be-empty"
+    assert verdict(case(replace(paused, image="", metadata={"evacuable": "no"}), policy=policy))[0] is Verdict.SKIPPED
+    assert verdict(case(replace(paused, image="", vm_state="resized"), policy=policy))[0] is Verdict.HELD

@@ -45,8 +45,10 @@ def test_names_every_fault_at_once_with_value_and_remedy() -> None:
         delay_s="-1",
         nova_api_version="3.0",
         shared_storage="perhaps",
+        reset_states="paused resized",
+        left_to_others="octavia",
     )
-    assert len(found) == 12
+    assert len(found) == 14
     text = "\n".join(found)
     for said in (
         "cloud: is required",
@@ -61,6 +63,8 @@ def test_names_every_fault_at_once_with_value_and_remedy() -> None:
         "target_map: 'cmp1' is its own spare",
         "delay_s='-1': use a whole number from 0 to 3600 s",
         "nova_api_version='3.0'",
+        "reset_states='paused resized': use some of paused, suspended, rescued",
+        "left_to_others='octavia': 'octavia' is no mark",
     ):
         assert said in text
 
@@ -100,6 +104,13 @@ def test_reads_maps() -> None:
     given = settings(host_map="a:a.example;b=b.example, c:", max_failed_hosts="5")
     assert dict(given.host_map) == {"a": "a.example", "b": "b.example", "c": ""}
     assert given.max_failed_hosts == FailedHosts(5)
+
+
+def test_reads_marks_and_sets_of_words() -> None:
+    given = settings(left_to_others="name = amphora-*; keeper=a b", reset_states="paused, rescued")
+    assert given.left_to_others == (("name", "amphora-*"), ("keeper", "a b"))
+    assert given.reset_states == {"paused", "rescued"}
+    assert settings().reset_states == frozenset()
 
 
 @pytest.mark.parametrize("text", ["a:x;b:x", "a:x;a:y", "a:x y", "a;b", "a:b:c", "<a>:b"])

@@ -38,6 +38,7 @@ EVACUATE: Version = (2, 94)  # from 2.95 every evacuated server ends SHUTOFF
 ON_SHARED_STORAGE: Version = (2, 13)  # up to here Nova wants to be told
 LEGACY_FORCE_DOWN: Version = (2, 11)
 STOP: Version = (2, 1)
+RESET_STATE: Version = (2, 1)
 
 
 class Nova:
@@ -134,6 +135,11 @@ class Nova:
     def stop(self, server: str) -> str:
         """Shut a server down as its owner would."""
         return self._write("POST", f"/servers/{server}/action", {"os-stop": None}, STOP)
+
+    def reset_state(self, server: str) -> str:
+        """Have Nova's database call a server active; nothing is asked of its host."""
+        body = {"os-resetState": {"state": "active"}}
+        return self._write("POST", f"/servers/{server}/action", body, RESET_STATE)
 
     # ------------------------------------------------------------ inner calls
 

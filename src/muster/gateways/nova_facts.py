@@ -63,6 +63,7 @@ def server(row: Mapping[str, Any]) -> Server:
         metadata=_strings(row.get("metadata")),
         extra_specs=_strings(flavor.get("extra_specs") if isinstance(flavor, dict) else None),
         image_properties=_strings(image.get("properties") if isinstance(image, dict) else None),
+        tags=tuple(map(str, row.get("tags") or ())),
         fault=str(fault.get("message", "")) if isinstance(fault, dict) else "",
         deleted=row.get("status") == "DELETED",
     )

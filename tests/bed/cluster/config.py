@@ -57,7 +57,10 @@ def cib(layout: Layout) -> bytes:
     _pairs(options, "cib-bootstrap-options", OPTIONS)
     resources = root.find("configuration/resources")
     power = _primitive(resources, "power", "stonith", "", "fence_bed")
-    given = {"socket": str(layout.socket), "pcmk_host_check": "dynamic-list"}
+    # A static list: with a list that each controller has to ask for, a device that answers faster than the last of them
+    # leaves Pacemaker waiting for that one until the time-out of the whole fencing (2.1.5: 144 s; see README).
+    hosts = " ".join(layout.nodes)
+    given = {"socket": str(layout.socket), "pcmk_host_check": "static-list", "pcmk_host_list": hosts}
     _pairs(_new(power, "instance_attributes", "power-instance_attributes"), "power", given)
     _operations(power, ("monitor", "60s", "20s"))
     for node in layout.compute_names:
