@@ -35,7 +35,7 @@ def service(row: Mapping[str, Any]) -> Service:
         host=_text(row, "host"),
         up=row.get("state") == "up",
         enabled=row.get("status") == "enabled",
-        disabled_reason=row.get("disabled_reason") or "",
+        disabled_reason=_word(row, "disabled_reason"),
         forced_down=row.get("forced_down") is True,
         updated_at=timestamp(row.get("updated_at")),
     )
@@ -50,12 +50,12 @@ def server(row: Mapping[str, Any]) -> Server:
     flavor = row.get("flavor")
     return Server(
         id=_text(row, "id"),
-        host=row.get("OS-EXT-SRV-ATTR:host") or "",
-        vm_state=row.get("OS-EXT-STS:vm_state") or "",
-        name=str(row.get("name") or ""),
-        task_state=row.get("OS-EXT-STS:task_state") or "",
-        status=str(row.get("status") or ""),
-        project=str(row.get("tenant_id") or ""),
+        host=_word(row, "OS-EXT-SRV-ATTR:host"),
+        vm_state=_word(row, "OS-EXT-STS:vm_state"),
+        name=_word(row, "name"),
+        task_state=_word(row, "OS-EXT-STS:task_state"),
+        status=_word(row, "status"),
+        project=_word(row, "tenant_id"),
         created=timestamp(row.get("created")),
         updated=timestamp(row.get("updated")),
         launched=row.get("OS-SRV-USG:launched_at") is not None,
@@ -63,7 +63,7 @@ def server(row: Mapping[str, Any]) -> Server:
         metadata=_strings(row.get("metadata")),
         extra_specs=_strings(flavor.get("extra_specs") if isinstance(flavor, dict) else None),
         image_properties=_strings(image.get("properties") if isinstance(image, dict) else None),
-        tags=tuple(map(str, row.get("tags") or ())),
+        tags=_list_of_words(row, "tags"),
         fault=str(fault.get("message", "")) if isinstance(fault, dict) else "",
         deleted=row.get("status") == "DELETED",
     )
@@ -79,9 +79,9 @@ def move(row: Mapping[str, Any]) -> Move:
     return Move(
         id=str(row.get("id", "")),
         server=_text(row, "instance_uuid"),
-        source=row.get("source_compute") or "",
+        source=_word(row, "source_compute"),
         status=status,
-        dest=row.get("dest_compute") or "",
+        dest=_word(row, "dest_compute"),
         created=created,
         updated=timestamp(row.get("updated_at")) or created,
     )
@@ -90,8 +90,9 @@ def move(row: Mapping[str, Any]) -> Move:
 def owner_log(rows: Sequence[Mapping[str, Any]]) -> OwnerLog:
     """From the list of instance actions in any order."""
     newest = sorted(rows, key=lambda row: timestamp(row.get("start_time")), reverse=True)
-    wanted = next((POWER_OF_ACTION[r["action"]] for r in newest if r.get("action") in POWER_OF_ACTION), Power.UNKNOWN)
-    evacuate = next((str(r.get("request_id") or "") for r in newest if r.get("action") == "evacuate"), "")
+    actions = [(_word(row, "action"), row) for row in newest]
+    wanted = next((POWER_OF_ACTION[action] for action, _ in actions if action in POWER_OF_ACTION), Power.UNKNOWN)
+    evacuate = next((_word(row, "request_id") for action, row in actions if action == "evacuate"), "")
     return OwnerLog(wanted, evacuate)
 
 
@@ -136,6 +137,24 @@ def _text(row: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str) or not value:
         raise NovaUnavailable(f"the reply has a row without {key!r}")
     return value
+
+
+def _word(row: Mapping[str, Any], key: str) -> str:
+    """A text, empty for none.
+
+    :raises NovaUnavailable: for anything else.
+    """
+    value = row.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise NovaUnavailable(f"the reply has {value!r:.50} where the text {key!r} belongs")
+    return value
+
+
+def _list_of_words(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = row.get(key)
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _strings(value: object) -> Mapping[str, str]:

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole space of facts that decide about one server and about one host: no row is dead, none is missing, and in no
+point of it is anything asked for that must never happen.
+
+The facts are multiplied out, as far as they can meet; what is checked is written anew from SCENARIOS' invariants, not from
+the rules.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Optional
+
+from muster import incident, rules
+from muster.facts import HostSight, Move, MoveStatus, Node, Outcome, Phase, Power, Record, Sent, Server, Service
+from muster.incident import MARK, HostCase
+from muster.rules import judge
+from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, SwapRecord, WriteRecord
+from muster.verdict import Finding, ServerCase, State, Verdict
+from tests.fakes import settings
+
+NOW = 1_800_000_000.0
+LONG_AGO, JUST_NOW = NOW - 500, NOW - 1
+POLICY = settings(shared_storage="no", attempts="2", reset_states="paused", left_to_others="keeper=*")
+
+# ------------------------------------------------------------------------------------------------------------- a server
+
+STATES = ["active", "stopped", "error", "paused", "suspended", "rescued", "resized", "shelved", "shelved_offloaded"]
+STATES += ["soft-delete", "building", "deleted", "of another age"]
+TASKS = ["", "deleting", "migrating", "rebuild_spawning", "powering-off"]
+HOSTS = ["source", "dest", "dead-dest", "third", ""]
+
+
+def move(status: MoveStatus, dest: str = "dest", at: float = LONG_AGO, ident: str = "1") -> Move:
+    return Move(ident, "s", "source", status, dest, at, at)
+
+
+MOVES: list[tuple[Move, ...]] = [()]
+MOVES += [
+    (move(status, dest, at),)
+    for status in MoveStatus
+    for dest in ("dest", "dead-dest", "")
+    for at in (LONG_AGO, JUST_NOW)
+]
+MOVES += [
+    (move(first, at=LONG_AGO), move(second, at=JUST_NOW, ident="2"))
+    for first in (MoveStatus.FAILED, MoveStatus.PRE_MIGRATING, MoveStatus.COMPLETED)
+    for second in (MoveStatus.FAILED, MoveStatus.ACCEPTED, MoveStatus.DONE)
+]
+SENT: list[Optional[Sent]] = [
+    None,
+    Sent(JUST_NOW, Outcome.TAKEN, NOW + 50, 0, "req-1"),
+    Sent(LONG_AGO, Outcome.TAKEN, NOW - 400, 1, "req-1"),
+    Sent(JUST_NOW, Outcome.UNCERTAIN, NOW + 20, 0, "req-1"),
+    Sent(LONG_AGO, Outcome.UNCERTAIN, NOW - 400, 0, "req-1"),
+    Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 403, "no", 1),
+    Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 404, "no", 1),
+    Sent(JUST_NOW, Outcome.REFUSED, 0.0, 0, "req-1", 409, "no", 2),
+]
+WISHES = [(Power.RUNNING, False), (Power.STOPPED, True), (Power.UNKNOWN, False), (Power.UNKNOWN, True)]
+SERVER = Server("s", "source", "active", updated=LONG_AGO)
+CASE = ServerCase(SERVER, "source", POLICY, NOW, dead={"dead-dest": NOW - 100})
+
+
+def cases() -> Iterator[ServerCase]:
+    for vm_state, task, host, moves, sent in itertools.product(STATES, TASKS, HOSTS, MOVES, SENT):
+        server = replace(SERVER, vm_state=vm_state, task_state=task, host=host)
+        for wanted, read in WISHES:
+            yield replace(CASE, server=server, moves=moves, sent=sent, wanted=wanted, log_read=read)
+    # What decides alone, over fewer of the others.
+    alone = [
+        {"server": {"updated": JUST_NOW}},
+        {"server": {"deleted": True}},
+        {"server": {"known": False}},
+        {"server": {"launched": False}},
+        {"server": {"image": "i"}},
+        {"server": {"image": None}},
+        {"server": {"metadata": {"evacuable": "no"}}},
+        {"server": {"metadata": {"keeper": "x"}}},
+        {"proved": True},
+        {"resumed_until": NOW + 9},
+        {"room_at": NOW},
+        {"stops": (JUST_NOW, 1)},
+        {"stops": (LONG_AGO, 3)},
+        {"resets": (JUST_NOW, 1)},
+        {"resets": (LONG_AGO, 3)},
+        {"policy": settings(shared_storage="no", evacuate="tagged")},
+    ]
+    for extra, vm_state, host, moves in itertools.product(alone, STATES, HOSTS, MOVES):
+        facts = {"updated": LONG_AGO, **extra.get("server", {})}  # type: ignore[dict-item]
+        server = replace(SERVER, vm_state=vm_state, host=host, **facts)  # type: ignore[arg-type]
+        rest = {key: value for key, value in extra.items() if key != "server"}
+        for wanted in (Power.RUNNING, Power.STOPPED):
+            yield replace(CASE, server=server, moves=moves, wanted=wanted, log_read=True, **rest)  # type: ignore[arg-type]
+
+
+def may_come_up(c: ServerCase) -> bool:
+    """A guest may still come up from an evacuation that Nova knows, or from a call that it may still carry out."""
+    rows = any(
+        m.status in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)
+        and not (m.dest == "dead-dest" and m.created <= NOW - 100)
+        for m in c.moves
+    )
+    call = c.sent is not None and c.sent.outcome is not Outcome.REFUSED and len(c.moves) <= c.sent.moves_before
+    return rows or (call and (c.now < c.sent.quiet_until or c.sent.outcome is Outcome.TAKEN))  # type: ignore[union-attr]
+
+
+def may_be_touched(c: ServerCase) -> bool:
+    s, policy = c.server, c.policy
+    return (
+        s.host in ("source", "")
+        and s.known
+        and not s.deleted
+        and s.launched
+        and s.task_state not in ("deleting", "migrating")
+        and s.image == ""
+        and s.metadata.get("evacuable") != "no"
+        and "keeper" not in s.metadata
+        and policy.evacuate == "all"
+        and not (c.sent and c.sent.status in (403, 404))
+        and c.failures < policy.attempts
+        and not c.proved
+    )
+
+
+def test_no_server_is_ever_touched_that_must_not_be() -> None:
+    seen: dict[str, int] = {}
+    for c in cases():
+        finding, step = judge(c)
+        seen[finding.rule] = seen.get(finding.rule, 0) + 1
+        assert not step or finding.verdict.open, c
+        if step in ("evacuate", "reset"):
+            assert not may_come_up(c), c
+            assert may_be_touched(c), c
+            assert c.now >= c.due, c
+            assert c.moves or c.now >= c.resumed_until, c
+        if step == "evacuate":
+            assert c.server.vm_state in ("active", "stopped", "error"), c
+            assert c.wanted is not Power.UNKNOWN, c
+        if step == "reset":
+            assert c.server.vm_state in c.policy.reset_states, c
+        if step == "stop":
+            assert c.wanted is Power.STOPPED, c
+        if step == "stop" or (finding.verdict is Verdict.EVACUATED and not c.proved):
+            arrived = [m for m in c.moves if m.status in (MoveStatus.DONE, MoveStatus.COMPLETED)]
+            assert c.server.host in {m.dest for m in arrived} - {"source", ""}, c
+            assert not c.server.task_state, c
+            assert not any(m.status.open and m.dest != "dead-dest" for m in c.moves), c
+        if finding.verdict is Verdict.EVACUATED and not c.proved:
+            assert (c.server.vm_state, c.wanted) in (("active", Power.RUNNING), ("stopped", Power.STOPPED)), c
+        if may_come_up(c) and not (c.proved or c.server.deleted or not c.server.known):
+            # It is still under way, or somebody has to look: never simply over.
+            assert finding.verdict not in (Verdict.QUEUED, Verdict.PARKED), c
+    assert sorted(seen) == sorted(rule.name for rule in rules.RULES)
+
+
+# --------------------------------------------------------------------------------------------------------------- a host
+
+FENCED = int(NOW) - 100
+DOWN = Service("u", "h", up=False, enabled=False, disabled_reason=f"{MARK}x", forced_down=True, updated_at=FENCED - 3.0)
+SERVICES = [
+    "Nova has no such service",
+    replace(DOWN, known=False),
+    *(
+        replace(DOWN, up=up, forced_down=forced, enabled=enabled, disabled_reason=reason, updated_at=at)
+        for up, forced in ((True, False), (False, False), (False, True), (True, True))
+        for enabled, reason in ((True, ""), (False, f"{MARK}x"), (False, "disk swap"))
+        for at in (FENCED - 3.0, FENCED + 50.0)
+    ),
+]
+FINDINGS = [
+    (),
+    *((Finding(SERVER, verdict, "a rule", "why"),) for verdict in Verdict),
+    (Finding(SERVER, Verdict.HELD, "finish-false", "why"),),
+]
+ROWS = [{}, *({"s": (move(status),)} for status in (MoveStatus.ACCEPTED, MoveStatus.DONE, MoveStatus.COMPLETED))]
+RECORDS = [
+    None,
+    *(
+        Record(phase, FENCED, FENCED, kept)
+        for phase in Phase
+        for kept in (False, True)
+        if not kept or phase is not Phase.FENCED
+    ),
+]
+
+
+def host_cases() -> Iterator[HostCase]:
+    base = HostCase(Node("n", True), NOW, settings(), asked=True)
+    sights = [
+        HostSight(moves=rows, listed_at=listed, heartbeat_moved=beat, alive_again=again)
+        for rows in ROWS
+        for listed, beat, again in ((JUST_NOW, False, False), (JUST_NOW, False, True), (JUST_NOW, True, False))
+    ]
+    for record, hold, service, sight, findings in itertools.product(RECORDS, (True, False), SERVICES, sights, FINDINGS):
+        node = Node("n", True, record=record, hold=hold, fenced_at=FENCED)
+        yield replace(base, node=node, service=service, sight=sight, findings=findings)
+    alone = [
+        {"nova_trouble": "silent"},
+        {"asked": False},
+        {"failed": 4, "limit": 3},
+        {"inbound": 1},
+        {"policy": settings(delay_s="3600")},
+        {"sight": HostSight(listed_at=0.0)},
+        {"sight": HostSight(listed_at=LONG_AGO)},
+        {"node": {"unreadable_record": "x"}},
+        {"node": {"fenced_at": FENCED + 90}},
+        {"node": {"member": True, "fenced_at": 0}},
+    ]
+    for extra, record, hold, service, findings in itertools.product(alone, RECORDS, (True, False), SERVICES, FINDINGS):
+        facts = {"fenced_at": FENCED, **extra.get("node", {})}  # type: ignore[dict-item]
+        node = Node("n", True, record=None if "unreadable_record" in facts else record, hold=hold, **facts)  # type: ignore[arg-type]
+        if node.record or node.unreadable_record or node.fenced_at:
+            rest = {key: value for key, value in extra.items() if key != "node"}
+            sight = {"sight": HostSight(listed_at=JUST_NOW), **rest}
+            yield replace(base, node=node, service=service, findings=findings, **sight)  # type: ignore[arg-type]
+
+
+def is_proved_off_and_down(c: HostCase) -> bool:
+    s = c.service
+    return (
+        isinstance(s, Service)
+        and s.known
+        and (s.forced_down, s.up, s.enabled) == (True, False, False)
+        and not c.sight.heartbeat_moved
+        and c.asked
+        and not c.nova_trouble
+        and c.node.record is not None
+        and c.node.record.phase is Phase.EVACUATING
+        and c.node.hold
+    )
+
+
+def test_no_host_is_ever_begun_or_released_that_must_not_be() -> None:
+    seen: dict[str, int] = {}
+    for c in host_cases():
+        row = incident.assess(c)
+        seen[row.name] = seen.get(row.name, 0) + 1
+        steps = row.steps(c)
+        assert not (row.state is State.ON_HOLD and (steps or row.sends)), (row.name, c)
+        if row.sends:
+            assert is_proved_off_and_down(c), (row.name, c)
+            assert c.now >= c.record.last + c.policy.delay_s, c
+        for step in steps:
+            check_host_step(c, step)
+    assert sorted(seen) == sorted(rule.name for rule in incident.RULES)
+
+
+def check_host_step(c: HostCase, step: object) -> None:
+    record, service = c.node.record, c.service
+    rows = [m.status for moves in c.sight.moves.values() for m in moves]
+    if isinstance(step, WriteRecord):
+        assert step.record.phase not in (Phase.RETURNING, Phase.CLOSED), c
+        assert record is None or step.record.first == record.first or record.phase is Phase.RETURNING, c
+    if isinstance(step, SwapRecord) and step.new.phase is Phase.EVACUATING and step.old.phase is not Phase.EVACUATING:
+        assert c.failed <= c.limit, c
+        assert isinstance(service, Service), c
+        assert c.now >= step.old.last + c.policy.delay_s, c
+    if isinstance(step, SwapRecord) and step.new.phase is Phase.RETURNING:
+        assert is_proved_off_and_down(c), c
+        assert not any(f.verdict.open for f in c.findings), c
+        assert not c.inbound, c
+        assert c.sight.listed_at >= JUST_NOW - 5, c
+        assert MoveStatus.ACCEPTED not in rows or c.findings, c
+    if isinstance(step, DropHold):
+        assert record is not None, c
+        assert record.phase in (Phase.RETURNING, Phase.CLOSED) or not any(f.verdict.open for f in c.findings), c
+    if isinstance(step, ForceDown):
+        assert record is not None, c
+        assert record.phase is Phase.EVACUATING, c
+        assert isinstance(service, Service), c
+        # An operator's own disable keeps its reason.
+        assert (step.disable_reason is not None) == service.enabled, c
+    if isinstance(step, ForceUp):
+        assert record is not None, c
+        assert record.phase is Phase.RETURNING, c
+        assert MoveStatus.DONE not in rows, c
+        assert not (step.unforce and record.kept), c
+        assert isinstance(service, Service), c
+        assert not step.enable or service.disabled_reason.startswith(MARK), c
+    if isinstance(step, DropRecord):
+        assert step.record.phase is Phase.CLOSED, c
