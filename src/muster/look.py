@@ -7,6 +7,7 @@ happens: quickly after a change, slowly when nothing moves.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 from muster.decide import has_incident, wanted_now
@@ -59,6 +60,11 @@ class Look:
             nova_trouble=memory.nova_trouble,
             room_at=memory.room_at,
         )
+
+    def warm_up(self) -> None:
+        """Log in to Nova while nothing is urgent.  Its silence is told once it matters."""
+        with contextlib.suppress(NovaError):
+            self._nova.services()
 
     # ------------------------------------------------------------- incidents
 

@@ -38,8 +38,9 @@ def worker(
     local = os.environ.get("OCF_RESKEY_CRM_meta_on_node") or local_node()
     cluster = Pacemaker(local, instance)
     memory = Memory()
-    look = Look(cluster, _nova(settings), clock, settings, memory)
-    act = Act(cluster, _nova(settings), clock, memory, log, supervisor.is_me, outlet.announce)
+    nova = _nova(settings)
+    look = Look(cluster, nova, clock, settings, memory)
+    act = Act(cluster, nova, clock, memory, log, supervisor.is_me, outlet.announce)
     yield Worker(look, act, cluster, clock, settings, memory, log, outlet, wait)
 
 

@@ -13,10 +13,14 @@ from types import TracebackType
 from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
+from lxml import etree
+
 from tests.bed.cluster import Cluster
 from tests.bed.nova.client import NovaBed
 
 BIN = Path(sys.executable).parent
+CONFIGURED = ("crm_config", "resources", "constraints", "fencing-topology")
+OURS = " or ".join(f"@name='{name}'" for name in ("standby", "maintenance", "muster", "muster-hold"))
 
 
 class Cloud:
@@ -76,8 +80,10 @@ class Cloud:
         self.levels("power,muster-fence")
         given = {"cloud": "bed", "shared_storage": "yes", **parameters}
         options = " ".join(f"{name}={value}" for name, value in given.items())
-        self.type(f"pcs resource create muster ocf:muster:ComputeRecovery {options} --disabled")
+        sticky = "meta resource-stickiness=1000"
+        self.type(f"pcs resource create muster ocf:muster:ComputeRecovery {options} {sticky} --disabled")
         self.type("pcs constraint location muster rule score=-INFINITY '#kind' eq remote")
+        self._installed = {scope: self.ctl("cibadmin", "--query", "--scope", scope) for scope in CONFIGURED}
         self.type("pcs resource enable muster")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
 
@@ -92,7 +98,7 @@ class Cloud:
             self.type(f"pcs stonith level add 1 {host} {devices}")
 
     def reset(self) -> None:
-        """Everything healthy, nothing on record, no server: for the next test."""
+        """Everything healthy and configured as it was installed, nothing on record, no server: for the next test."""
         cluster = self.cluster
         for node in cluster.nodes:
             cluster.heal(node)
@@ -104,17 +110,30 @@ class Cloud:
                 cluster.crash(node)
             cluster.power(node, "on")
         self.until(lambda: any(self._answers(n) for n in self.controllers), 60, "a controller answers")
-        self.type("pcs resource disable muster")
+        self._configure(worker="Stopped")
         self.until(lambda: self.worker_node() is None, 60, "the worker has stopped")
-        for host in self.hosts:
-            for attribute in ("standby", "maintenance", "muster", "muster-hold"):
-                pair = f"/cib/configuration/nodes/node[@uname='{host}']//nvpair[@name='{attribute}']"
-                self.ctl("cibadmin", "--delete", "--force", "--xpath", pair)
-        self.type("pcs resource cleanup")
+        self.type(f'cibadmin --delete --force --xpath "/cib/configuration/nodes/node//nvpair[{OURS}]"')
+        self.type("crm_resource --cleanup")
         self.until(lambda: cluster.all_online() and self.computes_started(), 90, "every node and nova-compute is back")
+        self.until(self._is_calm, 90, "the cluster is idle")
         self.nova.reset()
-        self.type("pcs resource enable muster")
+        self._configure(worker="Started")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
+
+    def _configure(self, worker: str) -> None:
+        """The configuration as installed, whatever a test did to it, with the worker in the given role."""
+        node = next(n for n in self.controllers if self.cluster.is_on(n))
+        for scope, text in self._installed.items():
+            section = etree.fromstring(text)
+            for role in section.iterfind("primitive[@id='muster']/meta_attributes/nvpair[@name='target-role']"):
+                role.set("value", worker)
+            whole = etree.tostring(section, encoding="unicode")
+            self.cluster.exec(node, "cibadmin", "--replace", "--scope", scope, "--xml-pipe", stdin=whole)
+
+    def _is_calm(self) -> bool:
+        """The DC has nothing to do: what was on its way, a late fencing for instance, is over."""
+        node = next(n for n in self.controllers if self.cluster.is_on(n))
+        return self.cluster.exec(node, "crm_resource", "--wait", "--timeout=20s", check=False).returncode == 0
 
     def _answers(self, node: str) -> bool:
         return self.cluster.exec(node, "cibadmin", "--query", check=False).returncode == 0
@@ -129,7 +148,7 @@ class Cloud:
     def worker_node(self) -> Optional[str]:
         """The controller whose worker has made its first look."""
         for node in self.controllers:
-            status = self._json(node, "run/muster/muster.json")
+            status = self.status(node)
             alive = status and self.cluster.exec(node, "kill", "-0", str(status["pid"]), check=False).returncode == 0
             if status and status.get("first_look") and alive:
                 return node
@@ -149,10 +168,12 @@ class Cloud:
         for _ in range(2):
             node = self.worker_node()
             assert node is not None
-            seen = (self._json(node, "run/muster/muster.json") or {}).get("at")
-            self.until(
-                lambda n=node, s=seen: (self._json(n, "run/muster/muster.json") or {}).get("at") != s, 30, "a pass"
-            )
+            seen = self.status(node).get("at")
+            self.until(lambda n=node, s=seen: self.status(n).get("at") != s, 30, "a pass")
+
+    def status(self, node: str) -> Mapping[str, Any]:
+        """The status file of the worker on a controller; empty without one."""
+        return self._json(node, "run/muster/muster.json") or {}
 
     def verdicts(self, host: str, servers: Sequence[str]) -> list[str]:
         """The verdict of each of these servers in the newest report of the host; "" for one that is not in it."""

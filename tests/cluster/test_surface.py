@@ -15,6 +15,13 @@ MONITOR_S, MONITOR_KB = 0.060, 20_000
 IDLE_CPU, IDLE_KB = 0.01, 70_000
 OFF_S = 0.3
 FIRST_EVACUATE_S = 2.0
+MEASURE = """
+import resource, subprocess, sys, time
+begin = time.monotonic()
+code = subprocess.run(sys.argv[1:]).returncode
+print(code, time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+"""From a small process: a child's peak counts what it had of its parent before it became another program."""
 
 
 def test_passes_ocf_tester(cloud: Cloud) -> None:
@@ -58,18 +65,14 @@ def test_validate_all_asks_nova_when_told_to(cloud: Cloud) -> None:
 
 def test_the_monitor_is_cheap(cloud: Cloud) -> None:
     node = cloud.worker_node()
-    argv = cloud.cluster.nodes[node].command(
-        ["env", "OCF_RESOURCE_INSTANCE=muster", str(BIN / "ComputeRecovery"), "monitor"]
-    )
+    monitor = ["env", "OCF_RESOURCE_INSTANCE=muster", str(BIN / "ComputeRecovery"), "monitor"]
     times, sizes = [], []
     for _ in range(11):
-        begin = time.monotonic()
-        process = subprocess.Popen(argv)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        times.append(time.monotonic() - begin)
-        sizes.append(usage.ru_maxrss)
-        assert process.returncode == 0
+        done = cloud.cluster.exec(node, "/usr/bin/python3", "-I", "-c", MEASURE, *monitor)
+        code, seconds, size = done.stdout.split()
+        times.append(float(seconds))
+        sizes.append(int(size))
+        assert code == "0"
     print(f"monitor: median {statistics.median(times) * 1000:.0f} ms, {max(sizes)} kB")
     assert statistics.median(times) < MONITOR_S
     assert max(sizes) < MONITOR_KB
