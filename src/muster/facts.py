@@ -79,6 +79,7 @@ class Node:
     :param hold: nova-compute is kept away from it (``muster-hold``).
     :param member: the node is in the cluster now (``in_ccm``).
     :param fenced_at: Pacemaker's own word that it was fenced and has not come back (0: no).
+    :param found_running: when Pacemaker found there, without having started it, what muster-hold keeps away (0: never).
     """
 
     name: str
@@ -88,6 +89,7 @@ class Node:
     hold: bool = False
     member: bool = False
     fenced_at: int = 0
+    found_running: int = 0
 
 
 @dataclass(frozen=True)

@@ -264,6 +264,17 @@ RULES: tuple[HostRule, ...] = (
         ),
     ),
     HostRule(
+        # The hold stops its nova-compute, and with it the heartbeat that would have told.
+        "found-running",
+        lambda c: c.node.member and c.node.found_running > c.record.last,
+        State.ON_HOLD,
+        lambda c: (
+            f"HOST LIVES: Pacemaker found nova-compute running on {c.node.name} after the power was said to be off;"
+            f" nothing is evacuated. If the power device failed, repair it, then pcs stonith fence {c.node.name}."
+            " If the host was off and nova-compute was started by its systemd, disable that, then pcs resource cleanup"
+        ),
+    ),
+    HostRule(
         "too-many-failed",
         lambda c: c.phase in (Phase.FENCED, Phase.CONFIRMED) and c.failed > c.limit,
         State.ON_HOLD,

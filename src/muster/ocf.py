@@ -22,6 +22,8 @@ def main() -> int:
     """:returns: the exit code of the action named by the first argument."""
     try:
         return run(sys.argv[1] if len(sys.argv) == 2 else "", dict(os.environ))
+    except PermissionError as exc:
+        return _fail(PERMISSION, f"{exc.filename or 'the worker'}: {exc.strerror}: only root may do this")
     except Exception:
         from muster.log import Log
 

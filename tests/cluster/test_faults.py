@@ -9,12 +9,19 @@ from tests.bed.cloud import Cloud
 from tests.cluster.test_worker import SERVERS, expect_all_saved_once, in_the_middle
 
 
-def test_a_host_that_lives_on_is_not_evacuated(cloud: Cloud) -> None:
-    """C3: the power device says off and does nothing; nova-compute goes on writing to Nova."""
+@pytest.mark.parametrize("seen_by", ["its heartbeat", "its nova-compute"])
+def test_a_host_that_lives_on_is_not_evacuated(cloud: Cloud, seen_by: str) -> None:
+    """C3: the power device says off and does nothing.
+
+    Out of reach, nova-compute goes on writing to Nova; in reach, Pacemaker finds it running and stops it.
+    """
     cloud.nova.boot("cmp1", count=1)
-    cloud.type("pcs resource update muster delay_s=20")
+    cloud.type("pcs resource update muster delay_s=30")
     cloud.cluster.bmc_fault("cmp1", "off", "lie")
-    cloud.type("pcs stonith fence cmp1")
+    if seen_by == "its heartbeat":
+        cloud.cluster.cut("cmp1")
+    else:
+        cloud.ctl("stonith_admin", "--fence", "cmp1")
     cloud.until(lambda: cloud.report("cmp1").get("state") == "on-hold", 60, "the incident is on hold")
     assert "HOST LIVES" in cloud.report("cmp1")["reason"]
     cloud.after_a_full_look()

@@ -144,3 +144,25 @@ def test_no_secret_is_to_be_seen_anywhere(cloud: Cloud) -> None:
         "Pacemaker's log": (cloud.cluster.files(node, "/var/log/pacemaker") / "pacemaker.log").read_text(),
     }
     assert [place for place, text in seen.items() if secret in text or not text] == []
+
+
+def test_who_is_not_root_can_change_nothing(cloud: Cloud) -> None:
+    """E5, E7: what is known is readable where Pacemaker lets it; no agent acts for anybody else."""
+    node = cloud.worker_node()
+    assert node
+    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    refused = cloud.cluster.exec(node, *nobody, "fence_muster", "-o", "off", "-n", "cmp1", check=False)
+    assert refused.returncode == 1
+    assert cloud.record("cmp1") is None
+    agent = "/usr/lib/ocf/resource.d/muster/ComputeRecovery"
+    pid = cloud.worker_pid()
+    for action in ("stop", "start"):
+        given = ["env", "OCF_RESOURCE_INSTANCE=muster", "OCF_RESKEY_cloud=bed", "OCF_RESKEY_shared_storage=yes"]
+        done = cloud.cluster.exec(node, *nobody, *given, agent, action, check=False)
+        assert done.returncode not in (0, 7), (action, done.stderr)
+        assert "ocf-exit-reason" in done.stderr
+    assert cloud.worker_pid() == pid
+    listing = cloud.ctl("stat", "-c", "%U %a %n", "/run/muster", "/etc/muster/clouds.yaml", node=node)
+    assert listing.splitlines() == ["root 755 /run/muster", "root 600 /etc/muster/clouds.yaml"]
+    metadata = cloud.cluster.exec(node, "env", "-i", *nobody, agent, "meta-data")
+    assert "ComputeRecovery" in metadata.stdout

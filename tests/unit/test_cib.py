@@ -11,11 +11,11 @@ from muster.facts import Phase, Record
 from muster.gateways import cib
 
 
-def document(nodes: str = "", status: str = "", quorum: str = "1", resources: str = "") -> bytes:
+def document(nodes: str = "", status: str = "", quorum: str = "1", resources: str = "", constraints: str = "") -> bytes:
     remote = '<primitive id="cmp1" class="ocf" provider="pacemaker" type="remote"/>'
     return (
         f'<cib have-quorum="{quorum}"><configuration><nodes><node id="1" uname="ctl1"/>{nodes}</nodes>'
-        f"<resources>{remote}{resources}</resources></configuration><status>{status}</status></cib>"
+        f"<resources>{remote}{resources}</resources><constraints>{constraints}</constraints></configuration><status>{status}</status></cib>"
     ).encode()
 
 
@@ -48,6 +48,32 @@ def test_reads_record_hold_and_fencing_of_a_remote() -> None:
 def test_reads_membership_of_old_and_new_pacemaker(in_ccm: str, member: bool) -> None:
     status = f'<node_state uname="cmp1" remote_node="true" in_ccm="{in_ccm}"/>'
     assert look(status=status).nodes["cmp1"].member is member
+
+
+@pytest.mark.parametrize(
+    ("resource", "operation", "interval", "code", "found"),
+    [
+        ("nova-compute", "monitor", "0", "0", 300),
+        ("nova-compute:1", "monitor", "0", "0", 300),
+        ("nova-compute", "monitor", "0", "7", 0),
+        ("nova-compute", "monitor", "10000", "0", 0),
+        ("nova-compute", "start", "0", "0", 0),
+        ("libvirt", "monitor", "0", "0", 0),
+    ],
+)
+def test_knows_when_what_is_kept_away_was_found_running(
+    resource: str, operation: str, interval: str, code: str, found: int
+) -> None:
+    """C3: a probe that finds nova-compute after the fencing tells that the host was not off."""
+    clone = '<clone id="nc"><primitive id="nova-compute" class="systemd"/></clone><primitive id="libvirt"/>'
+    rule = (
+        '<rsc_location rsc="nc"><rule><expression attribute="muster-hold" operation="defined"/></rule></rsc_location>'
+    )
+    op = f'<lrm_rsc_op operation="{operation}" interval="{interval}" rc-code="{code}" last-rc-change="300"/>'
+    history = f'<lrm><lrm_resources><lrm_resource id="{resource}">{op}</lrm_resource></lrm_resources></lrm>'
+    status = f'<node_state uname="cmp1" remote_node="true" in_ccm="true">{history}</node_state>'
+    assert look(status=status, resources=clone, constraints=rule).nodes["cmp1"].found_running == found
+    assert look(status=status, resources=clone).nodes["cmp1"].found_running == 0
 
 
 def test_a_record_that_cannot_be_read_is_not_none() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which Nova service belongs to a node: a match without doubt, or the reason with the candidates."""
+"""B17, B18: Which Nova service belongs to a node: a match without doubt, or the reason with the candidates."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ def cluster(cib: Element, local: str, resource: str) -> Cluster:
     :param local: this controller's node name.
     :param resource: the id of the worker's own resource.
     """
-    nodes = {name: _node(cib, name) for name in _names(cib)}
+    held = _held(cib)
+    nodes = {name: _node(cib, name, held) for name in _names(cib)}
     active = list(_active(cib, resource))
     return Cluster(
         quorum=quorate(cib),
@@ -201,7 +202,27 @@ def _attribute(cib: Element, name: str, attribute: str) -> set[str]:
     }
 
 
-def _node(cib: Element, name: str) -> Node:
+def _held(cib: Element) -> set[str]:
+    """The primitives that a location rule keeps away where ``muster-hold`` is set: nova-compute."""
+    rules = cib.iterfind("configuration/constraints/rsc_location")
+    names = {r.get("rsc") for r in rules if any(e.get("attribute") == HOLD for e in r.iter("expression"))}
+    resources = cib.find("configuration/resources")
+    found = (r for r in resources.iter() if r.get("id") in names) if resources is not None and names else ()
+    return {str(primitive.get("id")) for resource in found for primitive in resource.iter("primitive")}
+
+
+def _found_running(state: Element, held: set[str]) -> int:
+    """When a probe last found one of these active: Pacemaker had not started it there since the node's last fencing."""
+    probes = (
+        operation.get("last-rc-change", "")
+        for resource in state.iterfind("lrm/lrm_resources/lrm_resource")
+        if str(resource.get("id")).partition(":")[0] in held
+        for operation in resource.iterfind("lrm_rsc_op[@operation='monitor'][@interval='0'][@rc-code='0']")
+    )
+    return max(map(_since, probes), default=0)
+
+
+def _node(cib: Element, name: str, held: set[str]) -> Node:
     record = node_record(cib, name)
     states = [s for s in cib.iterfind("status/node_state") if s.get("uname") == name]
     state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
@@ -213,6 +234,7 @@ def _node(cib: Element, name: str) -> Node:
         hold=bool(_attribute(cib, name, HOLD)),
         member=_since(state.get("in_ccm", "")) > 0,
         fenced_at=_since(state.get("node_fenced", "")),
+        found_running=_found_running(states[0], held) if states else 0,
     )
 
 

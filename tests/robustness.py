@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fills in docs/robustness.md which tests show each scenario: ``python -m tests.robustness``.
+
+A test names its scenarios at the beginning of its docstring, ``C6, C8: what it shows``; for all tests of a module its
+docstring may do so.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+PAGE = TESTS.parent / "docs" / "robustness.md"
+ROW = re.compile(r"^(\| ([A-E][0-9]+) \|.*\|)([^|]*)\|$", re.M)
+SPAN = re.compile(r"([A-E])([0-9]+)(?:(?: to |-)[A-E]([0-9]+))?")
+
+
+def named(docstring: str) -> set[str]:
+    """The scenarios before the first colon: ``A1, C9 to C12: ...``."""
+    head = docstring.partition(":")[0].rstrip(".")
+    if not re.fullmatch(r"[A-E0-9, toand-]+", head):
+        return set()
+    found = set()
+    for letter, first, last in SPAN.findall(head):
+        found |= {f"{letter}{number}" for number in range(int(first), int(last or first) + 1)}
+    return found
+
+
+def tests_of(path: Path) -> Iterator[tuple[str, set[str]]]:
+    """Each test of a file with the scenarios it names."""
+    tree = ast.parse(path.read_text())
+    for item in ast.walk(tree):
+        if isinstance(item, ast.FunctionDef) and item.name.startswith("test_"):
+            yield item.name, named(ast.get_docstring(item) or "")
+
+
+def shown() -> dict[str, list[str]]:
+    """By scenario: ``level: test, test``, in the order of the levels."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for level in ("cluster", "nova", "sim", "unit"):
+        for path in sorted((TESTS / level).glob("test_*.py")):
+            tests = list(tests_of(path))
+            whole = named(ast.get_docstring(ast.parse(path.read_text())) or "")
+            for scenario in sorted(whole | set().union(*(names for _, names in tests))):
+                own = [f"`{name}`" for name, names in tests if scenario in names]
+                here = own or ([f"`{path.parent.name}/{path.name}`"] if scenario in whole else [])
+                found.setdefault(scenario, {}).setdefault(level, []).extend(here)
+    return {
+        scenario: [f"{level}: {', '.join(names)}" for level, names in levels.items()]
+        for scenario, levels in found.items()
+    }
+
+
+def page() -> str:
+    """The page with its last column as it should be."""
+    tests = shown()
+    return ROW.sub(lambda row: f"{row[1]} {'; '.join(tests.get(row[2], []))} |", PAGE.read_text())
+
+
+def scenarios() -> list[str]:
+    return [row[2] for row in ROW.finditer(PAGE.read_text())]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
