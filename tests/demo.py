@@ -133,7 +133,13 @@ def main() -> int:
         prog="demo", description="A host dies; its servers come up elsewhere, each proved."
     )
     parser.add_argument("--keep", action="store_true", help="leave cluster and Nova running, and say what to try")
-    keep = parser.parse_args().keep
+    parser.add_argument("--down", action="store_true", help="stop what --keep has left running")
+    options = parser.parse_args()
+    keep = options.keep
+    ended = Cloud.end("demo")
+    if options.down:
+        print("stopped" if ended else "nothing is running")
+        return 0
     console = Console(width=None if sys.stdout.isatty() else 160)
     began = time.monotonic()
     console.print("[bold]muster[/]: starting real Nova, and Pacemaker on three controllers and three computes")
@@ -158,7 +164,7 @@ def main() -> int:
         for fault in faults:
             console.print(f"[bold red]WRONG[/] {fault}", highlight=False)
         if keep:
-            console.print(KEPT, highlight=False)
+            console.print(KEPT.replace("WORKER", str(cloud.worker_node())), highlight=False)
         console.print(f"{'FAILED' if faults else 'all of it checked against Nova and its oracle'}", style="bold")
         return 1 if faults else 0
     finally:
@@ -169,9 +175,10 @@ def main() -> int:
 KEPT = """
 It all runs on. Try:
   .venv/bin/python -m tests.bed.cluster exec --name demo ctl1 pcs status --full
-  .venv/bin/python -m tests.bed.cluster kill --name demo cmp2
+  .venv/bin/python -m tests.bed.cluster crash --name demo cmp2
+  .venv/bin/python -m tests.bed.cluster exec --name demo WORKER tail -f /run/muster/muster.out
   .venv/bin/python -m tests.bed.cluster power --name demo cmp2 on
-  .venv/bin/python -m tests.bed.cluster down --name demo
+  ./demo --down
 """
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import sys
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
-from tests.bed.cluster import Cluster
+from tests.bed.cluster import BedError, Cluster
 from tests.bed.nova.client import NovaBed
 
 BIN = Path(sys.executable).parent
@@ -51,6 +52,18 @@ class Cloud:
         except BaseException:
             self.nova.stop()
             raise
+
+    @staticmethod
+    def end(name: str) -> bool:
+        """Stop one that was kept; whether there was any."""
+        try:
+            cluster = Cluster.attach(name)
+        except BedError:
+            return False
+        with contextlib.suppress(OSError):
+            NovaBed.attach(cluster.layout.nova).stop()
+        cluster.stop()
+        return True
 
     def __enter__(self) -> Cloud:
         return self

@@ -9,8 +9,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.bed.cloud import BIN, Cloud
 
+pytestmark = pytest.mark.measured
 MONITOR_S, MONITOR_KB = 0.060, 20_000
 IDLE_CPU, IDLE_KB = 0.01, 70_000
 OFF_S = 0.3
