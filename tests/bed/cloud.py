@@ -125,7 +125,7 @@ class Cloud:
         self.until(lambda: any(self._answers(n) for n in self.controllers), 60, "a controller answers")
         self._configure(worker="Stopped")
         self.until(lambda: self.worker_node() is None, 60, "the worker has stopped")
-        self.type(f'cibadmin --delete --force --xpath "/cib/configuration/nodes/node//nvpair[{OURS}]"')
+        self.type(f'cibadmin --delete-all --force --xpath "/cib/configuration/nodes/node//nvpair[{OURS}]"')
         self.type("crm_resource --cleanup")
         self.until(lambda: cluster.all_online() and self.computes_started(), 90, "every node and nova-compute is back")
         self.until(self._is_calm, 90, "the cluster is idle")
