@@ -104,6 +104,15 @@ class Cloud:
         """A line as somebody types it on the first controller that is up; what it prints."""
         return self.ctl(*shlex.split(line), node=next(n for n in self.controllers if self.cluster.is_on(n)))
 
+    def change(self, line: str) -> None:
+        """A line that changes the configuration, and what Pacemaker does because of it, to its end.
+
+        A node that dies while an operation is under way on it is not fenced before that operation's time-out.
+        """
+        self.type(line)
+        self.until(self._is_calm, 90, f"the cluster has done: {line}")
+        self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
+
     def levels(self, devices: str, *hosts: str) -> None:
         """The fencing level 1 of these hosts, or of all."""
         for host in hosts or self.hosts:

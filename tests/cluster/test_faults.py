@@ -16,7 +16,7 @@ def test_a_host_that_lives_on_is_not_evacuated(cloud: Cloud, seen_by: str) -> No
     Out of reach, nova-compute goes on writing to Nova; in reach, Pacemaker finds it running and stops it.
     """
     cloud.nova.boot("cmp1", count=1)
-    cloud.type("pcs resource update muster delay_s=30")
+    cloud.change("pcs resource update muster delay_s=30")
     cloud.cluster.bmc_fault("cmp1", "off", "lie")
     if seen_by == "its heartbeat":
         cloud.cluster.cut("cmp1")
@@ -104,8 +104,7 @@ def test_nothing_is_changed_without_quorum(cloud: Cloud) -> None:
 def test_more_dead_hosts_than_allowed_wait_for_one_command(cloud: Cloud) -> None:
     """C12: a failed switch must not move a whole cloud."""
     servers = {host: cloud.nova.boot(host, count=1) for host in ("cmp1", "cmp2")}
-    cloud.type("pcs resource update muster max_failed_hosts=1 delay_s=8")
-    cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
+    cloud.change("pcs resource update muster max_failed_hosts=1 delay_s=8")
     for host in servers:
         cloud.cluster.crash(host)
     for host in servers:
@@ -135,7 +134,7 @@ def test_a_host_that_is_fenced_again_during_its_incident_has_one_incident(cloud:
 def test_a_host_that_dies_during_its_return_is_a_new_incident(cloud: Cloud) -> None:
     """D6: it had been released, and its nova-compute was not yet back."""
     (server,) = cloud.nova.boot("cmp1", count=1)
-    cloud.type("pcs constraint location nova-compute-clone avoids cmp1")
+    cloud.change("pcs constraint location nova-compute-clone avoids cmp1")
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: cloud.report("cmp1").get("state") == "returning", 90, "everything is settled")
     cloud.until(lambda: cloud.is_member("cmp1"), 60, "the host is back in the cluster")

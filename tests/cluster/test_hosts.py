@@ -73,7 +73,7 @@ def test_two_hosts_at_once_and_a_third_meanwhile_are_one_queue(cloud: Cloud) -> 
     first = cloud.nova.boot("cmp1", count=3) + cloud.nova.boot("cmp2", count=3)
     (urgent,) = cloud.nova.boot("cmp2", count=1, metadata={"evacuate_priority": "900"})
     third = cloud.nova.boot("cmp3", count=3)
-    cloud.type("pcs resource update muster in_flight=2 per_destination=0 max_failed_hosts=3")
+    cloud.change("pcs resource update muster in_flight=2 per_destination=0 max_failed_hosts=3")
     for host in ("cmp3", "cmp4"):
         cloud.nova.hypervisor(host, spawn_delay=1.0)
     cloud.cluster.crash("cmp1")
@@ -143,7 +143,7 @@ def test_keeps_nova_compute_away_while_evacuations_are_open(cloud: Cloud) -> Non
 def test_stays_forced_down_as_long_as_nova_compute_does_not_start(cloud: Cloud) -> None:
     """D3: the incident stays open and says what it waits for."""
     cloud.nova.boot("cmp1", count=1)
-    cloud.type("pcs constraint location nova-compute-clone avoids cmp1")
+    cloud.change("pcs constraint location nova-compute-clone avoids cmp1")
     try:
         cloud.cluster.crash("cmp1")
         cloud.until(lambda: cloud.report("cmp1").get("state") == "returning", 90, "everything is settled")

@@ -18,7 +18,7 @@ def in_the_middle(cloud: Cloud) -> list[str]:
     servers = cloud.nova.boot("cmp1", count=SERVERS)
     for host in ("cmp2", "cmp3", "cmp4"):
         cloud.nova.hypervisor(host, spawn_delay=1.5)
-    cloud.type("pcs resource update muster in_flight=2")
+    cloud.change("pcs resource update muster in_flight=2")
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: "evacuated" in cloud.verdicts("cmp1", servers), 60, "one is evacuated")
     assert len(cloud.nova.evacuations()) < SERVERS
