@@ -131,12 +131,18 @@ def delete_server(bed, uuid, wait=20):
 
 
 @operation
-def set_state(bed, uuid, vm_state=None, task_state=None):
-    """Write vm_state (None: as it is) and task_state into the database, past Nova's own checks."""
+def set_state(bed, uuid, vm_state=None, task_state=None, host=None, launched=True, name=None):
+    """Write vm_state (None: as it is), task_state and more into the database, past Nova's own checks."""
     instance = objects.Instance.get_by_uuid(context.get_admin_context(), uuid)
     if vm_state:
         instance.vm_state = vm_state
     instance.task_state = task_state
+    if host:
+        instance.host = host
+    if not launched:
+        instance.launched_at = None
+    if name:
+        instance.display_name = name
     instance.save()
 
 
