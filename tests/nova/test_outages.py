@@ -134,3 +134,15 @@ def test_waits_for_the_conductor_without_asking_again(bed: NovaBed, rig: MakeRig
     bed.ctl("conductor", up=True)
     it.run_until(it.settled("cmp1"))
     expect(bed, uuid, "active")
+
+
+def test_does_not_sleep_for_as_long_as_nova_says(bed: NovaBed, rig: MakeRig, hasty: None) -> None:
+    """B4: an hour of Retry-After is no hour of silence."""
+    (uuid,) = boot(bed)
+    bed.fault(path="os-services", status=503, headers={"Retry-After": "20"}, times=1)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(lambda: "503" in it.outlet.reason, 10)
+    it.memory.nova_again_at = 0.0
+    it.run_until(it.says(uuid, Verdict.EVACUATED), 15)
+    expect(bed, uuid, "active")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova over openstacksdk and novaclient, one keystoneauth session for both.
 
-Every call pins its microversion and has a time-out; reads are repeated on a passing fault, writes never.  Policy is
+Every call pins its microversion and has a time-out; reads are repeated when the connection broke, writes never.  Policy is
 not here: a reply is turned into facts, a failure into one of three errors.
 """
 
@@ -173,7 +173,7 @@ class Nova:
                 microversion=_text(self._speak(version)),
                 timeout=READ_TIMEOUT_S,
                 connect_retries=READ_RETRIES,
-                status_code_retries=READ_RETRIES,
+                status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
             )
             if reply.status_code >= 400:
                 self._forget_if_unauthorized(reply.status_code)
