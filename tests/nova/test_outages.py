@@ -146,3 +146,21 @@ def test_does_not_sleep_for_as_long_as_nova_says(bed: NovaBed, rig: MakeRig, has
     it.memory.nova_again_at = 0.0
     it.run_until(it.says(uuid, Verdict.EVACUATED), 15)
     expect(bed, uuid, "active")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [({"status": 503}, "503"), ({"delay": 30}, "timed out"), ({"drop": "silent"}, "closed")],
+    ids=["503", "slow", "dropped"],
+)
+def test_says_why_the_versions_of_nova_are_not_to_be_had(
+    bed: NovaBed, rig: MakeRig, hasty: None, fault: dict[str, object], words: str
+) -> None:
+    """B4: the first question of a new worker."""
+    boot(bed)
+    it = rig()
+    it.fence("cmp1")
+    bed.fault(service="compute", **fault)
+    it.run_until(lambda: bool(it.outlet.reason), 20)
+    assert words in it.outlet.reason
+    assert words in it.outlet.reports["cmp1"]["reason"]

@@ -246,8 +246,22 @@ class Nova:
         if not offered:
             # keystoneauth takes a silent endpoint for one without versions: that is not what Nova offers.
             self._connection = None
-            raise NovaUnavailable("Nova does not say which microversions it speaks")
+            raise self._without_versions(connection, data.url if data else None)
         return offered[0], offered[1]
+
+    def _without_versions(self, connection: openstack.connection.Connection, url: Optional[str]) -> NovaError:
+        """Why no versions came, which keystoneauth keeps to itself: no connection, a certificate, a status."""
+        nothing = NovaUnavailable("Nova does not say which microversions it speaks")
+        if not url:
+            return nothing
+        try:
+            reply = connection.session.get(url, authenticated=False, raise_exc=False, timeout=READ_TIMEOUT_S)
+        except ksa.ClientException as exc:
+            return self._read_trouble(url, exc)
+        if reply.status_code < 400:
+            return nothing
+        after_s = facts.seconds(reply.headers.get("Retry-After"))
+        return refusal(reply.status_code, f"GET {url}: {reply.text[:300]}", None, after_s, write=False)
 
     def _authenticate(self) -> None:
         """Have a token before a write, so that a failure here is known to have done nothing."""
