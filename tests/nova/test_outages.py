@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from muster import worker
+from muster.errors import NovaUnavailable
 from muster.gateways import nova as gateway
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
@@ -164,3 +165,15 @@ def test_says_why_the_versions_of_nova_are_not_to_be_had(
     it.run_until(lambda: bool(it.outlet.reason), 20)
     assert words in it.outlet.reason
     assert words in it.outlet.reports["cmp1"]["reason"]
+
+
+def test_a_write_that_is_not_let_in_reads_the_file_again_at_once(bed: NovaBed, rig: MakeRig) -> None:
+    """B5: the call after it has the new password."""
+    it = rig()
+    nova = gateway.Nova("bed", str(it.clouds_file), True, "2.98")
+    (service, *_) = nova.services()
+    bed.ctl("change_password", password="new")
+    bed.clouds_yaml(it.clouds_file, password="new")
+    with pytest.raises(NovaUnavailable):
+        nova.force_down(service.id, None)
+    nova.force_down(service.id, None)

@@ -128,7 +128,7 @@ class Nova:
                 exc.code, str(exc), exc.request_id, facts.seconds(getattr(exc, "retry_after", 0)), write=True
             ) from exc
         except ksa.ClientException as exc:
-            raise write_trouble(exc) from exc
+            raise self._write_trouble(exc) from exc
         return str(next(iter(reply.request_ids), ""))
 
     def stop(self, server: str) -> str:
@@ -206,7 +206,7 @@ class Nova:
                 status_code_retries=0,
             )
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
-            raise write_trouble(exc) from exc
+            raise self._write_trouble(exc) from exc
         request_id = reply.headers.get("x-openstack-request-id", "")
         if reply.status_code >= 400:
             self._forget_if_unauthorized(reply.status_code)
@@ -283,6 +283,10 @@ class Nova:
         status = getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0
         self._forget_if_unauthorized(status)
         return trouble(what, exc)
+
+    def _write_trouble(self, exc: Exception) -> NovaError:
+        self._forget_if_unauthorized(getattr(exc, "http_status", 0))
+        return write_trouble(exc)
 
     def _forget_if_unauthorized(self, status: int) -> None:
         """The password may have been changed in clouds.yaml: read it again at the next call."""
