@@ -54,7 +54,8 @@ class Rig:
         self.memory = Memory()
         self.outlet = NoOutlet()
         clock = Clock()
-        nova = Nova(self.policy.cloud, str(self.clouds_file), self.policy.shared_storage, self.policy.nova_api_version)
+        policy = self.policy
+        nova = Nova(policy.cloud, str(self.clouds_file), policy.shared_storage, policy.nova_api_version, self._announce)
         self.look = Look(self.cluster, nova, clock, self.policy, self.memory)
         act = Act(self.cluster, nova, clock, self.memory, self.log, lambda: True, self._announce)
         inner = act._do

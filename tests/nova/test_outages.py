@@ -177,3 +177,16 @@ def test_a_write_that_is_not_let_in_reads_the_file_again_at_once(bed: NovaBed, r
     with pytest.raises(NovaUnavailable):
         nova.force_down(service.id, None)
     nova.force_down(service.id, None)
+
+
+@pytest.mark.parametrize("service", ["compute", "identity"])
+def test_a_call_into_nothing_ends_and_is_announced(bed: NovaBed, rig: MakeRig, hasty: None, service: str) -> None:
+    """B4: nothing answers and nothing refuses; the monitor is told how long that may take (checked by the rig)."""
+    (uuid,) = boot(bed)
+    it = rig()
+    it.fence("cmp1")
+    bed.fault(service=service, delay=30)
+    it.run_until(lambda: "timed out" in it.outlet.reason, 30)
+    bed.clear_faults()
+    it.run_until(it.settled("cmp1"))
+    expect(bed, uuid, "active")

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova over openstacksdk and novaclient, one keystoneauth session for both.
 
-Every call pins its microversion and has a time-out; reads are repeated when the connection broke, writes never.  Policy is
-not here: a reply is turned into facts, a failure into one of three errors.
+Every call pins its microversion and has a time-out; reads are repeated when the connection broke, writes never.  Policy
+is not here: a reply is turned into facts, a failure into one of three errors.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 import novaclient.client
@@ -25,6 +25,9 @@ from muster.gateways.nova_faults import refusal, trouble, write_trouble
 READ_TIMEOUT_S = 20.0
 WRITE_TIMEOUT_S = 30.0
 READ_RETRIES = 1
+LOGIN_REQUESTS = 3
+"""Keystone's versions, a token, Nova's versions: each may take as long as a write."""
+MARGIN_S = 5.0
 PAGE = 1000
 PAGES_LIMIT = 200
 
@@ -44,13 +47,22 @@ class Nova:
     """Nova of one cloud of clouds.yaml.
 
     :param ceiling: no call speaks a newer microversion than this, e.g. ``"2.98"``.
+    :param announce: told before each request how many seconds may pass until it has ended.
     """
 
-    def __init__(self, cloud: str, clouds_file: str, shared_storage: bool, ceiling: str) -> None:
+    def __init__(
+        self,
+        cloud: str,
+        clouds_file: str,
+        shared_storage: bool,
+        ceiling: str,
+        announce: Callable[[float], None] = lambda silence_s: None,
+    ) -> None:
         self._cloud = cloud
         self._clouds_file = clouds_file
         self._shared_storage = shared_storage
         self._ceiling = _version(ceiling)
+        self._announce = announce
         self._connection: Optional[openstack.connection.Connection] = None
         self._offered: Version = (2, 1)
         self._hosts_of_services: dict[str, str] = {}
@@ -167,6 +179,8 @@ class Nova:
     def _get(self, path: str, params: Mapping[str, str], version: Version) -> Mapping[str, Any]:
         try:
             compute = self._connect().compute
+            # The token may have to be renewed between two tries.
+            self._announce((1 + READ_RETRIES) * READ_TIMEOUT_S + WRITE_TIMEOUT_S + MARGIN_S)
             reply = compute.get(
                 path,
                 params=dict(params),
@@ -223,6 +237,7 @@ class Nova:
 
     def _connect(self) -> openstack.connection.Connection:
         if self._connection is None:
+            self._announce(LOGIN_REQUESTS * WRITE_TIMEOUT_S + READ_TIMEOUT_S + MARGIN_S)
             secure = os.path.join(os.path.dirname(self._clouds_file), "secure.yaml")
             try:
                 config = openstack.config.OpenStackConfig(
@@ -265,8 +280,11 @@ class Nova:
 
     def _authenticate(self) -> None:
         """Have a token before a write, so that a failure here is known to have done nothing."""
+        session = self._connect().session
+        # The token, the write, and a new token with which it is repeated when the old one was refused.
+        self._announce(4 * WRITE_TIMEOUT_S + MARGIN_S)
         try:
-            self._connect().session.get_token()
+            session.get_token()
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
             raise self._read_trouble("a token", exc) from exc
 
