@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from muster.gateways.nova import Nova
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, expect
 
@@ -39,3 +40,14 @@ def test_ends_in_the_same_states_at_every_microversion(bed: NovaBed, rig: MakeRi
     spoken = {int(r["microversion"].rpartition(".")[2]) for r in ours}
     assert max(spoken) <= int(version[2:])
     assert {r["status"] for r in ours} <= {200, 202}
+
+
+def test_forces_down_by_name_what_another_one_has_listed(bed: NovaBed, rig: MakeRig) -> None:
+    """Below 2.53 a service is addressed by its host: known, or looked up."""
+    it = rig()
+    bed.power_off("cmp1")
+    lister, writer = (Nova("bed", str(it.clouds_file), True, "2.13") for _ in range(2))
+    service = next(s for s in lister.services() if s.host == "cmp1")
+    writer.force_down(service.id, "muster: test")
+    row = bed.service("cmp1")
+    assert (row["forced_down"], row["status"], row["disabled_reason"]) == (True, "disabled", "muster: test")

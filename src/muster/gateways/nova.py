@@ -152,7 +152,12 @@ class Nova:
     def _update_service(self, service: str, change: Mapping[str, Any]) -> str:
         if self._speak(SERVICES_BY_UUID) >= SERVICES_BY_UUID:
             return self._write("PUT", f"/os-services/{service}", change, SERVICES_BY_UUID)
-        named = {"host": self._hosts_of_services[service], "binary": "nova-compute"}
+        if service not in self._hosts_of_services:
+            self.services()
+        host = self._hosts_of_services.get(service)
+        if host is None:
+            raise NovaUnavailable(f"Nova has no service {service!r} any more")
+        named = {"host": host, "binary": "nova-compute"}
         request_id = ""
         # Forced down first: disabling a host that Nova takes for alive waits 60 s for it (FACTS N21).
         if "forced_down" in change:
