@@ -151,3 +151,10 @@ def test_a_list_without_the_service_is_no_reason_to_do_nothing(bed: NovaBed, rig
     it.memory.services_at = 1.0  # time to list them again
     it.run_until(it.says(uuid, Verdict.EVACUATED), 30)
     expect(bed, uuid, "active")
+
+
+def test_a_host_that_the_map_gives_to_another_node_is_not_taken_by_name(bed: NovaBed, rig: MakeRig) -> None:
+    """B17: a node that is called like another node's host."""
+    boot(bed)
+    it = rig(nodes={"cmp1": "spare", "cmp2": "cmp1"}, host_map="spare:cmp1")
+    refused(it, bed, "cmp1", "host_map")
