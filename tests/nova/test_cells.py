@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios B13 and A14: Nova's lists are incomplete, for want of a cell or for want of room on a page.
+
+A cell whose database does not answer is silently left out of the lists of servers and migrations (FACTS N22).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bed.nova.client import NovaBed
+from tests.nova.steps import MakeRig, boot, evacuations, expect, posts
+
+
+@pytest.mark.parametrize("version", ["2.98", "2.60"], ids=["unknown", "left-out"])
+def test_waits_for_the_cell_of_the_dead_host(bed: NovaBed, rig: MakeRig, version: str) -> None:
+    """B13: its services are UNKNOWN, or below 2.69 not there at all; its servers are not there."""
+    (uuid,) = boot(bed)
+    bed.ctl("silent_cell")
+    it = rig(nova_api_version=version)
+    it.fence("cmp1")
+    it.run_until(it.on_hold("cmp1"), 20)
+    it.run_for(2)
+    assert it.cluster.nodes["cmp1"].hold
+    assert posts(bed, uuid) == 0
+    bed.ctl("silent_cell", on=False)
+    it.memory.services_at = 1.0  # time to list them again
+    it.run_until(it.settled("cmp1"))
+    expect(bed, uuid, "active")
+
+
+def test_reads_every_page(bed: NovaBed, rig: MakeRig) -> None:
+    """A14, in small: eight servers of four projects, and their evacuations, three on a page."""
+    (uuid,) = boot(bed)
+    servers = [uuid, *bed.ctl("clone", uuid=uuid, count=7, projects=4)]
+    bed.ctl("config", group="api", name="max_limit", value=3)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    for uuid in servers:
+        expect(bed, uuid, "active")
+        assert it.entry(uuid)["verdict"] == "evacuated"
+        assert posts(bed, uuid) == 1
+    further = [r["path"] for r in bed.requests(service="compute") if "marker=" in r["query"]]
+    assert {path.rpartition("/")[2] for path in further} == {"detail", "os-migrations"}
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    assert {status for uuid in servers for status in evacuations(bed, uuid)} == {"completed"}
