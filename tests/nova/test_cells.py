@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from muster.look import LIST_ANYWAY_S
+from muster.steps import ForceDown
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, boot, evacuations, expect, posts
 
@@ -46,3 +48,43 @@ def test_reads_every_page(bed: NovaBed, rig: MakeRig) -> None:
     it.power_on("cmp1")
     it.run_until(it.closed("cmp1"))
     assert {status for uuid in servers for status in evacuations(bed, uuid)} == {"completed"}
+
+
+def test_what_is_listed_while_the_cell_is_silent_counts_for_nothing(bed: NovaBed, rig: MakeRig) -> None:
+    """B13: forced down already, then silent for longer than it takes to list anyway."""
+    (uuid,) = boot(bed)
+    it = rig()
+    it.after = lambda step: bed.ctl("silent_cell") if isinstance(step, ForceDown) else None
+    it.fence("cmp1")
+    it.run_until(it.on_hold("cmp1"))
+    it.run_for(LIST_ANYWAY_S + 1)
+    assert it.cluster.nodes["cmp1"].hold
+    bed.ctl("silent_cell", on=False)
+    it.memory.services_at = 1.0
+    it.run_until(it.settled("cmp1"))
+    expect(bed, uuid, "active")
+
+
+@pytest.mark.parametrize("version", ["2.98", "2.60"])
+def test_an_empty_list_from_a_cell_that_has_just_fallen_silent_settles_nothing(
+    bed: NovaBed, rig: MakeRig, version: str
+) -> None:
+    """B13: its services were listed a moment before."""
+    (uuid,) = boot(bed)
+    it = rig(nova_api_version=version)
+    nova = it.look._nova
+    list_servers = nova.servers_on
+
+    def fall_silent(host: str) -> object:
+        bed.ctl("silent_cell")
+        return list_servers(host)
+
+    nova.servers_on = fall_silent  # type: ignore[method-assign,assignment]
+    it.fence("cmp1")
+    it.run_for(8)
+    assert it.cluster.nodes["cmp1"].hold
+    nova.servers_on = list_servers  # type: ignore[method-assign]
+    bed.ctl("silent_cell", on=False)
+    it.memory.services_at = 1.0
+    it.run_until(it.settled("cmp1"))
+    expect(bed, uuid, "active")

@@ -108,8 +108,8 @@ def add_service(bed, host, binary="nova-compute"):
 
 @operation
 def silent_cell(bed, on=True):
-    """The database of cell1 does not answer: Nova lists what other cells have and says nothing of it (below 2.69),
-    or UNKNOWN.  Only lists over cells notice; a request for one server finds it, as in a short outage."""
+    """The database of cell1 does not answer the API's questions: lists leave out what it has, services are UNKNOWN from
+    2.69 on and left out below, a request for one server fails with 500.  Nova's other services still reach it."""
     bed.cells.silent = {bed.cell1.uuid} if on else set()
 
 
