@@ -190,8 +190,11 @@ class Look:
                 host.wanted.setdefault(server.id, wanted_now(server))
 
     def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
+        # What was seen once does not cease to be because a list lacks it: Nova leaves out what a silent cell has.
+        rows = {move.id: move for known in host.moves.values() for move in known}
+        rows.update((move.id, move) for move in moves)
         found: dict[str, list[Move]] = {}
-        for move in moves:
+        for move in sorted(rows.values(), key=lambda m: (m.created, m.id)):
             found.setdefault(move.server, []).append(move)
         seen = {server: tuple(ms) for server, ms in found.items()}
         if seen != host.moves:

@@ -10,8 +10,9 @@ import pytest
 
 from muster.look import LIST_ANYWAY_S
 from muster.steps import ForceDown
+from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
-from tests.nova.steps import MakeRig, boot, evacuations, expect, posts
+from tests.nova.steps import MakeRig, boot, evacuations, expect, fail_spawns, posts
 
 
 @pytest.mark.parametrize("version", ["2.98", "2.60"], ids=["unknown", "left-out"])
@@ -86,5 +87,27 @@ def test_an_empty_list_from_a_cell_that_has_just_fallen_silent_settles_nothing(
     nova.servers_on = list_servers  # type: ignore[method-assign]
     bed.ctl("silent_cell", on=False)
     it.memory.services_at = 1.0
+    it.run_until(it.settled("cmp1"))
+    expect(bed, uuid, "active")
+
+
+def test_an_evacuation_that_the_list_has_lost_is_still_under_way(bed: NovaBed, rig: MakeRig) -> None:
+    """B13, B12: it was seen before its cell fell silent; another worker had asked for it."""
+    (uuid,) = boot(bed)
+    fail_spawns(bed, "hang")
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(lambda: evacuations(bed, uuid) == ["pre-migrating"])
+    it.crash()
+    it.run_until(it.says(uuid, Verdict.EVACUATING))
+    for host in it.memory.hosts.values():
+        host.resumed_at = 1.0  # long ago: no call of the other worker can be on its way any more
+    bed.fault(path="os-migrations", status=200, text='{"migrations": []}', times=2)
+    it.run_until(lambda: bed.ctl("fault_hits") == [2])
+    it.run_for(1)
+    assert posts(bed, uuid) == 1
+    assert it.entry(uuid)["verdict"] == "evacuating"
+    for name in ("cmp2", "cmp3"):
+        bed.ctl("hypervisor", host=name, spawn_mode="ok", release=True)
     it.run_until(it.settled("cmp1"))
     expect(bed, uuid, "active")
