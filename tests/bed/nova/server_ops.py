@@ -53,6 +53,7 @@ def boot(
     flavor="1",
     project=None,
     networks="none",
+    scheduler_hints=None,
     wait=60,
     **more,
 ):
@@ -76,7 +77,8 @@ def boot(
         server["metadata"] = metadata
     if host:
         server["host"] = host
-    reservation = _call(bed, "POST", "/servers", {"server": server}, project)["reservation_id"]
+    hints = {"os:scheduler_hints": scheduler_hints} if scheduler_hints else {}
+    reservation = _call(bed, "POST", "/servers", {"server": server, **hints}, project)["reservation_id"]
     rows = []
 
     def made():
