@@ -176,3 +176,24 @@ def test_the_environment_does_not_change_that(
         it.fence("cmp1")
         it.run_until(lambda: "CERTIFICATE_VERIFY_FAILED" in it.outlet.reason, 20)
         assert not any(proxy.served for proxy in proxies.values())
+
+
+def test_another_authority_is_read_from_the_file(
+    bed: NovaBed, rig: MakeRig, authority: trustme.CA, ca_file: str, tmp_path: Path
+) -> None:
+    """The certificates were replaced midway, a moment later cacert in clouds.yaml; the worker is not restarted."""
+    (uuid,) = boot(bed)
+    good = certificate(authority, "none")
+    with behind_tls(bed, good, good) as proxies:
+        it = rig()
+        clouds(bed, it.clouds_file, proxies, cacert=ca_file)
+        it.fence("cmp1")
+        it.run_until(lambda: bed.service("cmp1")["forced_down"])
+        new = trustme.CA()
+        for proxy in proxies.values():
+            new.issue_cert(ADDRESS).configure_cert(proxy.context)
+        it.run_until(lambda: "CERTIFICATE_VERIFY_FAILED" in it.outlet.reason, 20)
+        new.cert_pem.write_to_path(str(tmp_path / "new.pem"))
+        clouds(bed, it.clouds_file, proxies, cacert=str(tmp_path / "new.pem"))
+        it.run_until(it.says(uuid, Verdict.EVACUATED), 40)
+    expect(bed, uuid, "active")

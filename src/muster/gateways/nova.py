@@ -303,13 +303,17 @@ class Nova:
         return novaclient.client.Client(_text(version), session=connection.session, endpoint_override=endpoint)
 
     def _read_trouble(self, what: str, exc: Exception) -> NovaError:
-        status = getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0
-        self._forget_if_unauthorized(status)
+        self._forget_if_refuted(exc)
         return trouble(what, exc)
 
     def _write_trouble(self, exc: Exception) -> NovaError:
-        self._forget_if_unauthorized(getattr(exc, "http_status", 0))
+        self._forget_if_refuted(exc)
         return write_trouble(exc)
+
+    def _forget_if_refuted(self, exc: Exception) -> None:
+        self._forget_if_unauthorized(getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0)
+        if isinstance(exc, ksa.SSLError):  # clouds.yaml may name another authority by now
+            self._connection = None
 
     def _forget_if_unauthorized(self, status: int) -> None:
         """The password may have been changed in clouds.yaml: read it again at the next call."""
