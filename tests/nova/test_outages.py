@@ -43,8 +43,12 @@ def test_slow_answers_are_answers(bed: NovaBed, rig: MakeRig) -> None:
     it.fence("cmp1")
     bed.fault(path="/(servers|os-services)", delay=2, times=5)
     said: list[str] = []
-    it.before = lambda step: said.append(it.outlet.reason)
-    it.run_until(it.says(uuid, Verdict.EVACUATED))
+
+    def evacuated() -> bool:
+        said.append(it.outlet.reason)
+        return it.says(uuid, Verdict.EVACUATED)()
+
+    it.run_until(evacuated)
     assert not any(said)
     assert posts(bed, uuid) == 1
     expect(bed, uuid, "active")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from muster.gateways.nova import Nova
+from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, expect
 
@@ -51,3 +52,14 @@ def test_forces_down_by_name_what_another_one_has_listed(bed: NovaBed, rig: Make
     writer.force_down(service.id, "muster: test")
     row = bed.service("cmp1")
     assert (row["forced_down"], row["status"], row["disabled_reason"]) == (True, "disabled", "muster: test")
+
+
+def test_tells_an_old_nova_that_storage_is_not_shared(bed: NovaBed, rig: MakeRig) -> None:
+    """Up to 2.13 Nova wants to be told, and refuses a wrong answer; novaclient would say yes."""
+    (volume,) = boot(bed, volume=True)
+    bed.max_microversion("2.13")
+    it = rig(shared_storage="no")
+    it.fence("cmp1")
+    it.run_until(it.says(volume, Verdict.EVACUATED))
+    assert [e["body"]["onSharedStorage"] for e in bed.evacuations()] == [False]
+    expect(bed, volume, "active")
