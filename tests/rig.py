@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -26,18 +27,26 @@ class Killed(BaseException):
 
 
 class Rig:
-    """One worker at a time over one cluster and one Nova; ``crash()`` replaces it by a new one that knows nothing."""
+    """One worker at a time over one cluster and one Nova; ``crash()`` replaces it by a new one that knows nothing.
 
-    def __init__(self, bed: NovaBed, clouds_file: Path, **parameters: object) -> None:
+    :param nodes: Pacemaker's name of each host of the bed where it is not Nova's own.
+    """
+
+    def __init__(
+        self, bed: NovaBed, clouds_file: Path, nodes: Optional[Mapping[str, str]] = None, **parameters: object
+    ) -> None:
         self.bed = bed
+        self._hosts = {(nodes or {}).get(host, host): host for host in bed.hosts}
         values = {"cloud": "bed", "clouds_file": str(clouds_file), "retry_delay_s": 1, "per_destination": 0}
         self.policy = settings(**{**values, **parameters})
         self.clouds_file = clouds_file
-        self.cluster = FakeCluster.of(*bed.hosts)
+        self.cluster = FakeCluster.of(*self._hosts)
         self._powered_on: set[str] = set()
         self.log = LogLines(echo=lambda line: print(line, file=sys.stderr))
         self.before: Callable[[Step], None] = lambda step: None
         self.after: Callable[[Step], None] = lambda step: None
+        self._promised = 0.0
+        self.overdue: list[str] = []
         self.crash()
 
     def crash(self) -> None:
@@ -45,9 +54,10 @@ class Rig:
         self.memory = Memory()
         self.outlet = NoOutlet()
         clock = Clock()
-        nova = Nova(self.policy.cloud, str(self.clouds_file), self.policy.shared_storage, self.policy.nova_api_version)
+        policy = self.policy
+        nova = Nova(policy.cloud, str(self.clouds_file), policy.shared_storage, policy.nova_api_version, self._announce)
         self.look = Look(self.cluster, nova, clock, self.policy, self.memory)
-        act = Act(self.cluster, nova, clock, self.memory, self.log, lambda: True, lambda seconds: None)
+        act = Act(self.cluster, nova, clock, self.memory, self.log, lambda: True, self._announce)
         inner = act._do
 
         def do(step: Step) -> None:
@@ -56,9 +66,17 @@ class Rig:
             self.after(step)
 
         act._do = do  # type: ignore[method-assign,assignment]
+        self.outlet.announce = self._announce  # type: ignore[method-assign]
         self.worker = Worker(
             self.look, act, self.cluster, clock, self.policy, self.memory, self.log, self.outlet, self._wait
         )
+
+    def _announce(self, silence_s: float) -> None:
+        """What the monitor would see: a worker that says nothing for longer than it announced counts as hung."""
+        now = time.monotonic()
+        if self._promised and now > self._promised:
+            self.overdue.append(f"silent for {now - self._promised:.1f} s longer than announced")
+        self._promised = now + silence_s
 
     @staticmethod
     def _wait(seconds: float) -> bool:
@@ -77,30 +95,32 @@ class Rig:
 
         setattr(self, moment, die)
 
-    def fence(self, host: str, record: bool = True) -> None:
+    def fence(self, node: str, record: bool = True) -> None:
         """The power of a host is cut, really, and Pacemaker knows."""
-        self.bed.power_off(host)
-        self._powered_on.discard(host)
-        self.cluster.fence(host, time.time(), record)
+        self.bed.power_off(self._hosts[node])
+        self._powered_on.discard(node)
+        self.cluster.fence(node, time.time(), record)
 
-    def power_on(self, host: str) -> None:
+    def power_on(self, node: str) -> None:
         """The machine runs again; its nova-compute only if nothing keeps it away, as Pacemaker would."""
-        self.cluster.rejoin(host)
-        self.bed.power_on(host, start=False)
-        self._powered_on.add(host)
-        self._start_allowed(host)
+        self.cluster.rejoin(node)
+        self.bed.power_on(self._hosts[node], start=False)
+        self._powered_on.add(node)
+        self._start_allowed(node)
 
-    def _start_allowed(self, host: str) -> None:
-        node = self.cluster.nodes[host]
-        if host in self._powered_on and node.member and not node.hold:
-            self._powered_on.remove(host)
-            self.bed.ctl("start_compute", host=host)
+    def _start_allowed(self, name: str) -> None:
+        node = self.cluster.nodes[name]
+        if name in self._powered_on and node.member and not node.hold:
+            self._powered_on.remove(name)
+            self.bed.ctl("start_compute", host=self._hosts[name])
 
     def step(self) -> None:
         """One pass, and what Pacemaker does with its result."""
         seen = self.cluster.cib_changed()
+        self._promised = 0.0  # the time between two steps is the test's own
         try:
             rest = self.worker.one_pass()
+            self._announce(0.0)
         except Killed:
             self.before = self.after = lambda step: None
             self.crash()

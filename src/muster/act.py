@@ -26,14 +26,14 @@ FINISHED_FAULT_S = 3.0
 BATCH_S = 2.0
 """No longer than this without looking again."""
 CLUSTER_CALL_S = 15.0
-NOVA_CALL_S = 70.0
 
 
 class Act:
     """The only one that changes anything.
 
     :param current: whether this process is still the worker of this controller; asked before each effect.
-    :param announce: told how long the next call may take, so that the monitor can tell slow from hung.
+    :param announce: told how long the next call of Pacemaker's tools may take, so that the monitor can tell slow from
+        hung; the Nova gateway does that for its own.
     """
 
     def __init__(
@@ -129,7 +129,6 @@ class Act:
 
     @_do.register
     def _force_down(self, step: todo.ForceDown) -> None:
-        self._announce(NOVA_CALL_S)
         self._memory.services_at = min(self._memory.services_at, 1.0)
         host = self._memory.hosts[step.node]
         host.heartbeat = 0.0
@@ -140,7 +139,6 @@ class Act:
 
     @_do.register
     def _force_up(self, step: todo.ForceUp) -> None:
-        self._announce(NOVA_CALL_S)
         self._memory.services_at = min(self._memory.services_at, 1.0)
         request_id = self._nova.force_up(step.service, step.unforce, step.enable)
         self._log.info(
@@ -156,7 +154,6 @@ class Act:
 
     @_do.register
     def _read_log(self, step: todo.ReadLog) -> None:
-        self._announce(NOVA_CALL_S)
         self._memory.host_of(step.server).logs[step.server] = self._nova.owner_log(step.server)
 
     @_do.register
@@ -172,7 +169,6 @@ class Act:
         self, what: str, server: str, tried: dict[str, tuple[float, int]], call: Callable[[str], str], **fields: str
     ) -> None:
         """A call that may be repeated: its effect is looked for, and its failure is only told."""
-        self._announce(NOVA_CALL_S)
         _, tries = tried.get(server, (0.0, 0))
         tried[server] = (self._clock.now(), tries + 1)
         self._memory.servers_due = True
@@ -187,7 +183,6 @@ class Act:
 
     @_do.register
     def _evacuate(self, step: todo.Evacuate) -> None:
-        self._announce(NOVA_CALL_S)
         at = self._clock.now()
         self._memory.changed_at = at
         try:

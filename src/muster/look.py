@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterable
 
 from muster.decide import has_incident, wanted_now
-from muster.errors import NovaError
+from muster.errors import NovaError, NovaUnavailable
 from muster.facts import Cluster, Move, Node, Phase, Power, Server, Service, Sight
 from muster.memory import HostMemory, Memory
 from muster.naming import service_of
@@ -102,7 +102,7 @@ class Look:
         poll = now - memory.polled_at >= self._pace(now)
         for node in nodes:
             service = service_of(node.name, cluster.nodes, memory.services, self._policy.host_map)
-            if isinstance(service, str):
+            if isinstance(service, str) or not service.known:
                 continue
             host = memory.hosts[node.name]
             self._feel_pulse(host, service)
@@ -153,10 +153,21 @@ class Look:
         on_it = self._nova.servers_on(name)
         left = {m.server for m in moves} | set(host.servers)
         changed = self._nova.servers_changed(host.since) if left - {s.id for s in on_it} else []
+        self._check_cell(name, now)
         # The moves first: what a server is after a move says nothing of what its owner wanted before.
         self._note_moves(host, moves, now)
         self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == name)])
         host.listed_at, host.list_again = now, False
+
+    def _check_cell(self, name: str, now: float) -> None:
+        """What was listed before counts only if the cell answers now: Nova leaves out, without a word, what a silent
+        one has (FACTS N22).
+
+        :raises NovaUnavailable: when it does not.
+        """
+        self._note_services(tuple(self._nova.services()), now)
+        if not any(s.host == name and s.known for s in self._memory.services):
+            raise NovaUnavailable(f"the cell of {name} does not answer Nova: its servers cannot be listed")
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory
@@ -185,8 +196,11 @@ class Look:
                 host.wanted.setdefault(server.id, wanted_now(server))
 
     def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
+        # What was seen once does not cease to be because a list lacks it: Nova leaves out what a silent cell has.
+        rows = {move.id: move for known in host.moves.values() for move in known}
+        rows.update((move.id, move) for move in moves)
         found: dict[str, list[Move]] = {}
-        for move in moves:
+        for move in sorted(rows.values(), key=lambda m: (m.created, m.id)):
             found.setdefault(move.server, []).append(move)
         seen = {server: tuple(ms) for server, ms in found.items()}
         if seen != host.moves:

@@ -25,6 +25,8 @@ def service_of(
         return "Nova lists no nova-compute service at all"
     if node in host_map:
         return _one([s for s in services if s.host == host_map[node]], node, f"host_map names {host_map[node]!r}")
+    # What the map gives to another node is nobody else's, whatever it is called.
+    services = [s for s in services if s.host not in host_map.values()]
     exact = [s for s in services if s.host.casefold() == node.casefold()]
     if exact:
         return _one(exact, node, "its name")

@@ -22,8 +22,8 @@ from muster.supervise import Supervisor
 from muster.worker import Worker
 
 
-def _nova(settings: Settings) -> Nova:
-    return Nova(settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version)
+def _nova(settings: Settings, announce: Callable[[float], None] = lambda silence_s: None) -> Nova:
+    return Nova(settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version, announce)
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def worker(
     local = os.environ.get("OCF_RESKEY_CRM_meta_on_node") or local_node()
     cluster = Pacemaker(local, instance)
     memory = Memory()
-    nova = _nova(settings)
+    nova = _nova(settings, outlet.announce)
     look = Look(cluster, nova, clock, settings, memory)
     act = Act(cluster, nova, clock, memory, log, supervisor.is_me, outlet.announce)
     yield Worker(look, act, cluster, clock, settings, memory, log, outlet, wait)

@@ -27,7 +27,6 @@ BUSY_LOOK_S = 0.5
 AFTER_WORK_S = 0.02
 WAKE_POLL_S = 0.2
 SILENCE_S = 30.0
-WARM_UP_S = 90.0
 PUBLISH_EVERY_S = 2.0
 
 
@@ -75,7 +74,6 @@ class Worker:
     def run(self) -> None:
         """Passes until ``wait`` says stop."""
         self.one_pass()
-        self._outlet.announce(WARM_UP_S)
         self._look.warm_up()
         going = True
         while going:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 
@@ -39,7 +40,21 @@ def bed(nova: NovaBed) -> NovaBed:
 @pytest.fixture
 def rig(bed: NovaBed, tmp_path: Path) -> Iterator[Callable[..., Rig]]:
     """Makes a rig with the given parameters; afterwards the invariants are checked from outside."""
-    clouds = tmp_path / "clouds.yaml"
+    with rigs(bed, tmp_path) as make:
+        yield make
+
+
+@contextlib.contextmanager
+def rigs(bed: NovaBed, directory: Path) -> Iterator[Callable[..., Rig]]:
+    """Rigs on any bed: nothing forbidden was done, and no monitor would have taken a slow worker for a hung one."""
+    clouds = directory / "clouds.yaml"
     bed.clouds_yaml(clouds)
-    yield lambda **parameters: Rig(bed, clouds, **parameters)
+    made: list[Rig] = []
+
+    def make(**parameters: Any) -> Rig:
+        made.append(Rig(bed, clouds, **parameters))
+        return made[-1]
+
+    yield make
     assert bed.violations() == []
+    assert [late for it in made for late in it.overdue] == []

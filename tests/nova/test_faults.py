@@ -4,25 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 
 from muster.steps import Evacuate, ForceDown
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
-from tests.nova.test_servers import boot, disable, evacuations, expect, fail_spawns, nova_row
-from tests.rig import Rig
-
-MakeRig = Callable[..., Rig]
-EVACUATE = {"method": "POST", "path": "/action$", "body": "evacuate"}
-
-
-def posts(bed: NovaBed, uuid: str) -> int:
-    """How many evacuate calls for the server reached the API."""
-    return sum(
-        r["method"] == "POST" and r["path"].endswith(f"/servers/{uuid}/action") for r in bed.requests(service="compute")
-    )
+from tests.nova.steps import EVACUATE, MakeRig, boot, disable, evacuations, expect, fail_spawns, nova_row, posts
 
 
 @pytest.mark.parametrize("fault", [{"status": 504}, {"drop": True}, {"status": 500}], ids=["504", "dropped", "500"])

@@ -3,16 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from muster.steps import DropHold, DropRecord, ForceUp, SwapRecord
 from tests.bed.nova.client import NovaBed
-from tests.nova.test_servers import act_on, boot, evacuations, expect, fail_spawns
-from tests.rig import Rig
-
-MakeRig = Callable[..., Rig]
+from tests.nova.steps import MakeRig, act_on, boot, evacuations, expect, fail_spawns
 
 
 def test_keeps_nova_compute_away_while_an_evacuation_is_open(bed: NovaBed, rig: MakeRig) -> None:

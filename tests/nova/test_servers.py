@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable
 
 import pytest
 
@@ -12,45 +11,7 @@ from muster.gateways.nova_facts import timestamp
 from muster.steps import Evacuate, Stop
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
-from tests.rig import Rig
-
-MakeRig = Callable[..., Rig]
-
-
-def boot(bed: NovaBed, count: int = 1, **extra: Any) -> list[str]:
-    return bed.boot("cmp1", count=count, **extra)
-
-
-def nova_row(bed: NovaBed, uuid: str) -> dict[str, Any]:
-    rows = bed.ctl("sql", query=f"select host, vm_state, task_state from instances where uuid='{uuid}'")
-    return dict(rows[0])
-
-
-def act_on(bed: NovaBed, uuid: str, action: str, vm_state: str) -> None:
-    assert bed.action(uuid, action).status == 202
-    bed.wait_until(lambda: nova_row(bed, uuid)["vm_state"] == vm_state, 30)
-
-
-def evacuations(bed: NovaBed, uuid: str) -> list[str]:
-    """The statuses of the server's evacuations, oldest first."""
-    query = f"select status from migrations where instance_uuid='{uuid}' and migration_type='evacuation' order by id"
-    return [row["status"] for row in bed.ctl("sql", query=query)]
-
-
-def expect(bed: NovaBed, uuid: str, vm_state: str) -> None:
-    row = nova_row(bed, uuid)
-    assert row["host"] not in ("cmp1", None)
-    assert (row["vm_state"], row["task_state"]) == (vm_state, None)
-    assert evacuations(bed, uuid)[-1] in ("done", "completed")
-
-
-def fail_spawns(bed: NovaBed, mode: str = "fail", times: int = -1) -> None:
-    for host in ("cmp2", "cmp3"):
-        bed.ctl("hypervisor", host=host, spawn_mode=mode, spawn_fail_times=times)
-
-
-def disable(bed: NovaBed, host: str, status: str = "disabled") -> None:
-    assert bed.update_service(host, status=status).status == 200
+from tests.nova.steps import MakeRig, act_on, boot, evacuations, expect, fail_spawns
 
 
 def test_evacuates_running_servers_and_the_host_returns(bed: NovaBed, rig: MakeRig) -> None:

@@ -58,5 +58,10 @@ def test_the_operators_map_wins_and_must_exist() -> None:
     assert isinstance(service_of("cmp1", ["cmp1"], both, {"cmp1": "typo"}), str)
 
 
+def test_a_host_that_the_map_gives_to_another_node_is_not_taken_by_name() -> None:
+    for host in ("cmp1", "cmp1.a.example"):
+        assert isinstance(service_of("cmp1", ["cmp1", "spare"], services(host), {"spare": host}), str)
+
+
 def test_two_services_of_one_name_are_refused() -> None:
     assert isinstance(service_of("cmp1", ["cmp1"], services("cmp1", "cmp1"), {}), str)

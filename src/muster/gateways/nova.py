@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova over openstacksdk and novaclient, one keystoneauth session for both.
 
-Every call pins its microversion and has a time-out; reads are repeated on a passing fault, writes never.  Policy is
-not here: a reply is turned into facts, a failure into one of three errors.
+Every call pins its microversion and has a time-out; reads are repeated when the connection broke, writes never.  Policy
+is not here: a reply is turned into facts, a failure into one of three errors.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 import novaclient.client
@@ -25,6 +25,9 @@ from muster.gateways.nova_faults import refusal, trouble, write_trouble
 READ_TIMEOUT_S = 20.0
 WRITE_TIMEOUT_S = 30.0
 READ_RETRIES = 1
+LOGIN_REQUESTS = 3
+"""Keystone's versions, a token, Nova's versions: each may take as long as a write."""
+MARGIN_S = 5.0
 PAGE = 1000
 PAGES_LIMIT = 200
 
@@ -45,13 +48,22 @@ class Nova:
     """Nova of one cloud of clouds.yaml.
 
     :param ceiling: no call speaks a newer microversion than this, e.g. ``"2.98"``.
+    :param announce: told before each request how many seconds may pass until it has ended.
     """
 
-    def __init__(self, cloud: str, clouds_file: str, shared_storage: bool, ceiling: str) -> None:
+    def __init__(
+        self,
+        cloud: str,
+        clouds_file: str,
+        shared_storage: bool,
+        ceiling: str,
+        announce: Callable[[float], None] = lambda silence_s: None,
+    ) -> None:
         self._cloud = cloud
         self._clouds_file = clouds_file
         self._shared_storage = shared_storage
         self._ceiling = _version(ceiling)
+        self._announce = announce
         self._connection: Optional[openstack.connection.Connection] = None
         self._offered: Version = (2, 1)
         self._hosts_of_services: dict[str, str] = {}
@@ -129,7 +141,7 @@ class Nova:
                 exc.code, str(exc), exc.request_id, facts.seconds(getattr(exc, "retry_after", 0)), write=True
             ) from exc
         except ksa.ClientException as exc:
-            raise write_trouble(exc) from exc
+            raise self._write_trouble(exc) from exc
         return str(next(iter(reply.request_ids), ""))
 
     def stop(self, server: str) -> str:
@@ -146,7 +158,12 @@ class Nova:
     def _update_service(self, service: str, change: Mapping[str, Any]) -> str:
         if self._speak(SERVICES_BY_UUID) >= SERVICES_BY_UUID:
             return self._write("PUT", f"/os-services/{service}", change, SERVICES_BY_UUID)
-        named = {"host": self._hosts_of_services[service], "binary": "nova-compute"}
+        if service not in self._hosts_of_services:
+            self.services()
+        host = self._hosts_of_services.get(service)
+        if host is None:
+            raise NovaUnavailable(f"Nova has no service {service!r} any more")
+        named = {"host": host, "binary": "nova-compute"}
         request_id = ""
         # Forced down first: disabling a host that Nova takes for alive waits 60 s for it (FACTS N21).
         if "forced_down" in change:
@@ -173,13 +190,15 @@ class Nova:
     def _get(self, path: str, params: Mapping[str, str], version: Version) -> Mapping[str, Any]:
         try:
             compute = self._connect().compute
+            # The token may have to be renewed between two tries.
+            self._announce((1 + READ_RETRIES) * READ_TIMEOUT_S + WRITE_TIMEOUT_S + MARGIN_S)
             reply = compute.get(
                 path,
                 params=dict(params),
                 microversion=_text(self._speak(version)),
                 timeout=READ_TIMEOUT_S,
                 connect_retries=READ_RETRIES,
-                status_code_retries=READ_RETRIES,
+                status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
             )
             if reply.status_code >= 400:
                 self._forget_if_unauthorized(reply.status_code)
@@ -212,7 +231,7 @@ class Nova:
                 status_code_retries=0,
             )
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
-            raise write_trouble(exc) from exc
+            raise self._write_trouble(exc) from exc
         request_id = reply.headers.get("x-openstack-request-id", "")
         if reply.status_code >= 400:
             self._forget_if_unauthorized(reply.status_code)
@@ -229,6 +248,7 @@ class Nova:
 
     def _connect(self) -> openstack.connection.Connection:
         if self._connection is None:
+            self._announce(LOGIN_REQUESTS * WRITE_TIMEOUT_S + READ_TIMEOUT_S + MARGIN_S)
             secure = os.path.join(os.path.dirname(self._clouds_file), "secure.yaml")
             try:
                 config = openstack.config.OpenStackConfig(
@@ -252,13 +272,30 @@ class Nova:
         if not offered:
             # keystoneauth takes a silent endpoint for one without versions: that is not what Nova offers.
             self._connection = None
-            raise NovaUnavailable("Nova does not say which microversions it speaks")
+            raise self._without_versions(connection, data.url if data else None)
         return offered[0], offered[1]
+
+    def _without_versions(self, connection: openstack.connection.Connection, url: Optional[str]) -> NovaError:
+        """Why no versions came, which keystoneauth keeps to itself: no connection, a certificate, a status."""
+        nothing = NovaUnavailable("Nova does not say which microversions it speaks")
+        if not url:
+            return nothing
+        try:
+            reply = connection.session.get(url, authenticated=False, raise_exc=False, timeout=READ_TIMEOUT_S)
+        except ksa.ClientException as exc:
+            return self._read_trouble(url, exc)
+        if reply.status_code < 400:
+            return nothing
+        after_s = facts.seconds(reply.headers.get("Retry-After"))
+        return refusal(reply.status_code, f"GET {url}: {reply.text[:300]}", None, after_s, write=False)
 
     def _authenticate(self) -> None:
         """Have a token before a write, so that a failure here is known to have done nothing."""
+        session = self._connect().session
+        # The token, the write, and a new token with which it is repeated when the old one was refused.
+        self._announce(4 * WRITE_TIMEOUT_S + MARGIN_S)
         try:
-            self._connect().session.get_token()
+            session.get_token()
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
             raise self._read_trouble("a token", exc) from exc
 
@@ -272,9 +309,17 @@ class Nova:
         return novaclient.client.Client(_text(version), session=connection.session, endpoint_override=endpoint)
 
     def _read_trouble(self, what: str, exc: Exception) -> NovaError:
-        status = getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0
-        self._forget_if_unauthorized(status)
+        self._forget_if_refuted(exc)
         return trouble(what, exc)
+
+    def _write_trouble(self, exc: Exception) -> NovaError:
+        self._forget_if_refuted(exc)
+        return write_trouble(exc)
+
+    def _forget_if_refuted(self, exc: Exception) -> None:
+        self._forget_if_unauthorized(getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0)
+        if isinstance(exc, ksa.SSLError):  # clouds.yaml may name another authority by now
+            self._connection = None
 
     def _forget_if_unauthorized(self, status: int) -> None:
         """The password may have been changed in clouds.yaml: read it again at the next call."""

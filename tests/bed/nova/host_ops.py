@@ -3,7 +3,7 @@
 
 import time
 
-from nova import context
+from nova import context, objects
 
 from tests.bed.nova import driver
 from tests.bed.nova.control import operation
@@ -96,12 +96,31 @@ def freeze_heartbeats(bed, on=True, host=None):
 
 
 @operation
+def add_service(bed, host, binary="nova-compute"):
+    """One more row in the list of services, of a host that is none of the bed's; gone at the next reset."""
+    admin = context.get_admin_context()
+    service = objects.Service(admin, host=host, binary=binary, topic=binary.replace("nova-", ""), report_count=1)
+    service.create()
+    if binary == "nova-compute":
+        objects.HostMapping(admin, host=host, cell_mapping=bed.cell1).create()
+    return service.uuid
+
+
+@operation
+def silent_cell(bed, on=True):
+    """The database of cell1 does not answer the API's questions: lists leave out what it has, services are UNKNOWN from
+    2.69 on and left out below, a request for one server fails with 500.  Nova's other services still reach it."""
+    bed.cells.silent = {bed.cell1.uuid} if on else set()
+
+
+@operation
 def config(bed, name, value, group=None):
-    """Override a setting of nova.conf while Nova runs; service_down_time may be a fraction."""
+    """Override a setting of nova.conf while Nova runs, until the next reset; service_down_time may be a fraction."""
     if name == "service_down_time":
         bed.heartbeats.down_time_s = value
     else:
         bed.settings.set_override(name, value, group)
+        bed.overrides.add((name, group))
 
 
 @operation

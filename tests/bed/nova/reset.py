@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Back to an empty, healthy cloud, much faster than a new bed: servers are wiped from the databases, not deleted."""
 
+from nova import context, objects
+from nova.compute import api as compute_api
 from oslo_messaging._drivers import impl_fake
 
 from tests.bed.nova import clone, cloud_ops, conf, driver, state
@@ -28,6 +30,7 @@ def reset(bed):
     _forget_messages()
     _heal_apis(bed)
     _wipe(bed)
+    _remove_aggregates()
     for host in bed.hosts:
         machine = driver.get(host)
         machine.powered = True
@@ -56,6 +59,10 @@ def _heal_apis(bed):
         bed.identity.change_password(user, password)
     bed.identity.ttl = bed.options.token_ttl
     cloud_ops.max_microversion(bed, bed.options.max_microversion)
+    for name, group in bed.overrides:
+        bed.settings.clear_override(name, group)
+    bed.overrides.clear()
+    bed.cells.silent = set()
     bed.heartbeats.thaw(bed.hosts)
     bed.heartbeats.down_time_s = bed.options.service_down_time
     bed.start_conductor()
@@ -67,5 +74,18 @@ def _wipe(bed):
         with state.change(bed.dir, name) as db:
             for table in tables:
                 db.execute(f"delete from {table}")
+            hosts = (*bed.hosts, "controller")
+            foreign = f"host not in ({','.join('?' * len(hosts))})"
             if name == "cell1":
                 db.execute(HEALTHY)
+                db.execute(f"delete from services where {foreign}", hosts)
+            elif name == "api":
+                db.execute(f"delete from host_mappings where {foreign}", hosts)
+
+
+def _remove_aggregates():
+    admin, api = context.get_admin_context(), compute_api.AggregateAPI()
+    for aggregate in objects.AggregateList.get_all(admin):
+        for host in list(aggregate.hosts):
+            api.remove_host_from_aggregate(admin, aggregate.id, host)
+        api.delete_aggregate(admin, aggregate.id)

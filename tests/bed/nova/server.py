@@ -19,7 +19,7 @@ from nova.compute import rpcapi
 from nova.db import migration
 from oslo_log import log as oslo_log
 
-from tests.bed.nova import conf, control, driver, heartbeat, speed, state
+from tests.bed.nova import cells, conf, control, driver, heartbeat, speed, state
 from tests.bed.nova.faults import Rules, Spoiler
 from tests.bed.nova.identity import Identity
 from tests.bed.nova.listener import Listener, free_ports
@@ -64,7 +64,8 @@ class Bed:
         self.requests, self.rules = [], Rules()
         self.http, self.computes = {}, {}
         self.conductor = self.scheduler = None
-        self.settings = nova_conf.CONF
+        self.settings, self.overrides = nova_conf.CONF, set()
+        self.cells = cells.Cells()
 
     def _lap(self, name):
         now = time.monotonic()

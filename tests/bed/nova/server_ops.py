@@ -53,6 +53,7 @@ def boot(
     flavor="1",
     project=None,
     networks="none",
+    scheduler_hints=None,
     wait=60,
     **more,
 ):
@@ -76,7 +77,8 @@ def boot(
         server["metadata"] = metadata
     if host:
         server["host"] = host
-    reservation = _call(bed, "POST", "/servers", {"server": server}, project)["reservation_id"]
+    hints = {"os:scheduler_hints": scheduler_hints} if scheduler_hints else {}
+    reservation = _call(bed, "POST", "/servers", {"server": server, **hints}, project)["reservation_id"]
     rows = []
 
     def made():
@@ -131,12 +133,18 @@ def delete_server(bed, uuid, wait=20):
 
 
 @operation
-def set_state(bed, uuid, vm_state=None, task_state=None):
-    """Write vm_state (None: as it is) and task_state into the database, past Nova's own checks."""
+def set_state(bed, uuid, vm_state=None, task_state=None, host=None, launched=True, name=None):
+    """Write vm_state (None: as it is), task_state and more into the database, past Nova's own checks."""
     instance = objects.Instance.get_by_uuid(context.get_admin_context(), uuid)
     if vm_state:
         instance.vm_state = vm_state
     instance.task_state = task_state
+    if host:
+        instance.host = host
+    if not launched:
+        instance.launched_at = None
+    if name:
+        instance.display_name = name
     instance.save()
 
 
