@@ -157,14 +157,16 @@ class Act:
     @_do.register
     def _read_log(self, step: todo.ReadLog) -> None:
         self._announce(NOVA_CALL_S)
-        self._memory.host_of(step.server).logs[step.server] = self._nova.owner_log(step.server)
+        log = self._nova.owner_log(step.server)
+        for host in self._memory.hosts_of(step.server):
+            host.logs[step.server] = log
 
     @_do.register
     def _stop(self, step: todo.Stop) -> None:
         self._announce(NOVA_CALL_S)
-        host = self._memory.host_of(step.server)
-        _, tries = host.stops.get(step.server, (0.0, 0))
-        host.stops[step.server] = (self._clock.now(), tries + 1)
+        for host in self._memory.hosts_of(step.server):
+            _, tries = host.stops.get(step.server, (0.0, 0))
+            host.stops[step.server] = (self._clock.now(), tries + 1)
         self._memory.servers_due = True
         self._memory.changed_at = self._clock.now()
         try:

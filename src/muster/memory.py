@@ -82,12 +82,6 @@ class Memory:
         self.nova_trouble = str(exc)
         self.nova_again_at = now + max(pause, min(exc.retry_after_s, NOVA_BACKOFF_S[-1]))
 
-    def host_of(self, server: str) -> HostMemory:
-        """The incident in whose course the server is asked about.
-
-        :raises KeyError: when no incident knows it.
-        """
-        for host in self.hosts.values():
-            if server in host.servers:
-                return host
-        raise KeyError(server)
+    def hosts_of(self, server: str) -> list[HostMemory]:
+        """Every incident that knows the server: where it arrived another host may have died since."""
+        return [host for host in self.hosts.values() if server in host.servers]

@@ -63,7 +63,7 @@ class NovaGateway:
         else:
             self._take(world.rng.uniform(*NOVA_CALL_S))
             at, answer = world.now, do()
-            world.shown[kind, *args] = (at, answer)
+            world.shown[(kind, *args)] = (at, answer)
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
         world.call(process, kind, "after")
