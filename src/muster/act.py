@@ -107,8 +107,8 @@ class Act:
         self._cluster.swap_record(step.node, step.old, step.new)
         host = self._memory.hosts.get(step.node)
         if host is not None:
+            # Only that: what else follows from the new record, the next look finds out when it sees it.
             host.ours = host.ours or step.new.phase is Phase.EVACUATING
-            host.record = step.new
         self._log.info("record changed", node=step.node, old=step.old.token, new=step.new.token)
 
     @_do.register
