@@ -281,7 +281,7 @@ RULES: tuple[Rule, ...] = (
     Rule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
     Rule(
         "waits-for-earlier-call",
-        lambda c: c.now < c.resumed_until and not c.moves,
+        lambda c: c.now < c.resumed_until,
         Verdict.QUEUED,
         lambda c: "an earlier worker may have asked for it: waiting to see",
     ),

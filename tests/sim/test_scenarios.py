@@ -37,3 +37,34 @@ def test_evacuates_a_host_whose_power_was_cut_by_hand_after_its_device_had_lied(
     it.fence("cmp1", with_record=False)
     it.until(it.says("s0", "evacuated"))
     it.fair()
+
+
+def test_waits_for_the_late_retry_of_a_worker_that_died() -> None:
+    """A first evacuation had failed, the second call was on the wire when its worker died: the next worker saw only the
+    failed one and sent again; Nova took both."""
+    it = Stage()
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["failed"])
+    it.cloud.odds.refuse = 0.0
+    it.takeover()
+    it.cloud.odds.slow = 1.0
+    it.after(4.0, lambda: it.cloud.evacuate("s0", None))
+    it.until(it.says("s0", "evacuated"))
+    assert it.rows("s0") == ["failed", "done"]
+    it.fair()
+
+
+def test_does_not_forget_that_a_host_lives_when_the_worker_changes() -> None:
+    """The heartbeats that refuted the fencing were known to the dead worker only: the next one sent a retry at once."""
+    it = Stage(attempts=20)
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold")
+    it.run_for(20.0)
+    sent = len(it.rows("s0"))
+    it.takeover()
+    it.run_for(60.0)
+    assert it.state() == "on-hold"
+    assert len(it.rows("s0")) == sent
+    it.fair()
