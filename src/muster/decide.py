@@ -119,7 +119,7 @@ def _judge_host(node: Node, sight: Sight, policy: Policy, dead: Mapping[str, flo
     service = _service(node, sight, policy)
     if host is None or isinstance(service, str):
         return []
-    return [judge(_server_case(server, service.host, host, sight, policy, dead)) for server in host.servers.values()]
+    return [judge(_server_case(server, service.host, node, sight, policy, dead)) for server in host.servers.values()]
 
 
 def _host_case(
@@ -152,8 +152,9 @@ def _inbound(dest: str, name: str, sight: Sight, judged: Mapping[str, Sequence[t
 
 
 def _server_case(
-    server: Server, source: str, host: HostSight, sight: Sight, policy: Policy, dead: Mapping[str, float]
+    server: Server, source: str, node: Node, sight: Sight, policy: Policy, dead: Mapping[str, float]
 ) -> ServerCase:
+    host = sight.hosts[node.name]
     log = host.logs.get(server.id)
     known = host.wanted.get(server.id, Power.UNKNOWN)
     wanted = log.wanted if log and known is Power.UNKNOWN else known
@@ -172,6 +173,7 @@ def _server_case(
         resumed_until=host.resumed_at + LATE_CALL_S if host.resumed_at else 0.0,
         room_at=sight.room_at,
         proved=server.id in host.proved,
+        host_back=node.member,
     )
 
 

@@ -103,7 +103,14 @@ def _on_the_way(c: ServerCase) -> str:
 
 
 def _tried(c: ServerCase) -> str:
+    if not c.failures:
+        return f"no room in {c.tries} tries: {c.words}"
     return f"{c.failures} of {c.policy.attempts} tries failed: {c.words}"
+
+
+def _exhausted(c: ServerCase) -> bool:
+    """Waiting for room has no end, unless it keeps away the very host that has room for it."""
+    return c.failures >= c.policy.attempts or (c.host_back and c.tries >= c.policy.attempts)
 
 
 RULES: tuple[Rule, ...] = (
@@ -261,7 +268,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "exhausted",
-        lambda c: c.failures >= c.policy.attempts,
+        _exhausted,
         Verdict.HELD,
         lambda c: f"{_tried(c)}; evacuate it by hand when that is repaired",
     ),

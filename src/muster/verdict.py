@@ -79,6 +79,7 @@ class ServerCase:
     :param moves: its evacuations from there in this incident, oldest first.
     :param dead: hosts proved off and down in Nova, with the time of their latest fencing.
     :param proved: this worker has already proved it evacuated.
+    :param host_back: its host has joined the cluster again and is only kept from starting nova-compute.
     :param resumed_until: before this a call of an earlier worker may still be carried out unseen.
     """
 
@@ -96,6 +97,7 @@ class ServerCase:
     resumed_until: float = 0.0
     room_at: float = 0.0
     proved: bool = False
+    host_back: bool = False
 
     def void(self, move: Move) -> bool:
         """Its destination was fenced after it began, so nothing can come up from it any more."""
@@ -119,8 +121,14 @@ class ServerCase:
 
     @property
     def failures(self) -> int:
-        failed = sum(m.status in (MoveStatus.FAILED, MoveStatus.ERROR) for m in self.moves)
+        """Tries that use attempts up."""
+        failed = sum(m.status is MoveStatus.FAILED for m in self.moves)
         return failed + (self.sent.refusals if self.sent else 0)
+
+    @property
+    def tries(self) -> int:
+        """Those that waited for room (no valid host: status error, FACTS N9) as well."""
+        return self.failures + sum(m.status is MoveStatus.ERROR for m in self.moves)
 
     @property
     def pending(self) -> bool:
@@ -130,11 +138,11 @@ class ServerCase:
 
     @property
     def due(self) -> float:
-        """When it may be tried again: a delay that doubles with each failure, cut short when room appears."""
-        if not self.failures:
+        """When it may be tried again: a delay that doubles with each try, cut short when room appears."""
+        if not self.tries:
             return 0.0
         base = max([m.updated for m in self.moves] + [self.sent.at if self.sent else 0.0])
-        delay = min(self.policy.retry_delay_s * 2.0 ** (self.failures - 1), RETRY_DELAY_LIMIT_S)
+        delay = min(self.policy.retry_delay_s * 2.0 ** min(self.tries - 1, 10), RETRY_DELAY_LIMIT_S)
         return base if self.room_at > base else base + delay
 
     @property

@@ -187,8 +187,10 @@ class Judge:
         return f"{inst.vm_state}/{inst.task or '-'} on {inst.host}, wanted {inst.wanted.value}, moves [{rows}]"
 
     def _true_exhausted(self, inst: Instance, finding: Finding) -> bool:
-        failed = sum(r.status == "failed" and r.source == finding.source for r in self.world.cloud.rows_of[inst.id])
-        return failed + self.refusals.get(inst.id, 0) >= self.world.policy.attempts
+        rows = [r.status for r in self.world.cloud.rows_of[inst.id] if r.source == finding.source]
+        failed = rows.count("failed") + self.refusals.get(inst.id, 0)
+        home = self.world.site.nodes[finding.source].member
+        return failed + rows.count("error") * home >= self.world.policy.attempts
 
     def _true_arrived_otherwise(self, inst: Instance, finding: Finding) -> bool:
         if self.world.now - inst.asked_at < SERVER_GRACE_S:

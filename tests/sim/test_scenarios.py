@@ -68,3 +68,27 @@ def test_does_not_forget_that_a_host_lives_when_the_worker_changes() -> None:
     assert it.state() == "on-hold"
     assert len(it.rows("s0")) == sent
     it.fair()
+
+
+def test_waits_for_room_longer_than_for_anything_else() -> None:
+    """B7: no valid host used up the attempts, and a cloud that was full for a minute lost its servers to `held`."""
+    it = Stage(attempts=3)
+    it.no_room(True)
+    it.fence("cmp1")
+    it.run_for(600.0)
+    assert it.verdict("s0") == "parked"
+    it.no_room(False)
+    it.until(it.says("s0", "evacuated"), 601.0)
+    it.fair()
+
+
+def test_lets_a_host_return_whose_servers_find_no_room_elsewhere() -> None:
+    """Waiting for room must not keep away the host that has it."""
+    it = Stage(attempts=3)
+    it.no_room(True)
+    it.fence("cmp1")
+    it.run_for(60.0)
+    assert it.verdict("s0") == "parked"
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"), 700.0)
+    it.fair()
