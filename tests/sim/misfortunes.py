@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import Callable
 
 from muster.errors import NovaError
+from muster.facts import Power
 from tests.sim.inventory import OPEN
 from tests.sim.site import CONTROLLERS
 from tests.sim.world import World
@@ -161,8 +163,6 @@ def _owner_acts(world: World, rng: random.Random) -> None:
         return
     inst = rng.choice(living)
     action = rng.choice(("delete", "stop", "start", "start"))
-    from muster.facts import Power
-
     try:
         if action == "delete":
             world.cloud.delete(inst.id)
@@ -203,7 +203,8 @@ def _operator_disables(world: World, rng: random.Random) -> None:
 
         def enable() -> None:
             if compute.disabled_by == "operator":
-                world.cloud.force_up(compute.id, unforce=False, enable=True, by="operator")
+                with contextlib.suppress(NovaError):
+                    world.cloud.force_up(compute.id, unforce=False, enable=True, by="operator")
 
         world.after(rng.uniform(5.0, 60.0), enable)
 
@@ -212,10 +213,11 @@ def _operator_forces_down(world: World, rng: random.Random) -> None:
     """Of a host that is not an incident of muster's."""
     hosts = [n for n, node in world.site.nodes.items() if not node.record and not world.cloud.computes[n].forced_down]
     if hosts:
-        world.faults.note("operator forces a service down")
         compute = world.cloud.computes[rng.choice(hosts)]
-        compute.forced_by = "operator"
-        world.cloud.force_down(compute.id, None, by="operator")
+        with contextlib.suppress(NovaError):
+            world.cloud.force_down(compute.id, None, by="operator")
+            compute.touched_at = world.now
+            world.faults.note("operator forces a service down")
 
 
 def _operator_starts_compute(world: World, rng: random.Random) -> None:
