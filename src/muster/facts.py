@@ -242,7 +242,8 @@ class HostSight:
 
     :param servers: by id: those on the host and those that left it since the record.
     :param moves: by server id, oldest first: evacuations from this host that belong to the incident.
-    :param listed_at: when its servers were last listed completely; 0.0 = never.
+    :param first_listed_at: when its servers were first listed by this worker; 0.0 = never.
+    :param listed_at: when they were last listed; 0.0 = never.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
@@ -254,6 +255,7 @@ class HostSight:
     services: tuple[Service, ...] = ()
     servers: Mapping[str, Server] = field(default_factory=dict)
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
+    first_listed_at: float = 0.0
     listed_at: float = 0.0
     resumed_at: float = 0.0
     heartbeat_moved: bool = False

@@ -20,6 +20,9 @@ REFENCED_AFTER_S = 60
 """Pacemaker's own fencing time is that of the whole operation, the record's that of its middle: no second fencing
 until they are further apart than a slow power-on takes."""
 
+LIST_FRESH_S = 5.0
+"""A host is settled by a list of its servers that is not older, and not its only one."""
+
 _BEFORE_RETURN = (Phase.FENCED, Phase.CONFIRMED, Phase.EVACUATING)
 
 
@@ -321,10 +324,17 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "list-again",
-        lambda c: c.now - c.sight.listed_at > 5.0,
+        lambda c: c.now - c.sight.listed_at > LIST_FRESH_S,
         State.EVACUATING,
         lambda c: "listing its servers once more",
         lambda c: (ListAgain(c.node.name),),
+    ),
+    HostRule(
+        # One list may be short because a cell was silent for its moment; memory keeps what any of them has shown.
+        "listed-once",
+        lambda c: c.sight.listed_at - c.sight.first_listed_at < LIST_FRESH_S,
+        State.EVACUATING,
+        lambda c: "listing its servers a second time in a moment",
     ),
     HostRule("settled", lambda c: True, State.SETTLED, lambda c: _named(c, *_ALL), _release),
 )

@@ -91,7 +91,10 @@ class Look:
     def _ask(self, cluster: Cluster, nodes: list[Node], now: float) -> None:
         memory = self._memory
         returning = any(n.member and n.record and n.record.phase is Phase.RETURNING for n in nodes)
-        if now - memory.services_at >= (RETURN_POLL_S if returning else SERVICES_EVERY_S):
+        listing = any(
+            memory.hosts[n.name].list_again for n in nodes
+        )  # a silent cell leaves its servers out (FACTS N22)
+        if listing or now - memory.services_at >= (RETURN_POLL_S if returning else SERVICES_EVERY_S):
             self._note_services(tuple(self._nova.services()), now)
         poll = now - memory.polled_at >= self._pace(now)
         for node in nodes:
@@ -151,6 +154,7 @@ class Look:
         self._note_moves(host, moves, now)
         self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == name)])
         host.listed_at, host.list_again = now, False
+        host.first_listed_at = host.first_listed_at or now
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory
@@ -179,8 +183,10 @@ class Look:
                 host.wanted.setdefault(server.id, wanted_now(server))
 
     def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
+        # A silent cell leaves its evacuations out (FACTS N22): what was once seen has not gone away.
+        newest = {m.id: m for ms in (*host.moves.values(), moves) for m in ms}
         found: dict[str, list[Move]] = {}
-        for move in moves:
+        for move in sorted(newest.values(), key=lambda m: (m.created, m.id)):
             found.setdefault(move.server, []).append(move)
         seen = {server: tuple(ms) for server, ms in found.items()}
         if seen != host.moves:

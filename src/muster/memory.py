@@ -24,6 +24,7 @@ class HostMemory:
     resumed_at: float = 0.0
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
+    first_listed_at: float = 0.0
     listed_at: float = 0.0
     list_again: bool = True
     heartbeat: float = 0.0
@@ -46,6 +47,7 @@ class HostMemory:
             services=services,
             servers=dict(self.servers),
             moves=dict(self.moves),
+            first_listed_at=self.first_listed_at,
             listed_at=self.listed_at,
             resumed_at=self.resumed_at,
             heartbeat_moved=self.heartbeat_moved,

@@ -92,3 +92,42 @@ def test_lets_a_host_return_whose_servers_find_no_room_elsewhere() -> None:
     it.power_on("cmp1")
     it.until(it.over("cmp1"), 700.0)
     it.fair()
+
+
+def test_forgets_no_server_when_a_cell_is_silent_for_a_moment() -> None:
+    """Its services had just been read, its servers were left out of the list: the host was settled with none."""
+    it = Stage(servers=3)
+    it.cloud.omits_silent = True
+    it.on_call = lambda process, kind, moment: _silence(it, kind, moment, seconds=1.5)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    assert [it.server(f"s{n}").host != "cmp1" for n in range(3)] == [True] * 3
+    it.fair()
+
+
+def _silence(it: Stage, kind: str, moment: str, seconds: float) -> None:
+    """The cell falls silent once, right before the first list of servers."""
+    if kind == "servers_on" and moment == "before" and not it.faults.injected["cell silent"]:
+        it.faults.note("cell silent")
+        it.cloud.silent_cells.add("cell1")
+        it.after(seconds, lambda: it.cloud.silent_cells.discard("cell1"))
+
+
+def test_sends_nothing_when_evacuations_are_missing_from_the_answer() -> None:
+    """B12: an earlier worker's retry was under way, and the cell silent for the moment in which it was looked for."""
+    it = Stage()
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["failed"])
+    it.cloud.odds.refuse = 0.0
+    it.cloud.odds.hang = 1.0
+    it.until(lambda: it.rows("s0") == ["failed", "pre-migrating"])
+    it.takeover()
+    it.run_for(60.0)
+    it.cloud.silent_cells.add("cell1")
+    it.cloud.omits_silent = True
+    it.run_for(7.0)
+    it.cloud.silent_cells.clear()
+    it.run_for(60.0)
+    assert it.rows("s0") == ["failed", "pre-migrating"]
+    it.fair()
