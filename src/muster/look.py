@@ -112,6 +112,8 @@ class Look:
                 self._note_moves(host, self._nova.moves_from(service.host, host.since), now)
                 if set(host.moves) - set(host.servers):
                     memory.servers_due = host.list_again = True
+                # A server of a silent cell does not count as changed when the cell answers again.
+                host.list_again = host.list_again or not all(s.known for s in host.servers.values())
         if poll:
             memory.polled_at = now
             if self._servers_due(now):

@@ -131,3 +131,13 @@ def test_sends_nothing_when_evacuations_are_missing_from_the_answer() -> None:
     it.run_for(60.0)
     assert it.rows("s0") == ["failed", "pre-migrating"]
     it.fair()
+
+
+def test_evacuates_servers_whose_cell_was_silent_when_they_were_listed() -> None:
+    """B13: they stayed `unknown` for ever, as nothing about them had changed when the cell came back."""
+    it = Stage()
+    it.on_call = lambda process, kind, moment: _silence(it, kind, moment, seconds=8.0)
+    it.fence("cmp1")
+    it.until(it.says("s0", "unknown"))
+    it.until(it.says("s0", "evacuated"))
+    it.fair()
