@@ -211,8 +211,9 @@ def _server_steps(
 def _admit(
     ready: Iterable[tuple[str, Finding]], incidents: Iterable[Incident], sight: Sight, policy: Policy
 ) -> list[Step]:
-    """As many as the limits leave room for, from the head of the line."""
-    flying = [f for i in incidents for f in i.findings.values() if f.verdict is Verdict.EVACUATING and not f.ended]
+    """As many as the limits leave room for, from the head of the line.  What is stuck does not hold up the others."""
+    under_way = [f for i in incidents for f in i.findings.values() if f.verdict is Verdict.EVACUATING and not f.ended]
+    flying = [f for f in under_way if not f.alarm]
     bound: dict[str, int] = {}
     for finding in flying:
         bound[finding.dest] = bound.get(finding.dest, 0) + 1

@@ -141,3 +141,16 @@ def test_evacuates_servers_whose_cell_was_silent_when_they_were_listed() -> None
     it.until(it.says("s0", "unknown"))
     it.until(it.says("s0", "evacuated"))
     it.fair()
+
+
+def test_goes_on_with_the_others_when_an_evacuation_is_stuck() -> None:
+    """B10: one that hung took up the only place in flight for ever."""
+    it = Stage(servers=2, in_flight=1, stuck_after_s=60)
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") + it.rows("s1") == ["pre-migrating"])
+    it.cloud.odds.hang = 0.0
+    it.run_for(50.0)
+    assert len(it.cloud.rows) == 1
+    it.until(lambda: "evacuated" in (it.verdict("s0"), it.verdict("s1")), 60.0)
+    it.fair()
