@@ -8,6 +8,7 @@ happens: quickly after a change, slowly when nothing moves.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from muster.decide import has_incident, wanted_now
 from muster.errors import NovaError
@@ -75,7 +76,7 @@ class Look:
             if known is None or known.record.first != record.first:
                 known = HostMemory(record)
             elif known.record.last != record.last:
-                known.heartbeat, known.heartbeat_moved = 0.0, False
+                known.pulse, known.heartbeat_moved = None, False
             if record.phase is Phase.EVACUATING and not known.ours and not known.resumed_at:
                 known.resumed_at = self._clock.now()
             if record.phase in (Phase.FENCED, Phase.CONFIRMED):
@@ -102,7 +103,7 @@ class Look:
             if isinstance(service, str):
                 continue
             host = memory.hosts[node.name]
-            self._feel_pulse(host, service)
+            self._feel_pulse(host, service, now)
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
@@ -133,13 +134,16 @@ class Look:
             memory.room_at = now
         memory.services, memory.services_at = services, now
 
-    def _feel_pulse(self, host: HostMemory, service: Service) -> None:
-        """Nova's updated_at of a service advances with every heartbeat, and with every change of ours: it counts only
-        while nothing is left for us to change."""
+    def _feel_pulse(self, host: HostMemory, service: Service, now: float) -> None:
+        """Nova's updated_at of a service advances with every heartbeat, and with every change by an admin: it counts
+        only while the rest of the service stays as it is, forced down and disabled."""
         phase = host.record.phase
         if phase is Phase.EVACUATING and service.forced_down and not service.enabled:
-            host.heartbeat = host.heartbeat or service.updated_at
-            host.heartbeat_moved = host.heartbeat_moved or service.updated_at > host.heartbeat
+            if host.pulse is None or replace(host.pulse, updated_at=service.updated_at) != service:
+                host.pulse = service
+                # A heartbeat that an earlier worker saw comes again while calls of it are waited for.
+                host.resumed_at = 0.0 if host.ours else now
+            host.heartbeat_moved = host.heartbeat_moved or service.updated_at > host.pulse.updated_at
         if phase is Phase.RETURNING:
             host.return_heartbeat = host.return_heartbeat or service.updated_at
             rows = [m.status.value for ms in host.moves.values() for m in ms if m.updated > host.record.last]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Optional
 
 from muster.errors import NovaError
 from muster.facts import HostSight, Move, OwnerLog, Power, Record, Sent, Server, Service
@@ -27,7 +28,8 @@ class HostMemory:
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     list_again: bool = True
-    heartbeat: float = 0.0
+    pulse: Optional[Service] = None
+    """Its service as it was first seen forced down and disabled."""
     heartbeat_moved: bool = False
     return_heartbeat: float = 0.0
     alive_again: bool = False

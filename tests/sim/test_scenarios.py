@@ -154,3 +154,34 @@ def test_goes_on_with_the_others_when_an_evacuation_is_stuck() -> None:
     assert len(it.cloud.rows) == 1
     it.until(lambda: "evacuated" in (it.verdict("s0"), it.verdict("s1")), 60.0)
     it.fair()
+
+
+def test_does_not_take_an_operators_change_for_a_heartbeat() -> None:
+    """D4: a disable after the fencing moves the time that a heartbeat moves; the host was called alive for ever."""
+    for delay_s, at_s in ((15, 8.0), (0, 20.0)):
+        it = Stage(delay_s=delay_s, attempts=20)
+        it.cloud.odds.refuse = 1.0
+        it.fence("cmp1")
+        it.run_for(at_s)
+        it.cloud.disable("cmp1", "disk swap", "operator")
+        it.run_for(60.0)
+        it.cloud.odds.refuse = 0.0
+        it.until(it.says("s0", "evacuated"))
+        it.fair()
+
+
+def test_sends_nothing_to_a_host_that_lives_when_nova_was_silent_for_a_takeover() -> None:
+    """The time in which a new worker waits had passed before it could see anything."""
+    it = Stage(attempts=20)
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold")
+    it.nova_down = True
+    it.takeover()
+    it.run_for(60.0)
+    sent = len(it.rows("s0"))
+    it.nova_down = False
+    it.run_for(60.0)
+    assert it.state() == "on-hold"
+    assert len(it.rows("s0")) == sent
+    it.fair()
