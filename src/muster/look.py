@@ -23,10 +23,11 @@ POLL_PER_OPEN_S = 0.02
 """With many servers under way a poll costs Nova more and tells as much: 100 of them are asked about every 2 s."""
 SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
-RETURN_POLL_S = 2.0
+SERVICES_CLOSE_S = 2.0
 SENDING_POLL_S = 3.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
+UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
 
 
 class Look:
@@ -79,7 +80,7 @@ class Look:
                 known.pulse, known.heartbeat_moved = None, False
             if record.phase is Phase.EVACUATING and not known.ours and not known.resumed_at:
                 known.resumed_at = self._clock.now()
-            if record.phase in (Phase.FENCED, Phase.CONFIRMED):
+            if record.phase in UNTOUCHED:
                 known.ours = True  # until a worker has claimed it nobody can have asked Nova for anything
             known.record = record
             kept[node.name] = known
@@ -91,11 +92,7 @@ class Look:
 
     def _ask(self, cluster: Cluster, nodes: list[Node], now: float) -> None:
         memory = self._memory
-        returning = any(n.member and n.record and n.record.phase is Phase.RETURNING for n in nodes)
-        listing = any(
-            memory.hosts[n.name].list_again for n in nodes
-        )  # a silent cell leaves its servers out (FACTS N22)
-        if listing or now - memory.services_at >= (RETURN_POLL_S if returning else SERVICES_EVERY_S):
+        if now - memory.services_at >= min(self._services_pace(node) for node in nodes):
             self._note_services(tuple(self._nova.services()), now)
         poll = now - memory.polled_at >= self._pace(now)
         for node in nodes:
@@ -119,6 +116,14 @@ class Look:
             memory.polled_at = now
             if self._servers_due(now):
                 self._note_changed(now)
+
+    def _services_pace(self, node: Node) -> float:
+        host = self._memory.hosts[node.name]
+        if host.list_again:
+            return 0.0  # a silent cell leaves its servers out of the list (FACTS N22)
+        # What operators do to the service must be known before the first change, and on the way back.
+        close = node.member if host.record.phase is Phase.RETURNING else host.record.phase in UNTOUCHED
+        return SERVICES_CLOSE_S if close else SERVICES_EVERY_S
 
     def _pace(self, now: float) -> float:
         memory = self._memory

@@ -185,3 +185,16 @@ def test_sends_nothing_to_a_host_that_lives_when_nova_was_silent_for_a_takeover(
     assert it.state() == "on-hold"
     assert len(it.rows("s0")) == sent
     it.fair()
+
+
+def test_an_operators_force_down_stays_that_came_right_before_the_claim() -> None:
+    """Invariant 5: while storage leases were waited for, the services were seldom read, and the claim went by that."""
+    it = Stage(delay_s=15)
+    it.fence("cmp1")
+    it.run_for(11.0)
+    it.cloud.force_down("service-cmp1", None, by="operator")
+    it.until(it.says("s0", "evacuated"))
+    record = it.site.nodes["cmp1"].record
+    assert record is not None
+    assert record.kept
+    it.fair()
