@@ -131,7 +131,8 @@ class Act:
     def _force_down(self, step: todo.ForceDown) -> None:
         self._announce(NOVA_CALL_S)
         self._memory.services_at = min(self._memory.services_at, 1.0)
-        self._memory.hosts[step.node].pulse = None
+        host = self._memory.hosts[step.node]
+        host.pulse, host.forced_at = None, self._clock.now()
         request_id = self._nova.force_down(step.service, step.disable_reason)
         self._log.info(
             "forced down", node=step.node, host=step.host, disabled=bool(step.disable_reason), request_id=request_id

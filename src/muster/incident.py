@@ -112,7 +112,7 @@ def _confirmed(c: HostCase) -> Record:
 def _refuted(c: HostCase) -> bool:
     """nova-compute wrote to Nova after the power was said to be off: nobody may be started a second time."""
     service = c.known_service
-    early = c.phase in (Phase.FENCED, Phase.CONFIRMED) and service.updated_at > c.record.last + HEARTBEAT_SKEW_S
+    early = service.updated_at > c.record.last + HEARTBEAT_SKEW_S
     # An admin's change moves that time, too: if somebody disabled it, Nova has to call it down first.
     changed = service.forced_down or not (service.enabled or service.up)
     return c.sight.heartbeat_moved or (early and not c.disabled_by_us and not changed)

@@ -27,6 +27,7 @@ SERVICES_CLOSE_S = 2.0
 SENDING_POLL_S = 3.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
+PULSE_FRESH_S = 10.0
 UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
 
 
@@ -78,6 +79,7 @@ class Look:
                 known = HostMemory(record)
             elif known.record.last != record.last:
                 known.pulse, known.heartbeat_moved = None, False
+                self._memory.services_at = min(self._memory.services_at, 1.0)  # what was read before proves nothing
             if record.phase is Phase.EVACUATING and not known.ours and not known.resumed_at:
                 known.resumed_at = self._clock.now()
             if record.phase in UNTOUCHED:
@@ -146,8 +148,9 @@ class Look:
         if phase is Phase.EVACUATING and service.forced_down and not service.enabled:
             if host.pulse is None or replace(host.pulse, updated_at=service.updated_at) != service:
                 host.pulse = service
-                # A heartbeat that an earlier worker saw comes again while calls of it are waited for.
-                host.resumed_at = 0.0 if host.ours else now
+                # Heartbeats that nobody here has seen come again while an earlier worker's calls are waited for.
+                watched = host.ours and now - host.forced_at < PULSE_FRESH_S
+                host.resumed_at = 0.0 if watched else now
             host.heartbeat_moved = host.heartbeat_moved or service.updated_at > host.pulse.updated_at
         if phase is Phase.RETURNING:
             host.return_heartbeat = host.return_heartbeat or service.updated_at

@@ -28,6 +28,8 @@ class HostMemory:
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     list_again: bool = True
+    forced_at: float = 0.0
+    """When this worker forced the service down."""
     pulse: Optional[Service] = None
     """Its service as it was first seen forced down and disabled."""
     heartbeat_moved: bool = False

@@ -47,7 +47,7 @@ def rest(world: World) -> None:
         world.run_for(10.0)
         now_key = world.note_state(world.current.incidents.values()) if world.current else None
         planned = any(
-            f.verdict is Verdict.PARKED and f.due > world.now
+            (f.verdict is Verdict.PARKED and f.due > world.now) or (f.verdict is Verdict.EVACUATING and not f.alarm)
             for i in (world.current.incidents.values() if world.current else ())
             for f in i.findings.values()
         )

@@ -66,6 +66,7 @@ class NovaGateway:
             world.shown[(kind, *args)] = (at, answer)
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
+        process.first_read_at.setdefault(kind, at)
         world.call(process, kind, "after")
         return answer
 

@@ -23,7 +23,9 @@ LIFE_GRACE_S = 22.0
 """A heartbeat comes every 10 s and services are read every 10 s: who has read them that late has seen it."""
 SERVER_GRACE_S = 14.0
 """Changed servers are listed every 10 s."""
-SAFE_DELAY_S = 15
+OPERATOR_GRACE_S = 3.0
+"""What an operator did to a service that short before the claim cannot be known to it."""
+SAFE_DELAY_S = 30
 """With this delay or more a lying device must be found out in time (README, dangerous misconfigurations)."""
 
 
@@ -36,6 +38,7 @@ class Judge:
         self.verdicts: dict[tuple[str, int], dict[str, Finding]] = {}
         self.states: dict[str, Incident] = {}
         self.refusals: dict[str, int] = {}
+        self.claimed: dict[str, float] = {}
 
     def blame(self, invariant: str, what: str) -> None:
         line = f"{invariant}: {what}"
@@ -79,10 +82,16 @@ class Judge:
         if not host.running:
             return False
         safe = world.policy.delay_s >= SAFE_DELAY_S and host.name in world.liars
-        if safe or process.knew("services", host.lives_since + LIFE_GRACE_S):
+        seen = safe or process.knew("services", host.lives_since + LIFE_GRACE_S)
+        if seen and not self._watched_in_vain(process, host):
             self.blame("1", f"evacuate of {ident} although {host.name} lives and was seen to")
             return False
         return True
+
+    def _watched_in_vain(self, process: Process, host: Compute) -> bool:
+        """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
+        since = process.first_read_at.get("services", 0.0)
+        return 0.0 < since < self.world.now - LIFE_GRACE_S and host.beat(self.world.now) <= max(since, host.lives_since)
 
     def evacuation_taken(self, inst: Instance, by: str) -> None:
         """Invariant 3, at the moment Nova takes it."""
@@ -107,7 +116,7 @@ class Judge:
             for row in self.world.cloud.rows:
                 if row.source == name and self.world.cloud.row_alive(row) and self._matters(row):
                     self.blame("5", f"{name} un-forced while migration {row.id} is {row.status}")
-            if host.forced_by == "operator":
+            if host.forced_by == "operator" and self.claimed.get(name, 0.0) - host.touched_at > OPERATOR_GRACE_S:
                 self.blame("5", f"{name} was forced down by an operator, and un-forced")
         if enable and host.disabled_by == "operator" and process.knew("services", host.touched_at):
             self.blame("5", f"{name} was disabled by an operator, and enabled")
@@ -132,6 +141,10 @@ class Judge:
 
     def record_swapped(self, process: Process, name: str, new: Record) -> None:
         """Invariant 7: when a host is released every server that was on it has its verdict."""
+        if new.phase is Phase.EVACUATING:
+            self.claimed.setdefault(name, self.world.now)
+        if new.phase is Phase.CLOSED:
+            self.claimed.pop(name, None)
         if new.phase is not Phase.RETURNING:
             return
         self.world.released.add(name)

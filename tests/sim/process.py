@@ -38,6 +38,7 @@ class Process:
         self.paused_until = 0.0
         self.knew_quorum = self.knew_current = False
         self.read_at: dict[str, float] = {}
+        self.first_read_at: dict[str, float] = {}
         self.seen_host: dict[str, tuple[str, float]] = {}
         self.incidents: dict[str, Incident] = {}
         self.believed: set[tuple[str, str]] = set()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.sim.stage import Stage
 
 
@@ -32,6 +34,7 @@ def test_evacuates_a_host_whose_power_was_cut_by_hand_after_its_device_had_lied(
     it.until(lambda: it.state() == "on-hold")
     it.cloud.odds.refuse = 0.0
     it.run_for(70.0)
+    it.until(lambda: 5.0 < it.now - it.cloud.computes["cmp1"].beat(it.now) < 6.0)
     it.liars.clear()
     it.cloud.rebuild.power_cut("cmp1")
     it.fence("cmp1", with_record=False)
@@ -168,6 +171,25 @@ def test_does_not_take_an_operators_change_for_a_heartbeat() -> None:
         it.cloud.odds.refuse = 0.0
         it.until(it.says("s0", "evacuated"))
         it.fair()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_sees_that_a_host_lives_when_nova_was_silent_meanwhile(moment: str) -> None:
+    """Its heartbeats were there to be seen, but the look began with the latest one: before or after the force-down."""
+    it = Stage()
+
+    def fall_silent(process: object, kind: str, when: str) -> None:
+        it.nova_down = it.nova_down or (kind, when) == ("force_down", moment)
+
+    it.on_call = fall_silent
+    it.fence("cmp1", lies=True)
+    it.run_for(60.0)
+    it.on_call = lambda process, kind, when: None
+    it.nova_down = False
+    it.run_for(60.0)
+    assert it.state() == "on-hold"
+    assert it.rows("s0") == []
+    it.fair()
 
 
 def test_sends_nothing_to_a_host_that_lives_when_nova_was_silent_for_a_takeover() -> None:
