@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional, Union
 
-from muster.facts import Cluster, HostSight, Node, Phase, Power, Record, Server, Service, Sight
+from muster.facts import Cluster, HostSight, Node, OwnerLog, Phase, Power, Record, Server, Service, Sight
 from muster.incident import HostCase, HostRule, assess
 from muster.naming import service_of
 from muster.order import sequence
@@ -156,17 +156,16 @@ def _server_case(
 ) -> ServerCase:
     host = sight.hosts[node.name]
     log = host.logs.get(server.id)
-    known = host.wanted.get(server.id, Power.UNKNOWN)
-    wanted = log.wanted if log and known is Power.UNKNOWN else known
+    moves = host.moves.get(server.id, ())
     return ServerCase(
         server=server,
         source=source,
         policy=policy,
         now=sight.now,
-        moves=host.moves.get(server.id, ()),
+        moves=moves,
         dead={name: at for name, at in dead.items() if name != source},
         sent=host.sent.get(server.id),
-        wanted=wanted,
+        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves)),
         log_read=log is not None,
         log_request_id=log.request_id if log else "",
         stops=host.stops.get(server.id, (0.0, 0)),
@@ -175,6 +174,13 @@ def _server_case(
         proved=server.id in host.proved,
         host_back=node.member,
     )
+
+
+def _wanted(seen: Power, log: Optional[OwnerLog], moves: int) -> Power:
+    """What was seen at rest holds for the first evacuation; between two the owner may ask for something else."""
+    if log and log.wanted is not Power.UNKNOWN:
+        return log.wanted
+    return seen if log or moves < 2 else Power.UNKNOWN
 
 
 def _incident(case: HostCase, rule: HostRule) -> Incident:

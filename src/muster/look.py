@@ -28,6 +28,7 @@ SENDING_POLL_S = 3.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
 PULSE_FRESH_S = 10.0
+POWER_TASKS = frozenset({"powering-off", "powering-on"})
 UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
 
 
@@ -193,8 +194,13 @@ class Look:
     def _note_servers(self, host: HostMemory, servers: Iterable[Server]) -> None:
         for server in servers:
             host.servers[server.id] = server
-            if server.id not in host.moves and wanted_now(server) is not Power.UNKNOWN:
+            moves = host.moves.get(server.id, ())
+            if not moves and wanted_now(server) is not Power.UNKNOWN:
                 host.wanted.setdefault(server.id, wanted_now(server))
+            if server.task_state in POWER_TASKS and not any(m.status.open for m in moves):
+                # Its owner asked for it and the dead host will not do it: the action log knows.
+                host.wanted.pop(server.id, None)
+                host.logs.pop(server.id, None)
 
     def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
         # A silent cell leaves its evacuations out (FACTS N22): what was once seen has not gone away.
@@ -205,6 +211,9 @@ class Look:
         seen = {server: tuple(ms) for server, ms in found.items()}
         if seen != host.moves:
             self._memory.changed_at = now
+        for server in [server for server in host.logs if len(seen.get(server, ())) > 1]:
+            if _ends({server: seen[server]}) != _ends({server: host.moves.get(server, ())}):
+                del host.logs[server]
         if _ends(seen) != _ends(host.moves):
             self._memory.servers_due = True
         host.moves = seen

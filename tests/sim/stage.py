@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from muster.facts import Power
 from muster.verdict import State
 from tests.sim.inventory import Instance
 from tests.sim.world import World
@@ -66,6 +67,10 @@ class Stage(World):
 
     def rows(self, ident: str) -> list[str]:
         return [row.status for row in self.cloud.rows_of[ident]]
+
+    def owner_stops(self, ident: str) -> None:
+        self.cloud.stop(ident, by="owner")
+        self.server(ident).wanted = Power.STOPPED
 
     def takeover(self) -> None:
         """The worker dies, and another one begins at once."""

@@ -220,3 +220,17 @@ def test_an_operators_force_down_stays_that_came_right_before_the_claim() -> Non
     assert record is not None
     assert record.kept
     it.fair()
+
+
+def test_stops_a_server_whose_owner_stopped_it_while_its_host_was_dead() -> None:
+    """A2: Nova had said yes to the owner, and the order lay with the dead host; the server was called evacuated, running."""
+    it = Stage()
+    it.no_room(True)
+    it.fence("cmp1")
+    it.until(it.says("s0", "parked"))
+    it.owner_stops("s0")
+    it.run_for(15.0)
+    it.no_room(False)
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").vm_state == "stopped"
+    it.fair()
