@@ -196,7 +196,7 @@ class Look:
             host.servers[server.id] = server
             moves = host.moves.get(server.id, ())
             if not moves and wanted_now(server) is not Power.UNKNOWN:
-                host.wanted.setdefault(server.id, wanted_now(server))
+                host.wanted[server.id] = wanted_now(server)
             if server.task_state in POWER_TASKS and not any(m.status.open for m in moves):
                 # Its owner asked for it and the dead host will not do it: the action log knows.
                 host.wanted.pop(server.id, None)

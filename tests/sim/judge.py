@@ -90,8 +90,11 @@ class Judge:
 
     def _watched_in_vain(self, process: Process, host: Compute) -> bool:
         """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
+        beat = host.beat(self.world.now)
+        if beat <= host.lives_since or (host.name in self.world.lived_by_hand and not self.world.cloud.conductor_up):
+            return True
         since = process.first_read_at.get("services", 0.0)
-        return 0.0 < since < self.world.now - LIFE_GRACE_S and host.beat(self.world.now) <= max(since, host.lives_since)
+        return 0.0 < since < self.world.now - LIFE_GRACE_S and beat <= since
 
     def evacuation_taken(self, inst: Instance, by: str) -> None:
         """Invariant 3, at the moment Nova takes it."""

@@ -205,6 +205,7 @@ def _operator_disables(world: World, rng: random.Random) -> None:
             if compute.disabled_by == "operator":
                 with contextlib.suppress(NovaError):
                     world.cloud.force_up(compute.id, unforce=False, enable=True, by="operator")
+                    compute.touched_at = world.now
 
         world.after(rng.uniform(5.0, 60.0), enable)
 

@@ -234,3 +234,18 @@ def test_stops_a_server_whose_owner_stopped_it_while_its_host_was_dead() -> None
     it.until(it.says("s0", "evacuated"))
     assert it.server("s0").vm_state == "stopped"
     it.fair()
+
+
+def test_stops_a_server_that_was_stopped_on_a_host_thought_dead() -> None:
+    """Its device had lied, and the stop was still carried out: what was seen first was taken for the last word."""
+    it = Stage(delay_s=60)
+    it.fence("cmp1", lies=True)
+    it.run_for(20.0)
+    it.owner_stops("s0")
+    it.run_for(5.0)
+    it.liars.clear()
+    it.cloud.rebuild.power_cut("cmp1")
+    it.fence("cmp1")
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").vm_state == "stopped"
+    it.fair()
