@@ -7,8 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional, Union
 
-from muster.facts import Cluster, HostSight, Node, OwnerLog, Phase, Power, Record, Server, Service, Sight
-from muster.incident import HostCase, HostRule, assess
+from muster.facts import (
+    Cluster,
+    HostSight,
+    Move,
+    MoveStatus,
+    Node,
+    OwnerLog,
+    Phase,
+    Power,
+    Record,
+    Server,
+    Service,
+    Sight,
+)
+from muster.incident import HEARTBEAT_SKEW_S, HostCase, HostRule, assess
 from muster.naming import service_of
 from muster.order import sequence
 from muster.ports import Policy
@@ -58,7 +71,7 @@ def wanted_now(server: Server) -> Power:
 
 
 def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
-    """Nova hosts proved off and down in Nova, with their latest fencing."""
+    """Nova hosts proved off and down in Nova, with the time up to which that proves what began there dead."""
     dead = {}
     for name, host in sight.hosts.items():
         node = sight.cluster.nodes.get(name)
@@ -67,7 +80,7 @@ def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
         if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
             continue
         if service.forced_down and not service.up and not host.heartbeat_moved:
-            dead[service.host] = float(record.last)
+            dead[service.host] = record.last + HEARTBEAT_SKEW_S
     return dead
 
 
@@ -143,12 +156,16 @@ def _host_case(
 def _inbound(dest: str, name: str, sight: Sight, judged: Mapping[str, Sequence[tuple[Finding, str]]]) -> int:
     """Servers of other incidents that were on their way to this host and are not safe yet (FACTS N28)."""
     return sum(
-        finding.verdict.open and any(m.status.open and m.dest == dest for m in moves.get(finding.server.id, ()))
+        finding.verdict.open and any(_begun_on(m, dest) for m in moves.get(finding.server.id, ()))
         for other, findings in judged.items()
         if other != name
         for moves in [sight.hosts[other].moves if other in sight.hosts else {}]
         for finding, _ in findings
     )
+
+
+def _begun_on(move: Move, dest: str) -> bool:
+    return move.status is MoveStatus.PRE_MIGRATING and move.dest == dest
 
 
 def _server_case(
@@ -163,7 +180,8 @@ def _server_case(
         policy=policy,
         now=sight.now,
         moves=moves,
-        dead={name: at for name, at in dead.items() if name != source},
+        dead=dead,
+        voids=host.voids,
         sent=host.sent.get(server.id),
         wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves)),
         log_read=log is not None,

@@ -250,6 +250,7 @@ class HostSight:
     :param wanted: power states seen while the servers were at rest on the host.
     :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
     :param proved: ids of the servers that this worker has proved evacuated.
+    :param voids: ids of evacuations whose destination this worker has known dead while they were under way.
     """
 
     services: tuple[Service, ...] = ()
@@ -265,6 +266,7 @@ class HostSight:
     wanted: Mapping[str, Power] = field(default_factory=dict)
     stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     proved: frozenset[str] = frozenset()
+    voids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

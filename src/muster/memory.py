@@ -40,6 +40,7 @@ class HostMemory:
     wanted: dict[str, Power] = field(default_factory=dict)
     stops: dict[str, tuple[float, int]] = field(default_factory=dict)
     proofs: dict[str, Finding] = field(default_factory=dict)
+    voids: set[str] = field(default_factory=set)
 
     @property
     def since(self) -> float:
@@ -61,6 +62,7 @@ class HostMemory:
             wanted=dict(self.wanted),
             stops=dict(self.stops),
             proved=frozenset(self.proofs),
+            voids=frozenset(self.voids),
         )
 
 

@@ -71,13 +71,24 @@ class Finding:
     alarm: bool = False
 
 
+def died_under_way(move: Move, dead: Mapping[str, float]) -> bool:
+    """It had begun on a host that was fenced since.
+
+    One that is only accepted may still wait for that host in a queue, and is carried out when it returns; one that
+    began after the fencing is a sign of life.
+    """
+    begun = move.status is MoveStatus.PRE_MIGRATING and move.dest != move.source
+    return begun and dead.get(move.dest, 0.0) >= move.created > 0
+
+
 @dataclass(frozen=True)
 class ServerCase:
     """One server of a dead host, with everything its verdict depends on.
 
     :param source: the dead host, by Nova's name.
     :param moves: its evacuations from there in this incident, oldest first.
-    :param dead: hosts proved off and down in Nova, with the time of their latest fencing.
+    :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
+    :param voids: ids of evacuations that this worker has known to have died with their destination.
     :param proved: this worker has already proved it evacuated.
     :param host_back: its host has joined the cluster again and is only kept from starting nova-compute.
     :param resumed_until: before this a call of an earlier worker may still be carried out unseen.
@@ -89,6 +100,7 @@ class ServerCase:
     now: float
     moves: tuple[Move, ...] = ()
     dead: Mapping[str, float] = field(default_factory=dict)
+    voids: frozenset[str] = frozenset()
     sent: Optional[Sent] = None
     wanted: Power = Power.UNKNOWN
     log_read: bool = False
@@ -100,8 +112,8 @@ class ServerCase:
     host_back: bool = False
 
     def void(self, move: Move) -> bool:
-        """Its destination was fenced after it began, so nothing can come up from it any more."""
-        return bool(move.dest) and move.dest != self.source and self.dead.get(move.dest, 0.0) >= move.created > 0
+        """Nothing can come up from it any more, whatever became of its destination since."""
+        return move.id in self.voids or died_under_way(move, self.dead)
 
     @property
     def open_move(self) -> Optional[Move]:

@@ -249,3 +249,61 @@ def test_stops_a_server_that_was_stopped_on_a_host_thought_dead() -> None:
     it.until(it.says("s0", "evacuated"))
     assert it.server("s0").vm_state == "stopped"
     it.fair()
+
+
+def _dies_under_way(it: Stage) -> str:
+    """The server is being rebuilt on a host that dies; its name."""
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    it.cloud.odds.hang = 0.0
+    dest = it.cloud.rows[0].dest
+    it.fence(dest)
+    return dest
+
+
+def test_keeps_a_server_held_when_the_destination_that_died_is_back() -> None:
+    """N14, N28: its first evacuation stays open in Nova for good; once that host had returned, it counted as under way,
+    and its incident never ended."""
+    it = Stage(servers=2, attempts=1, seed=2)
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: sorted(it.rows("s0") + it.rows("s1")) == ["pre-migrating"] * 2)
+    lost, hung = it.cloud.rows
+    assert lost.dest != hung.dest
+    it.cloud.odds.hang, it.cloud.odds.refuse = 0.0, 1.0
+    it.fence(lost.dest)
+    it.until(it.says(lost.server, "held"))
+    it.power_on(lost.dest)
+    it.until(it.over(lost.dest))
+    it.cloud.odds.refuse = 0.0
+    it.cloud.rebuild.release_hung(hung)
+    it.until(it.settled("cmp1"))
+    it.fair()
+
+
+@pytest.mark.parametrize("skew", [-4.0, 4.0])
+def test_evacuates_again_from_a_destination_that_died_under_a_clock_that_differs(skew: float) -> None:
+    """N28: by Nova's clock the evacuation had begun after its destination was fenced."""
+    it = Stage()
+    it.cloud.skew = skew
+    dest = _dies_under_way(it)
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").host not in ("cmp1", dest)
+    it.fair()
+
+
+def test_waits_for_a_spare_that_died_before_it_had_begun() -> None:
+    """With a fixed destination the call still waits in that host's queue: a second one would make two guests."""
+    it = Stage(hosts=2, target_map="cmp1:cmp2")
+    it.cloud.rebuild.power_cut("cmp2")
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["accepted"])
+    it.run_for(5.0)
+    it.fence("cmp2")
+    it.run_for(60.0)
+    it.power_on("cmp2")
+    it.until(it.over("cmp2"))
+    it.until(it.says("s0", "evacuated"))
+    assert it.rows("s0") == ["done"]
+    it.fair()
