@@ -245,6 +245,7 @@ class HostSight:
     :param first_listed_at: when its servers were first listed by this worker; 0.0 = never.
     :param listed_at: when they were last listed; 0.0 = never.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
+    :param late_until: before this a force-down may still be carried out that nobody waits for any more.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
     :param wanted: power states seen while the servers were at rest on the host.
@@ -259,6 +260,7 @@ class HostSight:
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     resumed_at: float = 0.0
+    late_until: float = 0.0
     heartbeat_moved: bool = False
     alive_again: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)

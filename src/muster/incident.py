@@ -338,6 +338,12 @@ RULES: tuple[HostRule, ...] = (
         State.EVACUATING,
         lambda c: "listing its servers a second time in a moment",
     ),
+    HostRule(
+        "call-late",
+        lambda c: c.now < c.sight.late_until,
+        State.EVACUATING,
+        lambda c: "a force-down that was not answered may still be carried out",
+    ),
     HostRule("settled", lambda c: True, State.SETTLED, lambda c: _named(c, *_ALL), _release),
 )
 

@@ -8,8 +8,8 @@ happens: quickly after a change, slowly when nothing moves.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
+from muster import pulse
 from muster.decide import has_incident, wanted_now
 from muster.errors import NovaError
 from muster.facts import Cluster, Move, Node, Phase, Power, Server, Service, Sight
@@ -27,7 +27,6 @@ SERVICES_CLOSE_S = 2.0
 SENDING_POLL_S = 3.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
-PULSE_FRESH_S = 10.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
 UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
 
@@ -103,7 +102,7 @@ class Look:
             if isinstance(service, str):
                 continue
             host = memory.hosts[node.name]
-            self._feel_pulse(host, service, now)
+            pulse.feel(host, node, service, now)
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
@@ -141,23 +140,6 @@ class Look:
         if memory.services_at and usable - before:
             memory.room_at = now
         memory.services, memory.services_at = services, now
-
-    def _feel_pulse(self, host: HostMemory, service: Service, now: float) -> None:
-        """Nova's updated_at of a service advances with every heartbeat, and with every change by an admin: it counts
-        only while the rest of the service stays as it is, forced down and disabled."""
-        phase = host.record.phase
-        if phase is Phase.EVACUATING and service.forced_down and not service.enabled:
-            if host.pulse is None or replace(host.pulse, updated_at=service.updated_at) != service:
-                host.pulse = service
-                # Heartbeats that nobody here has seen come again while an earlier worker's calls are waited for.
-                watched = host.ours and now - host.forced_at < PULSE_FRESH_S
-                host.resumed_at = 0.0 if watched else now
-            host.heartbeat_moved = host.heartbeat_moved or service.updated_at > host.pulse.updated_at
-        if phase is Phase.RETURNING:
-            host.return_heartbeat = host.return_heartbeat or service.updated_at
-            rows = [m.status.value for ms in host.moves.values() for m in ms if m.updated > host.record.last]
-            restarted = "completed" in rows and "done" not in rows
-            host.alive_again = host.alive_again or restarted or service.updated_at > host.return_heartbeat
 
     def _list(self, host: HostMemory, name: str, now: float) -> None:
         """Everything of this host: what is on it, what left it, and what became of that."""

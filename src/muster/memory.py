@@ -33,7 +33,10 @@ class HostMemory:
     pulse: Optional[Service] = None
     """Its service as it was first seen forced down and disabled."""
     heartbeat_moved: bool = False
-    return_heartbeat: float = 0.0
+    late_until: float = 0.0
+    """Until then a force-down of ours or of an earlier worker may still be carried out."""
+    back: Optional[Service] = None
+    """Its service as it was first seen on the way back."""
     alive_again: bool = False
     sent: dict[str, Sent] = field(default_factory=dict)
     logs: dict[str, OwnerLog] = field(default_factory=dict)
@@ -55,6 +58,7 @@ class HostMemory:
             first_listed_at=self.first_listed_at,
             listed_at=self.listed_at,
             resumed_at=self.resumed_at,
+            late_until=self.late_until,
             heartbeat_moved=self.heartbeat_moved,
             alive_again=self.alive_again,
             sent=dict(self.sent),

@@ -117,7 +117,14 @@ class ServerCase:
 
     @property
     def open_move(self) -> Optional[Move]:
-        return next((m for m in reversed(self.moves) if m.status.open and not self.void(m)), None)
+        """The newest that may still bring up a guest.  What began before it arrived here has ended, whatever Nova says:
+        the row of an evacuation that died with its destination stays open for good (FACTS N14)."""
+        for move in reversed(self.moves):
+            if move.status.arrived and move.dest == self.server.host != self.source:
+                return None
+            if move.status.open and not self.void(move):
+                return move
+        return None
 
     @property
     def arrival(self) -> Optional[Move]:

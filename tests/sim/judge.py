@@ -23,6 +23,8 @@ LIFE_GRACE_S = 22.0
 """A heartbeat comes every 10 s and services are read every 10 s: who has read them that late has seen it."""
 SERVER_GRACE_S = 14.0
 """Changed servers are listed every 10 s."""
+HEARTBEAT_SKEW_S = 5.0
+"""A heartbeat so shortly after the fencing may be one from before it, by another clock."""
 OPERATOR_GRACE_S = 3.0
 """What an operator did to a service that short before the claim cannot be known to it."""
 SAFE_DELAY_S = 30
@@ -91,7 +93,9 @@ class Judge:
     def _watched_in_vain(self, process: Process, host: Compute) -> bool:
         """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
         beat = host.beat(self.world.now)
-        if beat <= host.lives_since or (host.name in self.world.lived_by_hand and not self.world.cloud.conductor_up):
+        if beat <= host.lives_since + HEARTBEAT_SKEW_S or (
+            host.name in self.world.lived_by_hand and not self.world.cloud.conductor_up
+        ):
             return True
         since = process.first_read_at.get("services", 0.0)
         return 0.0 < since < self.world.now - LIFE_GRACE_S and beat <= since

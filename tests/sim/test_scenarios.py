@@ -257,7 +257,7 @@ def _dies_under_way(it: Stage) -> str:
     it.fence("cmp1")
     it.until(lambda: it.rows("s0") == ["pre-migrating"])
     it.cloud.odds.hang = 0.0
-    dest = it.cloud.rows[0].dest
+    dest = it.cloud.rows_of["s0"][0].dest
     it.fence(dest)
     return dest
 
@@ -306,4 +306,59 @@ def test_waits_for_a_spare_that_died_before_it_had_begun() -> None:
     it.until(it.over("cmp2"))
     it.until(it.says("s0", "evacuated"))
     assert it.rows("s0") == ["done"]
+    it.fair()
+
+
+def test_does_not_take_its_own_late_force_down_for_a_heartbeat() -> None:
+    """B15: the reply was lost, the call was repeated, and the first one carried out after it."""
+    it = Stage(attempts=20)
+    it.cloud.odds.refuse = 1.0
+    it.faults.writes, it.faults.kinds_of_writes = 1.0, ("late",)
+    it.fence("cmp1")
+    it.until(lambda: it.faults.injected["write late"] == 1)
+    it.faults.calm()
+    it.run_for(60.0)
+    it.cloud.odds.refuse = 0.0
+    it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+def test_leaves_no_force_down_behind_that_was_carried_out_late() -> None:
+    """An incident without servers was over within seconds; then the unanswered force-down arrived."""
+    for seed in range(6):
+        it = Stage(servers=0, seed=seed)
+        it.faults.writes, it.faults.kinds_of_writes = 1.0, ("late",)
+        it.fence("cmp1")
+        it.until(lambda it=it: it.faults.injected["write late"] == 1)
+        it.faults.calm()
+        it.power_on("cmp1")
+        it.until(it.over("cmp1"))
+        it.run_for(30.0)
+        assert not it.cloud.computes["cmp1"].forced_down
+        it.fair()
+
+
+def test_waits_for_the_host_itself_when_an_operator_changes_its_service() -> None:
+    """D3: the change was taken for the returning nova-compute; the force-down was lifted, and the incident closed."""
+    it = Stage(servers=0)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.run_for(5.0)
+    it.cloud.disable("cmp1", "disk swap", "operator")
+    it.run_for(30.0)
+    assert it.cloud.computes["cmp1"].forced_down
+    assert it.state() == "returning"
+    it.fair()
+
+
+def test_calls_a_server_evacuated_whose_first_destination_had_died() -> None:
+    """N14: to a new worker the row that stays open for good looked like one under way."""
+    it = Stage(hosts=4, servers=2)
+    dest = _dies_under_way(it)
+    it.until(lambda: "done" in it.rows("s0"))
+    it.takeover()
+    it.power_on(dest)
+    it.until(it.over(dest))
+    it.takeover()
+    it.until(it.says("s0", "evacuated"))
     it.fair()
