@@ -11,6 +11,7 @@ from typing import Optional
 
 from muster.decide import LATE_CALL_S
 from muster.facts import Node, Phase, Service
+from muster.incident import HEARTBEAT_SKEW_S
 from muster.memory import HostMemory
 
 FRESH_S = 10.0
@@ -36,7 +37,8 @@ def _feel_none(host: HostMemory, service: Service, now: float) -> None:
     watched = host.ours and now - host.forced_at < FRESH_S
     if host.pulse is None and not host.ours:
         host.late_until = now + LATE_CALL_S
-    if not _same(host.pulse, service) or (_moved(host.pulse, service) and now < host.late_until):
+    ours = min(now, service.updated_at - HEARTBEAT_SKEW_S) < host.late_until
+    if not _same(host.pulse, service) or (_moved(host.pulse, service) and ours):
         host.pulse = service
         host.resumed_at = 0.0 if watched and now >= host.late_until else now
     host.heartbeat_moved = host.heartbeat_moved or _moved(host.pulse, service)

@@ -309,7 +309,8 @@ def test_waits_for_a_spare_that_died_before_it_had_begun() -> None:
     it.fair()
 
 
-def test_does_not_take_its_own_late_force_down_for_a_heartbeat() -> None:
+@pytest.mark.parametrize("seen_after_s", [1.0, 60.0])
+def test_does_not_take_its_own_late_force_down_for_a_heartbeat(seen_after_s: float) -> None:
     """B15: the reply was lost, the call was repeated, and the first one carried out after it."""
     it = Stage(attempts=20)
     it.cloud.odds.refuse = 1.0
@@ -317,7 +318,10 @@ def test_does_not_take_its_own_late_force_down_for_a_heartbeat() -> None:
     it.fence("cmp1")
     it.until(lambda: it.faults.injected["write late"] == 1)
     it.faults.calm()
+    it.run_for(seen_after_s)
+    it.nova_down = seen_after_s < 60.0
     it.run_for(60.0)
+    it.nova_down = False
     it.cloud.odds.refuse = 0.0
     it.until(it.says("s0", "evacuated"))
     it.fair()
