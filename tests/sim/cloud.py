@@ -88,7 +88,7 @@ class Cloud:
         self.judge.note_arrival(inst)
 
     def set_row(self, row: Row, status: str) -> None:
-        row.status, row.updated, row.fact = status, self.stamp(), None
+        row.status, row.updated, row.ended_at, row.fact = status, self.stamp(), self.now, None
 
     def act(self, inst: Instance, action: str) -> str:
         self.requests += 1
@@ -194,7 +194,7 @@ class Cloud:
         self.judge.evacuation_taken(inst, by)
         request_id = self.act(inst, "evacuate")
         row = Row(str(len(self.rows) + 1), ident, inst.host, by, self.stamp(), target or "", began_at=self.now)
-        row.excused = excused
+        row.excused, row.accepted_at = excused, self.now
         self.rows.append(row)
         self.rows_of[ident].append(row)
         inst.task, inst.task_since = "rebuilding", self.now

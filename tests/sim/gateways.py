@@ -18,6 +18,7 @@ CLUSTER_CALL_S = (0.005, 0.05)
 NOVA_CALL_S = (0.01, 0.25)
 LATE_S = 25.0
 STALE_S = 5.0
+PAGE = 1000
 
 
 class NovaGateway:
@@ -63,6 +64,7 @@ class NovaGateway:
         else:
             self._take(world.rng.uniform(*NOVA_CALL_S))
             at, answer = world.now, do()
+            world.asked[kind] += len(answer) // PAGE + 1 if isinstance(answer, list) else 1
             world.shown[(kind, *args)] = (at, answer)
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
@@ -99,6 +101,7 @@ class NovaGateway:
         world.call(process, kind, "before", write=True)
         world.judge.may_change(process, kind)
         process.knew_quorum = process.knew_current = False
+        world.asked[kind] += 1
         fault = world.faults.draw_write()
         self._take(world.rng.uniform(*NOVA_CALL_S), sent=do)
         if world.nova_down or fault == "unavailable":
@@ -146,7 +149,9 @@ class ClusterGateway:
         self._site = process.world.site
 
     def look(self) -> Cluster:
-        return self._call("look", lambda: self._site.seen_by(self._process.controller))
+        seen = self._call("look", lambda: self._site.seen_by(self._process.controller))
+        self._process.looked = seen.nodes
+        return seen
 
     def quorate(self) -> bool:
         try:

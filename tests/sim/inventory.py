@@ -84,6 +84,8 @@ class Row:
     updated: float = 0.0
     life: int = -1
     began_at: float = 0.0
+    accepted_at: float = 0.0
+    ended_at: float = 0.0
     stuck: str = ""
     excused: bool = False
     fact: Optional[Move] = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Optional
 
 from muster.decide import Incident
 from muster.facts import Phase, Power, Record
+from muster.order import priority
 from muster.verdict import POWER_OF_STATE, Finding, Verdict
 from tests.sim.inventory import Compute, Instance, Row
 
@@ -71,8 +72,11 @@ class Judge:
         if process.knows_of_elsewhere(inst):
             return False
         record = node.record
-        if record is None or record.phase is not Phase.EVACUATING:
+        self._rules_of_sending(process, inst)
+        if record is None or record.phase is not Phase.EVACUATING or host.name not in world.site.fenced:
             self.blame("1", f"evacuate of {ident} from {host.name} without a record of its fencing")
+        elif world.now < record.last + world.policy.delay_s - 1.0:
+            self.blame("1", f"evacuate of {ident} from {host.name} before its storage leases have run out")
         if host.up(world.now) and not world.cloud.silent(host.name):
             self.blame("2", f"evacuate of {ident} while Nova calls {host.name} up")
         if inst.task == "deleting" and process.knew("servers_changed", inst.task_since):
@@ -89,6 +93,38 @@ class Judge:
             self.blame("1", f"evacuate of {ident} although {host.name} lives and was seen to")
             return False
         return True
+
+    def _rules_of_sending(self, process: Process, inst: Instance) -> None:
+        """What settings and sequence promise: A8, A10, A15, attempts and in_flight."""
+        policy, ident = self.world.policy, inst.id
+        rows = [r for r in self.world.cloud.rows_of[ident] if r.source == inst.host]
+        if inst.metadata.get("evacuable") == "false":
+            self.blame("A10", f"evacuate of {ident}, which is opted out")
+        if inst.image and not policy.shared_storage:
+            self.blame("A8", f"evacuate of {ident}, which will be empty")
+        failed = sum(r.status == "failed" and process.knew("moves_from", r.ended_at) for r in rows)
+        if failed >= policy.attempts:
+            self.blame("8", f"evacuate of {ident} after {failed} failures, attempts is {policy.attempts}")
+        place = priority(inst.server(), policy.priority_key)
+        sending = [i for i in process.incidents.values() if i.rule == "working"]
+        for incident in sending:
+            for other, finding in incident.findings.items():
+                waits = finding.rule == "ready" and other not in process.sent_this_pass
+                if waits and priority(finding.server, policy.priority_key) > place:
+                    self.blame("A15", f"evacuate of {ident} before {other}, whose priority is higher")
+        known = [r for r in self.world.cloud.rows if self._in_flight(process, r)]
+        if len(known) + len(process.sent_this_pass) >= policy.in_flight:
+            self.blame("8", f"evacuate of {ident} while {len(known)} are in flight, in_flight is {policy.in_flight}")
+        process.sent_this_pass.add(ident)
+
+    def _in_flight(self, process: Process, row: Row) -> bool:
+        cloud = self.world.cloud
+        fresh = process.read_at.get("moves_from", 0.0) > row.began_at and row.server not in process.sent_this_pass
+        node = self.world.site.nodes[row.source]
+        ours = node.record is not None and node.record.phase is Phase.EVACUATING
+        young = self.world.now - row.accepted_at < self.world.policy.stuck_after_s - SERVER_GRACE_S
+        inst = cloud.instances[row.server]
+        return ours and fresh and young and cloud.row_alive(row) and not inst.deleted and inst.host == row.source
 
     def _watched_in_vain(self, process: Process, host: Compute) -> bool:
         """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
@@ -148,10 +184,12 @@ class Judge:
 
     def record_swapped(self, process: Process, name: str, new: Record) -> None:
         """Invariant 7: when a host is released every server that was on it has its verdict."""
-        if new.phase is Phase.EVACUATING:
-            self.claimed.setdefault(name, self.world.now)
+        if new.phase is Phase.EVACUATING and self.claimed.setdefault(name, self.world.now) == self.world.now:
+            self._count_dead(process, name)
         if new.phase is Phase.CLOSED:
-            self.claimed.pop(name, None)
+            host = self.world.cloud.computes[name]
+            if host.beat(self.world.now) < self.claimed.pop(name, 0.0):
+                self.blame("5", f"incident of {name} closed, and its nova-compute has not run since")
         if new.phase is not Phase.RETURNING:
             return
         self.world.released.add(name)
@@ -165,6 +203,19 @@ class Judge:
             elif not inst.deleted and self.world.now - inst.asked_at > SERVER_GRACE_S:
                 self.blame("7", f"{ident} of {name} has no verdict at its release")
         self.verdicts[name, new.first] = dict(findings)
+
+    def record_written(self, name: str, old: Optional[Record], new: Record) -> None:
+        """Whoever writes it may not undo a fencing that was recorded meanwhile."""
+        if old is not None and old.last > new.last:
+            self.blame("4", f"record of {name} {old.token} overwritten by {new.token}")
+
+    def _count_dead(self, process: Process, name: str) -> None:
+        """C12: more hosts are dead than allowed, and this worker has seen it."""
+        nodes = process.looked.values()
+        dead = [n for n in nodes if n.record and n.record.phase not in (Phase.RETURNING, Phase.CLOSED)]
+        limit = self.world.policy.max_failed_hosts.hosts(len(self.world.site.nodes))
+        if len(dead) > limit:
+            self.blame("C12", f"{name} begun while {len(dead)} hosts are dead, max_failed_hosts is {limit}")
 
     # ------------------------------------------------------------- its claims
 

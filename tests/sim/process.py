@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from muster.act import Act
 from muster.decide import Incident
+from muster.facts import Node
 from muster.look import Look
 from muster.memory import Memory
 from muster.worker import Worker
@@ -41,6 +43,8 @@ class Process:
         self.first_read_at: dict[str, float] = {}
         self.seen_host: dict[str, tuple[str, float]] = {}
         self.incidents: dict[str, Incident] = {}
+        self.looked: Mapping[str, Node] = {}
+        self.sent_this_pass: set[str] = set()
         self.believed: set[tuple[str, str]] = set()
         self._turn = 0
         self._patience_s = 0.0
@@ -133,6 +137,7 @@ class Process:
         pass
 
     def status(self, reason: str, incidents: list[Incident]) -> None:
+        self.sent_this_pass = set()
         self.incidents = {incident.node: incident for incident in incidents}
         self.world.judge.heard(self, incidents)
 

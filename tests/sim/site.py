@@ -28,7 +28,7 @@ class Site:
         self.silent_until = 0.0
         self.revision = 0
         self.victims: dict[str, set[str]] = {}
-        self.proved_off_at: dict[str, float] = {}
+        self.fenced: set[str] = set()
         self.changed: Callable[[], None] = lambda: None
         for name in cloud.computes:
             self.nodes[name] = Node(name, remote=True, member=True)
@@ -71,9 +71,9 @@ class Site:
         if not lies:
             if self.cloud.computes[name].powered:
                 self.cloud.rebuild.power_cut(name)
-            self.proved_off_at[name] = now
         elif self.cloud.computes[name].running:
             self.cloud.computes[name].lives_since = now
+        self.fenced.add(name)
         old = self.nodes[name].record
         if old is None or old.phase in (Phase.RETURNING, Phase.CLOSED):
             self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
@@ -89,6 +89,8 @@ class Site:
         self.set_node(name, member=False)
 
     def rejoin(self, name: str) -> None:
+        if self.nodes[name].record is None:
+            self.fenced.discard(name)
         self.set_node(name, member=True, fenced_at=0)
         self.cloud.say(f"{name} joins the cluster")
         self._start_allowed(name)
@@ -121,6 +123,7 @@ class Site:
         self.guard(controller)
         if self.nodes[name].record is None and name not in self.victims:
             self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
+        self.cloud.judge.record_written(name, self.nodes[name].record, record)
         self.set_node(name, record=record, hold=True)
         self._apply_hold(name)
 
@@ -134,6 +137,8 @@ class Site:
         if self.quorum(controller) and self.nodes[name].record == closing:
             self.set_node(name, record=None)
             self.victims.pop(name, None)
+            if self.nodes[name].member:
+                self.fenced.discard(name)
 
     def drop_hold(self, controller: str, name: str) -> None:
         record = self.nodes[name].record

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
@@ -22,6 +23,7 @@ BEGIN = 1_800_000_000.0
 
 class World:
     """:param seed: of everything that is left to chance.
+    :ivar asked: requests to Nova by kind, a page of a list counting as one.
     :ivar kill_at: numbers of the port calls at which the calling worker dies.
     :ivar released: hosts whose nova-compute muster has let start.
     :ivar liars: hosts whose power device said off and did nothing.
@@ -45,6 +47,7 @@ class World:
         self.faults = Faults(self.rng)
         self.nova_down = False
         self.shown: dict[tuple[object, ...], tuple[float, Any]] = {}
+        self.asked: Counter[str] = Counter()
         self.reports: dict[str, dict[str, Any]] = {}
         self.released: set[str] = set()
         self.liars: set[str] = set()
