@@ -194,7 +194,7 @@ class Cloud:
         self.judge.evacuation_taken(inst, by)
         request_id = self.act(inst, "evacuate")
         row = Row(str(len(self.rows) + 1), ident, inst.host, by, self.stamp(), target or "", began_at=self.now)
-        row.excused, row.accepted_at = excused, self.now
+        row.excused, row.accepted_at, row.was = excused, self.now, inst.vm_state if not inst.task else ""
         self.rows.append(row)
         self.rows_of[ident].append(row)
         inst.task, inst.task_since = "rebuilding", self.now

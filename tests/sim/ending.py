@@ -27,6 +27,7 @@ def run_to_the_end(world: World) -> None:
 
 def calm(world: World) -> None:
     """Nothing goes wrong any more.  What is broken for good stays broken."""
+    world.calm = True
     world.faults.calm()
     world.kill_at.clear()
     cloud = world.cloud

@@ -16,15 +16,19 @@ class Faults:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self.reads = self.writes = self.cluster_writes = 0.0
+        self.reads = self.writes = self.cluster_writes = self.deaths = 0.0
         self.kinds_of_writes: tuple[str, ...] = WRITES
         self.injected: Counter[str] = Counter()
 
     def calm(self) -> None:
-        self.reads = self.writes = self.cluster_writes = 0.0
+        self.reads = self.writes = self.cluster_writes = self.deaths = 0.0
 
     def note(self, what: str) -> None:
         self.injected[what] += 1
+
+    def draw_death(self) -> bool:
+        """Whether a worker dies at this effect."""
+        return bool(self.deaths) and self._rng.random() < self.deaths
 
     def draw_read(self) -> str:
         return self._draw(self.reads, READS, "read")

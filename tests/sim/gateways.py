@@ -32,7 +32,10 @@ class NovaGateway:
     # ------------------------------------------------------------------ reads
 
     def services(self) -> Sequence[Service]:
-        return self._read("services", (), self._cloud.services)
+        beats = {host.name: host.beat(self._world.now) for host in self._cloud.computes.values()}
+        answer = self._read("services", (), self._cloud.services)
+        self._process.beats = beats
+        return answer
 
     def servers_on(self, host: str) -> Sequence[Server]:
         return self._read("servers_on", (host,), lambda: self._cloud.servers_on(host))

@@ -63,8 +63,8 @@ def build(seed: int) -> World:
     world = World(seed, hosts, cells, rng.choice((0.0, 0.0, -3.0, 2.0, 4.0)), **parameters(rng))
     cloud = world.cloud
     cloud.omits_silent = rng.random() < 0.5
-    for n in range(rng.choice((1, 2, 3, 4, 5, 8))):
-        cloud.add_server(f"s{n}", rng.choice(hosts[:2]), **server_facts(rng))
+    for n in range(rng.choice((2, 3, 4, 6, 8))):
+        cloud.add_server(f"s{n}", rng.choice(hosts[:2] + hosts[:1]), **server_facts(rng))
     if rng.random() < 0.7:
         cloud.odds = Odds(*(rng.choice((0.0, 0.0, 0.1, 0.4)) for _ in range(2)), hang=rng.choice((0.0, 0.0, 0.2)))
         cloud.odds.lose = rng.choice((0.0, 0.0, 0.0, 0.1))
@@ -74,6 +74,7 @@ def build(seed: int) -> World:
         faults.reads = rng.choice((0.0, 0.02, 0.1, 0.25))
         faults.writes = rng.choice((0.0, 0.05, 0.2, 0.4))
         faults.cluster_writes = rng.choice((0.0, 0.0, 0.1, 0.3))
+        faults.deaths = rng.choice((0.0, 0.0, 0.05, 0.15))
         if rng.random() < 0.5:
             faults.kinds_of_writes = tuple(k for k in faults.kinds_of_writes if k != "refused")
     for _ in range(rng.choice((0, 0, 1, 2, 4))):

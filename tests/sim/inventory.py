@@ -70,6 +70,7 @@ class Row:
     """One evacuation: a migration as Nova's database has it, and the truth behind it.
 
     :param life: the destination's life in which its rebuild began.
+    :param was: the server's state when it was at rest before; empty if it was not.
     :param stuck: why it will never end by itself; empty if it will.
     :param excused: the judge knows why this one could not be avoided.
     """
@@ -86,6 +87,7 @@ class Row:
     began_at: float = 0.0
     accepted_at: float = 0.0
     ended_at: float = 0.0
+    was: str = ""
     stuck: str = ""
     excused: bool = False
     fact: Optional[Move] = None

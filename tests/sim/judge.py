@@ -75,7 +75,7 @@ class Judge:
         self._rules_of_sending(process, inst)
         if record is None or record.phase is not Phase.EVACUATING or host.name not in world.site.fenced:
             self.blame("1", f"evacuate of {ident} from {host.name} without a record of its fencing")
-        elif world.now < record.last + world.policy.delay_s - 1.0:
+        elif world.now < self._looked_last(process, host.name) + world.policy.delay_s - 1.0:
             self.blame("1", f"evacuate of {ident} from {host.name} before its storage leases have run out")
         if host.up(world.now) and not world.cloud.silent(host.name):
             self.blame("2", f"evacuate of {ident} while Nova calls {host.name} up")
@@ -94,6 +94,11 @@ class Judge:
             return False
         return True
 
+    def _looked_last(self, process: Process, name: str) -> int:
+        """The latest fencing that it has seen."""
+        node = process.looked.get(name)
+        return node.record.last if node and node.record else 0
+
     def _rules_of_sending(self, process: Process, inst: Instance) -> None:
         """What settings and sequence promise: A8, A10, A15, attempts and in_flight."""
         policy, ident = self.world.policy, inst.id
@@ -102,7 +107,9 @@ class Judge:
             self.blame("A10", f"evacuate of {ident}, which is opted out")
         if inst.image and not policy.shared_storage:
             self.blame("A8", f"evacuate of {ident}, which will be empty")
-        failed = sum(r.status == "failed" and process.knew("moves_from", r.ended_at) for r in rows)
+        record = self.world.site.nodes[inst.host].record
+        ours = [r for r in rows if record and r.status == "failed" and r.created >= record.first]
+        failed = sum(process.knew("moves_from", r.ended_at) for r in ours)
         if failed >= policy.attempts:
             self.blame("8", f"evacuate of {ident} after {failed} failures, attempts is {policy.attempts}")
         place = priority(inst.server(), policy.priority_key)
@@ -128,7 +135,7 @@ class Judge:
 
     def _watched_in_vain(self, process: Process, host: Compute) -> bool:
         """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
-        beat = host.beat(self.world.now)
+        beat = process.beats.get(host.name, 0.0)
         if beat <= host.lives_since + HEARTBEAT_SKEW_S or (
             host.name in self.world.lived_by_hand and not self.world.cloud.conductor_up
         ):
@@ -220,10 +227,15 @@ class Judge:
     # ------------------------------------------------------------- its claims
 
     def note_arrival(self, inst: Instance) -> None:
-        """Called at each change of a server: remembers every moment at which `evacuated` would have been true."""
+        """Called at each change of a server: remembers every moment at which `evacuated` would have been true.
+
+        The power state is right if its owner last asked for it; or it was stopped before, and is.
+        """
         for row in self.world.cloud.rows_of[inst.id]:
             arrived = row.status in ("done", "completed") and row.dest == inst.host != row.source
-            if arrived and not inst.task and POWER_OF_STATE.get(inst.vm_state) is inst.wanted:
+            as_it_was = inst.vm_state == row.was == "stopped" and inst.asked_at < row.accepted_at - SERVER_GRACE_S
+            right = POWER_OF_STATE.get(inst.vm_state) is inst.wanted or as_it_was
+            if arrived and not inst.task and right:
                 inst.arrivals.add((row.source, inst.host))
 
     def heard(self, process: Process, incidents: Iterable[Incident]) -> None:

@@ -9,7 +9,6 @@ from typing import Callable
 
 from muster.errors import NovaError
 from muster.facts import Power
-from tests.sim.inventory import OPEN
 from tests.sim.site import CONTROLLERS
 from tests.sim.world import World
 
@@ -22,10 +21,14 @@ def plan(world: World, rng: random.Random, window_s: float) -> None:
     """Everything that will befall this world, put on its timeline."""
     world.window_s = window_s
     hosts = list(world.cloud.computes)
-    dying = rng.sample(hosts[:2], 1) + [h for h in hosts[:3] if rng.random() < 0.2]
+    dying = [rng.choice(hosts[:2] + hosts[:1])] + [h for h in hosts[:3] if rng.random() < 0.2]
     for n, host in enumerate(dict.fromkeys(dying)):
         at = 2.0 if n == 0 else rng.uniform(1.0, window_s * 0.7)
         world.after(at, lambda host=host: _host_dies(world, rng, host))  # type: ignore[misc]
+    share = rng.choice((0.0, 0.0, 0.05, 0.2))
+    world.cloud.rebuild.on_claim = lambda dest: (
+        _destination_dies(world, rng, dest.name) if rng.random() < share else None
+    )
     for what, odds in ODDS.items():
         while rng.random() < odds:
             world.after(rng.uniform(0.0, window_s), lambda what=what: what(world, rng))  # type: ignore[misc]
@@ -95,17 +98,19 @@ def _fenced_again(world: World, rng: random.Random) -> None:
             world.after(rng.uniform(5.0, 60.0), lambda: _power_on(world, host))
 
 
-def _destination_dies(world: World, rng: random.Random) -> None:
-    """In the middle of a rebuild, preferably."""
-    busy = [r.dest for r in world.cloud.rows if r.status in OPEN and r.dest]
-    hosts = sorted({h for h in busy if world.cloud.computes[h].powered and world.site.nodes[h].member})
-    if hosts:
+def _destination_dies(world: World, rng: random.Random, host: str) -> None:
+    """In the middle of a rebuild, or right after it."""
+
+    def die() -> None:
+        if not world.cloud.computes[host].powered or not world.site.nodes[host].member or world.calm:
+            return
         world.faults.note("destination dies")
-        host = rng.choice(hosts)
         world.cloud.rebuild.power_cut(host)
         _fence(world, rng, host, rng.uniform(0.5, 20.0), "cut")
         if rng.random() < 0.5:
             world.after(rng.uniform(30.0, 100.0), lambda: _power_on(world, host))
+
+    world.after(rng.uniform(0.0, 6.0), die)
 
 
 # ------------------------------------------------------------------------- Nova
@@ -252,7 +257,6 @@ def _quorum_lost(world: World, rng: random.Random) -> None:
 
 ODDS: dict[Misfortune, float] = {
     _fenced_again: 0.15,
-    _destination_dies: 0.3,
     _conductor_stops: 0.15,
     _cell_blinks: 0.15,
     _nova_falls_silent: 0.2,

@@ -43,6 +43,7 @@ class Process:
         self.first_read_at: dict[str, float] = {}
         self.seen_host: dict[str, tuple[str, float]] = {}
         self.incidents: dict[str, Incident] = {}
+        self.beats: dict[str, float] = {}
         self.looked: Mapping[str, Node] = {}
         self.sent_this_pass: set[str] = set()
         self.believed: set[tuple[str, str]] = set()

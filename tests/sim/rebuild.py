@@ -16,6 +16,7 @@ class Rebuild:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self.on_claim: Callable[[Compute], None] = lambda dest: None
 
     def cast(self, host: Compute, what: Callable[[], None]) -> None:
         """A message: carried out soon, or when nova-compute runs again (FACTS N19)."""
@@ -72,6 +73,7 @@ class Rebuild:
         cloud.set_row(row, "pre-migrating")
         inst.task = "rebuild_spawning"
         cloud.touch(inst)
+        self.on_claim(dest)
         if cloud.rng.random() < cloud.odds.hang:
             row.stuck = "its rebuild hangs"
             return

@@ -53,6 +53,7 @@ class World:
         self.liars: set[str] = set()
         self.lived_by_hand: set[str] = set()
         self.by_hand = ""
+        self.calm = False
         self.calls = self.passes = 0
         self.kill_at: set[int] = set()
         self.patience_s = 2.5
@@ -103,7 +104,7 @@ class World:
         self.calls += 1
         process.check()
         self.on_call(process, kind, moment)
-        if self.calls in self.kill_at:
+        if self.calls in self.kill_at or (write and self.faults.draw_death()):
             self.faults.note(f"worker killed {moment} {'an effect' if write else 'a look'}")
             process.kill(f"killed {moment} {kind}")
         if not process.alive:
