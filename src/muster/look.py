@@ -56,7 +56,7 @@ class Look:
                 self._memory.nova_trouble, self._memory.nova_faults = "", 0
         memory = self._memory
         return Sight(
-            now=self._clock.now(),
+            now=now,  # not later than anything that was read: slow answers must not make a wait seem over
             cluster=cluster,
             hosts={name: host.sight(memory.services) for name, host in memory.hosts.items() if memory.services_at},
             nova_trouble=memory.nova_trouble,

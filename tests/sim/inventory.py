@@ -87,6 +87,7 @@ class Row:
     began_at: float = 0.0
     accepted_at: float = 0.0
     ended_at: float = 0.0
+    arrived_at: float = 0.0
     was: str = ""
     stuck: str = ""
     excused: bool = False

@@ -68,6 +68,7 @@ class Judge:
         host = world.cloud.computes[inst.host]
         node = world.site.nodes[host.name]
         if inst.deleted or not any(n.record for n in world.site.nodes.values()):
+            process.sent_this_pass.add(ident)
             return False
         if process.knows_of_elsewhere(inst):
             return False
@@ -234,7 +235,8 @@ class Judge:
         for row in self.world.cloud.rows_of[inst.id]:
             arrived = row.status in ("done", "completed") and row.dest == inst.host != row.source
             as_it_was = inst.vm_state == row.was == "stopped" and inst.asked_at < row.accepted_at - SERVER_GRACE_S
-            right = POWER_OF_STATE.get(inst.vm_state) is inst.wanted or as_it_was
+            under_way = row.accepted_at <= inst.asked_at <= row.arrived_at  # Nova itself loses what is asked for then
+            right = POWER_OF_STATE.get(inst.vm_state) is inst.wanted or as_it_was or under_way
             if arrived and not inst.task and right:
                 inst.arrivals.add((row.source, inst.host))
 

@@ -108,7 +108,7 @@ class Rebuild:
         if was_stopped:
             inst.vm_state = "stopped"
             inst.guests.discard(dest.name)
-        inst.task, inst.host = "", dest.name
+        inst.task, inst.host, row.arrived_at = "", dest.name, cloud.now
         if row.status in OPEN:
             cloud.set_row(row, "done")
         cloud.touch(inst)

@@ -366,3 +366,27 @@ def test_calls_a_server_evacuated_whose_first_destination_had_died() -> None:
     it.takeover()
     it.until(it.says("s0", "evacuated"))
     it.fair()
+
+
+def test_slow_answers_do_not_make_a_wait_seem_over() -> None:
+    """A new worker waits for heartbeats; an answer took so long that the wait ended before the next one could be read."""
+    it = Stage(attempts=20)
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold")
+    it.cloud.stop_conductor()
+    it.takeover()
+    it.until(lambda: it.state() == "evacuating")
+    sent = len(it.rows("s0"))
+    it.run_for(20.0)
+
+    def slow(process: object, kind: str, when: str) -> None:
+        if (kind, when) == ("moves_from", "after"):
+            it.on_call = lambda process, kind, when: None
+            it.cloud.start_conductor()
+            it.run_for(18.0)
+
+    it.on_call = slow
+    it.run_for(60.0)
+    assert len(it.rows("s0")) == sent
+    it.fair()
