@@ -14,7 +14,7 @@ from muster import steps as todo
 from muster.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
 from muster.facts import Outcome, Phase, Sent
 from muster.log import Log
-from muster.memory import Memory
+from muster.memory import HostMemory, Memory
 from muster.ports import ClockPort, ClusterPort, NovaPort
 
 LATE_CALL_S = 30.0
@@ -107,8 +107,8 @@ class Act:
         self._cluster.swap_record(step.node, step.old, step.new)
         host = self._memory.hosts.get(step.node)
         if host is not None:
+            # Only that: what else follows from the new record, the next look finds out when it sees it.
             host.ours = host.ours or step.new.phase is Phase.EVACUATING
-            host.record = step.new
         self._log.info("record changed", node=step.node, old=step.old.token, new=step.new.token)
 
     @_do.register
@@ -131,8 +131,12 @@ class Act:
     def _force_down(self, step: todo.ForceDown) -> None:
         self._memory.services_at = min(self._memory.services_at, 1.0)
         host = self._memory.hosts[step.node]
-        host.heartbeat = 0.0
-        request_id = self._nova.force_down(step.service, step.disable_reason)
+        host.pulse, host.forced_at = None, self._clock.now()
+        try:
+            request_id = self._nova.force_down(step.service, step.disable_reason)
+        except NovaUncertain as exc:
+            host.late_until = self._clock.now() + LATE_CALL_S * (exc.status in LOST_ON_THE_WAY)
+            raise
         self._log.info(
             "forced down", node=step.node, host=step.host, disabled=bool(step.disable_reason), request_id=request_id
         )
@@ -154,23 +158,31 @@ class Act:
 
     @_do.register
     def _read_log(self, step: todo.ReadLog) -> None:
-        self._memory.host_of(step.server).logs[step.server] = self._nova.owner_log(step.server)
+        log = self._nova.owner_log(step.server)
+        for host in self._memory.hosts_of(step.server):
+            host.logs[step.server] = log
 
     @_do.register
     def _stop(self, step: todo.Stop) -> None:
-        self._nudge("stop", step.server, self._memory.host_of(step.server).stops, self._nova.stop)
+        self._nudge("stop", step.server, lambda host: host.stops, self._nova.stop)
 
     @_do.register
     def _reset(self, step: todo.Reset) -> None:
-        resets = self._memory.host_of(step.server).resets
-        self._nudge("reset", step.server, resets, self._nova.reset_state, name=step.name, was=step.vm_state)
+        reset = self._nova.reset_state
+        self._nudge("reset", step.server, lambda host: host.resets, reset, name=step.name, was=step.vm_state)
 
     def _nudge(
-        self, what: str, server: str, tried: dict[str, tuple[float, int]], call: Callable[[str], str], **fields: str
+        self,
+        what: str,
+        server: str,
+        tried_of: Callable[[HostMemory], dict[str, tuple[float, int]]],
+        call: Callable[[str], str],
+        **fields: str,
     ) -> None:
         """A call that may be repeated: its effect is looked for, and its failure is only told."""
-        _, tries = tried.get(server, (0.0, 0))
-        tried[server] = (self._clock.now(), tries + 1)
+        for host in self._memory.hosts_of(server):
+            _, tries = tried_of(host).get(server, (0.0, 0))
+            tried_of(host)[server] = (self._clock.now(), tries + 1)
         self._memory.servers_due = True
         self._memory.changed_at = self._clock.now()
         try:

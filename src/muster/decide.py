@@ -7,8 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional, Union
 
-from muster.facts import Cluster, HostSight, Node, Phase, Power, Record, Server, Service, Sight
-from muster.incident import HostCase, HostRule, assess
+from muster.facts import (
+    Cluster,
+    HostSight,
+    Move,
+    MoveStatus,
+    Node,
+    OwnerLog,
+    Phase,
+    Power,
+    Record,
+    Server,
+    Service,
+    Sight,
+)
+from muster.incident import HEARTBEAT_SKEW_S, HostCase, HostRule, assess
 from muster.naming import service_of
 from muster.order import sequence
 from muster.ports import Policy
@@ -63,7 +76,7 @@ def wanted_now(server: Server) -> Power:
 
 
 def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
-    """Nova hosts proved off and down in Nova, with their latest fencing."""
+    """Nova hosts proved off and down in Nova, with the time up to which that proves what began there dead."""
     dead = {}
     for name, host in sight.hosts.items():
         node = sight.cluster.nodes.get(name)
@@ -72,7 +85,7 @@ def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
         if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
             continue
         if service.forced_down and not service.up and not host.heartbeat_moved:
-            dead[service.host] = float(record.last)
+            dead[service.host] = record.last + HEARTBEAT_SKEW_S
     return dead
 
 
@@ -124,7 +137,7 @@ def _judge_host(node: Node, sight: Sight, policy: Policy, dead: Mapping[str, flo
     service = _service(node, sight, policy)
     if host is None or isinstance(service, str):
         return []
-    return [judge(_server_case(server, service.host, host, sight, policy, dead)) for server in host.servers.values()]
+    return [judge(_server_case(server, service.host, node, sight, policy, dead)) for server in host.servers.values()]
 
 
 def _host_case(
@@ -148,7 +161,7 @@ def _host_case(
 def _inbound(dest: str, name: str, sight: Sight, judged: Mapping[str, Sequence[tuple[Finding, str]]]) -> int:
     """Servers of other incidents that were on their way to this host and are not safe yet (FACTS N28)."""
     return sum(
-        finding.verdict.open and any(m.status.open and m.dest == dest for m in moves.get(finding.server.id, ()))
+        finding.verdict.open and any(_begun_on(m, dest) for m in moves.get(finding.server.id, ()))
         for other, findings in judged.items()
         if other != name
         for moves in [sight.hosts[other].moves if other in sight.hosts else {}]
@@ -156,21 +169,26 @@ def _inbound(dest: str, name: str, sight: Sight, judged: Mapping[str, Sequence[t
     )
 
 
+def _begun_on(move: Move, dest: str) -> bool:
+    return move.status is MoveStatus.PRE_MIGRATING and move.dest == dest
+
+
 def _server_case(
-    server: Server, source: str, host: HostSight, sight: Sight, policy: Policy, dead: Mapping[str, float]
+    server: Server, source: str, node: Node, sight: Sight, policy: Policy, dead: Mapping[str, float]
 ) -> ServerCase:
+    host = sight.hosts[node.name]
     log = host.logs.get(server.id)
-    known = host.wanted.get(server.id, Power.UNKNOWN)
-    wanted = log.wanted if log and known is Power.UNKNOWN else known
+    moves = host.moves.get(server.id, ())
     return ServerCase(
         server=server,
         source=source,
         policy=policy,
         now=sight.now,
-        moves=host.moves.get(server.id, ()),
-        dead={name: at for name, at in dead.items() if name != source},
+        moves=moves,
+        dead=dead,
+        voids=host.voids,
         sent=host.sent.get(server.id),
-        wanted=wanted,
+        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves)),
         log_read=log is not None,
         log_request_id=log.request_id if log else "",
         stops=host.stops.get(server.id, (0.0, 0)),
@@ -178,7 +196,15 @@ def _server_case(
         resumed_until=host.resumed_at + LATE_CALL_S if host.resumed_at else 0.0,
         room_at=sight.room_at,
         proved=server.id in host.proved,
+        host_back=node.member,
     )
+
+
+def _wanted(seen: Power, log: Optional[OwnerLog], moves: int) -> Power:
+    """What was seen at rest holds for the first evacuation; between two the owner may ask for something else."""
+    if log and log.wanted is not Power.UNKNOWN:
+        return log.wanted
+    return seen if log or moves < 2 else Power.UNKNOWN
 
 
 def _incident(case: HostCase, rule: HostRule) -> Incident:
@@ -215,8 +241,9 @@ def _server_steps(
 def _admit(
     ready: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
 ) -> list[Step]:
-    """As many as the limits leave room for, from the head of the line."""
-    flying = [f for i in incidents for f in i.findings.values() if f.verdict is Verdict.EVACUATING and not f.ended]
+    """As many as the limits leave room for, from the head of the line.  What is stuck does not hold up the others."""
+    under_way = [f for i in incidents for f in i.findings.values() if f.verdict is Verdict.EVACUATING and not f.ended]
+    flying = [f for f in under_way if not f.alarm]
     bound: dict[str, int] = {}
     for finding in flying:
         bound[finding.dest] = bound.get(finding.dest, 0) + 1

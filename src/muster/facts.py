@@ -246,21 +246,26 @@ class HostSight:
 
     :param servers: by id: those on the host and those that left it since the record.
     :param moves: by server id, oldest first: evacuations from this host that belong to the incident.
-    :param listed_at: when its servers were last listed completely; 0.0 = never.
+    :param first_listed_at: when its servers were first listed by this worker; 0.0 = never.
+    :param listed_at: when they were last listed; 0.0 = never.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
+    :param late_until: before this a force-down may still be carried out that nobody waits for any more.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
     :param wanted: power states seen while the servers were at rest on the host.
     :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
     :param resets: the same for servers whose state it asked Nova to reset.
     :param proved: ids of the servers that this worker has proved evacuated.
+    :param voids: ids of evacuations whose destination this worker has known dead while they were under way.
     """
 
     services: tuple[Service, ...] = ()
     servers: Mapping[str, Server] = field(default_factory=dict)
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
+    first_listed_at: float = 0.0
     listed_at: float = 0.0
     resumed_at: float = 0.0
+    late_until: float = 0.0
     heartbeat_moved: bool = False
     alive_again: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
@@ -269,6 +274,7 @@ class HostSight:
     stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     proved: frozenset[str] = frozenset()
+    voids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

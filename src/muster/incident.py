@@ -20,6 +20,9 @@ REFENCED_AFTER_S = 60
 """Pacemaker's own fencing time is that of the whole operation, the record's that of its middle: no second fencing
 until they are further apart than a slow power-on takes."""
 
+LIST_FRESH_S = 5.0
+"""A host is settled by a list of its servers that is not older, and not its only one."""
+
 _BEFORE_RETURN = (Phase.FENCED, Phase.CONFIRMED, Phase.EVACUATING)
 
 
@@ -109,8 +112,10 @@ def _confirmed(c: HostCase) -> Record:
 def _refuted(c: HostCase) -> bool:
     """nova-compute wrote to Nova after the power was said to be off: nobody may be started a second time."""
     service = c.known_service
-    early = c.phase in (Phase.FENCED, Phase.CONFIRMED) and service.updated_at > c.record.last + HEARTBEAT_SKEW_S
-    return c.sight.heartbeat_moved or (early and not c.disabled_by_us and not service.forced_down)
+    early = service.updated_at > c.record.last + HEARTBEAT_SKEW_S
+    # An admin's change moves that time, too: if somebody disabled it, Nova has to call it down first.
+    changed = service.forced_down or not (service.enabled or service.up)
+    return c.sight.heartbeat_moved or (early and not c.disabled_by_us and not changed)
 
 
 def _claim(c: HostCase) -> tuple[Step, ...]:
@@ -332,10 +337,23 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "list-again",
-        lambda c: c.now - c.sight.listed_at > 5.0,
+        lambda c: c.now - c.sight.listed_at > LIST_FRESH_S,
         State.EVACUATING,
         lambda c: "listing its servers once more",
         lambda c: (ListAgain(c.node.name),),
+    ),
+    HostRule(
+        # One list may be short because a cell was silent for its moment; memory keeps what any of them has shown.
+        "listed-once",
+        lambda c: c.sight.listed_at - c.sight.first_listed_at < LIST_FRESH_S,
+        State.EVACUATING,
+        lambda c: "listing its servers a second time in a moment",
+    ),
+    HostRule(
+        "call-late",
+        lambda c: c.now < c.sight.late_until,
+        State.EVACUATING,
+        lambda c: "a force-down that was not answered may still be carried out",
     ),
     HostRule("settled", lambda c: True, State.SETTLED, lambda c: _named(c, *_ALL), _release),
 )

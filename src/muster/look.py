@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 
+from muster import pulse
 from muster.decide import has_incident, wanted_now
 from muster.errors import NovaError, NovaUnavailable
 from muster.facts import Cluster, Move, Node, Phase, Power, Server, Service, Sight
@@ -23,10 +24,12 @@ POLL_PER_OPEN_S = 0.02
 """With many servers under way a poll costs Nova more and tells as much: 100 of them are asked about every 2 s."""
 SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
-RETURN_POLL_S = 2.0
+SERVICES_CLOSE_S = 2.0
 SENDING_POLL_S = 3.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
+POWER_TASKS = frozenset({"powering-off", "powering-on"})
+UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
 
 
 class Look:
@@ -54,7 +57,7 @@ class Look:
                 self._memory.nova_trouble, self._memory.nova_faults = "", 0
         memory = self._memory
         return Sight(
-            now=self._clock.now(),
+            now=now,  # not later than anything that was read: slow answers must not make a wait seem over
             cluster=cluster,
             hosts={name: host.sight(memory.services) for name, host in memory.hosts.items() if memory.services_at},
             nova_trouble=memory.nova_trouble,
@@ -81,10 +84,11 @@ class Look:
             if known is None or known.record.first != record.first:
                 known = HostMemory(record)
             elif known.record.last != record.last:
-                known.heartbeat, known.heartbeat_moved = 0.0, False
+                known.pulse, known.heartbeat_moved = None, False
+                self._memory.services_at = min(self._memory.services_at, 1.0)  # what was read before proves nothing
             if record.phase is Phase.EVACUATING and not known.ours and not known.resumed_at:
                 known.resumed_at = self._clock.now()
-            if record.phase in (Phase.FENCED, Phase.CONFIRMED):
+            if record.phase in UNTOUCHED:
                 known.ours = True  # until a worker has claimed it nobody can have asked Nova for anything
             known.record = record
             kept[node.name] = known
@@ -96,8 +100,7 @@ class Look:
 
     def _ask(self, cluster: Cluster, nodes: list[Node], now: float) -> None:
         memory = self._memory
-        returning = any(n.member and n.record and n.record.phase is Phase.RETURNING for n in nodes)
-        if now - memory.services_at >= (RETURN_POLL_S if returning else SERVICES_EVERY_S):
+        if now - memory.services_at >= min(self._services_pace(node) for node in nodes):
             self._note_services(tuple(self._nova.services()), now)
         poll = now - memory.polled_at >= self._pace(now)
         for node in nodes:
@@ -105,7 +108,7 @@ class Look:
             if isinstance(service, str) or not service.known:
                 continue
             host = memory.hosts[node.name]
-            self._feel_pulse(host, service)
+            pulse.feel(host, node, service, now)
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
@@ -115,10 +118,20 @@ class Look:
                 self._note_moves(host, self._nova.moves_from(service.host, host.since), now)
                 if set(host.moves) - set(host.servers):
                     memory.servers_due = host.list_again = True
+                # A server of a silent cell does not count as changed when the cell answers again.
+                host.list_again = host.list_again or not all(s.known for s in host.servers.values())
         if poll:
             memory.polled_at = now
             if self._servers_due(now):
                 self._note_changed(now)
+
+    def _services_pace(self, node: Node) -> float:
+        host = self._memory.hosts[node.name]
+        if host.list_again:
+            return 0.0  # a silent cell leaves its servers out of the list (FACTS N22)
+        # What operators do to the service must be known before the first change, and on the way back.
+        close = node.member if host.record.phase is Phase.RETURNING else host.record.phase in UNTOUCHED
+        return SERVICES_CLOSE_S if close else SERVICES_EVERY_S
 
     def _pace(self, now: float) -> float:
         memory = self._memory
@@ -134,19 +147,6 @@ class Look:
             memory.room_at = now
         memory.services, memory.services_at = services, now
 
-    def _feel_pulse(self, host: HostMemory, service: Service) -> None:
-        """Nova's updated_at of a service advances with every heartbeat, and with every change of ours: it counts only
-        while nothing is left for us to change."""
-        phase = host.record.phase
-        if phase is Phase.EVACUATING and service.forced_down and not service.enabled:
-            host.heartbeat = host.heartbeat or service.updated_at
-            host.heartbeat_moved = host.heartbeat_moved or service.updated_at > host.heartbeat
-        if phase is Phase.RETURNING:
-            host.return_heartbeat = host.return_heartbeat or service.updated_at
-            rows = [m.status.value for ms in host.moves.values() for m in ms if m.updated > host.record.last]
-            restarted = "completed" in rows and "done" not in rows
-            host.alive_again = host.alive_again or restarted or service.updated_at > host.return_heartbeat
-
     def _list(self, host: HostMemory, name: str, now: float) -> None:
         """Everything of this host: what is on it, what left it, and what became of that."""
         moves = self._nova.moves_from(name, host.since)
@@ -158,6 +158,7 @@ class Look:
         self._note_moves(host, moves, now)
         self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == name)])
         host.listed_at, host.list_again = now, False
+        host.first_listed_at = host.first_listed_at or now
 
     def _check_cell(self, name: str, now: float) -> None:
         """What was listed before counts only if the cell answers now: Nova leaves out, without a word, what a silent
@@ -192,19 +193,26 @@ class Look:
     def _note_servers(self, host: HostMemory, servers: Iterable[Server]) -> None:
         for server in servers:
             host.servers[server.id] = server
-            if server.id not in host.moves and wanted_now(server) is not Power.UNKNOWN:
-                host.wanted.setdefault(server.id, wanted_now(server))
+            moves = host.moves.get(server.id, ())
+            if not moves and wanted_now(server) is not Power.UNKNOWN:
+                host.wanted[server.id] = wanted_now(server)
+            if server.task_state in POWER_TASKS and not any(m.status.open for m in moves):
+                # Its owner asked for it and the dead host will not do it: the action log knows.
+                host.wanted.pop(server.id, None)
+                host.logs.pop(server.id, None)
 
     def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
-        # What was seen once does not cease to be because a list lacks it: Nova leaves out what a silent cell has.
-        rows = {move.id: move for known in host.moves.values() for move in known}
-        rows.update((move.id, move) for move in moves)
+        # A silent cell leaves its evacuations out (FACTS N22): what was once seen has not gone away.
+        newest = {m.id: m for ms in (*host.moves.values(), moves) for m in ms}
         found: dict[str, list[Move]] = {}
-        for move in sorted(rows.values(), key=lambda m: (m.created, m.id)):
+        for move in sorted(newest.values(), key=lambda m: (m.created, m.id)):
             found.setdefault(move.server, []).append(move)
         seen = {server: tuple(ms) for server, ms in found.items()}
         if seen != host.moves:
             self._memory.changed_at = now
+        for server in [server for server in host.logs if len(seen.get(server, ())) > 1]:
+            if _ends({server: seen[server]}) != _ends({server: host.moves.get(server, ())}):
+                del host.logs[server]
         if _ends(seen) != _ends(host.moves):
             self._memory.servers_due = True
         host.moves = seen

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Optional
 
 from muster.errors import NovaError
 from muster.facts import HostSight, Move, OwnerLog, Power, Record, Sent, Server, Service
@@ -24,11 +25,18 @@ class HostMemory:
     resumed_at: float = 0.0
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
+    first_listed_at: float = 0.0
     listed_at: float = 0.0
     list_again: bool = True
-    heartbeat: float = 0.0
+    forced_at: float = 0.0
+    """When this worker forced the service down."""
+    pulse: Optional[Service] = None
+    """Its service as it was first seen forced down and disabled."""
     heartbeat_moved: bool = False
-    return_heartbeat: float = 0.0
+    late_until: float = 0.0
+    """Until then a force-down of ours or of an earlier worker may still be carried out."""
+    back: Optional[Service] = None
+    """Its service as it was first seen on the way back."""
     alive_again: bool = False
     sent: dict[str, Sent] = field(default_factory=dict)
     logs: dict[str, OwnerLog] = field(default_factory=dict)
@@ -36,6 +44,7 @@ class HostMemory:
     stops: dict[str, tuple[float, int]] = field(default_factory=dict)
     resets: dict[str, tuple[float, int]] = field(default_factory=dict)
     proofs: dict[str, Finding] = field(default_factory=dict)
+    voids: set[str] = field(default_factory=set)
 
     @property
     def since(self) -> float:
@@ -47,8 +56,10 @@ class HostMemory:
             services=services,
             servers=dict(self.servers),
             moves=dict(self.moves),
+            first_listed_at=self.first_listed_at,
             listed_at=self.listed_at,
             resumed_at=self.resumed_at,
+            late_until=self.late_until,
             heartbeat_moved=self.heartbeat_moved,
             alive_again=self.alive_again,
             sent=dict(self.sent),
@@ -57,6 +68,7 @@ class HostMemory:
             stops=dict(self.stops),
             resets=dict(self.resets),
             proved=frozenset(self.proofs),
+            voids=frozenset(self.voids),
         )
 
 
@@ -84,12 +96,6 @@ class Memory:
         self.nova_trouble = str(exc)
         self.nova_again_at = now + max(pause, min(exc.retry_after_s, NOVA_BACKOFF_S[-1]))
 
-    def host_of(self, server: str) -> HostMemory:
-        """The incident in whose course the server is asked about.
-
-        :raises KeyError: when no incident knows it.
-        """
-        for host in self.hosts.values():
-            if server in host.servers:
-                return host
-        raise KeyError(server)
+    def hosts_of(self, server: str) -> list[HostMemory]:
+        """Every incident that knows the server: where it arrived another host may have died since."""
+        return [host for host in self.hosts.values() if server in host.servers]

@@ -112,7 +112,14 @@ def _on_the_way(c: ServerCase) -> str:
 
 
 def _tried(c: ServerCase) -> str:
+    if not c.failures:
+        return f"no room in {c.tries} tries: {c.words}"
     return f"{c.failures} of {c.policy.attempts} tries failed: {c.words}"
+
+
+def _exhausted(c: ServerCase) -> bool:
+    """Waiting for room has no end, unless it keeps away the very host that has room for it."""
+    return c.failures >= c.policy.attempts or (c.host_back and c.tries >= c.policy.attempts)
 
 
 RULES: tuple[Rule, ...] = (
@@ -279,7 +286,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "exhausted",
-        lambda c: c.failures >= c.policy.attempts,
+        _exhausted,
         Verdict.HELD,
         lambda c: f"{_tried(c)}; evacuate it by hand when that is repaired",
     ),
@@ -299,7 +306,7 @@ RULES: tuple[Rule, ...] = (
     Rule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
     Rule(
         "waits-for-earlier-call",
-        lambda c: c.now < c.resumed_until and not c.moves,
+        lambda c: c.now < c.resumed_until,
         Verdict.QUEUED,
         lambda c: "an earlier worker may have asked for it: waiting to see",
     ),

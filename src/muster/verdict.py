@@ -72,14 +72,26 @@ class Finding:
     alarm: bool = False
 
 
+def died_under_way(move: Move, dead: Mapping[str, float]) -> bool:
+    """It had begun on a host that was fenced since.
+
+    One that is only accepted may still wait for that host in a queue, and is carried out when it returns; one that
+    began after the fencing is a sign of life.
+    """
+    begun = move.status is MoveStatus.PRE_MIGRATING and move.dest != move.source
+    return begun and dead.get(move.dest, 0.0) >= move.created > 0
+
+
 @dataclass(frozen=True)
 class ServerCase:
     """One server of a dead host, with everything its verdict depends on.
 
     :param source: the dead host, by Nova's name.
     :param moves: its evacuations from there in this incident, oldest first.
-    :param dead: hosts proved off and down in Nova, with the time of their latest fencing.
+    :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
+    :param voids: ids of evacuations that this worker has known to have died with their destination.
     :param proved: this worker has already proved it evacuated.
+    :param host_back: its host has joined the cluster again and is only kept from starting nova-compute.
     :param resumed_until: before this a call of an earlier worker may still be carried out unseen.
     """
 
@@ -89,6 +101,7 @@ class ServerCase:
     now: float
     moves: tuple[Move, ...] = ()
     dead: Mapping[str, float] = field(default_factory=dict)
+    voids: frozenset[str] = frozenset()
     sent: Optional[Sent] = None
     wanted: Power = Power.UNKNOWN
     log_read: bool = False
@@ -98,14 +111,22 @@ class ServerCase:
     resumed_until: float = 0.0
     room_at: float = 0.0
     proved: bool = False
+    host_back: bool = False
 
     def void(self, move: Move) -> bool:
-        """Its destination was fenced after it began, so nothing can come up from it any more."""
-        return bool(move.dest) and move.dest != self.source and self.dead.get(move.dest, 0.0) >= move.created > 0
+        """Nothing can come up from it any more, whatever became of its destination since."""
+        return move.id in self.voids or died_under_way(move, self.dead)
 
     @property
     def open_move(self) -> Optional[Move]:
-        return next((m for m in reversed(self.moves) if m.status.open and not self.void(m)), None)
+        """The newest that may still bring up a guest.  What began before it arrived here has ended, whatever Nova says:
+        the row of an evacuation that died with its destination stays open for good (FACTS N14)."""
+        for move in reversed(self.moves):
+            if move.status.arrived and move.dest == self.server.host != self.source:
+                return None
+            if move.status.open and not self.void(move):
+                return move
+        return None
 
     @property
     def arrival(self) -> Optional[Move]:
@@ -121,8 +142,14 @@ class ServerCase:
 
     @property
     def failures(self) -> int:
-        failed = sum(m.status in (MoveStatus.FAILED, MoveStatus.ERROR) for m in self.moves)
+        """Tries that use attempts up."""
+        failed = sum(m.status is MoveStatus.FAILED for m in self.moves)
         return failed + (self.sent.refusals if self.sent else 0)
+
+    @property
+    def tries(self) -> int:
+        """Those that waited for room (no valid host: status error, FACTS N9) as well."""
+        return self.failures + sum(m.status is MoveStatus.ERROR for m in self.moves)
 
     @property
     def pending(self) -> bool:
@@ -132,11 +159,11 @@ class ServerCase:
 
     @property
     def due(self) -> float:
-        """When it may be tried again: a delay that doubles with each failure, cut short when room appears."""
-        if not self.failures:
+        """When it may be tried again: a delay that doubles with each try, cut short when room appears."""
+        if not self.tries:
             return 0.0
         base = max([m.updated for m in self.moves] + [self.sent.at if self.sent else 0.0])
-        delay = min(self.policy.retry_delay_s * 2.0 ** (self.failures - 1), RETRY_DELAY_LIMIT_S)
+        delay = min(self.policy.retry_delay_s * 2.0 ** min(self.tries - 1, 10), RETRY_DELAY_LIMIT_S)
         return base if self.room_at > base else base + delay
 
     @property

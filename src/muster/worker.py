@@ -12,14 +12,15 @@ from typing import Protocol
 
 from muster import report
 from muster.act import Act
-from muster.decide import Decision, Incident, decide
+from muster.decide import Decision, Incident, dead_hosts, decide
 from muster.errors import ClusterError
+from muster.facts import Sight
 from muster.log import Log
 from muster.look import Look
 from muster.memory import Memory
 from muster.ports import ClockPort, ClusterPort, Policy
 from muster.steps import Evacuate
-from muster.verdict import Finding, State, Verdict
+from muster.verdict import Finding, State, Verdict, died_under_way
 
 IDLE_LOOK_S = 5.0
 """A manual confirmation touches only the CIB's status section, which no file shows."""
@@ -91,6 +92,7 @@ class Worker:
             return IDLE_LOOK_S
         decision = decide(sight, self._policy)
         self._keep_proofs(decision)
+        self._keep_voids(sight)
         self._memory.sending = any(isinstance(step, Evacuate) for step in decision.steps)
         self._tell(decision, sight.nova_trouble)
         done = self._act.carry_out(decision.steps)
@@ -118,6 +120,12 @@ class Worker:
             for server, finding in incident.findings.items():
                 if finding.verdict is Verdict.EVACUATED:
                     host.proofs.setdefault(server, finding)
+
+    def _keep_voids(self, sight: Sight) -> None:
+        """A destination that has died returns, and its record goes; what had begun there stays dead."""
+        dead = dead_hosts(sight, self._policy)
+        for host in self._memory.hosts.values() if dead else ():
+            host.voids |= {m.id for moves in host.moves.values() for m in moves if died_under_way(m, dead)}
 
     # ------------------------------------------------------------- what it says
 

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the nova-compute of a fenced host has written to Nova, and whether that of a returning one has.
+
+It only compares what the look has read; what follows from a sign of life stands in :mod:`muster.incident`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Optional
+
+from muster.decide import LATE_CALL_S
+from muster.facts import Node, Phase, Service
+from muster.incident import HEARTBEAT_SKEW_S
+from muster.memory import HostMemory
+
+FRESH_S = 10.0
+"""A heartbeat's interval: who looks first later than that after the force-down has missed one."""
+
+
+def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
+    """Nova's updated_at of a service advances with every heartbeat, and with every change by an admin: it counts
+    only while the rest of the service stays as it is."""
+    phase = host.record.phase
+    if phase is Phase.EVACUATING and service.forced_down and not service.enabled:
+        _feel_none(host, service, now)
+    if phase is Phase.RETURNING:
+        rows = [m.status.value for ms in host.moves.values() for m in ms if m.updated > host.record.last]
+        restarted = "completed" in rows and "done" not in rows
+        host.alive_again = host.alive_again or restarted or (node.member and _moved(host.back, service))
+        if not _same(host.back, service):
+            host.back = service
+
+
+def _feel_none(host: HostMemory, service: Service, now: float) -> None:
+    """The host is to be dead.  What nobody here has seen comes again while earlier calls are waited for."""
+    watched = host.ours and now - host.forced_at < FRESH_S
+    if host.pulse is None and not host.ours:
+        host.late_until = now + LATE_CALL_S
+    ours = min(now, service.updated_at - HEARTBEAT_SKEW_S) < host.late_until
+    if not _same(host.pulse, service) or (_moved(host.pulse, service) and ours):
+        host.pulse = service
+        host.resumed_at = 0.0 if watched and now >= host.late_until else now
+    host.heartbeat_moved = host.heartbeat_moved or _moved(host.pulse, service)
+
+
+def _same(before: Optional[Service], service: Service) -> bool:
+    """Nobody has changed it; it may have beaten."""
+    return before is not None and replace(before, updated_at=service.updated_at, up=service.up) == service
+
+
+def _moved(before: Optional[Service], service: Service) -> bool:
+    return before is not None and _same(before, service) and service.updated_at > before.updated_at

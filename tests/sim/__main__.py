@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m tests.sim --seed N -v`` replays one history; ``--histories N`` plays many and says what they found."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+
+from tests.sim.history import play
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
+    parser.add_argument("--seed", type=int, help="play this history only, and tell it")
+    parser.add_argument("-v", "--verbose", action="store_true", help="with --seed: the whole story")
+    parser.add_argument("--histories", type=int, default=1000, help="how many to play")
+    parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
+    given = parser.parse_args()
+    if given.seed is not None:
+        return _one(given.seed, given.verbose)
+    return _many(given.first, given.histories)
+
+
+def _one(seed: int, verbose: bool) -> int:
+    world = play(seed, verbose=True)
+    lines = world.story if verbose else [line for line in world.story if "VIOLATION" in line]
+    print("\n".join(lines))
+    print(f"seed {seed}: {len(world.judge.violations)} violations, {world.passes} passes, {world.calls} calls")
+    return 1 if world.judge.violations else 0
+
+
+def _many(first: int, histories: int) -> int:
+    began = time.monotonic()
+    states: set[int] = set()
+    faults: Counter[str] = Counter()
+    guilty: dict[int, list[str]] = {}
+    passes = calls = moves = 0
+    for seed in range(first, first + histories):
+        world = play(seed)
+        states |= world.states
+        faults += world.faults.injected
+        passes, calls, moves = passes + world.passes, calls + world.calls, moves + len(world.cloud.rows)
+        if world.judge.violations:
+            guilty[seed] = world.judge.violations
+    seconds = time.monotonic() - began
+    print(f"{histories} histories in {seconds:.1f} s ({1000 * seconds / histories:.1f} ms each)")
+    print(f"{passes} passes, {calls} calls, {moves} evacuations, {len(states)} distinct states")
+    for kind, count in sorted(faults.items()):
+        print(f"  {count:7} {kind}")
+    for seed, lines in guilty.items():
+        print(f"seed {seed}: " + "; ".join(lines))
+    print(f"{len(guilty)} histories with violations")
+    return 1 if guilty else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

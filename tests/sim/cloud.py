@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Nova that behaves as FACTS section 1 says, in virtual time: the true state and what its API answers.
+
+It knows nothing of muster.  What may be refused is refused as Nova does; what Nova lets through, it lets through.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Optional
+
+from muster.errors import NovaRefused, NovaUncertain
+from muster.facts import Move, OwnerLog, Power, Server, Service
+from muster.gateways.nova_facts import POWER_OF_ACTION
+from tests.sim.inventory import OPEN, Compute, Instance, Row
+from tests.sim.rebuild import Rebuild
+from tests.sim.timeline import Timeline
+
+if TYPE_CHECKING:
+    from tests.sim.judge import Judge
+
+EVACUABLE = ("active", "stopped", "error")
+
+
+@dataclass
+class Odds:
+    """How often what goes wrong inside Nova; 0.0 is never."""
+
+    fail: float = 0.0
+    refuse: float = 0.0
+    hang: float = 0.0
+    lose: float = 0.0
+    slow: float = 0.0
+
+
+class Cloud:
+    """:param skew: how far Nova's clock is ahead of the controllers'."""
+
+    def __init__(self, timeline: Timeline, rng: random.Random, judge: Judge, skew: float = 0.0) -> None:
+        self.timeline = timeline
+        self.rng = rng
+        self.judge = judge
+        self.skew = skew
+        self.odds = Odds()
+        self.computes: dict[str, Compute] = {}
+        self.instances: dict[str, Instance] = {}
+        self.rows: list[Row] = []
+        self.rows_of: dict[str, list[Row]] = {}
+        self.conductor_up = True
+        self.silent_cells: set[str] = set()
+        self.omits_silent = False
+        self.requests = 0
+        self._waiting: list[Callable[[], None]] = []
+        self.rebuild = Rebuild(self)
+        self.say: Callable[[str], None] = lambda text: None
+
+    # ------------------------------------------------------------------ basics
+
+    @property
+    def now(self) -> float:
+        return self.timeline.now
+
+    def stamp(self) -> float:
+        """Nova's clock, as its API shows it: whole seconds."""
+        return float(int(self.timeline.now + self.skew))
+
+    def add_host(self, name: str, cell: str = "cell1") -> Compute:
+        beat_from = self.now - self.rng.uniform(0.0, 10.0)
+        self.computes[name] = host = Compute(name, cell, beat_from=beat_from, last_beat=beat_from)
+        return host
+
+    def add_server(self, ident: str, host: str, vm_state: str = "active", **facts: object) -> Instance:
+        wanted = facts.pop("wanted", Power.STOPPED if vm_state == "stopped" else Power.RUNNING)
+        created = self.stamp() - 10_000.0 - self.rng.randrange(1000)
+        inst = Instance(ident, host, vm_state, wanted, created, updated=created + 5.0, **facts)  # type: ignore[arg-type]
+        inst.actions.append(("create", f"req-create-{ident}"))
+        if wanted is Power.STOPPED:
+            inst.actions.append(("stop", f"req-stop-{ident}"))
+        if vm_state in ("active", "paused", "rescued"):
+            inst.guests.add(host)
+        self.instances[ident] = inst
+        self.rows_of[ident] = []
+        return inst
+
+    def touch(self, inst: Instance) -> None:
+        inst.updated, inst.fact = self.stamp(), None
+        self.judge.note_arrival(inst)
+
+    def set_row(self, row: Row, status: str) -> None:
+        row.status, row.updated, row.ended_at, row.fact = status, self.stamp(), self.now, None
+
+    def act(self, inst: Instance, action: str) -> str:
+        self.requests += 1
+        request_id = f"req-{self.requests}"
+        inst.actions.append((action, request_id))
+        return request_id
+
+    def silent(self, host: str) -> bool:
+        return bool(self.silent_cells) and host in self.computes and self.computes[host].cell in self.silent_cells
+
+    def row_alive(self, row: Row) -> bool:
+        """It may still bring up a guest, or Nova still calls it under way and nobody can know better."""
+        if row.status not in OPEN:
+            return False
+        dest = self.computes.get(row.dest)
+        return not (dest and row.life >= 0 and row.life != dest.life)
+
+    # ------------------------------------------------------------------- reads
+
+    def services(self) -> list[Service]:
+        now = self.now
+        found = []
+        for host in self.computes.values():
+            if self.silent(host.name):
+                found.append(Service(id="", host=host.name, known=False))
+                continue
+            beat = float(int(host.beat(now) + self.skew))
+            found.append(
+                Service(
+                    id=host.id,
+                    host=host.name,
+                    up=host.up(now),
+                    enabled=host.enabled,
+                    disabled_reason=host.disabled_reason,
+                    forced_down=host.forced_down,
+                    updated_at=max(host.changed, beat),
+                )
+            )
+        return found
+
+    def servers_on(self, host: str) -> list[Server]:
+        found = [i for i in self.instances.values() if i.host == host and not i.deleted]
+        return self._shown(found)
+
+    def servers_changed(self, since: float) -> list[Server]:
+        return self._shown([i for i in self.instances.values() if i.updated >= int(since)])
+
+    def _shown(self, found: list[Instance]) -> list[Server]:
+        if not self.silent_cells:
+            return [i.server() for i in found]
+        if self.omits_silent:
+            return [i.server() for i in found if not self.silent(i.host)]
+        hidden = {i.id for i in found if self.silent(i.host)}
+        return [
+            Server(id=i.id, host="", vm_state="", status="UNKNOWN", known=False) if i.id in hidden else i.server()
+            for i in found
+        ]
+
+    def moves_from(self, host: str, since: float) -> list[Move]:
+        if self.silent(host):
+            return []
+        found = [row.move() for row in self.rows if row.source == host and row.created >= since]
+        return sorted(found, key=lambda m: (m.created, m.id))
+
+    def owner_log(self, ident: str) -> OwnerLog:
+        actions = self.instances[ident].actions
+        wanted = next((POWER_OF_ACTION[a] for a, _ in reversed(actions) if a in POWER_OF_ACTION), Power.UNKNOWN)
+        return OwnerLog(wanted, next((r for a, r in reversed(actions) if a == "evacuate"), ""))
+
+    # ------------------------------------------------------------------ writes
+
+    def force_down(self, service: str, reason: Optional[str], by: str = "muster") -> str:
+        host = self._host_of(service)
+        host.forced_down, host.forced_by = True, host.forced_by or by
+        if reason is not None:
+            host.enabled, host.disabled_reason, host.disabled_by = False, reason, by
+        return self._changed(host)
+
+    def force_up(self, service: str, unforce: bool, enable: bool, by: str = "muster") -> str:
+        host = self._host_of(service)
+        if unforce and any(r.source == host.name and r.status == "done" for r in self.rows):
+            raise NovaRefused("HTTP 400: it has evacuations that are not completed", status=400)
+        if unforce:
+            host.forced_down, host.forced_by = False, ""
+        if enable:
+            host.enabled, host.disabled_reason, host.disabled_by = True, "", ""
+        return self._changed(host)
+
+    def disable(self, name: str, reason: str, by: str) -> None:
+        host = self.computes[name]
+        host.enabled, host.disabled_reason, host.disabled_by = False, reason, by
+        host.touched_at = self.now
+        self._changed(host)
+
+    def evacuate(self, ident: str, target: Optional[str], by: str = "muster", excused: bool = False) -> str:
+        inst = self._known(ident)
+        if inst.vm_state not in EVACUABLE or not inst.launched:
+            raise NovaRefused(f"HTTP 409: while it is in vm_state {inst.vm_state}", status=409)
+        if self.computes[inst.host].up(self.now):
+            raise NovaRefused(f"HTTP 400: Compute service of {inst.host} is still in use", status=400)
+        if target == inst.host:
+            raise NovaRefused("HTTP 400: the target host can't be the same one", status=400)
+        self.judge.evacuation_taken(inst, by)
+        request_id = self.act(inst, "evacuate")
+        row = Row(str(len(self.rows) + 1), ident, inst.host, by, self.stamp(), target or "", began_at=self.now)
+        row.excused, row.accepted_at, row.was = excused, self.now, inst.vm_state if not inst.task else ""
+        self.rows.append(row)
+        self.rows_of[ident].append(row)
+        inst.task, inst.task_since = "rebuilding", self.now
+        self.touch(inst)
+        self.say(f"nova takes evacuate of {ident} from {inst.host} as migration {row.id} (by {by})")
+        if self.rng.random() < self.odds.lose:
+            row.stuck = "its message to the conductor was lost"
+        else:
+            self.to_conductor(lambda: self.rebuild.schedule(inst, row, target))
+        return request_id
+
+    def stop(self, ident: str, by: str = "muster") -> str:
+        inst = self._known(ident)
+        if inst.task or inst.vm_state not in ("active", "error"):
+            raise NovaRefused(f"HTTP 409: Cannot 'stop' while it is in vm_state {inst.vm_state}", status=409)
+        self.judge.stop_taken(inst, by)
+        return self._power(inst, "stop", "powering-off", "stopped")
+
+    def start(self, ident: str) -> str:
+        inst = self._known(ident)
+        if inst.task or inst.vm_state != "stopped":
+            raise NovaRefused("HTTP 409: Cannot 'start'", status=409)
+        return self._power(inst, "start", "powering-on", "active")
+
+    def delete(self, ident: str) -> str:
+        """Down in Nova: gone at once, from the database.  Not yet known as down: it waits for the host."""
+        inst = self._known(ident)
+        host = self.computes[inst.host]
+        request_id = self.act(inst, "delete")
+        if host.running or not host.up(self.now):
+            inst.deleted, inst.vm_state, inst.task = True, "deleted", ""
+            inst.guests.clear()
+        else:
+            inst.task, inst.task_since = "deleting", self.now
+            host.queue.append(lambda: self._deleted(inst))
+        self.touch(inst)
+        return request_id
+
+    # ---------------------------------------------------------------- innards
+
+    def to_conductor(self, what: Callable[[], None]) -> None:
+        def deliver() -> None:
+            if self.conductor_up:
+                what()
+            else:
+                self._waiting.append(what)
+
+        slow = self.rng.random() < self.odds.slow
+        self.timeline.after(self.rng.uniform(1.0, 15.0) if slow else self.rng.uniform(0.02, 0.8), deliver)
+
+    def stop_conductor(self) -> None:
+        """Heartbeats go through it: every compute falls silent together."""
+        self.conductor_up = False
+        for host in self.computes.values():
+            host.end_beating(self.now)
+
+    def start_conductor(self) -> None:
+        self.conductor_up = True
+        for host in self.computes.values():
+            if host.running:
+                host.begin_beating(self.now + self.rng.uniform(0.0, 5.0))
+        waiting, self._waiting = self._waiting, []
+        for what in waiting:
+            self.to_conductor(what)
+
+    def _power(self, inst: Instance, action: str, task: str, state: str) -> str:
+        request_id = self.act(inst, action)
+        inst.task, inst.task_since = task, self.now
+        self.touch(inst)
+        host = self.computes[inst.host]
+
+        def carry_out() -> None:
+            if inst.deleted or inst.task != task or inst.host != host.name:
+                return
+            inst.vm_state, inst.task = state, ""
+            (inst.guests.add if state == "active" else inst.guests.discard)(host.name)
+            self.touch(inst)
+
+        self.rebuild.cast(host, carry_out)
+        return request_id
+
+    def _deleted(self, inst: Instance) -> None:
+        if not inst.deleted:
+            inst.deleted, inst.vm_state, inst.task = True, "deleted", ""
+            inst.guests.clear()
+            self.touch(inst)
+
+    def _known(self, ident: str) -> Instance:
+        inst = self.instances[ident]
+        if inst.deleted:
+            raise NovaRefused(f"HTTP 404: Instance {ident} could not be found", status=404)
+        if self.silent(inst.host):
+            raise NovaUncertain("HTTP 500: its cell does not answer", status=500)
+        return inst
+
+    def _host_of(self, service: str) -> Compute:
+        host = next(h for h in self.computes.values() if h.id == service)
+        if self.silent(host.name):
+            raise NovaUncertain("HTTP 500: its cell does not answer", status=500)
+        return host
+
+    def _changed(self, host: Compute) -> str:
+        host.changed = self.stamp()
+        self.requests += 1
+        return f"req-{self.requests}"

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a history: faults stop, time goes on, and everything has to come to rest, or to say truly why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from muster.decide import Incident
+from muster.facts import Node, Phase
+from muster.verdict import Finding, State, Verdict
+from tests.sim.cloud import Odds
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+QUIET_S = 150.0
+LIMIT_S = 6000.0
+
+
+def run_to_the_end(world: World) -> None:
+    """Let everything come to rest, then have the judge look at what is left."""
+    calm(world)
+    rest(world)
+    world.judge.end()
+
+
+def calm(world: World) -> None:
+    """Nothing goes wrong any more.  What is broken for good stays broken."""
+    world.calm = True
+    world.faults.calm()
+    world.kill_at.clear()
+    cloud = world.cloud
+    cloud.odds = Odds()
+    world.patience_s = 8.0
+    cloud.silent_cells.clear()
+    world.nova_down = False
+    for host in cloud.computes.values():
+        host.full = False
+    world.say("calm")
+
+
+def rest(world: World) -> None:
+    """Until nothing changes any more and nothing is planned."""
+    end = world.now + LIMIT_S
+    quiet_since, key = world.now, None
+    while world.now < end:
+        world.run_for(10.0)
+        now_key = world.note_state(world.current.incidents.values()) if world.current else None
+        planned = any(
+            (f.verdict is Verdict.PARKED and f.due > world.now) or (f.verdict is Verdict.EVACUATING and not f.alarm)
+            for i in (world.current.incidents.values() if world.current else ())
+            for f in i.findings.values()
+        )
+        disturbed = world.now < world.disturbed_until
+        if now_key != key or planned or disturbed or not world.current or not world.current.alive:
+            quiet_since, key = world.now, now_key
+        quiet_s = QUIET_S if any(n.record for n in world.site.nodes.values()) else 20.0
+        if world.now - quiet_since > quiet_s:
+            return
+
+
+def unfinished(world: World) -> Iterator[str]:
+    """One line for everything that has not ended as it should have."""
+    incidents = world.current.incidents if world.current else {}
+    for name, node in world.site.nodes.items():
+        incident = incidents.get(name)
+        if node.record and incident is None:
+            yield f"{name} has the record {node.record.token}, and no incident is shown"
+        if incident:
+            yield from _unfinished_incident(world, node, incident)
+        else:
+            yield from _left_behind(world, name)
+
+
+def _unfinished_incident(world: World, node: Node, incident: Incident) -> Iterator[str]:
+    host = world.cloud.computes[node.name]
+    told = f"{node.name} ends {incident.state.value} by {incident.rule}: {incident.reason}"
+    if incident.state is State.ON_HOLD:
+        if not _true_hold(world, node, incident):
+            yield f"{told}; untrue"
+        return
+    if node.record and node.record.phase is Phase.RETURNING:
+        if host.running and node.member and not host.broken:
+            yield f"{told}, though its nova-compute runs"
+        return
+    stuck = [f for f in incident.findings.values() if f.verdict.open and _truly_stuck(world, f)]
+    open_ones = [f for f in incident.findings.values() if f.verdict.open]
+    for finding in open_ones:
+        if finding not in stuck:
+            yield f"{told}; {finding.server.id} is {finding.verdict.value} by {finding.rule} for no reason"
+    if not stuck and not _inbound_stuck(world, node):
+        yield f"{told}; nothing is in its way"
+
+
+def _truly_stuck(world: World, finding: Finding) -> bool:
+    """Nova will never end it, or there is no room for it."""
+    cloud = world.cloud
+    rows = [r for r in cloud.rows_of[finding.server.id] if cloud.row_alive(r)]
+    if rows:
+        queued = any(not h.running and h.queue for h in cloud.computes.values())
+        undetected = any(not cloud.computes[r.dest].powered for r in rows if r.dest)
+        return any(r.stuck for r in rows) or queued or undetected or not cloud.conductor_up
+    if any(
+        r.stuck and r.status == "pre-migrating" and _unfenced(world, r.dest) for r in cloud.rows_of[finding.server.id]
+    ):
+        return True
+    if finding.rule == "on-the-way":
+        return any(r.status == "pre-migrating" and _unfenced(world, r.dest) for r in cloud.rows_of[finding.server.id])
+    if finding.verdict is Verdict.PARKED or finding.rule == "ready":
+        return not any(
+            h.enabled and h.up(world.now) and h.name != finding.source and h.cell == cloud.computes[finding.source].cell
+            for h in cloud.computes.values()
+        )
+    return False
+
+
+def _unfenced(world: World, dest: str) -> bool:
+    """The destination's own incident has not come so far that it proves anything, for a reason of its own."""
+    incidents = world.current.incidents if world.current else {}
+    return dest in incidents and incidents[dest].state is State.ON_HOLD
+
+
+def _inbound_stuck(world: World, node: Node) -> bool:
+    incidents = world.current.incidents if world.current else {}
+    return any(
+        f.verdict.open and any(r.dest == node.name for r in world.cloud.rows_of[f.server.id])
+        for i in incidents.values()
+        if i.node != node.name
+        for f in i.findings.values()
+    )
+
+
+def _true_hold(world: World, node: Node, incident: Incident) -> bool:
+    if incident.rule == "fencing-refuted":
+        # Nova shows one time for heartbeats and for an admin's changes: after those the safe side is right.
+        host = world.cloud.computes[node.name]
+        if node.record and host.enabled and host.touched_at > node.record.last:
+            return True
+        return node.name in world.liars or node.name in world.lived_by_hand
+    if incident.rule == "too-many-failed":
+        dead = sum(
+            n.record is not None and n.record.phase not in (Phase.RETURNING, Phase.CLOSED)
+            for n in world.site.nodes.values()
+        )
+        return dead > world.policy.max_failed_hosts.hosts(len(world.site.nodes))
+    return False
+
+
+def _left_behind(world: World, name: str) -> Iterator[str]:
+    """A host that is over or never was an incident: what muster did to its service is undone."""
+    host = world.cloud.computes[name]
+    if host.forced_down and host.forced_by == "muster":
+        yield f"{name} is forced down by muster, and no incident is left"
+    if not host.enabled and host.disabled_by == "muster":
+        yield f"{name} is disabled by muster, and no incident is left"
+    if world.site.nodes[name].hold:
+        yield f"{name} is held, and no incident is left"

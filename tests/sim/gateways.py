@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's ports over the simulated world: every call takes time, may fail in each way, and may be the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+
+from muster.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUnavailable, NovaUncertain
+from muster.facts import Cluster, Move, OwnerLog, Record, Server, Service
+
+if TYPE_CHECKING:
+    from tests.sim.process import Process
+
+T = TypeVar("T")
+
+CLUSTER_CALL_S = (0.005, 0.05)
+NOVA_CALL_S = (0.01, 0.25)
+LATE_S = 25.0
+STALE_S = 5.0
+PAGE = 1000
+
+
+class NovaGateway:
+    """Nova for one worker."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._world = process.world
+        self._cloud = process.world.cloud
+
+    # ------------------------------------------------------------------ reads
+
+    def services(self) -> Sequence[Service]:
+        beats = {host.name: host.beat(self._world.now) for host in self._cloud.computes.values()}
+        answer = self._read("services", (), self._cloud.services)
+        self._process.beats = beats
+        return answer
+
+    def servers_on(self, host: str) -> Sequence[Server]:
+        return self._read("servers_on", (host,), lambda: self._cloud.servers_on(host))
+
+    def servers_changed(self, since: float) -> Sequence[Server]:
+        return self._read("servers_changed", (since,), lambda: self._cloud.servers_changed(since))
+
+    def moves_from(self, host: str, since: float) -> Sequence[Move]:
+        return self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since))
+
+    def owner_log(self, server: str) -> OwnerLog:
+        return self._read("owner_log", (server,), lambda: self._cloud.owner_log(server))
+
+    def _read(self, kind: str, args: tuple[object, ...], do: Callable[[], T]) -> T:
+        process, world = self._process, self._world
+        world.call(process, kind, "before")
+        fault = world.faults.draw_read()
+        if world.nova_down or fault == "unavailable":
+            self._take(0.02)
+            raise NovaUnavailable(f"{kind}: HTTP 503", status=503)
+        if fault == "timeout":
+            self._take(20.0)
+            raise NovaUnavailable(f"{kind}: timed out")
+        if fault == "slow":
+            self._take(world.rng.uniform(2.0, 18.0))
+        shown = world.shown.get((kind, *args))
+        if fault == "stale" and shown and world.now - shown[0] < STALE_S:
+            at, answer = shown
+        else:
+            self._take(world.rng.uniform(*NOVA_CALL_S))
+            at, answer = world.now, do()
+            world.asked[kind] += len(answer) // PAGE + 1 if isinstance(answer, list) else 1
+            world.shown[(kind, *args)] = (at, answer)
+        self._take(world.rng.uniform(*NOVA_CALL_S))
+        process.read_at[kind] = at
+        process.first_read_at.setdefault(kind, at)
+        world.call(process, kind, "after")
+        return answer
+
+    # ----------------------------------------------------------------- writes
+
+    def force_down(self, service: str, disable_reason: Optional[str]) -> str:
+        return self._write("force_down", lambda: self._cloud.force_down(service, disable_reason))
+
+    def force_up(self, service: str, unforce: bool, enable: bool) -> str:
+        name = service.removeprefix("service-")
+        self._world.judge.lift_sent(self._process, name, unforce, enable)
+        return self._write("force_up", lambda: self._cloud.force_up(service, unforce, enable))
+
+    def evacuate(self, server: str, target: Optional[str]) -> str:
+        excused = self._world.judge.evacuate_sent(self._process, server)
+        inst = self._cloud.instances[server]
+        try:
+            return self._write("evacuate", lambda: self._cloud.evacuate(server, target, excused=excused))
+        except NovaRefused:
+            inst.injected += 1
+            refusals = self._world.judge.refusals
+            refusals[server] = refusals.get(server, 0) + 1
+            raise
+
+    def stop(self, server: str) -> str:
+        return self._write("stop", lambda: self._cloud.stop(server))
+
+    def _write(self, kind: str, do: Callable[[], str]) -> str:
+        process, world = self._process, self._world
+        world.call(process, kind, "before", write=True)
+        world.judge.may_change(process, kind)
+        process.knew_quorum = process.knew_current = False
+        world.asked[kind] += 1
+        fault = world.faults.draw_write()
+        self._take(world.rng.uniform(*NOVA_CALL_S), sent=do)
+        if world.nova_down or fault == "unavailable":
+            raise NovaUnavailable(f"{kind}: connection refused")
+        if fault:
+            self._fail(kind, fault, do)
+        request_id = do()
+        self._take(world.rng.uniform(*NOVA_CALL_S))
+        world.call(process, kind, "after", write=True)
+        return request_id
+
+    def _fail(self, kind: str, fault: str, do: Callable[[], str]) -> None:
+        world = self._world
+        if fault == "refused":
+            raise NovaRefused(f"{kind}: HTTP 409: refused", status=world.rng.choice((400, 409, 409, 403)))
+        if fault == "lost-before":
+            self._take(world.rng.choice((0.1, 30.0)))
+            raise NovaUncertain(f"{kind}: no reply", status=world.rng.choice((0, 504)))
+        if fault == "failed":
+            done = world.rng.random() < 0.5
+            if done:
+                _try(do)
+            raise NovaUncertain(f"{kind}: HTTP 500", status=world.rng.choice((500, 503)))
+        if fault == "lost-after":
+            _try(do)
+            self._take(world.rng.choice((0.1, 30.0)))
+            raise NovaUncertain(f"{kind}: no reply", status=world.rng.choice((0, 502, 504)))
+        world.timeline.after(world.rng.uniform(0.3, LATE_S), lambda: _try(do))
+        raise NovaUncertain(f"{kind}: no reply", status=world.rng.choice((0, 504)))
+
+    def _take(self, seconds: float, sent: Optional[Callable[[], str]] = None) -> None:
+        """Time passes during a call.  Whoever dies then may have a request on the wire."""
+        self._world.timeline.pass_by(seconds)
+        if sent is not None and not self._process.alive and self._world.rng.random() < 0.6:
+            self._world.timeline.after(self._world.rng.uniform(0.0, LATE_S), lambda: _try(sent))
+        self._process.check()
+
+
+class ClusterGateway:
+    """Pacemaker for one worker, as its controller sees it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._world = process.world
+        self._site = process.world.site
+
+    def look(self) -> Cluster:
+        seen = self._call("look", lambda: self._site.seen_by(self._process.controller))
+        self._process.looked = seen.nodes
+        return seen
+
+    def quorate(self) -> bool:
+        try:
+            answer = self._call("quorate", lambda: self._site.quorum(self._process.controller))
+        except ClusterError:
+            answer = False
+        self._process.knew_quorum = answer
+        return answer
+
+    def cib_changed(self) -> object:
+        return self._site.revision
+
+    def write_record(self, node: str, record: Record) -> None:
+        self._write("write_record", self._site.write_record, node, record)
+
+    def swap_record(self, node: str, old: Record, new: Record) -> None:
+        self._write("swap_record", self._site.swap_record, node, old, new)
+
+    def drop_record(self, node: str, closing: Record) -> None:
+        self._write("drop_record", self._site.drop_record, node, closing)
+
+    def drop_hold(self, node: str) -> None:
+        self._write("drop_hold", self._site.drop_hold, node)
+
+    def publish(self, node: str, text: str) -> None:
+        pass
+
+    def _write(self, kind: str, do: Callable[..., None], node: str, *what: Any) -> None:
+        world, process = self._world, self._process
+        world.call(process, kind, "before", write=True)
+        if not process.knew_current and not process.current():
+            world.judge.blame("4", f"{kind} from a worker of {process.controller} that is not the current one")
+        process.knew_quorum = process.knew_current = False
+
+        def carry_out() -> None:
+            do(process.controller, node, *what)
+            if kind == "swap_record":
+                world.judge.record_swapped(process, node, what[1])
+
+        fault = world.faults.draw_cluster_write()
+        if fault == "lost-before":
+            raise ClusterError(f"{kind}: timed out")
+        self._call(kind, carry_out)
+        if fault == "lost-after":
+            raise ClusterError(f"{kind}: timed out")
+        world.call(process, kind, "after", write=True)
+
+    def _call(self, kind: str, do: Callable[[], T]) -> T:
+        world = self._world
+        if kind in ("look", "quorate"):
+            world.call(self._process, kind, "before")
+        world.timeline.pass_by(world.rng.uniform(*CLUSTER_CALL_S))
+        self._process.check()
+        if self._site.silent:
+            world.timeline.pass_by(10.0)
+            self._process.check()
+            raise ClusterError(f"{kind}: timed out after 10 s")
+        return do()
+
+
+def _try(do: Callable[[], str]) -> None:
+    try:
+        do()
+    except (NovaError, ClusterRefused):
+        return

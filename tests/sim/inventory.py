@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the simulated cloud consists of: computes, servers, evacuations; mutable, and true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable, Optional
+
+from muster.facts import Move, MoveStatus, Power, Server
+
+BEAT_S = 10.0
+DOWN_TIME_S = 60.0
+
+OPEN = ("accepted", "pre-migrating")
+
+
+@dataclass(eq=False)
+class Compute:
+    """A compute host and the row of its nova-compute service.
+
+    :param life: counts its power cuts: what began in an earlier life is dead.
+    :param lives_since: when nova-compute began to run although the host was counted as fenced; 0.0: it does not.
+    :param queue: messages that wait for its nova-compute.
+    """
+
+    name: str
+    cell: str = "cell1"
+    powered: bool = True
+    running: bool = True
+    life: int = 0
+    lives_since: float = 0.0
+    broken: bool = False
+    full: bool = False
+    beat_from: float = 0.0
+    last_beat: float = 0.0
+    beating: bool = True
+    changed: float = 0.0
+    forced_down: bool = False
+    forced_by: str = ""
+    enabled: bool = True
+    disabled_reason: str = ""
+    disabled_by: str = ""
+    touched_at: float = 0.0
+    queue: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return f"service-{self.name}"
+
+    def beat(self, now: float) -> float:
+        """Time of its latest heartbeat in Nova's database."""
+        if self.running and self.beating and now >= self.beat_from:
+            self.last_beat = max(self.last_beat, self.beat_from + (now - self.beat_from) // BEAT_S * BEAT_S)
+        return self.last_beat
+
+    def begin_beating(self, now: float) -> None:
+        self.beat(now)
+        self.beat_from, self.beating = now, True
+
+    def end_beating(self, now: float) -> None:
+        self.beat(now)
+        self.beating = False
+
+    def up(self, now: float) -> bool:
+        return not self.forced_down and now - self.beat(now) <= DOWN_TIME_S
+
+
+@dataclass(eq=False)
+class Row:
+    """One evacuation: a migration as Nova's database has it, and the truth behind it.
+
+    :param life: the destination's life in which its rebuild began.
+    :param was: the server's state when it was at rest before; empty if it was not.
+    :param stuck: why it will never end by itself; empty if it will.
+    :param excused: the judge knows why this one could not be avoided.
+    """
+
+    id: str
+    server: str
+    source: str
+    by: str
+    created: float
+    dest: str = ""
+    status: str = "accepted"
+    updated: float = 0.0
+    life: int = -1
+    began_at: float = 0.0
+    accepted_at: float = 0.0
+    ended_at: float = 0.0
+    arrived_at: float = 0.0
+    was: str = ""
+    stuck: str = ""
+    excused: bool = False
+    fact: Optional[Move] = None
+
+    def move(self) -> Move:
+        if self.fact is None:
+            status = MoveStatus(self.status)
+            self.fact = Move(
+                self.id, self.server, self.source, status, self.dest, self.created, self.updated or self.created
+            )
+        return self.fact
+
+
+@dataclass(eq=False)
+class Instance:
+    """A server.
+
+    :param wanted: what its owner last asked for.
+    :param guests: the hosts on which its guest runs: never more than one.
+    :param arrivals: where it has been with a finished evacuation and the wanted power state.
+    """
+
+    id: str
+    host: str
+    vm_state: str
+    wanted: Power
+    created: float
+    task: str = ""
+    updated: float = 0.0
+    launched: bool = True
+    image: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
+    deleted: bool = False
+    project: str = "p1"
+    actions: list[tuple[str, str]] = field(default_factory=list)
+    guests: set[str] = field(default_factory=set)
+    arrivals: set[tuple[str, str]] = field(default_factory=set)
+    asked_at: float = 0.0
+    task_since: float = 0.0
+    injected: int = 0
+    fact: Optional[Server] = None
+
+    def server(self) -> Server:
+        if self.fact is None:
+            self.fact = Server(
+                id=self.id,
+                host=self.host,
+                vm_state=self.vm_state,
+                name=self.id,
+                task_state=self.task,
+                status="DELETED" if self.deleted else self.vm_state.upper(),
+                project=self.project,
+                created=self.created,
+                updated=self.updated,
+                launched=self.launched,
+                image=self.image,
+                metadata=self.metadata,
+                fault=self.fault,
+                deleted=self.deleted,
+            )
+        return self.fact

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge: watches the invariants of the product from outside, by what is true in the simulated world.
+
+It never asks muster what it did.  What muster says is taken as a claim and compared with the truth.  Where an order
+of events cannot be known to any client (a fact that changed after it was read), it grants a bounded grace and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Optional
+
+from muster.decide import Incident
+from muster.facts import Phase, Power, Record
+from muster.order import priority
+from muster.verdict import POWER_OF_STATE, Finding, Verdict
+from tests.sim.inventory import Compute, Instance, Row
+
+if TYPE_CHECKING:
+    from tests.sim.process import Process
+    from tests.sim.world import World
+
+LIFE_GRACE_S = 22.0
+"""A heartbeat comes every 10 s and services are read every 10 s: who has read them that late has seen it."""
+SERVER_GRACE_S = 14.0
+"""Changed servers are listed every 10 s."""
+HEARTBEAT_SKEW_S = 5.0
+"""A heartbeat so shortly after the fencing may be one from before it, by another clock."""
+OPERATOR_GRACE_S = 3.0
+"""What an operator did to a service that short before the claim cannot be known to it."""
+SAFE_DELAY_S = 30
+"""With this delay or more a lying device must be found out in time (README, dangerous misconfigurations)."""
+
+
+class Judge:
+    """:ivar violations: one line each, beginning with the invariant's number."""
+
+    def __init__(self) -> None:
+        self.violations: list[str] = []
+        self.world: World = None  # type: ignore[assignment]
+        self.verdicts: dict[tuple[str, int], dict[str, Finding]] = {}
+        self.states: dict[str, Incident] = {}
+        self.refusals: dict[str, int] = {}
+        self.claimed: dict[str, float] = {}
+
+    def blame(self, invariant: str, what: str) -> None:
+        line = f"{invariant}: {what}"
+        if line not in self.violations:
+            self.violations.append(line)
+            self.world.say(f"VIOLATION {line}")
+
+    # ------------------------------------------------------- effects on Nova
+
+    def may_change(self, process: Process, what: str) -> None:
+        """Invariant 4, at the moment something is sent."""
+        if not process.knew_quorum and not self.world.site.quorum(process.controller):
+            self.blame("4", f"{what} from {process.controller} without quorum")
+        if not process.knew_current and not process.current():
+            self.blame("4", f"{what} from a worker of {process.controller} that is not the current one")
+
+    def evacuate_sent(self, process: Process, ident: str, late: bool = False) -> bool:
+        """Invariants 1 and 2, at the moment it is sent.
+
+        :returns: whether a danger was there that nobody could know yet.
+        """
+        world = self.world
+        inst = world.cloud.instances[ident]
+        host = world.cloud.computes[inst.host]
+        node = world.site.nodes[host.name]
+        if inst.deleted or not any(n.record for n in world.site.nodes.values()):
+            process.sent_this_pass.add(ident)
+            return False
+        if process.knows_of_elsewhere(inst):
+            return False
+        record = node.record
+        self._rules_of_sending(process, inst)
+        if record is None or record.phase is not Phase.EVACUATING or host.name not in world.site.fenced:
+            self.blame("1", f"evacuate of {ident} from {host.name} without a record of its fencing")
+        elif world.now < self._looked_last(process, host.name) + world.policy.delay_s - 1.0:
+            self.blame("1", f"evacuate of {ident} from {host.name} before its storage leases have run out")
+        if host.up(world.now) and not world.cloud.silent(host.name):
+            self.blame("2", f"evacuate of {ident} while Nova calls {host.name} up")
+        if inst.task == "deleting" and process.knew("servers_changed", inst.task_since):
+            self.blame("A6", f"evacuate of {ident}, which its owner is deleting")
+        for row in world.cloud.rows_of[ident]:
+            known = row.by == "muster" or process.knew("moves_from", row.began_at)
+            if row.source == host.name and known and world.cloud.row_alive(row):
+                self.blame("3", f"evacuate of {ident} sent while migration {row.id} by {row.by} is {row.status}")
+        if not host.running:
+            return False
+        safe = world.policy.delay_s >= SAFE_DELAY_S and host.name in world.liars
+        seen = safe or process.knew("services", host.lives_since + LIFE_GRACE_S)
+        if seen and not self._watched_in_vain(process, host):
+            self.blame("1", f"evacuate of {ident} although {host.name} lives and was seen to")
+            return False
+        return True
+
+    def _looked_last(self, process: Process, name: str) -> int:
+        """The latest fencing that it has seen."""
+        node = process.looked.get(name)
+        return node.record.last if node and node.record else 0
+
+    def _rules_of_sending(self, process: Process, inst: Instance) -> None:
+        """What settings and sequence promise: A8, A10, A15, attempts and in_flight."""
+        policy, ident = self.world.policy, inst.id
+        rows = [r for r in self.world.cloud.rows_of[ident] if r.source == inst.host]
+        if inst.metadata.get("evacuable") == "false":
+            self.blame("A10", f"evacuate of {ident}, which is opted out")
+        if inst.image and not policy.shared_storage:
+            self.blame("A8", f"evacuate of {ident}, which will be empty")
+        record = self.world.site.nodes[inst.host].record
+        ours = [r for r in rows if record and r.status == "failed" and r.created >= record.first]
+        failed = sum(process.knew("moves_from", r.ended_at) for r in ours)
+        if failed >= policy.attempts:
+            self.blame("8", f"evacuate of {ident} after {failed} failures, attempts is {policy.attempts}")
+        place = priority(inst.server(), policy.priority_key)
+        sending = [i for i in process.incidents.values() if i.rule == "working"]
+        for incident in sending:
+            for other, finding in incident.findings.items():
+                waits = finding.rule == "ready" and other not in process.sent_this_pass
+                if waits and priority(finding.server, policy.priority_key) > place:
+                    self.blame("A15", f"evacuate of {ident} before {other}, whose priority is higher")
+        known = [r for r in self.world.cloud.rows if self._in_flight(process, r)]
+        if len(known) + len(process.sent_this_pass) >= policy.in_flight:
+            self.blame("8", f"evacuate of {ident} while {len(known)} are in flight, in_flight is {policy.in_flight}")
+        process.sent_this_pass.add(ident)
+
+    def _in_flight(self, process: Process, row: Row) -> bool:
+        cloud = self.world.cloud
+        fresh = process.read_at.get("moves_from", 0.0) > row.began_at and row.server not in process.sent_this_pass
+        node = self.world.site.nodes[row.source]
+        ours = node.record is not None and node.record.phase is Phase.EVACUATING
+        young = self.world.now - row.accepted_at < self.world.policy.stuck_after_s - SERVER_GRACE_S
+        inst = cloud.instances[row.server]
+        return ours and fresh and young and cloud.row_alive(row) and not inst.deleted and inst.host == row.source
+
+    def _watched_in_vain(self, process: Process, host: Compute) -> bool:
+        """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
+        beat = process.beats.get(host.name, 0.0)
+        if beat <= host.lives_since + HEARTBEAT_SKEW_S or (
+            host.name in self.world.lived_by_hand and not self.world.cloud.conductor_up
+        ):
+            return True
+        since = process.first_read_at.get("services", 0.0)
+        return 0.0 < since < self.world.now - LIFE_GRACE_S and beat <= since
+
+    def evacuation_taken(self, inst: Instance, by: str) -> None:
+        """Invariant 3, at the moment Nova takes it."""
+        if by != "muster":
+            return
+        for row in self.world.cloud.rows_of[inst.id]:
+            if row.source == inst.host and self.world.cloud.row_alive(row) and row.by == "muster":
+                self.blame("3", f"second evacuation of {inst.id} while migration {row.id} is {row.status}")
+
+    def guest_started(self, inst: Instance, row: Optional[Row]) -> None:
+        if len(inst.guests) < 2:
+            return
+        rows = self.world.cloud.rows_of[inst.id]
+        if any(r.excused or r.by != "muster" for r in rows) or not rows:
+            return
+        self.blame("3", f"guest of {inst.id} runs on {' and '.join(sorted(inst.guests))}")
+
+    def lift_sent(self, process: Process, name: str, unforce: bool, enable: bool) -> None:
+        """Invariant 5."""
+        host = self.world.cloud.computes[name]
+        if unforce:
+            for row in self.world.cloud.rows:
+                if row.source == name and self.world.cloud.row_alive(row) and self._matters(row):
+                    self.blame("5", f"{name} un-forced while migration {row.id} is {row.status}")
+            if host.forced_by == "operator" and self.claimed.get(name, 0.0) - host.touched_at > OPERATOR_GRACE_S:
+                self.blame("5", f"{name} was forced down by an operator, and un-forced")
+        if enable and host.disabled_by == "operator" and process.knew("services", host.touched_at):
+            self.blame("5", f"{name} was disabled by an operator, and enabled")
+
+    def _matters(self, row: Row) -> bool:
+        inst = self.world.cloud.instances[row.server]
+        return not inst.deleted and inst.host == row.source
+
+    def compute_starts(self, host: Compute) -> None:
+        """FACTS N16: it destroys what has not arrived elsewhere."""
+        if self.world.by_hand == host.name or host.name not in self.world.released:
+            return
+        for row in self.world.cloud.rows:
+            if row.source == host.name and self.world.cloud.row_alive(row) and self._matters(row):
+                self.blame("5", f"nova-compute of {host.name} let start while migration {row.id} is {row.status}")
+
+    def stop_taken(self, inst: Instance, by: str) -> None:
+        if by == "muster" and inst.wanted is Power.RUNNING and self.world.now - inst.asked_at > SERVER_GRACE_S:
+            self.blame("A2", f"{inst.id} stopped although its owner wants it running")
+
+    # ------------------------------------------------------ effects on the CIB
+
+    def record_swapped(self, process: Process, name: str, new: Record) -> None:
+        """Invariant 7: when a host is released every server that was on it has its verdict."""
+        if new.phase is Phase.EVACUATING and self.claimed.setdefault(name, self.world.now) == self.world.now:
+            self._count_dead(process, name)
+        if new.phase is Phase.CLOSED:
+            host = self.world.cloud.computes[name]
+            if host.beat(self.world.now) < self.claimed.pop(name, 0.0):
+                self.blame("5", f"incident of {name} closed, and its nova-compute has not run since")
+        if new.phase is not Phase.RETURNING:
+            return
+        self.world.released.add(name)
+        incident = process.incidents.get(name)
+        findings = incident.findings if incident else {}
+        on_it = {i.id for i in self.world.cloud.instances.values() if i.host == name and not i.deleted}
+        for ident in sorted(self.world.site.victims.get(name, set()) | on_it):
+            inst = self.world.cloud.instances[ident]
+            if ident in findings:
+                self._compare(inst, findings[ident])
+            elif not inst.deleted and self.world.now - inst.asked_at > SERVER_GRACE_S:
+                self.blame("7", f"{ident} of {name} has no verdict at its release")
+        self.verdicts[name, new.first] = dict(findings)
+
+    def record_written(self, name: str, old: Optional[Record], new: Record) -> None:
+        """Whoever writes it may not undo a fencing that was recorded meanwhile."""
+        if old is not None and old.last > new.last:
+            self.blame("4", f"record of {name} {old.token} overwritten by {new.token}")
+
+    def _count_dead(self, process: Process, name: str) -> None:
+        """C12: more hosts are dead than allowed, and this worker has seen it."""
+        nodes = process.looked.values()
+        dead = [n for n in nodes if n.record and n.record.phase not in (Phase.RETURNING, Phase.CLOSED)]
+        limit = self.world.policy.max_failed_hosts.hosts(len(self.world.site.nodes))
+        if len(dead) > limit:
+            self.blame("C12", f"{name} begun while {len(dead)} hosts are dead, max_failed_hosts is {limit}")
+
+    # ------------------------------------------------------------- its claims
+
+    def note_arrival(self, inst: Instance) -> None:
+        """Called at each change of a server: remembers every moment at which `evacuated` would have been true.
+
+        The power state is right if its owner last asked for it; or it was stopped before, and is.
+        """
+        for row in self.world.cloud.rows_of[inst.id]:
+            arrived = row.status in ("done", "completed") and row.dest == inst.host != row.source
+            as_it_was = inst.vm_state == row.was == "stopped" and inst.asked_at < row.accepted_at - SERVER_GRACE_S
+            under_way = row.accepted_at <= inst.asked_at <= row.arrived_at  # Nova itself loses what is asked for then
+            right = POWER_OF_STATE.get(inst.vm_state) is inst.wanted or as_it_was or under_way
+            if arrived and not inst.task and right:
+                inst.arrivals.add((row.source, inst.host))
+
+    def heard(self, process: Process, incidents: Iterable[Incident]) -> None:
+        """Invariant 6, and that nobody living is called gone."""
+        for incident in incidents:
+            self.states[incident.node] = incident
+            for ident, finding in incident.findings.items():
+                if finding.verdict is Verdict.EVACUATED:
+                    self._check_evacuated(process, ident, finding)
+                elif finding.verdict is Verdict.GONE and not self.world.cloud.instances[ident].deleted:
+                    self.blame("7", f"{ident} called gone, but it is there")
+
+    def _check_evacuated(self, process: Process, ident: str, finding: Finding) -> None:
+        key = (finding.source, ident)
+        if key in process.believed:
+            return
+        process.believed.add(key)
+        inst = self.world.cloud.instances[ident]
+        if (finding.source, finding.server.host) not in inst.arrivals:
+            self.blame("6", f"{ident} called evacuated ({finding.reason}): {self.told(inst)}")
+
+    def _compare(self, inst: Instance, finding: Finding) -> None:
+        """A hold or a skip has to be true: nobody is to be left behind for a reason that does not exist."""
+        if finding.verdict.open:
+            self.blame("7", f"{inst.id} is {finding.verdict.value} at the release of its host")
+        check = getattr(self, "_true_" + finding.rule.replace("-", "_"), None)
+        if check is not None and not inst.deleted and not check(inst, finding):
+            self.blame("7", f"{inst.id} {finding.verdict.value} by {finding.rule}, untrue: {self.told(inst)}")
+
+    def told(self, inst: Instance) -> str:
+        rows = ", ".join(f"{r.id} {r.status} {r.source}->{r.dest} by {r.by}" for r in self.world.cloud.rows_of[inst.id])
+        return f"{inst.vm_state}/{inst.task or '-'} on {inst.host}, wanted {inst.wanted.value}, moves [{rows}]"
+
+    def _true_exhausted(self, inst: Instance, finding: Finding) -> bool:
+        rows = [r.status for r in self.world.cloud.rows_of[inst.id] if r.source == finding.source]
+        failed = rows.count("failed") + self.refusals.get(inst.id, 0)
+        home = self.world.site.nodes[finding.source].member
+        return failed + rows.count("error") * home >= self.world.policy.attempts
+
+    def _true_arrived_otherwise(self, inst: Instance, finding: Finding) -> bool:
+        if self.world.now - inst.asked_at < SERVER_GRACE_S:
+            return True
+        return POWER_OF_STATE.get(inst.vm_state) is not inst.wanted or bool(inst.task)
+
+    def _true_finish_false(self, inst: Instance, finding: Finding) -> bool:
+        return inst.host == finding.source
+
+    def _true_call_vanished(self, inst: Instance, finding: Finding) -> bool:
+        return not self.world.cloud.rows_of[inst.id]
+
+    def _true_forbidden(self, inst: Instance, finding: Finding) -> bool:
+        return inst.injected > 0
+
+    def _true_owner_unknown(self, inst: Instance, finding: Finding) -> bool:
+        return inst.wanted is Power.UNKNOWN
+
+    def _true_delete_unfinished(self, inst: Instance, finding: Finding) -> bool:
+        return inst.task == "deleting"
+
+    def _true_would_be_empty(self, inst: Instance, finding: Finding) -> bool:
+        return bool(inst.image) and not self.world.policy.shared_storage
+
+    def _true_state_refused(self, inst: Instance, finding: Finding) -> bool:
+        return inst.vm_state not in ("active", "stopped", "error")
+
+    def _true_moved_by_hand(self, inst: Instance, finding: Finding) -> bool:
+        return inst.host != finding.source and not any(
+            r.source == finding.source and r.dest == inst.host and r.status in ("done", "completed")
+            for r in self.world.cloud.rows_of[inst.id]
+        )
+
+    def _true_opted_out(self, inst: Instance, finding: Finding) -> bool:
+        return inst.metadata.get("evacuable") == "false"
+
+    def _true_never_launched(self, inst: Instance, finding: Finding) -> bool:
+        return not inst.launched
+
+    # ------------------------------------------------------------ at the end
+
+    def end(self) -> None:
+        """Invariant 8, once nothing disturbs any more: everything has come to an end, or says truly why not."""
+        from tests.sim.ending import unfinished
+
+        for what in unfinished(self.world):
+            self.blame("8", what)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How an evacuation goes on inside Nova after it was taken, and what a compute does when it starts or dies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Optional
+
+from tests.sim.inventory import OPEN, Compute, Instance, Row
+
+if TYPE_CHECKING:
+    from tests.sim.cloud import Cloud
+
+
+class Rebuild:
+    """Conductor, scheduler and the destination's nova-compute."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self.on_claim: Callable[[Compute], None] = lambda dest: None
+
+    def cast(self, host: Compute, what: Callable[[], None]) -> None:
+        """A message: carried out soon, or when nova-compute runs again (FACTS N19)."""
+
+        def deliver() -> None:
+            if host.running:
+                what()
+            else:
+                host.queue.append(what)
+
+        self._cloud.timeline.after(self._cloud.rng.uniform(0.02, 0.4), deliver)
+
+    # ------------------------------------------------------------- evacuation
+
+    def schedule(self, inst: Instance, row: Row, target: Optional[str]) -> None:
+        cloud = self._cloud
+        if inst.deleted:
+            cloud.set_row(row, "error")
+            return
+        fitting = [h for h in cloud.computes.values() if self._fits(h, inst, row, target)]
+        if not fitting:
+            inst.vm_state, inst.task, inst.fault = "error", "", "No valid host was found."
+            cloud.set_row(row, "error")
+            cloud.touch(inst)
+            cloud.say(f"no valid host for {inst.id}: migration {row.id} error")
+            return
+        dest = cloud.rng.choice(fitting)
+        self.cast(dest, lambda: self._claim(inst, row, dest))
+
+    def _fits(self, host: Compute, inst: Instance, row: Row, target: Optional[str]) -> bool:
+        cloud = self._cloud
+        return (
+            host.name not in (row.source, inst.host)
+            and target in (None, host.name)
+            and host.enabled
+            and not host.full
+            and host.up(cloud.now)
+            and host.cell == cloud.computes[row.source].cell
+        )
+
+    def _claim(self, inst: Instance, row: Row, dest: Compute) -> None:
+        cloud = self._cloud
+        if inst.deleted:
+            cloud.set_row(row, "error")
+            return
+        if cloud.rng.random() < cloud.odds.refuse:
+            inst.task = ""
+            row.dest = dest.name
+            cloud.set_row(row, "failed")
+            cloud.touch(inst)
+            cloud.say(f"{dest.name} refuses the claim of {inst.id}: migration {row.id} failed")
+            return
+        row.dest, row.life, row.began_at = dest.name, dest.life, cloud.now
+        cloud.set_row(row, "pre-migrating")
+        inst.task = "rebuild_spawning"
+        cloud.touch(inst)
+        self.on_claim(dest)
+        if cloud.rng.random() < cloud.odds.hang:
+            row.stuck = "its rebuild hangs"
+            return
+        cloud.timeline.after(cloud.rng.uniform(0.2, 8.0), lambda: self.spawned(inst, row, dest))
+
+    def spawned(self, inst: Instance, row: Row, dest: Compute) -> None:
+        cloud = self._cloud
+        if row.life != dest.life:
+            return
+        if inst.deleted:
+            cloud.set_row(row, "failed")
+            return
+        if cloud.rng.random() < cloud.odds.fail:
+            inst.vm_state, inst.task, inst.fault = "error", "", "Build of instance aborted"
+            cloud.set_row(row, "failed")
+            cloud.touch(inst)
+            cloud.say(f"rebuild of {inst.id} fails on {dest.name}: migration {row.id} failed")
+            return
+        was_stopped = inst.vm_state == "stopped"
+        inst.guests.add(dest.name)
+        cloud.judge.guest_started(inst, row)
+        inst.vm_state, inst.task, inst.fault = "active", "powering-off" if was_stopped else "", ""
+        cloud.touch(inst)
+        late = cloud.rng.random() < 0.1
+        delay_s = cloud.rng.uniform(1.0, 11.0) if late else cloud.rng.uniform(0.0, 0.5)
+        cloud.timeline.after(delay_s, lambda: self._finish(inst, row, dest, was_stopped))
+
+    def _finish(self, inst: Instance, row: Row, dest: Compute, was_stopped: bool) -> None:
+        cloud = self._cloud
+        if row.life != dest.life or inst.deleted:
+            return
+        if was_stopped:
+            inst.vm_state = "stopped"
+            inst.guests.discard(dest.name)
+        inst.task, inst.host, row.arrived_at = "", dest.name, cloud.now
+        if row.status in OPEN:
+            cloud.set_row(row, "done")
+        cloud.touch(inst)
+        cloud.say(f"{inst.id} has arrived on {dest.name}: migration {row.id} {row.status}")
+
+    def release_hung(self, row: Row) -> None:
+        """What hung goes on."""
+        cloud = self._cloud
+        row.stuck = ""
+        inst, dest = cloud.instances[row.server], cloud.computes[row.dest]
+        if row.status in OPEN:
+            self.spawned(inst, row, dest)
+
+    # ------------------------------------------------------------------ hosts
+
+    def power_cut(self, name: str) -> None:
+        cloud = self._cloud
+        host = cloud.computes[name]
+        host.end_beating(cloud.now)
+        host.powered = host.running = False
+        host.lives_since = 0.0
+        host.life += 1
+        for inst in cloud.instances.values():
+            inst.guests.discard(name)
+        cloud.say(f"the power of {name} is cut")
+
+    def stop_compute(self, name: str) -> None:
+        host = self._cloud.computes[name]
+        host.end_beating(self._cloud.now)
+        host.running = False
+
+    def start_compute(self, name: str) -> None:
+        """What nova-compute does at its start: it destroys what was evacuated, then goes on with the rest."""
+        cloud = self._cloud
+        host = cloud.computes[name]
+        if host.running or not host.powered:
+            return
+        cloud.judge.compute_starts(host)
+        destroyed = set()
+        for row in cloud.rows:
+            if row.source == name and row.status in (*OPEN, "done"):
+                destroyed.add(row.server)
+                cloud.set_row(row, "completed")
+        host.running = True
+        if cloud.conductor_up:
+            host.begin_beating(cloud.now)
+        for inst in cloud.instances.values():
+            if inst.host == name and not inst.deleted and inst.vm_state == "active" and inst.id not in destroyed:
+                inst.guests.add(name)
+                cloud.judge.guest_started(inst, None)
+        waiting, host.queue = host.queue, []
+        for what in waiting:
+            what()
+        cloud.say(f"nova-compute of {name} starts")

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated Pacemaker cluster: controllers, quorum, the CIB with its records, fencing, and the hold rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable
+
+from muster.errors import ClusterRefused
+from muster.facts import Cluster, Node, Phase, Record
+from tests.sim.cloud import Cloud
+
+CONTROLLERS = ("ctl1", "ctl2", "ctl3")
+
+
+class Site:
+    """:param active: the controller on which Pacemaker runs the worker's resource; empty for none."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.timeline = cloud.timeline
+        self.rng = cloud.rng
+        self.nodes: dict[str, Node] = {}
+        self.alive = dict.fromkeys(CONTROLLERS, True)
+        self.cut_off: dict[str, dict[str, Node]] = {}
+        self.lost_quorum_at = 0.0
+        self.active = "ctl1"
+        self.silent_until = 0.0
+        self.revision = 0
+        self.victims: dict[str, set[str]] = {}
+        self.fenced: set[str] = set()
+        self.changed: Callable[[], None] = lambda: None
+        for name in cloud.computes:
+            self.nodes[name] = Node(name, remote=True, member=True)
+
+    # ----------------------------------------------------------------- quorum
+
+    def quorum(self, controller: str) -> bool:
+        """Enough of the controllers are on its side."""
+        if not self.alive[controller]:
+            return False
+        side = controller in self.cut_off
+        return sum(up and (name in self.cut_off) is side for name, up in self.alive.items()) >= 2
+
+    def cut(self, controller: str) -> None:
+        """It loses the others, and goes on with its own copy of the CIB."""
+        self.cut_off[controller] = dict(self.nodes)
+
+    def heal(self) -> None:
+        self.cut_off.clear()
+
+    def seen_by(self, controller: str) -> Cluster:
+        nodes = self.cut_off.get(controller, self.nodes)
+        active = controller in self.cut_off or self.active == controller
+        return Cluster(self.quorum(controller), controller, dict(nodes), active)
+
+    @property
+    def silent(self) -> bool:
+        return self.timeline.now < self.silent_until
+
+    # ------------------------------------------------------------------ nodes
+
+    def set_node(self, name: str, **facts: Any) -> None:
+        self.nodes[name] = replace(self.nodes[name], **facts)
+        self.revision += 1
+        self.changed()
+
+    def fence(self, name: str, with_record: bool = True, lies: bool = False) -> None:
+        """The power device says off; with ``lies`` nothing happens to the host."""
+        now = self.timeline.now
+        if not lies:
+            if self.cloud.computes[name].powered:
+                self.cloud.rebuild.power_cut(name)
+        elif self.cloud.computes[name].running:
+            self.cloud.computes[name].lives_since = now
+        self.fenced.add(name)
+        old = self.nodes[name].record
+        if old is None or old.phase in (Phase.RETURNING, Phase.CLOSED):
+            self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
+        self.set_node(name, member=False, fenced_at=int(now + self.rng.uniform(0.0, 2.0)))
+        if with_record:
+            record = old.fenced_again(int(now)) if old else Record(Phase.FENCED, int(now), int(now))
+            self.set_node(name, record=record, hold=True)
+            self._apply_hold(name)
+        self.cloud.say(f"{name} is fenced{' (the device lies)' * lies}{'' if with_record else ', without a record'}")
+
+    def leave(self, name: str) -> None:
+        """A clean shutdown, or a loss of connection that fencing has not answered yet."""
+        self.set_node(name, member=False)
+
+    def rejoin(self, name: str) -> None:
+        if self.nodes[name].record is None:
+            self.fenced.discard(name)
+        self.set_node(name, member=True, fenced_at=0)
+        self.cloud.say(f"{name} joins the cluster")
+        self._start_allowed(name)
+
+    def _start_allowed(self, name: str) -> None:
+        def start() -> None:
+            node, host = self.nodes[name], self.cloud.computes[name]
+            if node.member and not node.hold and host.powered and not host.running and not host.broken:
+                self.cloud.rebuild.start_compute(name)
+
+        self.timeline.after(self.rng.uniform(0.3, 4.0), start)
+
+    def _apply_hold(self, name: str) -> None:
+        """The location rule: where the hold is, Pacemaker stops nova-compute, if it reaches the node."""
+
+        def stop() -> None:
+            node, host = self.nodes[name], self.cloud.computes[name]
+            if node.hold and node.member and host.running:
+                self.cloud.rebuild.stop_compute(name)
+
+        self.timeline.after(self.rng.uniform(0.3, 2.0), stop)
+
+    # ------------------------------------------------------- what a worker does
+
+    def guard(self, controller: str) -> None:
+        if not self.quorum(controller):
+            raise ClusterRefused("no quorum: nothing was written")
+
+    def write_record(self, controller: str, name: str, record: Record) -> None:
+        self.guard(controller)
+        if self.nodes[name].record is None and name not in self.victims:
+            self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
+        self.cloud.judge.record_written(name, self.nodes[name].record, record)
+        self.set_node(name, record=record, hold=True)
+        self._apply_hold(name)
+
+    def swap_record(self, controller: str, name: str, old: Record, new: Record) -> None:
+        self.guard(controller)
+        if self.nodes[name].record != old:
+            raise ClusterRefused(f"{name}: the record is not {old.token} any more")
+        self.set_node(name, record=new)
+
+    def drop_record(self, controller: str, name: str, closing: Record) -> None:
+        if self.quorum(controller) and self.nodes[name].record == closing:
+            self.set_node(name, record=None)
+            self.victims.pop(name, None)
+            if self.nodes[name].member:
+                self.fenced.discard(name)
+
+    def drop_hold(self, controller: str, name: str) -> None:
+        record = self.nodes[name].record
+        if self.quorum(controller) and record and record.phase in (Phase.RETURNING, Phase.CLOSED):
+            self.set_node(name, hold=False)
+            self._start_allowed(name)

@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the simulation has found, each as the shortest story in which it happens."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.stage import Stage
+
+
+def test_evacuates_a_server_again_when_its_new_host_dies_too() -> None:
+    """One server in two incidents: what its owner wants was noted in one of them only, and asked for ever in the
+    other, whose whole queue stood still behind it."""
+    it = Stage(servers=2)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    second = it.server("s0").host
+    it.no_room(True)
+    it.fence(second)
+    it.until(it.says("s0", "parked", second))
+    it.takeover()
+    it.no_room(False)
+    it.until(it.settled(second))
+    assert it.server("s0").host not in ("cmp1", second)
+    it.fair()
+
+
+def test_evacuates_a_host_whose_power_was_cut_by_hand_after_its_device_had_lied() -> None:
+    """The way out that the on-hold message names: the confirmation was written by the worker itself, which then took
+    the heartbeats from before it for a sign of life."""
+    it = Stage(attempts=20)
+    it.fence("cmp1", lies=True)
+    it.cloud.odds.refuse = 1.0
+    it.until(lambda: it.state() == "on-hold")
+    it.cloud.odds.refuse = 0.0
+    it.run_for(70.0)
+    it.until(lambda: 5.0 < it.now - it.cloud.computes["cmp1"].beat(it.now) < 6.0)
+    it.liars.clear()
+    it.cloud.rebuild.power_cut("cmp1")
+    it.fence("cmp1", with_record=False)
+    it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+def test_waits_for_the_late_retry_of_a_worker_that_died() -> None:
+    """A first evacuation had failed, the second call was on the wire when its worker died: the next worker saw only the
+    failed one and sent again; Nova took both."""
+    it = Stage()
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["failed"])
+    it.cloud.odds.refuse = 0.0
+    it.takeover()
+    it.cloud.odds.slow = 1.0
+    it.after(4.0, lambda: it.cloud.evacuate("s0", None))
+    it.until(it.says("s0", "evacuated"))
+    assert it.rows("s0") == ["failed", "done"]
+    it.fair()
+
+
+def test_does_not_forget_that_a_host_lives_when_the_worker_changes() -> None:
+    """The heartbeats that refuted the fencing were known to the dead worker only: the next one sent a retry at once."""
+    it = Stage(attempts=20)
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold")
+    it.run_for(20.0)
+    sent = len(it.rows("s0"))
+    it.takeover()
+    it.run_for(60.0)
+    assert it.state() == "on-hold"
+    assert len(it.rows("s0")) == sent
+    it.fair()
+
+
+def test_waits_for_room_longer_than_for_anything_else() -> None:
+    """B7: no valid host used up the attempts, and a cloud that was full for a minute lost its servers to `held`."""
+    it = Stage(attempts=3)
+    it.no_room(True)
+    it.fence("cmp1")
+    it.run_for(600.0)
+    assert it.verdict("s0") == "parked"
+    it.no_room(False)
+    it.until(it.says("s0", "evacuated"), 601.0)
+    it.fair()
+
+
+def test_lets_a_host_return_whose_servers_find_no_room_elsewhere() -> None:
+    """Waiting for room must not keep away the host that has it."""
+    it = Stage(attempts=3)
+    it.no_room(True)
+    it.fence("cmp1")
+    it.run_for(60.0)
+    assert it.verdict("s0") == "parked"
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"), 700.0)
+    it.fair()
+
+
+def test_forgets_no_server_when_a_cell_is_silent_for_a_moment() -> None:
+    """Its services had just been read, its servers were left out of the list: the host was settled with none."""
+    it = Stage(servers=3)
+    it.cloud.omits_silent = True
+    it.on_call = lambda process, kind, moment: _silence(it, kind, moment, seconds=1.5)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    assert [it.server(f"s{n}").host != "cmp1" for n in range(3)] == [True] * 3
+    it.fair()
+
+
+def _silence(it: Stage, kind: str, moment: str, seconds: float) -> None:
+    """The cell falls silent once, right before the first list of servers."""
+    if kind == "servers_on" and moment == "before" and not it.faults.injected["cell silent"]:
+        it.faults.note("cell silent")
+        it.cloud.silent_cells.add("cell1")
+        it.after(seconds, lambda: it.cloud.silent_cells.discard("cell1"))
+
+
+def test_sends_nothing_when_evacuations_are_missing_from_the_answer() -> None:
+    """B12: an earlier worker's retry was under way, and the cell silent for the moment in which it was looked for."""
+    it = Stage()
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["failed"])
+    it.cloud.odds.refuse = 0.0
+    it.cloud.odds.hang = 1.0
+    it.until(lambda: it.rows("s0") == ["failed", "pre-migrating"])
+    it.takeover()
+    it.run_for(60.0)
+    it.cloud.silent_cells.add("cell1")
+    it.cloud.omits_silent = True
+    it.run_for(7.0)
+    it.cloud.silent_cells.clear()
+    it.run_for(60.0)
+    assert it.rows("s0") == ["failed", "pre-migrating"]
+    it.fair()
+
+
+def test_evacuates_servers_whose_cell_was_silent_when_they_were_listed() -> None:
+    """B13: they stayed `unknown` for ever, as nothing about them had changed when the cell came back."""
+    it = Stage()
+    it.on_call = lambda process, kind, moment: _silence(it, kind, moment, seconds=8.0)
+    it.fence("cmp1")
+    it.until(it.says("s0", "unknown"))
+    it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+def test_goes_on_with_the_others_when_an_evacuation_is_stuck() -> None:
+    """B10: one that hung took up the only place in flight for ever."""
+    it = Stage(servers=2, in_flight=1, stuck_after_s=60)
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") + it.rows("s1") == ["pre-migrating"])
+    it.cloud.odds.hang = 0.0
+    it.run_for(50.0)
+    assert len(it.cloud.rows) == 1
+    it.until(lambda: "evacuated" in (it.verdict("s0"), it.verdict("s1")), 60.0)
+    it.fair()
+
+
+def test_does_not_take_an_operators_change_for_a_heartbeat() -> None:
+    """D4: a disable after the fencing moves the time that a heartbeat moves; the host was called alive for ever."""
+    for delay_s, at_s in ((15, 8.0), (0, 20.0)):
+        it = Stage(delay_s=delay_s, attempts=20)
+        it.cloud.odds.refuse = 1.0
+        it.fence("cmp1")
+        it.run_for(at_s)
+        it.cloud.disable("cmp1", "disk swap", "operator")
+        it.run_for(60.0)
+        it.cloud.odds.refuse = 0.0
+        it.until(it.says("s0", "evacuated"))
+        it.fair()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_sees_that_a_host_lives_when_nova_was_silent_meanwhile(moment: str) -> None:
+    """Its heartbeats were there to be seen, but the look began with the latest one: before or after the force-down."""
+    it = Stage()
+
+    def fall_silent(process: object, kind: str, when: str) -> None:
+        it.nova_down = it.nova_down or (kind, when) == ("force_down", moment)
+
+    it.on_call = fall_silent
+    it.fence("cmp1", lies=True)
+    it.run_for(60.0)
+    it.on_call = lambda process, kind, when: None
+    it.nova_down = False
+    it.run_for(60.0)
+    assert it.state() == "on-hold"
+    assert it.rows("s0") == []
+    it.fair()
+
+
+def test_sends_nothing_to_a_host_that_lives_when_nova_was_silent_for_a_takeover() -> None:
+    """The time in which a new worker waits had passed before it could see anything."""
+    it = Stage(attempts=20)
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold")
+    it.nova_down = True
+    it.takeover()
+    it.run_for(60.0)
+    sent = len(it.rows("s0"))
+    it.nova_down = False
+    it.run_for(60.0)
+    assert it.state() == "on-hold"
+    assert len(it.rows("s0")) == sent
+    it.fair()
+
+
+def test_an_operators_force_down_stays_that_came_right_before_the_claim() -> None:
+    """Invariant 5: while storage leases were waited for, the services were seldom read, and the claim went by that."""
+    it = Stage(delay_s=15)
+    it.fence("cmp1")
+    it.run_for(11.0)
+    it.cloud.force_down("service-cmp1", None, by="operator")
+    it.until(it.says("s0", "evacuated"))
+    record = it.site.nodes["cmp1"].record
+    assert record is not None
+    assert record.kept
+    it.fair()
+
+
+def test_stops_a_server_whose_owner_stopped_it_while_its_host_was_dead() -> None:
+    """A2: Nova had said yes to the owner, and the order lay with the dead host; the server was called evacuated, running."""
+    it = Stage()
+    it.no_room(True)
+    it.fence("cmp1")
+    it.until(it.says("s0", "parked"))
+    it.owner_stops("s0")
+    it.run_for(15.0)
+    it.no_room(False)
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").vm_state == "stopped"
+    it.fair()
+
+
+def test_stops_a_server_that_was_stopped_on_a_host_thought_dead() -> None:
+    """Its device had lied, and the stop was still carried out: what was seen first was taken for the last word."""
+    it = Stage(delay_s=60)
+    it.fence("cmp1", lies=True)
+    it.run_for(20.0)
+    it.owner_stops("s0")
+    it.run_for(5.0)
+    it.liars.clear()
+    it.cloud.rebuild.power_cut("cmp1")
+    it.fence("cmp1")
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").vm_state == "stopped"
+    it.fair()
+
+
+def _dies_under_way(it: Stage) -> str:
+    """The server is being rebuilt on a host that dies; its name."""
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    it.cloud.odds.hang = 0.0
+    dest = it.cloud.rows_of["s0"][0].dest
+    it.fence(dest)
+    return dest
+
+
+def test_keeps_a_server_held_when_the_destination_that_died_is_back() -> None:
+    """N14, N28: its first evacuation stays open in Nova for good; once that host had returned, it counted as under way,
+    and its incident never ended."""
+    it = Stage(servers=2, attempts=1, seed=2)
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: sorted(it.rows("s0") + it.rows("s1")) == ["pre-migrating"] * 2)
+    lost, hung = it.cloud.rows
+    assert lost.dest != hung.dest
+    it.cloud.odds.hang, it.cloud.odds.refuse = 0.0, 1.0
+    it.fence(lost.dest)
+    it.until(it.says(lost.server, "held"))
+    it.power_on(lost.dest)
+    it.until(it.over(lost.dest))
+    it.cloud.odds.refuse = 0.0
+    it.cloud.rebuild.release_hung(hung)
+    it.until(it.settled("cmp1"))
+    it.fair()
+
+
+@pytest.mark.parametrize("skew", [-4.0, 4.0])
+def test_evacuates_again_from_a_destination_that_died_under_a_clock_that_differs(skew: float) -> None:
+    """N28: by Nova's clock the evacuation had begun after its destination was fenced."""
+    it = Stage()
+    it.cloud.skew = skew
+    dest = _dies_under_way(it)
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").host not in ("cmp1", dest)
+    it.fair()
+
+
+def test_waits_for_a_spare_that_died_before_it_had_begun() -> None:
+    """With a fixed destination the call still waits in that host's queue: a second one would make two guests."""
+    it = Stage(hosts=2, target_map="cmp1:cmp2")
+    it.cloud.rebuild.power_cut("cmp2")
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["accepted"])
+    it.run_for(5.0)
+    it.fence("cmp2")
+    it.run_for(60.0)
+    it.power_on("cmp2")
+    it.until(it.over("cmp2"))
+    it.until(it.says("s0", "evacuated"))
+    assert it.rows("s0") == ["done"]
+    it.fair()
+
+
+@pytest.mark.parametrize("seen_after_s", [4.0, 60.0])
+def test_does_not_take_its_own_late_force_down_for_a_heartbeat(seen_after_s: float) -> None:
+    """B15: the reply was lost, the call was repeated, and the first one carried out after it."""
+    it = Stage(attempts=20, seed=1)
+    it.cloud.odds.refuse = 1.0
+    it.faults.writes, it.faults.kinds_of_writes = 1.0, ("late",)
+    it.fence("cmp1")
+    it.until(lambda: it.faults.injected["write late"] == 1)
+    it.faults.calm()
+    it.run_for(seen_after_s)
+    it.nova_down = seen_after_s < 60.0
+    it.run_for(60.0)
+    it.nova_down = False
+    it.cloud.odds.refuse = 0.0
+    it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+def test_leaves_no_force_down_behind_that_was_carried_out_late() -> None:
+    """An incident without servers was over within seconds; then the unanswered force-down arrived."""
+    for seed in range(6):
+        it = Stage(servers=0, seed=seed)
+        it.faults.writes, it.faults.kinds_of_writes = 1.0, ("late",)
+        it.fence("cmp1")
+        it.until(lambda it=it: it.faults.injected["write late"] == 1)
+        it.faults.calm()
+        it.power_on("cmp1")
+        it.until(it.over("cmp1"))
+        it.run_for(30.0)
+        assert not it.cloud.computes["cmp1"].forced_down
+        it.fair()
+
+
+def test_waits_for_the_host_itself_when_an_operator_changes_its_service() -> None:
+    """D3: the change was taken for the returning nova-compute; the force-down was lifted, and the incident closed."""
+    it = Stage(servers=0)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.run_for(5.0)
+    it.cloud.disable("cmp1", "disk swap", "operator")
+    it.run_for(30.0)
+    assert it.cloud.computes["cmp1"].forced_down
+    assert it.state() == "returning"
+    it.fair()
+
+
+def test_calls_a_server_evacuated_whose_first_destination_had_died() -> None:
+    """N14: to a new worker the row that stays open for good looked like one under way."""
+    it = Stage(hosts=4, servers=2)
+    dest = _dies_under_way(it)
+    it.until(lambda: "done" in it.rows("s0"))
+    it.takeover()
+    it.power_on(dest)
+    it.until(it.over(dest))
+    it.takeover()
+    it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+def test_slow_answers_do_not_make_a_wait_seem_over() -> None:
+    """A new worker waits for heartbeats; an answer took so long that the wait ended before the next one could be read."""
+    it = Stage(attempts=20)
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold")
+    it.cloud.stop_conductor()
+    it.takeover()
+    it.until(lambda: it.state() == "evacuating")
+    sent = len(it.rows("s0"))
+    it.run_for(20.0)
+
+    def slow(process: object, kind: str, when: str) -> None:
+        if (kind, when) == ("moves_from", "after"):
+            it.on_call = lambda process, kind, when: None
+            it.cloud.start_conductor()
+            it.run_for(18.0)
+
+    it.on_call = slow
+    it.run_for(60.0)
+    assert len(it.rows("s0")) == sent
+    it.fair()
