@@ -136,6 +136,8 @@ class Cloud:
         self.until(lambda: self.worker_node() is None, 60, "the worker has stopped")
         self.type(f'cibadmin --delete-all --force --xpath "/cib/configuration/nodes/node//nvpair[{OURS}]"')
         self.type("crm_resource --cleanup")
+        for node in self.controllers:
+            self.ctl("sh", "-c", "rm -f /var/lib/muster/*", node=node)
         self.until(lambda: cluster.all_online() and self.computes_started(), 90, "every node and nova-compute is back")
         self.until(self._is_calm, 90, "the cluster is idle")
         self.nova.reset()

@@ -152,14 +152,13 @@ def test_waits_while_pacemakers_tools_do_not_answer(cloud: Cloud) -> None:
     servers = cloud.nova.boot("cmp1", count=2)
     node, pid = cloud.worker_node(), cloud.worker_pid()
     assert node
-    tool = cloud.cluster.files(node, "/usr/sbin") / "cibadmin"
-    tool.write_text("#!/bin/sh\nexit 76\n")
-    tool.chmod(0o755)
+    spoil = "cp -p /usr/sbin/cibadmin /usr/sbin/cibadmin.good; printf '#!/bin/sh\\nexit 76\\n' >/usr/sbin/cibadmin"
+    cloud.ctl("sh", "-c", spoil, node=node)
     try:
         cloud.until(lambda: "Pacemaker does not answer" in str(cloud.status(node).get("reason")), 60, "it says so")
         assert cloud.worker_pid() == pid
     finally:
-        tool.unlink()
+        cloud.ctl("mv", "/usr/sbin/cibadmin.good", "/usr/sbin/cibadmin", node=node)
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * 2, 90, "all are evacuated")
     assert cloud.worker_pid() == pid
