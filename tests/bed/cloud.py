@@ -224,7 +224,7 @@ class Cloud:
             log = self.cluster.files(node, "/var/log/pacemaker") / "pacemaker.log"
             text = log.read_text(errors="replace") if log.exists() else ""
             lines += [line for line in text.splitlines() if "fence_muster" in line and host in line]
-        return "\n".join(lines[-20:])
+        return "\n".join(lines)
 
     def describe(self) -> str:
         """For the reader of a failed test."""

@@ -11,16 +11,16 @@ LOG = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 
 
-def free_ports(count):
-    """Different free ports, all at once so that none is given twice."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+_reserved = {}
+
+
+def reserve_ports(count):
+    """Different free ports; nobody else on this machine gets one of them before its listener opens."""
+    for _ in range(count):
+        placeholder = socket.socket()
+        placeholder.bind((HOST, 0))
+        _reserved[placeholder.getsockname()[1]] = placeholder
+    return list(_reserved)[-count:]
 
 
 class Listener:
@@ -39,6 +39,8 @@ class Listener:
             shutdown_timeout=1,
             request_queue_size=128,
         )
+        if self._port in _reserved:
+            _reserved.pop(self._port).close()
         server.error_log = lambda msg="", level=20, traceback=False: LOG.debug("%s %s", self._name, msg)
         server.prepare()
         self._server = server

@@ -22,7 +22,7 @@ from oslo_log import log as oslo_log
 from tests.bed.nova import cells, conf, control, driver, heartbeat, speed, state
 from tests.bed.nova.faults import Rules, Spoiler
 from tests.bed.nova.identity import Identity
-from tests.bed.nova.listener import Listener, free_ports
+from tests.bed.nova.listener import Listener, reserve_ports
 from tests.bed.nova.oracle import Oracle
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Bed:
         self.laps = {}
         self._begin = time.monotonic()
         self.dir = state.make_state_dir()
-        numbers = [options.port + i for i in range(len(PORTS))] if options.port else free_ports(len(PORTS))
+        numbers = [options.port + i for i in range(len(PORTS))] if options.port else reserve_ports(len(PORTS))
         self._ports = dict(zip(PORTS, numbers))
         self.url = {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
         self.requests, self.rules = [], Rules()
