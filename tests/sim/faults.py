@@ -8,6 +8,7 @@ from collections import Counter
 
 READS = ("unavailable", "timeout", "slow", "stale")
 WRITES = ("unavailable", "refused", "lost-before", "lost-after", "late", "failed")
+HALF_PAUSE_S = 20.0
 CLUSTER_WRITES = ("lost-before", "lost-after")
 
 
@@ -17,11 +18,12 @@ class Faults:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self.reads = self.writes = self.cluster_writes = self.deaths = 0.0
+        self.halves = self.half_at = 0.0
         self.kinds_of_writes: tuple[str, ...] = WRITES
         self.injected: Counter[str] = Counter()
 
     def calm(self) -> None:
-        self.reads = self.writes = self.cluster_writes = self.deaths = 0.0
+        self.reads = self.writes = self.cluster_writes = self.deaths = self.halves = 0.0
 
     def note(self, what: str) -> None:
         self.injected[what] += 1
@@ -29,6 +31,14 @@ class Faults:
     def draw_death(self) -> bool:
         """Whether a worker dies at this effect."""
         return bool(self.deaths) and self._rng.random() < self.deaths
+
+    def draw_half(self, now: float) -> bool:
+        """Whether a cell is left out of this one list; never of two soon after each other."""
+        if not self.halves or now - self.half_at < HALF_PAUSE_S or self._rng.random() >= self.halves:
+            return False
+        self.half_at = now
+        self.injected["read half"] += 1
+        return True
 
     def draw_read(self) -> str:
         return self._draw(self.reads, READS, "read")

@@ -19,6 +19,7 @@ NOVA_CALL_S = (0.01, 0.25)
 LATE_S = 25.0
 STALE_S = 5.0
 PAGE = 1000
+LISTS = ("servers_on", "servers_changed", "moves_from")
 
 
 class NovaGateway:
@@ -67,6 +68,8 @@ class NovaGateway:
         else:
             self._take(world.rng.uniform(*NOVA_CALL_S))
             at, answer = world.now, do()
+            if kind in LISTS and world.faults.draw_half(world.now):
+                answer = type(answer)()
             world.asked[kind] += len(answer) // PAGE + 1 if isinstance(answer, list) else 1
             world.shown[(kind, *args)] = (at, answer)
         self._take(world.rng.uniform(*NOVA_CALL_S))

@@ -74,6 +74,7 @@ def build(seed: int) -> World:
         faults.reads = rng.choice((0.0, 0.02, 0.1, 0.25))
         faults.writes = rng.choice((0.0, 0.05, 0.2, 0.4))
         faults.cluster_writes = rng.choice((0.0, 0.0, 0.1, 0.3))
+        faults.halves = rng.choice((0.0, 0.0, 0.02, 0.1))
         faults.deaths = rng.choice((0.0, 0.0, 0.05, 0.15))
         if rng.random() < 0.5:
             faults.kinds_of_writes = tuple(k for k in faults.kinds_of_writes if k != "refused")

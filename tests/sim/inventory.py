@@ -31,6 +31,7 @@ class Compute:
     lives_since: float = 0.0
     broken: bool = False
     full: bool = False
+    started_at: float = 0.0
     beat_from: float = 0.0
     last_beat: float = 0.0
     beating: bool = True

@@ -84,13 +84,14 @@ class Judge:
             self.blame("A6", f"evacuate of {ident}, which its owner is deleting")
         for row in world.cloud.rows_of[ident]:
             known = row.by == "muster" or process.knew("moves_from", row.began_at)
-            if row.source == host.name and known and world.cloud.row_alive(row):
+            dest = world.cloud.computes.get(row.dest)
+            if dest and dest.name in world.liars and not self._seen_alive(process, dest):
+                row.excused = True
+            elif row.source == host.name and known and world.cloud.row_alive(row):
                 self.blame("3", f"evacuate of {ident} sent while migration {row.id} by {row.by} is {row.status}")
         if not host.running:
             return False
-        safe = world.policy.delay_s >= SAFE_DELAY_S and host.name in world.liars
-        seen = safe or process.knew("services", host.lives_since + LIFE_GRACE_S)
-        if seen and not self._watched_in_vain(process, host):
+        if self._seen_alive(process, host):
             self.blame("1", f"evacuate of {ident} although {host.name} lives and was seen to")
             return False
         return True
@@ -134,6 +135,11 @@ class Judge:
         inst = cloud.instances[row.server]
         return ours and fresh and young and cloud.row_alive(row) and not inst.deleted and inst.host == row.source
 
+    def _seen_alive(self, process: Process, host: Compute) -> bool:
+        safe = self.world.policy.delay_s >= SAFE_DELAY_S and host.name in self.world.liars
+        seen = safe or process.knew("services", host.lives_since + LIFE_GRACE_S)
+        return seen and not self._watched_in_vain(process, host)
+
     def _watched_in_vain(self, process: Process, host: Compute) -> bool:
         """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
         beat = process.beats.get(host.name, 0.0)
@@ -149,6 +155,8 @@ class Judge:
         if by != "muster":
             return
         for row in self.world.cloud.rows_of[inst.id]:
+            if row.dest in self.world.liars:  # its sending was judged by what could be seen of that host
+                continue
             if row.source == inst.host and self.world.cloud.row_alive(row) and row.by == "muster":
                 self.blame("3", f"second evacuation of {inst.id} while migration {row.id} is {row.status}")
 
@@ -178,10 +186,16 @@ class Judge:
 
     def compute_starts(self, host: Compute) -> None:
         """FACTS N16: it destroys what has not arrived elsewhere."""
-        if self.world.by_hand == host.name or host.name not in self.world.released:
+        released_at = self.world.released.get(host.name, 0.0)
+        if self.world.by_hand == host.name or not released_at:
             return
         for row in self.world.cloud.rows:
-            if row.source == host.name and self.world.cloud.row_alive(row) and self._matters(row):
+            if (
+                row.source == host.name
+                and row.accepted_at < released_at
+                and self.world.cloud.row_alive(row)
+                and self._matters(row)
+            ):
                 self.blame("5", f"nova-compute of {host.name} let start while migration {row.id} is {row.status}")
 
     def stop_taken(self, inst: Instance, by: str) -> None:
@@ -196,11 +210,11 @@ class Judge:
             self._count_dead(process, name)
         if new.phase is Phase.CLOSED:
             host = self.world.cloud.computes[name]
-            if host.beat(self.world.now) < self.claimed.pop(name, 0.0):
+            if host.started_at < self.claimed.pop(name, 0.0):
                 self.blame("5", f"incident of {name} closed, and its nova-compute has not run since")
         if new.phase is not Phase.RETURNING:
             return
-        self.world.released.add(name)
+        self.world.released[name] = self.world.now
         incident = process.incidents.get(name)
         findings = incident.findings if incident else {}
         on_it = {i.id for i in self.world.cloud.instances.values() if i.host == name and not i.deleted}
@@ -235,7 +249,8 @@ class Judge:
         for row in self.world.cloud.rows_of[inst.id]:
             arrived = row.status in ("done", "completed") and row.dest == inst.host != row.source
             as_it_was = inst.vm_state == row.was == "stopped" and inst.asked_at < row.accepted_at - SERVER_GRACE_S
-            under_way = row.accepted_at <= inst.asked_at <= row.arrived_at  # Nova itself loses what is asked for then
+            # What is asked for right before or during it nobody knows in time, and Nova itself loses it.
+            under_way = row.accepted_at - SERVER_GRACE_S <= inst.asked_at <= row.arrived_at
             right = POWER_OF_STATE.get(inst.vm_state) is inst.wanted or as_it_was or under_way
             if arrived and not inst.task and right:
                 inst.arrivals.add((row.source, inst.host))
@@ -284,6 +299,9 @@ class Judge:
 
     def _true_finish_false(self, inst: Instance, finding: Finding) -> bool:
         return inst.host == finding.source
+
+    def _true_cell_silent(self, inst: Instance, finding: Finding) -> bool:
+        return self.world.cloud.silent(inst.host)
 
     def _true_call_vanished(self, inst: Instance, finding: Finding) -> bool:
         return not self.world.cloud.rows_of[inst.id]

@@ -29,6 +29,8 @@ def plan(world: World, rng: random.Random, window_s: float) -> None:
     world.cloud.rebuild.on_claim = lambda dest: (
         _destination_dies(world, rng, dest.name) if rng.random() < share else None
     )
+    again = rng.choice((0.0, 0.0, 0.1))
+    world.on_call = lambda process, kind, moment: _fenced_at_once(world, kind, moment) if rng.random() < again else None
     for what, odds in ODDS.items():
         while rng.random() < odds:
             world.after(rng.uniform(0.0, window_s), lambda what=what: what(world, rng))  # type: ignore[misc]
@@ -96,6 +98,14 @@ def _fenced_again(world: World, rng: random.Random) -> None:
         world.site.fence(host)
         if rng.random() < 0.7:
             world.after(rng.uniform(5.0, 60.0), lambda: _power_on(world, host))
+
+
+def _fenced_at_once(world: World, kind: str, moment: str) -> None:
+    """A fencing is recorded between a worker's look and its write."""
+    dead = [n.name for n in world.site.nodes.values() if n.record and not n.member and n.name not in world.liars]
+    if (kind, moment) == ("swap_record", "before") and dead and not world.calm:
+        world.faults.note("host fenced again at once")
+        world.site.fence(dead[0])
 
 
 def _destination_dies(world: World, rng: random.Random, host: str) -> None:
@@ -202,6 +212,8 @@ def _operator_evacuates(world: World, rng: random.Random) -> None:
 def _operator_disables(world: World, rng: random.Random) -> None:
     world.faults.note("operator disables a service")
     host = rng.choice(list(world.cloud.computes))
+    if world.cloud.computes[host].disabled_by == "muster":
+        world.disabled_over.add(host)
     world.cloud.disable(host, "disk swap", "operator")
     if rng.random() < 0.7:
         compute = world.cloud.computes[host]

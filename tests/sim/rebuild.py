@@ -152,7 +152,7 @@ class Rebuild:
             if row.source == name and row.status in (*OPEN, "done"):
                 destroyed.add(row.server)
                 cloud.set_row(row, "completed")
-        host.running = True
+        host.running, host.started_at = True, cloud.now
         if cloud.conductor_up:
             host.begin_beating(cloud.now)
         for inst in cloud.instances.values():

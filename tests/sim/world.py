@@ -25,7 +25,8 @@ class World:
     """:param seed: of everything that is left to chance.
     :ivar asked: requests to Nova by kind, a page of a list counting as one.
     :ivar kill_at: numbers of the port calls at which the calling worker dies.
-    :ivar released: hosts whose nova-compute muster has let start.
+    :ivar released: hosts whose nova-compute muster has let start, and when.
+    :ivar disabled_over: hosts that an operator disabled while muster had.
     :ivar liars: hosts whose power device said off and did nothing.
     """
 
@@ -49,7 +50,8 @@ class World:
         self.shown: dict[tuple[object, ...], tuple[float, Any]] = {}
         self.asked: Counter[str] = Counter()
         self.reports: dict[str, dict[str, Any]] = {}
-        self.released: set[str] = set()
+        self.released: dict[str, float] = {}
+        self.disabled_over: set[str] = set()
         self.liars: set[str] = set()
         self.lived_by_hand: set[str] = set()
         self.by_hand = ""

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planted bugs: the engine is broken on purpose, in one way at a time, and the judge has to notice.
+
+``python -m tests.sim.mutants`` plays histories with each until it is caught, and prints by which invariant and when.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Optional
+
+from muster import act, decide, incident, look, memory, pulse, rules, verdict
+from muster.facts import Outcome, Phase, Power, Record
+from muster.steps import DropHold, ForceUp
+from muster.verdict import Verdict
+from tests.sim.history import play
+
+LIMIT = 1500
+"""Every one has to be caught within so many histories."""
+
+Patch = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """:param patches: what is broken, as (where, name, what instead)."""
+
+    name: str
+    patches: Callable[[], Sequence[Patch]]
+
+
+def without(module: Any, *names: str) -> Callable[[], Sequence[Patch]]:
+    """The rule table lacks these rows."""
+    return lambda: [(module, "RULES", tuple(r for r in module.RULES if not r.name.startswith(names)))]
+
+
+def row(module: Any, name: str, **changes: Any) -> Callable[[], Sequence[Patch]]:
+    """One row says something else."""
+    return lambda: [(module, "RULES", tuple(replace(r, **changes) if r.name == name else r for r in module.RULES))]
+
+
+def patch(where: Any, name: str, what: Any) -> Callable[[], Sequence[Patch]]:
+    return lambda: [(where, name, what)]
+
+
+def _allowed_without_quorum(self: Any) -> bool:
+    return bool(self._current())
+
+
+def _allowed_without_asking(self: Any) -> bool:
+    return bool(self._cluster.quorate())
+
+
+def _remember_as_refused(self: Any, step: Any, outcome: Outcome, *rest: Any) -> None:
+    outcome = Outcome.REFUSED if outcome is Outcome.UNCERTAIN else outcome
+    _REMEMBER(self, step, outcome, *rest)
+
+
+_REMEMBER = act.Act._remember
+
+
+def _remember_nothing(self: Any, *rest: Any) -> None:
+    return None
+
+
+def _swap_blindly(self: Any, step: Any) -> None:
+    self._cluster.write_record(step.node, step.new)
+
+
+def _fenced_again_anew(self: Record, at: int) -> Record:
+    return Record(Phase.FENCED, max(at, self.last), max(at, self.last))
+
+
+def _lift_while_working(case: Any) -> tuple[Any, ...]:
+    service = case.known_service
+    return (ForceUp(case.node.name, service.id, service.host, True, True),)
+
+
+def _lift_everything(case: Any) -> tuple[Any, ...]:
+    service = case.known_service
+    return (ForceUp(case.node.name, service.id, service.host, service.forced_down, not service.enabled),)
+
+
+def _note_no_trouble(self: Any, exc: Any, now: float) -> None:
+    return None
+
+
+def _forget_moves(self: Any, host: Any, moves: Any, now: float) -> None:
+    found: dict[str, list[Any]] = {}
+    for move in moves:
+        found.setdefault(move.server, []).append(move)
+    host.moves = {server: tuple(ms) for server, ms in found.items()}
+
+
+def _forget_old_moves() -> Sequence[Patch]:
+    return [(memory.HostMemory, "since", property(lambda self: float(self.record.last)))]
+
+
+def _release_while_working(case: Any) -> tuple[Any, ...]:
+    return incident._release(case)
+
+
+def _claim_and_let_start(case: Any) -> tuple[Any, ...]:
+    return (*incident._claim(case), DropHold(case.node.name))
+
+
+def _unfit_verdict_of_the_lost() -> Sequence[Patch]:
+    changed = tuple(
+        replace(r, verdict=Verdict.EVACUATED) if r.name in ("finish-unseen", "finish-false") else r for r in rules.RULES
+    )
+    return [(rules, "RULES", changed)]
+
+
+def _void_without_death(self: Any, move: Any) -> bool:
+    return bool(move.dest) and move.status.open
+
+
+def _no_limit(ready: Any, incidents: Any, sight: Any, policy: Any) -> Any:
+    return _ADMIT(ready, (), sight, policy)
+
+
+_ADMIT = decide._admit
+
+
+def _backwards(servers: Any, key: str) -> Any:
+    return list(reversed(_SEQUENCE(servers, key)))
+
+
+_SEQUENCE = decide.sequence
+
+
+def _anything_counts(self: Any) -> int:
+    return 2 * len(self.moves)
+
+
+def _alive_at_once(host: Any, node: Any, service: Any, now: float) -> None:
+    _FEEL(host, node, service, now)
+    host.alive_again = True
+
+
+_FEEL = pulse.feel
+
+
+def _numb(host: Any, node: Any, service: Any, now: float) -> None:
+    _FEEL(host, node, service, now)
+    host.heartbeat_moved = False
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant("sends again while a call is pending", without(rules, "call-pending", "call-vanished")),
+    Mutant("remembers no call", patch(act.Act, "_remember", _remember_nothing)),
+    Mutant("takes an unanswered call for refused", patch(act.Act, "_remember", _remember_as_refused)),
+    Mutant("believes that a lost call cannot be late", patch(act, "LATE_CALL_S", 0.0)),
+    Mutant("does not wait for an earlier worker's calls", without(rules, "waits-for-earlier-call")),
+    Mutant("says evacuated when Nova has taken it", row(rules, "on-the-way", verdict=Verdict.EVACUATED)),
+    Mutant("trusts `completed`", _unfit_verdict_of_the_lost),
+    Mutant("calls what arrives wrong evacuated", row(rules, "arrived-otherwise", verdict=Verdict.EVACUATED)),
+    Mutant("loses the wanted power state", patch(decide, "_wanted", lambda seen, log, moves: Power.RUNNING)),
+    Mutant("believes what was seen at rest for ever", patch(decide, "_wanted", lambda seen, log, moves: seen)),
+    Mutant("asks nobody for quorum", lambda: [
+        (act.Act, "_allowed", _allowed_without_quorum), (decide, "_hindrance", lambda cluster: ""),
+    ]),
+    Mutant("does not ask whether it is the current worker", patch(act.Act, "_allowed", _allowed_without_asking)),
+    Mutant("overwrites the record without comparing", patch(act.Act, "_swap_record", _swap_blindly)),
+    Mutant("forgets the incident at a second fencing", patch(Record, "fenced_again", _fenced_again_anew)),
+    Mutant("knows only evacuations since the last fencing", _forget_old_moves),
+    Mutant("goes on while Nova does not answer", patch(memory.Memory, "note_trouble", _note_no_trouble)),
+    Mutant("calls a server of a silent cell gone", row(rules, "cell-silent", verdict=Verdict.GONE)),
+    Mutant("takes a silent cell for an empty one", without(incident, "list-again", "listed-once")),
+    Mutant("forgets evacuations that an answer leaves out", patch(look.Look, "_note_moves", _forget_moves)),
+    Mutant("holds what a silent cell hides", row(rules, "cell-silent", verdict=Verdict.HELD)),
+    Mutant("claims nothing before it begins", without(incident, "claim")),
+    Mutant("does not force the service down", without(incident, "force-down", "still-up")),
+    Mutant("ignores that the host lives", without(incident, "fencing-refuted")),
+    Mutant("feels no pulse", patch(look.pulse, "feel", _numb)),
+    Mutant("does not wait for storage leases", without(incident, "leases")),
+    Mutant("begins however many hosts are dead", without(incident, "too-many-failed")),
+    Mutant("takes a clean shutdown for a failure", lambda: [
+        (decide, "has_incident", lambda node: bool(node.record) or (node.remote and not node.member)),
+        (incident, "_confirmed", lambda case: Record(Phase.CONFIRMED, int(case.now), int(case.now))),
+    ]),
+    Mutant("evacuates what its owner deletes", without(rules, "being-deleted", "delete-unfinished")),
+    Mutant("evacuates what is opted out", without(rules, "opted-out")),
+    Mutant("rebuilds empty disks", without(rules, "would-be-empty")),
+    Mutant("turns the sequence round", patch(decide, "sequence", _backwards)),
+    Mutant("ignores in_flight", patch(decide, "_admit", _no_limit)),
+    Mutant("counts every move as a failure", patch(verdict.ServerCase, "failures", property(_anything_counts))),
+    Mutant("never gives a server up", without(rules, "exhausted")),
+    Mutant("never tries a parked server again", row(rules, "waits-for-retry", when=lambda c: c.tries > 0)),
+    Mutant("takes a move for void without a death", patch(verdict.ServerCase, "void", _void_without_death)),
+    Mutant("never takes a move for void", patch(verdict.ServerCase, "void", lambda self, move: False)),
+    Mutant("releases a host with open servers", without(incident, "working", "inbound", "rows-open")),
+    Mutant("releases a host while it works on it", row(incident, "working", steps=_release_while_working)),
+    Mutant("lifts the force-down while it works", row(incident, "working", steps=_lift_while_working)),
+    Mutant("lifts what an operator did", row(incident, "force-up", steps=_lift_everything)),
+    Mutant("takes a host for back before it is", patch(look.pulse, "feel", _alive_at_once)),
+    Mutant("never lifts anything", without(incident, "force-up")),
+    Mutant("stops servers that are to run", lambda: [
+        (rules, "RULES", tuple(replace(r, when=lambda c: bool(c.arrival) and c.server.vm_state == "active")
+                               if r.name == "arrived-woken" else r for r in _woken_first())),
+    ]),
+)  # fmt: skip
+
+
+def _woken_first() -> tuple[rules.Rule, ...]:
+    """The row before the one that would call the server evacuated."""
+    woken = [r for r in rules.RULES if r.name == "arrived-woken"]
+    rest = [r for r in rules.RULES if r.name != "arrived-woken"]
+    place = next(n for n, r in enumerate(rest) if r.name == "arrived-proved")
+    return (*rest[:place], *woken, *rest[place:])
+
+
+@contextlib.contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """The engine with the bug, and as it was afterwards."""
+    before: list[Patch] = []
+    try:
+        for where, name, what in mutant.patches():
+            before.append((where, name, where.__dict__[name]))
+            setattr(where, name, what)
+        yield
+    finally:
+        for where, name, what in reversed(before):
+            setattr(where, name, what)
+
+
+def hunt(mutant: Mutant, limit: int = LIMIT) -> Optional[tuple[int, str]]:
+    """The first history in which it is caught, and by what; an engine that breaks down is caught, too."""
+    with planted(mutant):
+        for seed in range(limit):
+            try:
+                world = play(seed)
+            except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as exc:
+                return seed, f"breaks down: {type(exc).__name__}: {exc}"
+            if world.judge.violations:
+                return seed, world.judge.violations[0]
+    return None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.sim.mutants", description=__doc__)
+    parser.add_argument("name", nargs="?", default="", help="only those whose name contains this")
+    given = parser.parse_args()
+    missed = 0
+    for mutant in MUTANTS:
+        if given.name not in mutant.name:
+            continue
+        began = time.monotonic()
+        caught = hunt(mutant)
+        missed += caught is None
+        seed, what = caught or (LIMIT, "NOT CAUGHT")
+        print(f"{mutant.name:48} {seed + 1:5} {time.monotonic() - began:6.1f} s  {what[:110]}", flush=True)
+    print(f"{missed} not caught")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

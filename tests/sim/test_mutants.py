@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge notices every planted bug, within a bounded number of histories."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.mutants import LIMIT, MUTANTS, Mutant, hunt
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_a_planted_bug_is_caught(mutant: Mutant) -> None:
+    assert hunt(mutant) is not None, f"not caught in {LIMIT} histories"
