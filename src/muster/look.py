@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from muster import pulse
 from muster.decide import has_incident, wanted_now
-from muster.errors import NovaError, NovaUnavailable
+from muster.errors import NovaError
 from muster.facts import Cluster, Move, Node, Phase, Power, Server, Service, Sight
 from muster.memory import HostMemory, Memory
 from muster.naming import service_of
@@ -153,22 +153,11 @@ class Look:
         on_it = self._nova.servers_on(name)
         left = {m.server for m in moves} | set(host.servers)
         changed = self._nova.servers_changed(host.since) if left - {s.id for s in on_it} else []
-        self._check_cell(name, now)
         # The moves first: what a server is after a move says nothing of what its owner wanted before.
         self._note_moves(host, moves, now)
         self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == name)])
         host.listed_at, host.list_again = now, False
         host.first_listed_at = host.first_listed_at or now
-
-    def _check_cell(self, name: str, now: float) -> None:
-        """What was listed before counts only if the cell answers now: Nova leaves out, without a word, what a silent
-        one has (FACTS N22).
-
-        :raises NovaUnavailable: when it does not.
-        """
-        self._note_services(tuple(self._nova.services()), now)
-        if not any(s.host == name and s.known for s in self._memory.services):
-            raise NovaUnavailable(f"the cell of {name} does not answer Nova: its servers cannot be listed")
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory
