@@ -21,7 +21,8 @@ REFENCED_AFTER_S = 60
 until they are further apart than a slow power-on takes."""
 
 LIST_FRESH_S = 5.0
-"""A host is settled by a list of its servers that is not older, and not its only one."""
+LISTS_APART_S = 1.0
+"""A host is settled by a list of its servers that is fresh, and not its only one."""
 
 _BEFORE_RETURN = (Phase.FENCED, Phase.CONFIRMED, Phase.EVACUATING)
 
@@ -345,9 +346,10 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         # One list may be short because a cell was silent for its moment; memory keeps what any of them has shown.
         "listed-once",
-        lambda c: c.sight.listed_at - c.sight.first_listed_at < LIST_FRESH_S,
+        lambda c: c.sight.listed_at - c.sight.first_listed_at < LISTS_APART_S,
         State.EVACUATING,
-        lambda c: "listing its servers a second time in a moment",
+        lambda c: "listing its servers a second time",
+        lambda c: (ListAgain(c.node.name),) * (c.now - c.sight.first_listed_at >= LISTS_APART_S),
     ),
     HostRule(
         "call-late",

@@ -280,7 +280,7 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert not any(f.verdict.open for f in c.findings), c
         assert not c.inbound, c
         assert c.sight.listed_at >= JUST_NOW - 5, c
-        assert c.sight.first_listed_at < JUST_NOW - 5, c
+        assert c.sight.first_listed_at <= c.sight.listed_at - 1, c
         assert c.now >= c.sight.late_until, c
         assert MoveStatus.ACCEPTED not in rows or c.findings, c
     if isinstance(step, DropHold):
