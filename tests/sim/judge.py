@@ -142,10 +142,10 @@ class Judge:
 
     def _watched_in_vain(self, process: Process, host: Compute) -> bool:
         """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
-        beat = process.beats.get(host.name, 0.0)
-        if beat <= host.lives_since + HEARTBEAT_SKEW_S or (
-            host.name in self.world.lived_by_hand and not self.world.cloud.conductor_up
-        ):
+        beat, cloud = process.beats.get(host.name, 0.0), self.world.cloud
+        # Without a conductor no heartbeat is written; what an earlier worker has seen of them is lost with it.
+        silent = not cloud.conductor_up or self.world.now - cloud.conductor_back_at < LIFE_GRACE_S
+        if silent or beat <= host.lives_since + HEARTBEAT_SKEW_S:
             return True
         since = process.first_read_at.get("services", 0.0)
         return 0.0 < since < self.world.now - LIFE_GRACE_S and beat <= since

@@ -173,7 +173,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("calls a server of a silent cell gone", row(rules, "cell-silent", verdict=Verdict.GONE)),
     Mutant("takes a silent cell for an empty one", without(incident, "list-again", "listed-once")),
     Mutant("forgets evacuations that an answer leaves out", patch(look.Look, "_note_moves", _forget_moves)),
-    Mutant("holds what a silent cell hides", row(rules, "cell-silent", verdict=Verdict.HELD)),
     Mutant("claims nothing before it begins", without(incident, "claim")),
     Mutant("does not force the service down", without(incident, "force-down", "still-up")),
     Mutant("ignores that the host lives", without(incident, "fencing-refuted")),

@@ -390,3 +390,22 @@ def test_slow_answers_do_not_make_a_wait_seem_over() -> None:
     it.run_for(60.0)
     assert len(it.rows("s0")) == sent
     it.fair()
+
+
+def test_asks_what_the_owner_wants_before_it_finds_fault_with_it() -> None:
+    """The owner stopped the server as soon as it had arrived: it was held as stopped against its owner's will."""
+    it = Stage()
+    it.fence("cmp1")
+
+    def stop_at_once() -> None:
+        if it.server("s0").host != "cmp1":
+            it.owner_stops("s0")
+            it.nova_down = True
+            it.after(3.0, lambda: setattr(it, "nova_down", False))
+        else:
+            it.after(0.01, stop_at_once)
+
+    stop_at_once()
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").vm_state == "stopped"
+    it.fair()
