@@ -81,7 +81,9 @@ def _unfinished_incident(world: World, node: Node, incident: Incident) -> Iterat
             yield f"{told}; untrue"
         return
     if node.record and node.record.phase is Phase.RETURNING:
-        if host.running and node.member and not host.broken:
+        # Started by hand before its evacuations were done, it has to be started again: what is said is true.
+        by_hand = node.name in world.lived_by_hand
+        if host.running and node.member and not host.broken and not by_hand:
             yield f"{told}, though its nova-compute runs"
         return
     stuck = [f for f in incident.findings.values() if f.verdict.open and _truly_stuck(world, f)]

@@ -409,3 +409,22 @@ def test_asks_what_the_owner_wants_before_it_finds_fault_with_it() -> None:
     it.until(it.says("s0", "evacuated"))
     assert it.server("s0").vm_state == "stopped"
     it.fair()
+
+
+def test_sends_nothing_again_from_a_destination_that_lives_after_all() -> None:
+    """Its fencing had been believed for a moment, and what had begun there was taken for dead ever after."""
+    it = Stage(hosts=4, attempts=20)
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    dest = it.cloud.rows[0].dest
+    it.no_room(True)
+    it.nova_down = True
+    it.fence(dest, lies=True)
+    it.run_for(1.0)
+    it.nova_down = False
+    it.until(lambda: it.state(dest) == "on-hold")
+    sent = len(it.rows("s0"))
+    it.no_room(False)
+    it.run_for(120.0)
+    assert len(it.rows("s0")) == sent
