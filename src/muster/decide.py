@@ -89,6 +89,14 @@ def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
     return dead
 
 
+def lying_hosts(sight: Sight, policy: Policy) -> frozenset[str]:
+    """Nova hosts that were said to be off, and have been seen to live since."""
+    nodes = sight.cluster.nodes
+    lives = (name for name, host in sight.hosts.items() if host.heartbeat_moved)
+    services = (service_of(name, nodes, sight.hosts[name].services, policy.host_map) for name in lives)
+    return frozenset(service.host for service in services if not isinstance(service, str))
+
+
 def decide(sight: Sight, policy: Policy) -> Decision:
     """Everything a pass says and does.  Without quorum, or by a worker that is not the one, nothing is done."""
     ignored = {node for node, host in policy.host_map.items() if not host}

@@ -99,6 +99,10 @@ def _woken(c: ServerCase) -> bool:
     return bool(c.arrival) and c.wanted is Power.STOPPED and c.server.vm_state == "active" and not c.server.task_state
 
 
+def _differs(c: ServerCase) -> bool:
+    return not c.server.task_state and _vm_power(c) not in (None, c.wanted)
+
+
 def _age(c: ServerCase) -> int:
     move = c.open_move
     return max(0, int(c.now - move.created)) if move and move.created else 0
@@ -129,8 +133,9 @@ RULES: tuple[Rule, ...] = (
     # What was proved stays proved: its owner may stop, move or pause it the moment after.
     Rule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
     Rule(
+        # What was seen on the dead host may be overtaken by now: before anything is made of a difference, ask.
         "arrived-unread",
-        lambda c: bool(c.arrival) and c.wanted is Power.UNKNOWN and not c.log_read,
+        lambda c: bool(c.arrival) and not c.log_read and (c.wanted is Power.UNKNOWN or _differs(c)),
         Verdict.UNKNOWN,
         lambda c: f"on {c.server.host}; reading what its owner last asked for",
         "read-log",

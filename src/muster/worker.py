@@ -12,7 +12,7 @@ from typing import Protocol
 
 from muster import report
 from muster.act import Act
-from muster.decide import Decision, Incident, dead_hosts, decide
+from muster.decide import Decision, Incident, dead_hosts, decide, lying_hosts
 from muster.errors import ClusterError
 from muster.facts import Sight
 from muster.log import Log
@@ -122,10 +122,13 @@ class Worker:
                     host.proofs.setdefault(server, finding)
 
     def _keep_voids(self, sight: Sight) -> None:
-        """A destination that has died returns, and its record goes; what had begun there stays dead."""
-        dead = dead_hosts(sight, self._policy)
-        for host in self._memory.hosts.values() if dead else ():
-            host.voids |= {m.id for moves in host.moves.values() for m in moves if died_under_way(m, dead)}
+        """A destination that has died returns, and its record goes; what had begun there stays dead.  Unless the host
+        is seen to live after all."""
+        dead, alive = dead_hosts(sight, self._policy), lying_hosts(sight, self._policy)
+        for host in self._memory.hosts.values() if dead or alive else ():
+            moves = [move for moves in host.moves.values() for move in moves]
+            host.voids |= {m.id for m in moves if died_under_way(m, dead)}
+            host.voids -= {m.id for m in moves if m.dest in alive}
 
     # ------------------------------------------------------------- what it says
 

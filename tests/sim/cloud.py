@@ -48,6 +48,7 @@ class Cloud:
         self.rows: list[Row] = []
         self.rows_of: dict[str, list[Row]] = {}
         self.conductor_up = True
+        self.conductor_back_at = 0.0
         self.silent_cells: set[str] = set()
         self.omits_silent = False
         self.requests = 0
@@ -252,7 +253,7 @@ class Cloud:
             host.end_beating(self.now)
 
     def start_conductor(self) -> None:
-        self.conductor_up = True
+        self.conductor_up, self.conductor_back_at = True, self.now
         for host in self.computes.values():
             if host.running:
                 host.begin_beating(self.now + self.rng.uniform(0.0, 5.0))

@@ -81,7 +81,9 @@ def _unfinished_incident(world: World, node: Node, incident: Incident) -> Iterat
             yield f"{told}; untrue"
         return
     if node.record and node.record.phase is Phase.RETURNING:
-        if host.running and node.member and not host.broken:
+        # Started by hand before its evacuations were done, it has to be started again: what is said is true.
+        by_hand = node.name in world.lived_by_hand
+        if host.running and node.member and not host.broken and not by_hand:
             yield f"{told}, though its nova-compute runs"
         return
     stuck = [f for f in incident.findings.values() if f.verdict.open and _truly_stuck(world, f)]
@@ -105,6 +107,10 @@ def _truly_stuck(world: World, finding: Finding) -> bool:
         r.stuck and r.status == "pre-migrating" and _unfenced(world, r.dest) for r in cloud.rows_of[finding.server.id]
     ):
         return True
+    if finding.rule == "call-pending":
+        return True  # the history was cut off
+    if finding.rule == "on-the-way" and _known_limit(world, finding):
+        return True
     if finding.rule == "on-the-way":
         return any(r.status == "pre-migrating" and _unfenced(world, r.dest) for r in cloud.rows_of[finding.server.id])
     if finding.verdict is Verdict.PARKED or finding.rule == "ready":
@@ -113,6 +119,13 @@ def _truly_stuck(world: World, finding: Finding) -> bool:
             for h in cloud.computes.values()
         )
     return False
+
+
+def _known_limit(world: World, finding: Finding) -> bool:
+    """A row that died with its destination, which is back since: a later worker cannot know that it is dead."""
+    rows = [r for r in world.cloud.rows_of[finding.server.id] if r.status == "pre-migrating"]
+    dests = [world.cloud.computes[r.dest] for r in rows]
+    return any(host.running and r.life != host.life for r, host in zip(rows, dests))
 
 
 def _unfenced(world: World, dest: str) -> bool:

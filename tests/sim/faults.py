@@ -8,7 +8,7 @@ from collections import Counter
 
 READS = ("unavailable", "timeout", "slow", "stale")
 WRITES = ("unavailable", "refused", "lost-before", "lost-after", "late", "failed")
-HALF_PAUSE_S = 20.0
+HALF_PAUSE_S = 600.0
 CLUSTER_WRITES = ("lost-before", "lost-after")
 
 
@@ -33,7 +33,7 @@ class Faults:
         return bool(self.deaths) and self._rng.random() < self.deaths
 
     def draw_half(self, now: float) -> bool:
-        """Whether a cell is left out of this one list; never of two soon after each other."""
+        """Whether a cell is left out of this one list; once in a history, for no two lists can be trusted then."""
         if not self.halves or now - self.half_at < HALF_PAUSE_S or self._rng.random() >= self.halves:
             return False
         self.half_at = now

@@ -7,23 +7,19 @@ of events cannot be known to any client (a fact that changed after it was read),
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Optional
 
-from muster.decide import Incident
 from muster.facts import Phase, Power, Record
 from muster.order import priority
-from muster.verdict import POWER_OF_STATE, Finding, Verdict
+from muster.verdict import Finding
+from tests.sim.claims import SERVER_GRACE_S, Claims
 from tests.sim.inventory import Compute, Instance, Row
 
 if TYPE_CHECKING:
     from tests.sim.process import Process
-    from tests.sim.world import World
 
 LIFE_GRACE_S = 22.0
 """A heartbeat comes every 10 s and services are read every 10 s: who has read them that late has seen it."""
-SERVER_GRACE_S = 14.0
-"""Changed servers are listed every 10 s."""
 HEARTBEAT_SKEW_S = 5.0
 """A heartbeat so shortly after the fencing may be one from before it, by another clock."""
 OPERATOR_GRACE_S = 3.0
@@ -32,22 +28,13 @@ SAFE_DELAY_S = 30
 """With this delay or more a lying device must be found out in time (README, dangerous misconfigurations)."""
 
 
-class Judge:
+class Judge(Claims):
     """:ivar violations: one line each, beginning with the invariant's number."""
 
     def __init__(self) -> None:
-        self.violations: list[str] = []
-        self.world: World = None  # type: ignore[assignment]
+        super().__init__()
         self.verdicts: dict[tuple[str, int], dict[str, Finding]] = {}
-        self.states: dict[str, Incident] = {}
-        self.refusals: dict[str, int] = {}
         self.claimed: dict[str, float] = {}
-
-    def blame(self, invariant: str, what: str) -> None:
-        line = f"{invariant}: {what}"
-        if line not in self.violations:
-            self.violations.append(line)
-            self.world.say(f"VIOLATION {line}")
 
     # ------------------------------------------------------- effects on Nova
 
@@ -58,7 +45,7 @@ class Judge:
         if not process.knew_current and not process.current():
             self.blame("4", f"{what} from a worker of {process.controller} that is not the current one")
 
-    def evacuate_sent(self, process: Process, ident: str, late: bool = False) -> bool:
+    def evacuate_sent(self, process: Process, ident: str) -> bool:
         """Invariants 1 and 2, at the moment it is sent.
 
         :returns: whether a danger was there that nobody could know yet.
@@ -142,10 +129,10 @@ class Judge:
 
     def _watched_in_vain(self, process: Process, host: Compute) -> bool:
         """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
-        beat = process.beats.get(host.name, 0.0)
-        if beat <= host.lives_since + HEARTBEAT_SKEW_S or (
-            host.name in self.world.lived_by_hand and not self.world.cloud.conductor_up
-        ):
+        beat, cloud = process.beats.get(host.name, 0.0), self.world.cloud
+        # Without a conductor no heartbeat is written; what an earlier worker has seen of them is lost with it.
+        silent = not cloud.conductor_up or self.world.now - cloud.conductor_back_at < LIFE_GRACE_S
+        if silent or beat <= host.lives_since + HEARTBEAT_SKEW_S:
             return True
         since = process.first_read_at.get("services", 0.0)
         return 0.0 < since < self.world.now - LIFE_GRACE_S and beat <= since
@@ -238,100 +225,6 @@ class Judge:
         limit = self.world.policy.max_failed_hosts.hosts(len(self.world.site.nodes))
         if len(dead) > limit:
             self.blame("C12", f"{name} begun while {len(dead)} hosts are dead, max_failed_hosts is {limit}")
-
-    # ------------------------------------------------------------- its claims
-
-    def note_arrival(self, inst: Instance) -> None:
-        """Called at each change of a server: remembers every moment at which `evacuated` would have been true.
-
-        The power state is right if its owner last asked for it; or it was stopped before, and is.
-        """
-        for row in self.world.cloud.rows_of[inst.id]:
-            arrived = row.status in ("done", "completed") and row.dest == inst.host != row.source
-            as_it_was = inst.vm_state == row.was == "stopped" and inst.asked_at < row.accepted_at - SERVER_GRACE_S
-            # What is asked for right before or during it nobody knows in time, and Nova itself loses it.
-            under_way = row.accepted_at - SERVER_GRACE_S <= inst.asked_at <= row.arrived_at
-            right = POWER_OF_STATE.get(inst.vm_state) is inst.wanted or as_it_was or under_way
-            if arrived and not inst.task and right:
-                inst.arrivals.add((row.source, inst.host))
-
-    def heard(self, process: Process, incidents: Iterable[Incident]) -> None:
-        """Invariant 6, and that nobody living is called gone."""
-        for incident in incidents:
-            self.states[incident.node] = incident
-            for ident, finding in incident.findings.items():
-                if finding.verdict is Verdict.EVACUATED:
-                    self._check_evacuated(process, ident, finding)
-                elif finding.verdict is Verdict.GONE and not self.world.cloud.instances[ident].deleted:
-                    self.blame("7", f"{ident} called gone, but it is there")
-
-    def _check_evacuated(self, process: Process, ident: str, finding: Finding) -> None:
-        key = (finding.source, ident)
-        if key in process.believed:
-            return
-        process.believed.add(key)
-        inst = self.world.cloud.instances[ident]
-        if (finding.source, finding.server.host) not in inst.arrivals:
-            self.blame("6", f"{ident} called evacuated ({finding.reason}): {self.told(inst)}")
-
-    def _compare(self, inst: Instance, finding: Finding) -> None:
-        """A hold or a skip has to be true: nobody is to be left behind for a reason that does not exist."""
-        if finding.verdict.open:
-            self.blame("7", f"{inst.id} is {finding.verdict.value} at the release of its host")
-        check = getattr(self, "_true_" + finding.rule.replace("-", "_"), None)
-        if check is not None and not inst.deleted and not check(inst, finding):
-            self.blame("7", f"{inst.id} {finding.verdict.value} by {finding.rule}, untrue: {self.told(inst)}")
-
-    def told(self, inst: Instance) -> str:
-        rows = ", ".join(f"{r.id} {r.status} {r.source}->{r.dest} by {r.by}" for r in self.world.cloud.rows_of[inst.id])
-        return f"{inst.vm_state}/{inst.task or '-'} on {inst.host}, wanted {inst.wanted.value}, moves [{rows}]"
-
-    def _true_exhausted(self, inst: Instance, finding: Finding) -> bool:
-        rows = [r.status for r in self.world.cloud.rows_of[inst.id] if r.source == finding.source]
-        failed = rows.count("failed") + self.refusals.get(inst.id, 0)
-        home = self.world.site.nodes[finding.source].member
-        return failed + rows.count("error") * home >= self.world.policy.attempts
-
-    def _true_arrived_otherwise(self, inst: Instance, finding: Finding) -> bool:
-        if self.world.now - inst.asked_at < SERVER_GRACE_S:
-            return True
-        return POWER_OF_STATE.get(inst.vm_state) is not inst.wanted or bool(inst.task)
-
-    def _true_finish_false(self, inst: Instance, finding: Finding) -> bool:
-        return inst.host == finding.source
-
-    def _true_cell_silent(self, inst: Instance, finding: Finding) -> bool:
-        return self.world.cloud.silent(inst.host)
-
-    def _true_call_vanished(self, inst: Instance, finding: Finding) -> bool:
-        return not self.world.cloud.rows_of[inst.id]
-
-    def _true_forbidden(self, inst: Instance, finding: Finding) -> bool:
-        return inst.injected > 0
-
-    def _true_owner_unknown(self, inst: Instance, finding: Finding) -> bool:
-        return inst.wanted is Power.UNKNOWN
-
-    def _true_delete_unfinished(self, inst: Instance, finding: Finding) -> bool:
-        return inst.task == "deleting"
-
-    def _true_would_be_empty(self, inst: Instance, finding: Finding) -> bool:
-        return bool(inst.image) and not self.world.policy.shared_storage
-
-    def _true_state_refused(self, inst: Instance, finding: Finding) -> bool:
-        return inst.vm_state not in ("active", "stopped", "error")
-
-    def _true_moved_by_hand(self, inst: Instance, finding: Finding) -> bool:
-        return inst.host != finding.source and not any(
-            r.source == finding.source and r.dest == inst.host and r.status in ("done", "completed")
-            for r in self.world.cloud.rows_of[inst.id]
-        )
-
-    def _true_opted_out(self, inst: Instance, finding: Finding) -> bool:
-        return inst.metadata.get("evacuable") == "false"
-
-    def _true_never_launched(self, inst: Instance, finding: Finding) -> bool:
-        return not inst.launched
 
     # ------------------------------------------------------------ at the end
 

@@ -103,7 +103,7 @@ def _fenced_again(world: World, rng: random.Random) -> None:
 def _fenced_at_once(world: World, kind: str, moment: str) -> None:
     """A fencing is recorded between a worker's look and its write."""
     dead = [n.name for n in world.site.nodes.values() if n.record and not n.member and n.name not in world.liars]
-    if (kind, moment) == ("swap_record", "before") and dead and not world.calm:
+    if kind in ("swap_record", "write_record") and moment == "before" and dead and not world.calm:
         world.faults.note("host fenced again at once")
         world.site.fence(dead[0])
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
-from muster import act, decide, incident, look, memory, pulse, rules, verdict
+from muster import act, decide, incident, look, memory, pulse, rules, verdict, worker
 from muster.facts import Outcome, Phase, Power, Record
-from muster.steps import DropHold, ForceUp
+from muster.steps import ForceUp, SwapRecord, WriteRecord
 from muster.verdict import Verdict
 from tests.sim.history import play
 
@@ -68,8 +68,10 @@ def _remember_nothing(self: Any, *rest: Any) -> None:
     return None
 
 
-def _swap_blindly(self: Any, step: Any) -> None:
-    self._cluster.write_record(step.node, step.new)
+def _write_instead_of_swapping(sight: Any, policy: Any) -> Any:
+    decision = decide.decide(sight, policy)
+    steps = (WriteRecord(s.node, s.new) if isinstance(s, SwapRecord) else s for s in decision.steps)
+    return replace(decision, steps=tuple(steps))
 
 
 def _fenced_again_anew(self: Record, at: int) -> Record:
@@ -103,10 +105,6 @@ def _forget_old_moves() -> Sequence[Patch]:
 
 def _release_while_working(case: Any) -> tuple[Any, ...]:
     return incident._release(case)
-
-
-def _claim_and_let_start(case: Any) -> tuple[Any, ...]:
-    return (*incident._claim(case), DropHold(case.node.name))
 
 
 def _unfit_verdict_of_the_lost() -> Sequence[Patch]:
@@ -166,14 +164,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (act.Act, "_allowed", _allowed_without_quorum), (decide, "_hindrance", lambda cluster: ""),
     ]),
     Mutant("does not ask whether it is the current worker", patch(act.Act, "_allowed", _allowed_without_asking)),
-    Mutant("overwrites the record without comparing", patch(act.Act, "_swap_record", _swap_blindly)),
+    Mutant("overwrites the record without comparing", patch(worker, "decide", _write_instead_of_swapping)),
     Mutant("forgets the incident at a second fencing", patch(Record, "fenced_again", _fenced_again_anew)),
     Mutant("knows only evacuations since the last fencing", _forget_old_moves),
     Mutant("goes on while Nova does not answer", patch(memory.Memory, "note_trouble", _note_no_trouble)),
     Mutant("calls a server of a silent cell gone", row(rules, "cell-silent", verdict=Verdict.GONE)),
     Mutant("takes a silent cell for an empty one", without(incident, "list-again", "listed-once")),
     Mutant("forgets evacuations that an answer leaves out", patch(look.Look, "_note_moves", _forget_moves)),
-    Mutant("holds what a silent cell hides", row(rules, "cell-silent", verdict=Verdict.HELD)),
     Mutant("claims nothing before it begins", without(incident, "claim")),
     Mutant("does not force the service down", without(incident, "force-down", "still-up")),
     Mutant("ignores that the host lives", without(incident, "fencing-refuted")),

@@ -89,8 +89,6 @@ class Site:
         self.set_node(name, member=False)
 
     def rejoin(self, name: str) -> None:
-        if self.nodes[name].record is None:
-            self.fenced.discard(name)
         self.set_node(name, member=True, fenced_at=0)
         self.cloud.say(f"{name} joins the cluster")
         self._start_allowed(name)
@@ -99,6 +97,8 @@ class Site:
         def start() -> None:
             node, host = self.nodes[name], self.cloud.computes[name]
             if node.member and not node.hold and host.powered and not host.running and not host.broken:
+                if node.record is None:
+                    self.fenced.discard(name)
                 self.cloud.rebuild.start_compute(name)
 
         self.timeline.after(self.rng.uniform(0.3, 4.0), start)

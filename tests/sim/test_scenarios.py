@@ -390,3 +390,41 @@ def test_slow_answers_do_not_make_a_wait_seem_over() -> None:
     it.run_for(60.0)
     assert len(it.rows("s0")) == sent
     it.fair()
+
+
+def test_asks_what_the_owner_wants_before_it_finds_fault_with_it() -> None:
+    """The owner stopped the server as soon as it had arrived: it was held as stopped against its owner's will."""
+    it = Stage()
+    it.fence("cmp1")
+
+    def stop_at_once() -> None:
+        if it.server("s0").host != "cmp1":
+            it.owner_stops("s0")
+            it.nova_down = True
+            it.after(3.0, lambda: setattr(it, "nova_down", False))
+        else:
+            it.after(0.01, stop_at_once)
+
+    stop_at_once()
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").vm_state == "stopped"
+    it.fair()
+
+
+def test_sends_nothing_again_from_a_destination_that_lives_after_all() -> None:
+    """Its fencing had been believed for a moment, and what had begun there was taken for dead ever after."""
+    it = Stage(hosts=4, attempts=20)
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    dest = it.cloud.rows[0].dest
+    it.no_room(True)
+    it.nova_down = True
+    it.fence(dest, lies=True)
+    it.run_for(1.0)
+    it.nova_down = False
+    it.until(lambda: it.state(dest) == "on-hold")
+    sent = len(it.rows("s0"))
+    it.no_room(False)
+    it.run_for(120.0)
+    assert len(it.rows("s0")) == sent

@@ -75,7 +75,8 @@ def test_error_is_not_evacuated_before_its_owners_wish_is_known() -> None:
 
 def test_a_stopped_server_that_came_up_running_is_stopped_before_it_counts() -> None:
     there = replace(ACTIVE, host="other", updated=NOW)
-    assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED)) == (
+    assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED))[2] == "read-log"
+    assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED, log_read=True)) == (
         Verdict.EVACUATING,
         "arrived-woken",
         "stop",
@@ -86,7 +87,7 @@ def test_a_stopped_server_that_came_up_running_is_stopped_before_it_counts() -> 
 
 def test_a_stop_is_not_repeated_at_once() -> None:
     there = replace(ACTIVE, host="other", updated=NOW)
-    again = case(there, move("done", "other"), wanted=Power.STOPPED, stops=(NOW - 1, 1))
+    again = case(there, move("done", "other"), wanted=Power.STOPPED, stops=(NOW - 1, 1), log_read=True)
     assert verdict(again) == (Verdict.EVACUATING, "arrived-woken", "")
 
 
