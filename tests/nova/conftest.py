@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 HOSTS = ["cmp1", "cmp2", "cmp3"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
