@@ -24,6 +24,11 @@ def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
     phase = host.record.phase
     if phase is Phase.EVACUATING and service.forced_down and not service.enabled:
         _feel_none(host, service, now)
+    if phase in (Phase.FENCED, Phase.CONFIRMED):
+        late = service.updated_at > host.record.last + HEARTBEAT_SKEW_S
+        host.heartbeat_moved = host.heartbeat_moved or (late and _moved(host.pulse, service))
+        if not _same(host.pulse, service):
+            host.pulse = service
     if phase is Phase.RETURNING:
         rows = [m.status.value for ms in host.moves.values() for m in ms if m.updated > host.record.last]
         restarted = "completed" in rows and "done" not in rows

@@ -20,7 +20,7 @@ from muster.steps import ForceUp, SwapRecord, WriteRecord
 from muster.verdict import Verdict
 from tests.sim.history import play
 
-LIMIT = 1500
+LIMIT = 3000
 """Every one has to be caught within so many histories."""
 
 Patch = tuple[Any, str, Any]

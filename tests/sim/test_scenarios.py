@@ -428,3 +428,15 @@ def test_sends_nothing_again_from_a_destination_that_lives_after_all() -> None:
     it.no_room(False)
     it.run_for(120.0)
     assert len(it.rows("s0")) == sent
+
+
+def test_sees_that_a_host_lives_which_an_operator_had_forced_down() -> None:
+    """Its heartbeats went on while storage leases were waited for, and a force-down was thought to explain them."""
+    it = Stage(delay_s=30)
+    it.cloud.force_down("service-cmp1", None, by="operator")
+    it.run_for(5.0)
+    it.fence("cmp1", lies=True)
+    it.run_for(90.0)
+    assert it.state() == "on-hold"
+    assert it.rows("s0") == []
+    it.fair()
