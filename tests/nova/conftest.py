@@ -17,12 +17,10 @@ HERE = Path(__file__).parent
 HOSTS = ["cmp1", "cmp2", "cmp3"]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.nova)
-            item.add_marker(pytest.mark.xdist_group("nova"))
 
 
 @pytest.fixture(scope="session")
