@@ -73,7 +73,9 @@ class FakeCluster:
             raise ClusterRefused("no quorum")
         self.writes.append(write)
 
-    def write_record(self, node: str, record: Record) -> None:
+    def write_record(self, node: str, old: Optional[Record], record: Record) -> None:
+        if self.nodes[node].record != old:
+            raise ClusterRefused(f"{node}: another record is there")
         self._guard("write", node, record)
         self.change(node, record=record, hold=True)
 

@@ -99,7 +99,7 @@ class Act:
 
     @_do.register
     def _write_record(self, step: todo.WriteRecord) -> None:
-        self._cluster.write_record(step.node, step.record)
+        self._cluster.write_record(step.node, step.old, step.record)
         self._log.info("record written", node=step.node, record=step.record.token)
 
     @_do.register

@@ -169,7 +169,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: c.node.record is None,
         State.FENCED,
         lambda c: "Pacemaker counts it as fenced (perhaps by an operator's word): recording that",
-        lambda c: (WriteRecord(c.node.name, _confirmed(c)),),
+        lambda c: (WriteRecord(c.node.name, None, _confirmed(c)),),
     ),
     HostRule(
         "closed",
@@ -185,7 +185,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: "fenced once more",
         lambda c: (
             (
-                WriteRecord(c.node.name, c.record.fenced_again(c.node.fenced_at))
+                WriteRecord(c.node.name, c.record, c.record.fenced_again(c.node.fenced_at))
                 if c.phase is Phase.RETURNING
                 else SwapRecord(c.node.name, c.record, c.record.fenced_again(c.node.fenced_at))
             ),
@@ -196,7 +196,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: c.phase in _BEFORE_RETURN and not c.node.hold,
         State.FENCED,
         lambda c: "its nova-compute is not kept away: setting muster-hold",
-        lambda c: (WriteRecord(c.node.name, c.record),),
+        lambda c: (WriteRecord(c.node.name, c.record, c.record),),
     ),
     HostRule(
         "hold-left",

@@ -11,9 +11,13 @@ from muster.facts import Record
 
 @dataclass(frozen=True)
 class WriteRecord:
-    """Record a fencing that only Pacemaker knows of, and keep nova-compute away."""
+    """Record a fencing that only Pacemaker knows of, and keep nova-compute away: a compare-and-set, too.
+
+    :param old: None if there is to be no record yet.
+    """
 
     node: str
+    old: Optional[Record]
     record: Record
 
 

@@ -170,8 +170,8 @@ class ClusterGateway:
     def cib_changed(self) -> object:
         return self._site.revision
 
-    def write_record(self, node: str, record: Record) -> None:
-        self._write("write_record", self._site.write_record, node, record)
+    def write_record(self, node: str, old: Optional[Record], record: Record) -> None:
+        self._write("write_record", self._site.write_record, node, old, record)
 
     def swap_record(self, node: str, old: Record, new: Record) -> None:
         self._write("swap_record", self._site.swap_record, node, old, new)

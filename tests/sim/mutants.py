@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
-from muster import act, decide, incident, look, memory, pulse, rules, verdict, worker
+from muster import act, decide, incident, look, memory, pulse, rules, verdict
 from muster.facts import Outcome, Phase, Power, Record
-from muster.steps import ForceUp, SwapRecord, WriteRecord
+from muster.steps import ForceUp, SwapRecord
 from muster.verdict import Verdict
 from tests.sim.history import play
 
@@ -68,10 +68,15 @@ def _remember_nothing(self: Any, *rest: Any) -> None:
     return None
 
 
-def _write_instead_of_swapping(sight: Any, policy: Any) -> Any:
-    decision = decide.decide(sight, policy)
-    steps = (WriteRecord(s.node, s.new) if isinstance(s, SwapRecord) else s for s in decision.steps)
-    return replace(decision, steps=tuple(steps))
+_CARRY_OUT = act.Act.carry_out
+
+
+def _swap_whatever_is_there(self: Any, steps: Any) -> Any:
+    changed = []
+    for s in steps:
+        record = self._cluster._site.nodes[s.node].record if isinstance(s, SwapRecord) else None
+        changed.append(replace(s, old=record) if record else s)
+    return _CARRY_OUT(self, changed)
 
 
 def _fenced_again_anew(self: Record, at: int) -> Record:
@@ -164,7 +169,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (act.Act, "_allowed", _allowed_without_quorum), (decide, "_hindrance", lambda cluster: ""),
     ]),
     Mutant("does not ask whether it is the current worker", patch(act.Act, "_allowed", _allowed_without_asking)),
-    Mutant("overwrites the record without comparing", patch(worker, "decide", _write_instead_of_swapping)),
+    Mutant("overwrites the record without comparing", patch(act.Act, "carry_out", _swap_whatever_is_there)),
     Mutant("forgets the incident at a second fencing", patch(Record, "fenced_again", _fenced_again_anew)),
     Mutant("knows only evacuations since the last fencing", _forget_old_moves),
     Mutant("goes on while Nova does not answer", patch(memory.Memory, "note_trouble", _note_no_trouble)),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from muster.errors import ClusterRefused
 from muster.facts import Cluster, Node, Phase, Record
@@ -119,8 +119,10 @@ class Site:
         if not self.quorum(controller):
             raise ClusterRefused("no quorum: nothing was written")
 
-    def write_record(self, controller: str, name: str, record: Record) -> None:
+    def write_record(self, controller: str, name: str, old: Optional[Record], record: Record) -> None:
         self.guard(controller)
+        if self.nodes[name].record != old:
+            raise ClusterRefused(f"{name}: another record is there")
         if self.nodes[name].record is None and name not in self.victims:
             self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
         self.cloud.judge.record_written(name, self.nodes[name].record, record)

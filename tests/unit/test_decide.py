@@ -158,7 +158,7 @@ def test_storage_leases_are_waited_for() -> None:
 
 def test_an_operators_confirmation_is_recorded_before_anything_follows() -> None:
     decision = decide(sight(node(None, hold=False), server("a")), settings())
-    assert decision.steps == (WriteRecord("cmp1", Record(Phase.CONFIRMED, FENCED, FENCED)),)
+    assert decision.steps == (WriteRecord("cmp1", None, Record(Phase.CONFIRMED, FENCED, FENCED)),)
 
 
 def test_a_clean_shutdown_is_nothing() -> None:

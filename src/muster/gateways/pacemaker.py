@@ -57,12 +57,12 @@ class Pacemaker:
 
     # ---------------------------------------------------------------- record
 
-    def write_record(self, node: str, record: Record) -> None:
-        """Write record and hold together, over the record that is there now.
+    def write_record(self, node: str, old: Optional[Record], record: Record) -> None:
+        """Write record and hold together, over ``old``; None: there is none yet.
 
-        :raises ClusterRefused: without quorum, for an unknown node, or when somebody else changed it meanwhile.
+        :raises ClusterRefused: without quorum, for an unknown node, or when another record is there.
         """
-        self._write_over(self.snapshot(), node, record)
+        self._write_over(self.snapshot(), node, old, record)
 
     def record_fencing(self, node: str, at: int) -> Record:
         """What ``fence_muster off`` does: record that the power of a node was cut.
@@ -83,7 +83,7 @@ class Pacemaker:
                 )
             record = old.fenced_again(at) if old else Record.parse(f"fenced:{at}:{at}")
             try:
-                self._write_over(snapshot, node, record)
+                self._write_over(snapshot, node, old, record)
             except ClusterRefused:
                 # The worker changed it in between: read it again, and record the fencing in what is there now.
                 if attempt == RECORD_TRIES - 1 or not cib.quorate(snapshot):
@@ -92,14 +92,13 @@ class Pacemaker:
                 return record
         raise ClusterRefused(f"the record of {node} kept changing")
 
-    def _write_over(self, snapshot: cib.Element, node: str, record: Record) -> None:
+    def _write_over(self, snapshot: cib.Element, node: str, old: Optional[Record], record: Record) -> None:
         if not cib.quorate(snapshot):
             raise ClusterRefused("this controller has no quorum: nothing is recorded")
         known = cib.node_id(snapshot, node)
         if known is None:
             raise ClusterRefused(f"the cluster has no node {node!r}")
-        old = cib.node_record(snapshot, node)
-        where = cib.nodes_where(node, old.token if isinstance(old, Record) else old)
+        where = cib.nodes_where(node, old.token if old else None)
         self._guarded("--modify", "--allow-create", where, cib.record_fragment(node, *known, record.token))
 
     def swap_record(self, node: str, old: Record, new: Record) -> None:
