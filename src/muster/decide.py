@@ -84,7 +84,7 @@ def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
         service = service_of(name, sight.cluster.nodes, host.services, policy.host_map)
         if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
             continue
-        if service.forced_down and not service.up and not host.heartbeat_moved:
+        if service.forced_down and not service.up and not host.lives:
             dead[service.host] = record.last + HEARTBEAT_SKEW_S
     return dead
 
@@ -92,7 +92,7 @@ def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
 def lying_hosts(sight: Sight, policy: Policy) -> frozenset[str]:
     """Nova hosts that were said to be off, and have been seen to live since."""
     nodes = sight.cluster.nodes
-    lives = (name for name, host in sight.hosts.items() if host.heartbeat_moved)
+    lives = (name for name, host in sight.hosts.items() if host.lives)
     services = (service_of(name, nodes, sight.hosts[name].services, policy.host_map) for name in lives)
     return frozenset(service.host for service in services if not isinstance(service, str))
 

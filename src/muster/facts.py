@@ -79,7 +79,7 @@ class Node:
     :param hold: nova-compute is kept away from it (``muster-hold``).
     :param member: the node is in the cluster now (``in_ccm``).
     :param fenced_at: Pacemaker's own word that it was fenced and has not come back (0: no).
-    :param found_running: when Pacemaker found there, without having started it, what muster-hold keeps away (0: never).
+    :param found_running: when an operation last found there what muster-hold keeps away, or stopped it (0: never).
     """
 
     name: str
@@ -251,6 +251,7 @@ class HostSight:
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
     :param late_until: before this a force-down may still be carried out that nobody waits for any more.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
+    :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
     :param wanted: power states seen while the servers were at rest on the host.
     :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
@@ -267,6 +268,7 @@ class HostSight:
     resumed_at: float = 0.0
     late_until: float = 0.0
     heartbeat_moved: bool = False
+    found_running: bool = False
     alive_again: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
@@ -274,6 +276,12 @@ class HostSight:
     stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     proved: frozenset[str] = frozenset()
+
+    @property
+    def lives(self) -> bool:
+        """It was seen after its fencing, so that proves nothing."""
+        return self.heartbeat_moved or self.found_running
+
     voids: frozenset[str] = frozenset()
 
 

@@ -272,7 +272,7 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         # The hold stops its nova-compute, and with it the heartbeat that would have told.
         "found-running",
-        lambda c: c.node.member and c.node.found_running > c.record.last,
+        lambda c: c.sight.found_running,
         State.ON_HOLD,
         lambda c: (
             f"HOST LIVES: Pacemaker found nova-compute running on {c.node.name} after the power was said to be off;"

@@ -84,12 +84,15 @@ class Look:
             if known is None or known.record.first != record.first:
                 known = HostMemory(record)
             elif known.record.last != record.last:
-                known.pulse, known.heartbeat_moved = None, False
+                known.pulse, known.heartbeat_moved, known.found_running = None, False, False
                 self._memory.services_at = min(self._memory.services_at, 1.0)  # what was read before proves nothing
             if record.phase is Phase.EVACUATING and not known.ours and not known.resumed_at:
                 known.resumed_at = self._clock.now()
             if record.phase in UNTOUCHED:
                 known.ours = True  # until a worker has claimed it nobody can have asked Nova for anything
+            if record.phase is not Phase.RETURNING:
+                # Pacemaker forgets it as soon as the node joins again.
+                known.found_running = known.found_running or node.found_running >= record.last
             known.record = record
             kept[node.name] = known
         self._memory.hosts = kept

@@ -33,6 +33,7 @@ class HostMemory:
     pulse: Optional[Service] = None
     """Its service as it was first seen forced down and disabled."""
     heartbeat_moved: bool = False
+    found_running: bool = False
     late_until: float = 0.0
     """Until then a force-down of ours or of an earlier worker may still be carried out."""
     back: Optional[Service] = None
@@ -61,6 +62,7 @@ class HostMemory:
             resumed_at=self.resumed_at,
             late_until=self.late_until,
             heartbeat_moved=self.heartbeat_moved,
+            found_running=self.found_running,
             alive_again=self.alive_again,
             sent=dict(self.sent),
             logs=dict(self.logs),

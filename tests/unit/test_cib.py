@@ -58,6 +58,8 @@ def test_reads_membership_of_old_and_new_pacemaker(in_ccm: str, member: bool) ->
         ("nova-compute", "monitor", "0", "7", 0),
         ("nova-compute", "monitor", "10000", "0", 0),
         ("nova-compute", "start", "0", "0", 0),
+        ("nova-compute", "stop", "0", "0", 300),
+        ("nova-compute", "stop", "0", "1", 0),
         ("libvirt", "monitor", "0", "0", 0),
     ],
 )
@@ -69,7 +71,8 @@ def test_knows_when_what_is_kept_away_was_found_running(
     rule = (
         '<rsc_location rsc="nc"><rule><expression attribute="muster-hold" operation="defined"/></rule></rsc_location>'
     )
-    op = f'<lrm_rsc_op operation="{operation}" interval="{interval}" rc-code="{code}" last-rc-change="300"/>'
+    given = f'operation="{operation}" interval="{interval}" rc-code="{code}"'
+    op = f'<lrm_rsc_op {given} op-status="0" last-rc-change="300"/>'
     history = f'<lrm><lrm_resources><lrm_resource id="{resource}">{op}</lrm_resource></lrm_resources></lrm>'
     status = f'<node_state uname="cmp1" remote_node="true" in_ccm="true">{history}</node_state>'
     assert look(status=status, resources=clone, constraints=rule).nodes["cmp1"].found_running == found
@@ -101,6 +104,7 @@ def operation(kind: str, call: int, code: int, status: int = 0) -> str:
     ("history", "active"),
     [
         (operation("monitor", 5, 7), False),
+        (operation("monitor", -1, 193, -1), False),
         (operation("start", 6, 0), True),
         (operation("start", 6, 0) + operation("monitor", 7, 0), True),
         (operation("monitor", 7, 0) + operation("stop", 9, 0), False),

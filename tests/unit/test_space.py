@@ -222,8 +222,7 @@ def host_cases() -> Iterator[HostCase]:
         {"node": {"unreadable_record": "x"}},
         {"node": {"fenced_at": FENCED + 90}},
         {"node": {"member": True, "fenced_at": 0}},
-        {"node": {"member": True, "fenced_at": 0, "found_running": FENCED + 5}},
-        {"node": {"member": True, "fenced_at": 0, "found_running": FENCED - 5}},
+        {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, found_running=True)},
     ]
     for extra, record, hold, service, findings in itertools.product(alone, RECORDS, (True, False), SERVICES, FINDINGS):
         facts = {"fenced_at": FENCED, **extra.get("node", {})}  # type: ignore[dict-item]
@@ -246,7 +245,7 @@ def is_proved_off_and_down(c: HostCase) -> bool:
         and c.node.record is not None
         and c.node.record.phase is Phase.EVACUATING
         and c.node.hold
-        and not (c.node.member and c.node.found_running > FENCED)
+        and not c.sight.found_running
     )
 
 

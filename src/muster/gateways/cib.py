@@ -212,14 +212,15 @@ def _held(cib: Element) -> set[str]:
 
 
 def _found_running(state: Element, held: set[str]) -> int:
-    """When a probe last found one of these active: Pacemaker had not started it there since the node's last fencing."""
-    probes = (
-        operation.get("last-rc-change", "")
+    """When a probe last found one of these active, or the node was able to stop it: after a fencing neither can be."""
+    operations = (
+        operation
         for resource in state.iterfind("lrm/lrm_resources/lrm_resource")
         if str(resource.get("id")).partition(":")[0] in held
-        for operation in resource.iterfind("lrm_rsc_op[@operation='monitor'][@interval='0'][@rc-code='0']")
+        for operation in resource.iterfind("lrm_rsc_op[@interval='0'][@rc-code='0'][@op-status='0']")
+        if operation.get("operation") in ("monitor", "stop")
     )
-    return max(map(_since, probes), default=0)
+    return max((_since(operation.get("last-rc-change", "")) for operation in operations), default=0)
 
 
 def _node(cib: Element, name: str, held: set[str]) -> Node:
@@ -253,11 +254,15 @@ def _active(cib: Element, resource: str) -> Iterator[str]:
         for history in state.iterfind("lrm/lrm_resources/lrm_resource"):
             if history.get("id") != resource:
                 continue
-            operations = list(history.iterfind("lrm_rsc_op"))
+            operations = [op for op in history.iterfind("lrm_rsc_op") if not _is_probe_under_way(op)]
             pending = [op for op in operations if op.get("op-status") == "-1"]
             last = max(operations, key=lambda op: int(op.get("call-id", "0")), default=None)
             if any(op.get("operation") == "start" for op in pending) or (last is not None and not _is_stopped(last)):
                 yield str(state.get("uname"))
+
+
+def _is_probe_under_way(operation: Element) -> bool:
+    return operation.get("operation") == "monitor" and operation.get("op-status") == "-1"
 
 
 def _is_stopped(operation: Element) -> bool:
