@@ -132,6 +132,8 @@ class Look:
         host = self._memory.hosts[node.name]
         if host.list_again:
             return 0.0  # a silent cell leaves its servers out of the list (FACTS N22)
+        if host.record.phase is Phase.RETURNING and (host.alive_again or pulse.has_finished_its_rows(host)):
+            return 0.0  # what is lifted next must be ours as it is now, not as it was a moment ago
         # What operators do to the service must be known before the first change, and on the way back.
         close = node.member if host.record.phase is Phase.RETURNING else host.record.phase in UNTOUCHED
         return SERVICES_CLOSE_S if close else SERVICES_EVERY_S

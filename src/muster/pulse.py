@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Optional
 
 from muster.decide import LATE_CALL_S
-from muster.facts import Node, Phase, Service
+from muster.facts import MoveStatus, Node, Phase, Service
 from muster.incident import HEARTBEAT_SKEW_S
 from muster.memory import HostMemory
 
@@ -30,11 +30,16 @@ def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
         if not _same(host.pulse, service):
             host.pulse = service
     if phase is Phase.RETURNING:
-        rows = [m.status.value for ms in host.moves.values() for m in ms if m.updated > host.record.last]
-        restarted = "completed" in rows and "done" not in rows
-        host.alive_again = host.alive_again or restarted or (node.member and _moved(host.back, service))
+        back = has_finished_its_rows(host) or (node.member and _moved(host.back, service))
+        host.alive_again = host.alive_again or back
         if not _same(host.back, service):
             host.back = service
+
+
+def has_finished_its_rows(host: HostMemory) -> bool:
+    """Its nova-compute has started anew: only that turns done into completed."""
+    rows = [m.status for moves in host.moves.values() for m in moves if m.updated > host.record.last]
+    return MoveStatus.COMPLETED in rows and MoveStatus.DONE not in rows
 
 
 def _feel_none(host: HostMemory, service: Service, now: float) -> None:
