@@ -11,14 +11,13 @@ from functools import singledispatchmethod
 from typing import Optional
 
 from muster import steps as todo
+from muster.decide import LATE_CALL_S
 from muster.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
 from muster.facts import Outcome, Phase, Sent
 from muster.log import Log
 from muster.memory import HostMemory, Memory
 from muster.ports import ClockPort, ClusterPort, NovaPort
 
-LATE_CALL_S = 30.0
-"""A call that a proxy or we gave up on may still be carried out for this long."""
 LOST_ON_THE_WAY = (0, 408, 502, 504)
 TAKEN_SHOWS_S = 60.0
 FINISHED_FAULT_S = 3.0

@@ -30,7 +30,7 @@ from muster.steps import Evacuate, ReadLog, Reset, Step, Stop
 from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict
 
 LATE_CALL_S = 30.0
-"""How long a call may still be carried out after its sender died or gave up: the time-out of our own POST."""
+"""How long a call may be carried out after its sender died, or it or a proxy gave up: the time-out of our own POST."""
 
 LOG_READS_A_PASS = 20
 

@@ -25,6 +25,9 @@ class Phase(enum.Enum):
     CLOSED = "closed"  # to be deleted
 
 
+UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
+"""Until a worker has claimed the incident nobody can have asked Nova for anything."""
+
 _TOKEN = re.compile(r"(?P<phase>[a-z]+):(?P<first>\d{1,12}):(?P<last>\d{1,12})(?P<kept>:kept)?")
 
 
@@ -276,13 +279,12 @@ class HostSight:
     stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     proved: frozenset[str] = frozenset()
+    voids: frozenset[str] = frozenset()
 
     @property
     def lives(self) -> bool:
         """It was seen after its fencing, so that proves nothing."""
         return self.heartbeat_moved or self.found_running
-
-    voids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

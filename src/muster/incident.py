@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Union
 
-from muster.facts import HostSight, MoveStatus, Node, Phase, Record, Service
+from muster.facts import UNTOUCHED, HostSight, MoveStatus, Node, Phase, Record, Service
 from muster.ports import Policy
 from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, ListAgain, Step, SwapRecord, WriteRecord
 from muster.verdict import Finding, State
@@ -24,7 +24,7 @@ LIST_FRESH_S = 5.0
 LISTS_APART_S = 1.0
 """A host is settled by a list of its servers that is fresh, and not its only one."""
 
-_BEFORE_RETURN = (Phase.FENCED, Phase.CONFIRMED, Phase.EVACUATING)
+_BEFORE_RETURN = (*UNTOUCHED, Phase.EVACUATING)
 
 
 @dataclass(frozen=True)
@@ -276,13 +276,13 @@ RULES: tuple[HostRule, ...] = (
         State.ON_HOLD,
         lambda c: (
             f"HOST LIVES: Pacemaker found nova-compute running on {c.node.name} after the power was said to be off;"
-            f" nothing is evacuated. If the power device failed, repair it, then pcs stonith fence {c.node.name}."
-            " If the host was off and nova-compute was started by its systemd, disable that, then pcs resource cleanup"
+            " nothing is evacuated. Repair the power device, or keep systemd from starting nova-compute if it was that,"
+            f" then pcs stonith fence {c.node.name}"
         ),
     ),
     HostRule(
         "too-many-failed",
-        lambda c: c.phase in (Phase.FENCED, Phase.CONFIRMED) and c.failed > c.limit,
+        lambda c: c.phase in UNTOUCHED and c.failed > c.limit,
         State.ON_HOLD,
         lambda c: (
             f"{c.failed} hosts are dead, max_failed_hosts is {c.limit}: if they are to be evacuated,"
@@ -297,7 +297,7 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "claim",
-        lambda c: c.phase in (Phase.FENCED, Phase.CONFIRMED),
+        lambda c: c.phase in UNTOUCHED,
         State.FORCING_DOWN,
         lambda c: "fenced: beginning",
         _claim,

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from muster import pulse
 from muster.decide import has_incident, wanted_now
 from muster.errors import NovaError
-from muster.facts import Cluster, Move, Node, Phase, Power, Server, Service, Sight
+from muster.facts import UNTOUCHED, Cluster, Move, Node, Phase, Power, Server, Service, Sight
 from muster.memory import HostMemory, Memory
 from muster.naming import service_of
 from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
@@ -29,7 +29,6 @@ SENDING_POLL_S = 3.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
-UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
 
 
 class Look:
@@ -89,7 +88,7 @@ class Look:
             if record.phase is Phase.EVACUATING and not known.ours and not known.resumed_at:
                 known.resumed_at = self._clock.now()
             if record.phase in UNTOUCHED:
-                known.ours = True  # until a worker has claimed it nobody can have asked Nova for anything
+                known.ours = True
             if record.phase is not Phase.RETURNING:
                 # Pacemaker forgets it as soon as the node joins again.
                 known.found_running = known.found_running or node.found_running >= record.last

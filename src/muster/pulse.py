@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Optional
 
 from muster.decide import LATE_CALL_S
-from muster.facts import MoveStatus, Node, Phase, Service
+from muster.facts import UNTOUCHED, MoveStatus, Node, Phase, Service
 from muster.incident import HEARTBEAT_SKEW_S
 from muster.memory import HostMemory
 
@@ -24,7 +24,7 @@ def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
     phase = host.record.phase
     if phase is Phase.EVACUATING and service.forced_down and not service.enabled:
         _feel_none(host, service, now)
-    if phase in (Phase.FENCED, Phase.CONFIRMED):
+    if phase in UNTOUCHED:
         late = service.updated_at > host.record.last + HEARTBEAT_SKEW_S
         host.heartbeat_moved = host.heartbeat_moved or (late and _moved(host.pulse, service))
         if not _same(host.pulse, service):

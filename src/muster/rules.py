@@ -331,9 +331,8 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
     rule = next(r for r in RULES if r.when(case))
     move = case.arrival or case.open_move
     step = rule.step
-    if (step == "stop" and not _repeat_due(case.stops, case.now)) or (
-        step == "reset" and not _repeat_due(case.resets, case.now)
-    ):
+    tried = {"stop": case.stops, "reset": case.resets}.get(step)
+    if tried is not None and not _repeat_due(tried, case.now):
         step = ""
     finding = Finding(
         server=case.server,
