@@ -105,12 +105,9 @@ class Cloud:
         return self.ctl(*shlex.split(line), node=next(n for n in self.controllers if self.cluster.is_on(n)))
 
     def change(self, line: str) -> None:
-        """A line that changes the configuration, and what Pacemaker does because of it, to its end.
-
-        A node that dies while an operation is under way on it is not fenced before that operation's time-out.
-        """
+        """A line that changes the configuration, and what Pacemaker does because of it, to its end."""
         self.type(line)
-        self.until(self._is_calm, 90, f"the cluster has done: {line}")
+        self.calm(f"the cluster has done: {line}")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
 
     def levels(self, devices: str, *hosts: str) -> None:
@@ -139,7 +136,7 @@ class Cloud:
         for node in self.controllers:
             self.ctl("sh", "-c", "rm -f /var/lib/muster/*", node=node)
         self.until(lambda: cluster.all_online() and self.computes_started(), 90, "every node and nova-compute is back")
-        self.until(self._is_calm, 90, "the cluster is idle")
+        self.calm("the cluster is idle")
         self.nova.reset()
         self._configure(worker="Started")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
@@ -153,6 +150,13 @@ class Cloud:
                 role.set("value", worker)
             whole = etree.tostring(section, encoding="unicode")
             self.cluster.exec(node, "cibadmin", "--replace", "--scope", scope, "--xml-pipe", stdin=whole)
+
+    def calm(self, what: str) -> None:
+        """Wait until Pacemaker has nothing under way.
+
+        A node that dies while an operation is under way on it is not fenced before that operation's time-out.
+        """
+        self.until(self._is_calm, 90, what)
 
     def _is_calm(self) -> bool:
         """The DC has nothing to do: what was on its way, a late fencing for instance, is over."""

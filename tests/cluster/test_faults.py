@@ -138,6 +138,7 @@ def test_a_host_that_dies_during_its_return_is_a_new_incident(cloud: Cloud) -> N
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: cloud.report("cmp1").get("state") == "returning", 90, "everything is settled")
     cloud.until(lambda: cloud.is_member("cmp1"), 60, "the host is back in the cluster")
+    cloud.calm("it has been probed there")
     first = cloud.record("cmp1")
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: cloud.record("cmp1") not in (None, first), 60, "the second fencing is on record")
