@@ -150,5 +150,7 @@ class NoOutlet:
     def status(self, reason: str, incidents: list[Any]) -> None:
         self.reason = reason
 
+    def event(self, event: Any) -> None: ...
+
     def report(self, incident: Any, data: dict[str, Any]) -> None:
         self.reports[incident.node] = data

@@ -26,7 +26,7 @@ from muster.naming import service_of
 from muster.order import sequence
 from muster.ports import Policy
 from muster.rules import RESETTABLE_STATES, judge
-from muster.steps import Evacuate, ReadLog, Reset, Step, Stop
+from muster.steps import Evacuate, ListAgain, ReadLog, Reset, Step, Stop, SwapRecord, WriteRecord
 from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict
 
 LATE_CALL_S = 30.0
@@ -51,11 +51,16 @@ class Incident:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is the case, and what to do about it, in this order."""
+    """What is the case, and what to do about it, in this order.
+
+    :param hindrance: why this worker is to do nothing at all, nor speak for the cluster.
+    :param paused: who told muster to change nothing for now.
+    """
 
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     hindrance: str = ""
+    paused: str = ""
 
 
 def has_incident(node: Node) -> bool:
@@ -117,8 +122,19 @@ def decide(sight: Sight, policy: Policy) -> Decision:
         if rule.sends:
             wishes += [(node.name, finding, step) for finding, step in judged[node.name] if step]
     steps += _server_steps(wishes, incidents.values(), sight, policy)
-    hindrance = _hindrance(sight.cluster)
-    return Decision(incidents, () if hindrance else tuple(steps), hindrance)
+    hindrance, paused = _hindrance(sight.cluster), sight.cluster.paused
+    if hindrance:
+        steps = []
+    elif paused:
+        steps = [step for step in steps if _even_paused(step)]
+    return Decision(incidents, tuple(steps), hindrance, paused)
+
+
+def _even_paused(step: Step) -> bool:
+    """Looking goes on, and what Pacemaker knows of fencings is recorded, or it would be forgotten."""
+    if isinstance(step, SwapRecord):
+        return step.new.phase is step.old.phase
+    return isinstance(step, (WriteRecord, ReadLog, ListAgain))
 
 
 def _failed(node: Node) -> bool:
@@ -187,6 +203,7 @@ def _server_case(
     host = sight.hosts[node.name]
     log = host.logs.get(server.id)
     moves = host.moves.get(server.id, ())
+    orders = node.standing_orders
     return ServerCase(
         server=server,
         source=source,
@@ -205,6 +222,9 @@ def _server_case(
         room_at=sight.room_at,
         proved=server.id in host.proved,
         host_back=node.member,
+        skipped=server.id in orders.skipped,
+        released=orders.released,
+        retried_at=orders.retried_at(server.id),
     )
 
 

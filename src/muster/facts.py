@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from muster.orders import Orders
+
 # --------------------------------------------------------------------------- the cluster's side
 
 
@@ -83,6 +85,8 @@ class Node:
     :param member: the node is in the cluster now (``in_ccm``).
     :param fenced_at: Pacemaker's own word that it was fenced and has not come back (0: no).
     :param found_running: when an operation last found there what muster-hold keeps away, or stopped it (0: never).
+    :param orders: what operators have said, about whichever incident; see :attr:`standing_orders`.
+    :param unreadable_orders: a value that cannot be read, which is never taken for "none".
     """
 
     name: str
@@ -93,6 +97,14 @@ class Node:
     member: bool = False
     fenced_at: int = 0
     found_running: int = 0
+    orders: Optional[Orders] = None
+    unreadable_orders: str = ""
+
+    @property
+    def standing_orders(self) -> Orders:
+        """Those given for the incident on record: an order of an earlier incident means nothing."""
+        first = self.record.first if self.record else 0
+        return self.orders if self.orders and self.orders.first == first else Orders(first)
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,7 @@ class Cluster:
 
     :param active_here: the worker's resource is started here, in the last known operation.
     :param active_elsewhere: controllers on which the same resource is started, too.
+    :param paused: who told muster to change nothing for now; empty if nobody did.
     """
 
     quorum: bool
@@ -108,6 +121,7 @@ class Cluster:
     nodes: Mapping[str, Node]
     active_here: bool = True
     active_elsewhere: tuple[str, ...] = ()
+    paused: str = ""
 
 
 # --------------------------------------------------------------------------- Nova's side

@@ -165,6 +165,15 @@ RULES: tuple[HostRule, ...] = (
         ),
     ),
     HostRule(
+        "orders-unreadable",
+        lambda c: bool(c.node.unreadable_orders),
+        State.ON_HOLD,
+        lambda c: (
+            f"attribute muster-orders of {c.node.name} cannot be read ({c.node.unreadable_orders}):"
+            f" crm_attribute -t nodes -N {c.node.name} -n muster-orders -D, then give the orders again"
+        ),
+    ),
+    HostRule(
         "fencing-unrecorded",
         lambda c: c.node.record is None,
         State.FENCED,
@@ -282,11 +291,11 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "too-many-failed",
-        lambda c: c.phase in UNTOUCHED and c.failed > c.limit,
+        lambda c: c.phase in UNTOUCHED and c.failed > c.limit and not c.node.standing_orders.approved,
         State.ON_HOLD,
         lambda c: (
-            f"{c.failed} hosts are dead, max_failed_hosts is {c.limit}: if they are to be evacuated,"
-            f" pcs resource update RESOURCE max_failed_hosts={c.failed}"
+            f"{c.failed} hosts are dead, max_failed_hosts is {c.limit}: if it is to be evacuated, muster approve"
+            f" {c.node.name}; if all are, pcs resource update RESOURCE max_failed_hosts={c.failed}"
         ),
     ),
     HostRule(

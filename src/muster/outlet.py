@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the worker leaves what it sees: the status file for monitor and people, a report for each incident.
+"""Where the worker leaves what it sees: the status for monitor and people, a report for each incident.
 
 Lost without harm.  Files are written beside and renamed, so a reader finds the old or the new, never half.
 """
@@ -10,6 +10,9 @@ import json
 import os
 import re
 import tempfile
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +20,36 @@ from muster import report
 from muster.decide import Incident
 from muster.log import Log
 from muster.ports import ClockPort
+from muster.report import Event
 
 REPORT_DIRECTORY = Path("/var/lib/muster")
 REPORTS_KEPT = 200
 ANNOUNCE_EVERY_S = 1.0
+SHARE_EVERY_S = 1.0
+EVENTS_SHOWN = 12
+EVENTS_KEPT = 5000
+"""Of one incident."""
 
 
 class Files:
-    """:param status_file: ``/run/muster/RESOURCE.json``."""
+    """:param status_file: ``/run/muster/RESOURCE.json``.
+    :param share: hands the status on to the other controllers.
+    """
 
-    def __init__(self, status_file: Path, clock: ClockPort, log: Log, reports: Path = REPORT_DIRECTORY) -> None:
+    def __init__(
+        self,
+        status_file: Path,
+        clock: ClockPort,
+        log: Log,
+        reports: Path = REPORT_DIRECTORY,
+        share: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._status_file = status_file
+        self._share = share
+        self._shared = ""
+        self._shared_at = -SHARE_EVERY_S
+        self._events: dict[str, deque[Event]] = {}
+        self._latest: deque[Event] = deque(maxlen=EVENTS_SHOWN)
         self._clock = clock
         self._log = log
         self._reports = reports
@@ -46,12 +68,25 @@ class Files:
         if {**self._status, **shown} != self._status:
             self._status.update(shown)
             self._write_status()
+        text = json.dumps({**self._status, "events": [asdict(event) for event in self._latest]})
+        now = self._clock.monotonic()
+        if text != self._shared and now - self._shared_at >= SHARE_EVERY_S:
+            self._shared, self._shared_at = text, now
+            self._share(json.dumps({**json.loads(text), "at": round(self._clock.now(), 1)}))
+
+    def event(self, event: Event) -> None:
+        """Something changed: the next status and the next report of its incident have it."""
+        self._latest.append(event)
+        self._events.setdefault(event.node, deque(maxlen=EVENTS_KEPT)).append(event)
 
     def report(self, incident: Incident, data: dict[str, object]) -> None:
         name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', incident.node)}-{incident.first}.json"
         try:
             self._reports.mkdir(mode=0o750, parents=True, exist_ok=True)
-            _replace(self._reports / name, {**data, "written": round(self._clock.now(), 1)}, 0o640)
+            events = [e for e in self._events.get(incident.node, ()) if e.at >= incident.first]
+            told = [{key: value for key, value in asdict(e).items() if key != "node"} for e in events]
+            whole = {**data, "events": told, "written": round(self._clock.now(), 1)}
+            _replace(self._reports / name, whole, 0o640)
             self._drop_old()
         except OSError as exc:
             self._complain(exc)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Incidents as plain data for people and programs: the status file, the incident reports, one short line for crm_mon.
+"""Incidents as plain data for people and programs: the status, the incident reports, one short line for crm_mon.
 
 Lost without harm: it can be made again from Nova.
 """
@@ -7,7 +7,8 @@ Lost without harm: it can be made again from Nova.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from muster.decide import Incident
@@ -19,22 +20,65 @@ def with_proofs(incident: Incident, proofs: Mapping[str, Finding]) -> dict[str, 
     return {server: proofs.get(server, finding) for server, finding in incident.findings.items()}
 
 
+SHOWN_SERVERS = 10
+_WAITING = (Verdict.HELD, Verdict.UNKNOWN, Verdict.PARKED)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that changed, for the timeline of an incident.
+
+    :param server: its id; empty if it concerns the whole host.
+    """
+
+    at: float
+    node: str
+    what: str
+    server: str = ""
+    name: str = ""
+
+
 def summary(incident: Incident) -> dict[str, Any]:
-    """``{node, host, state, reason, fenced, servers: {verdict: count}}``."""
+    """``{node, host, state, rule, reason, fenced, began, servers: {verdict: count}, waiting: [server ...]}``.
+
+    :returns: ``waiting`` has those that wait for a person or for something else, those for a person first, ten at most;
+        ``began`` is when Nova took the first evacuation, null before.
+    """
     counts = Counter(finding.verdict.value for finding in incident.findings.values())
+    began = [finding.began for finding in incident.findings.values() if finding.began]
     return {
         "node": incident.node,
         "host": incident.host,
         "state": incident.state.value,
+        "rule": incident.rule,
         "reason": incident.reason,
         "fenced": incident.first,
+        "began": min(began, default=None),
         "servers": dict(sorted(counts.items())),
+        "waiting": _waiting(incident.findings.values()),
     }
+
+
+def _waiting(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    line = [f for f in findings if f.alarm or f.verdict in _WAITING]
+    line.sort(key=lambda f: (not f.alarm, _WAITING.index(f.verdict) if f.verdict in _WAITING else -1, f.server.id))
+    return [
+        {
+            "id": f.server.id,
+            "name": f.server.name[:64],
+            "verdict": f.verdict.value,
+            "reason": f.reason[:300],
+            "alarm": f.alarm,
+            "next_try": f.due or None,
+        }
+        for f in line[:SHOWN_SERVERS]
+    ]
 
 
 def report(incident: Incident, findings: Mapping[str, Finding]) -> dict[str, Any]:
     """The summary and, under ``proofs``, one entry for each server."""
-    return {**summary(incident), "proofs": [_entry(incident, findings[key]) for key in sorted(findings)]}
+    shown = {key: value for key, value in summary(incident).items() if key != "waiting"}
+    return {**shown, "proofs": [_entry(incident, findings[key]) for key in sorted(findings)]}
 
 
 def line(incident: Incident) -> str:

@@ -240,6 +240,7 @@ RULES: tuple[Rule, ...] = (
         Verdict.SKIPPED,
         lambda c: f"left to others, by its mark {c.keeper_mark}",
     ),
+    Rule("skipped-by-order", lambda c: c.skipped, Verdict.SKIPPED, lambda c: "an operator leaves it (muster skip)"),
     Rule(
         "opted-out",
         _opted_out,
@@ -285,15 +286,21 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "forbidden",
-        lambda c: c.sent is not None and c.sent.status == 403,
+        lambda c: c.forbidden,
         Verdict.HELD,
-        lambda c: f"Nova forbids it: {c.words}",
+        lambda c: f"Nova forbids it: {c.words}; when that is repaired: muster retry {c.server.id}",
+    ),
+    Rule(
+        "released",
+        lambda c: c.released,
+        Verdict.HELD,
+        lambda c: "left on its host, which an operator lets return (muster release)",
     ),
     Rule(
         "exhausted",
         _exhausted,
         Verdict.HELD,
-        lambda c: f"{_tried(c)}; evacuate it by hand when that is repaired",
+        lambda c: f"{_tried(c)}; when that is repaired: muster retry {c.server.id}",
     ),
     Rule(
         "owner-unread",

@@ -93,6 +93,9 @@ class ServerCase:
     :param proved: this worker has already proved it evacuated.
     :param host_back: its host has joined the cluster again and is only kept from starting nova-compute.
     :param resumed_until: before this a call of an earlier worker may still be carried out unseen.
+    :param skipped: an operator leaves it where it is.
+    :param released: an operator lets its host return with what is not under way.
+    :param retried_at: when an operator last asked for another try; what failed before no longer counts.
     """
 
     server: Server
@@ -112,6 +115,9 @@ class ServerCase:
     room_at: float = 0.0
     proved: bool = False
     host_back: bool = False
+    skipped: bool = False
+    released: bool = False
+    retried_at: float = 0.0
 
     def void(self, move: Move) -> bool:
         """Nothing can come up from it any more, whatever became of its destination since."""
@@ -143,19 +149,30 @@ class ServerCase:
     @property
     def failures(self) -> int:
         """Tries that use attempts up."""
-        failed = sum(m.status is MoveStatus.FAILED for m in self.moves)
-        return failed + (self.sent.refusals if self.sent else 0)
+        failed = sum(m.status is MoveStatus.FAILED and self._counts(m) for m in self.moves)
+        return failed + (self.sent.refusals if self.sent and self.sent.at >= self.retried_at else 0)
 
     @property
     def tries(self) -> int:
         """Those that waited for room (no valid host: status error, FACTS N9) as well."""
-        return self.failures + sum(m.status is MoveStatus.ERROR for m in self.moves)
+        return self.failures + sum(m.status is MoveStatus.ERROR and self._counts(m) for m in self.moves)
+
+    def _counts(self, move: Move) -> bool:
+        """Not what had failed before an operator asked for another try."""
+        return move.created >= self.retried_at
 
     @property
     def pending(self) -> bool:
         """A call of this worker has no visible evacuation yet."""
         sent = self.sent
-        return bool(sent and sent.outcome is not Outcome.REFUSED and len(self.moves) <= sent.moves_before)
+        if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.now):
+            return False
+        return sent.outcome is not Outcome.REFUSED and len(self.moves) <= sent.moves_before
+
+    @property
+    def forbidden(self) -> bool:
+        """Nova said 403, and nobody has asked for another try since."""
+        return self.sent is not None and self.sent.status == 403 and self.sent.at >= self.retried_at
 
     @property
     def due(self) -> float:

@@ -32,11 +32,11 @@ def worker(
 ) -> Iterator[Worker]:
     """The worker of one resource on this controller."""
     clock = Clock()
-    outlet = Files(Path(supervisor.status_file), clock, log)
-    outlet.announce(60.0)
     # Pacemaker says where it starts us; only by hand there is nobody who does.
     local = os.environ.get("OCF_RESKEY_CRM_meta_on_node") or local_node()
     cluster = Pacemaker(local, instance)
+    outlet = Files(Path(supervisor.status_file), clock, log, share=cluster.share)
+    outlet.announce(60.0)
     memory = Memory()
     nova = _nova(settings, outlet.announce)
     look = Look(cluster, nova, clock, settings, memory)

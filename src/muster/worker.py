@@ -39,6 +39,8 @@ class Outlet(Protocol):
 
     def status(self, reason: str, incidents: list[Incident]) -> None: ...
 
+    def event(self, event: report.Event) -> None: ...
+
     def report(self, incident: Incident, data: dict[str, object]) -> None: ...
 
 
@@ -133,7 +135,7 @@ class Worker:
     # ------------------------------------------------------------- what it says
 
     def _tell(self, decision: Decision, trouble: str) -> None:
-        self._say_hindrance(decision.hindrance)
+        self._say_hindrance(decision.hindrance or (decision.paused and f"paused by {decision.paused}"))
         for node, incident in decision.incidents.items():
             self._say_incident(incident)
             host = self._memory.hosts.get(node)
@@ -145,7 +147,8 @@ class Worker:
                 self._publish(incident, findings)
         for node in set(self._said) - set(decision.incidents):
             self._close(node)
-        self._outlet.status(decision.hindrance or trouble, list(decision.incidents.values()))
+        paused = f"paused by {decision.paused}" if decision.paused else ""
+        self._outlet.status(decision.hindrance or paused or trouble, list(decision.incidents.values()))
 
     def _say_hindrance(self, hindrance: str) -> None:
         if hindrance != self._hindrance:
@@ -162,6 +165,7 @@ class Worker:
         say = self._log.error if incident.state is State.ON_HOLD else self._log.info
         say("incident", node=incident.node, host=incident.host, state=incident.state.value, reason=incident.reason)
         self._said[incident.node] = now
+        self._event(incident.node, f"{incident.state.value}: {incident.reason}")
 
     def _say_server(self, node: str, server: str, finding: Finding) -> None:
         now = (finding.verdict, finding.rule, finding.dest, finding.alarm)
@@ -183,6 +187,11 @@ class Worker:
             request_id=finding.request_id,
         )
         self._said_servers[node, server] = now
+        what = f"{finding.verdict.value}: {finding.reason}"
+        self._event(node, what, server=server, name=finding.server.name)
+
+    def _event(self, node: str, what: str, server: str = "", name: str = "") -> None:
+        self._outlet.event(report.Event(round(self._clock.now(), 2), node, what[:300], server, name[:64]))
 
     def _publish(self, incident: Incident, findings: dict[str, Finding]) -> None:
         data = report.report(incident, findings)
@@ -203,6 +212,7 @@ class Worker:
         )
         closed = replace(last, state=State.CLOSED, reason=reason)
         self._log.info("incident over", node=node, reason=reason)
+        self._event(node, f"{closed.state.value}: {reason}")
         self._outlet.report(closed, report.report(closed, findings))
         self._cluster.publish(node, "")
         self._said.pop(node, None)

@@ -142,6 +142,8 @@ class Process:
         self.incidents = {incident.node: incident for incident in incidents}
         self.world.judge.heard(self, incidents)
 
+    def event(self, event: Any) -> None: ...
+
     def report(self, incident: Incident, data: dict[str, Any]) -> None:
         self.world.reports[incident.node] = data
 

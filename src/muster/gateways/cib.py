@@ -11,10 +11,14 @@ from lxml import etree
 
 from muster.errors import ClusterError
 from muster.facts import Cluster, Node, Record
+from muster.orders import Orders
 from muster.topology import Device, Level
 
 RECORD = "muster"
 HOLD = "muster-hold"
+ORDERS = "muster-orders"
+PAUSED = "muster-paused"
+"""A meta attribute of the worker's resource: to change one restarts nothing."""
 SIZE_LIMIT = 64 * 1024 * 1024
 """Of a CIB: twenty remotes have 150 kB, so this is what nobody has."""
 
@@ -26,16 +30,24 @@ def parse(document: bytes) -> Element:
 
     :raises ClusterError: when it is none: too big, cut off, with a document type, or another document.
     """
-    if len(document) > SIZE_LIMIT:
-        raise ClusterError(f"the CIB has {len(document)} bytes, more than {SIZE_LIMIT}")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False)
-    try:
-        root = etree.fromstring(document, parser)
-    except etree.XMLSyntaxError as exc:
-        raise ClusterError(f"the CIB cannot be read: {exc}") from exc
+    root = parse_reply(document)
     if root.tag != "cib" or root.getroottree().docinfo.doctype:
         raise ClusterError(f"this is not a CIB but {root.tag!r}")
     return root
+
+
+def parse_reply(document: bytes) -> Element:
+    """The root of any XML that one of Pacemaker's tools printed.
+
+    :raises ClusterError: when it cannot be read or is too big.
+    """
+    if len(document) > SIZE_LIMIT:
+        raise ClusterError(f"the reply has {len(document)} bytes, more than {SIZE_LIMIT}")
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False)
+    try:
+        return etree.fromstring(document, parser)
+    except etree.XMLSyntaxError as exc:
+        raise ClusterError(f"the reply cannot be read: {exc}") from exc
 
 
 def cluster(cib: Element, local: str, resource: str) -> Cluster:
@@ -53,6 +65,7 @@ def cluster(cib: Element, local: str, resource: str) -> Cluster:
         nodes=nodes,
         active_here=local in active,
         active_elsewhere=tuple(name for name in active if name != local),
+        paused=paused(cib, resource),
     )
 
 
@@ -71,6 +84,28 @@ def node_record(cib: Element, name: str) -> Union[Record, str, None]:
         return Record.parse(next(iter(values)))
     except ValueError:
         return next(iter(values))
+
+
+def node_orders(cib: Element, name: str) -> Union[Orders, str, None]:
+    """What operators have said about a node's incident; a string if it cannot be read; None if nothing."""
+    values = _attribute(cib, name, ORDERS)
+    if not values:
+        return None
+    if len(values) > 1:
+        return " and ".join(sorted(values))
+    try:
+        return Orders.parse(next(iter(values)))
+    except ValueError:
+        return next(iter(values))
+
+
+def paused(cib: Element, resource: str) -> str:
+    """Who told the worker to change nothing; empty if nobody did."""
+    for primitive in cib.iterfind("configuration/resources//primitive"):
+        if primitive.get("id") == resource:
+            for pair in primitive.iterfind(f"meta_attributes/nvpair[@name='{PAUSED}']"):
+                return pair.get("value") or "somebody"
+    return ""
 
 
 def node_id(cib: Element, name: str) -> Optional[tuple[str, str]]:
@@ -130,10 +165,14 @@ def _applies(cib: Element, level: Element, name: str) -> bool:
 
 def record_fragment(name: str, ident: str, kind: str, token: str) -> str:
     """The ``nodes`` section with nothing but record and hold of one node: what ``off`` writes at once."""
+    return _node_fragment(name, ident, kind, {RECORD: token, HOLD: "1"})
+
+
+def _node_fragment(name: str, ident: str, kind: str, pairs: Mapping[str, str]) -> str:
     nodes = etree.Element("nodes")
     node = etree.SubElement(nodes, "node", id=ident, uname=name, type=kind)
     attributes = etree.SubElement(node, "instance_attributes", id=_xml_id(f"nodes-{ident}"))
-    for key, value in ((RECORD, token), (HOLD, "1")):
+    for key, value in pairs.items():
         etree.SubElement(attributes, "nvpair", id=_xml_id(f"nodes-{ident}-{key}"), name=key, value=value)
     return etree.tostring(nodes, encoding="unicode")
 
@@ -149,6 +188,43 @@ def record_where(name: str, token: str) -> str:
     """XPath of the record itself, if there is quorum and it is ``token``."""
     node = f"/cib[@have-quorum='1']/configuration/nodes/node[@uname={_literal(name)}]"
     return f"{node}//nvpair[@name='{RECORD}'][@value={_literal(token)}]"
+
+
+def orders_fragment(name: str, ident: str, kind: str, token: str) -> str:
+    """The ``nodes`` section with nothing but the orders of one node."""
+    return _node_fragment(name, ident, kind, {ORDERS: token})
+
+
+def orders_nodes_where(name: str, record: str, orders: Optional[str]) -> str:
+    """XPath of the ``nodes`` section, if there is quorum, the record is this one and so are the orders."""
+    node = f"configuration/nodes/node[@uname={_literal(name)}]"
+    pair = f"{node}//nvpair[@name='{ORDERS}']"
+    same = f"not({pair})" if orders is None else f"{pair}[@value={_literal(orders)}]"
+    kept = f"{node}//nvpair[@name='{RECORD}'][@value={_literal(record)}]"
+    return f"/cib[@have-quorum='1'][{kept}][{same}]/configuration/nodes"
+
+
+def orders_where(name: str, token: str) -> str:
+    """XPath of the orders, if there is quorum and the record is ``token``."""
+    node = f"/cib[@have-quorum='1']/configuration/nodes/node[@uname={_literal(name)}]"
+    return f"{node}[.//nvpair[@name='{RECORD}'][@value={_literal(token)}]]//nvpair[@name='{ORDERS}']"
+
+
+def resources_where(resource: str, who: str) -> str:
+    """XPath of the worker's resource, if there is quorum and it is paused by ``who`` (empty: by nobody)."""
+    pair = f"meta_attributes/nvpair[@name='{PAUSED}']"
+    same = f"{pair}[@value={_literal(who)}]" if who else f"not({pair})"
+    return f"/cib[@have-quorum='1']/configuration/resources//primitive[@id={_literal(resource)}][{same}]"
+
+
+def paused_fragment(cib: Element, resource: str, who: str) -> str:
+    """The worker's resource with nothing but who paused it."""
+    primitive = etree.Element("primitive", id=resource)
+    sets = cib.iterfind("configuration/resources//primitive/meta_attributes")
+    ident = next((str(s.get("id")) for s in sets if _parent_id(s) == resource), f"{resource}-meta_attributes")
+    attributes = etree.SubElement(primitive, "meta_attributes", id=ident)
+    etree.SubElement(attributes, "nvpair", id=_xml_id(f"{resource}-{PAUSED}"), name=PAUSED, value=who)
+    return etree.tostring(primitive, encoding="unicode")
 
 
 def record_pair(ident: str, token: str) -> str:
@@ -202,6 +278,11 @@ def _attribute(cib: Element, name: str, attribute: str) -> set[str]:
     }
 
 
+def _parent_id(element: Element) -> str:
+    parent = element.getparent()
+    return "" if parent is None else str(parent.get("id"))
+
+
 def _held(cib: Element) -> set[str]:
     """The primitives that a location rule keeps away where ``muster-hold`` is set: nova-compute."""
     rules = cib.iterfind("configuration/constraints/rsc_location")
@@ -224,7 +305,7 @@ def _found_running(state: Element, held: set[str]) -> int:
 
 
 def _node(cib: Element, name: str, held: set[str]) -> Node:
-    record = node_record(cib, name)
+    record, orders = node_record(cib, name), node_orders(cib, name)
     states = [s for s in cib.iterfind("status/node_state") if s.get("uname") == name]
     state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
     return Node(
@@ -236,6 +317,8 @@ def _node(cib: Element, name: str, held: set[str]) -> Node:
         member=_since(state.get("in_ccm", "")) > 0,
         fenced_at=_since(state.get("node_fenced", "")),
         found_running=_found_running(states[0], held) if states else 0,
+        orders=orders if isinstance(orders, Orders) else None,
+        unreadable_orders=orders if isinstance(orders, str) else "",
     )
 
 

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Optional
 
 from muster.errors import ClusterError, ClusterRefused
 from muster.facts import Cluster, Record
 from muster.gateways import cib
 from muster.gateways.command import Result, run
+from muster.orders import Orders
 from muster.topology import objection
 
 CIB_FILE = "/var/lib/pacemaker/cib/cib.xml"
@@ -18,6 +20,7 @@ CIB_FILE = "/var/lib/pacemaker/cib/cib.xml"
 TIMEOUT_S = 10.0
 NOTHING_MATCHED = 105  # CRM_EX_NOSUCH: the xpath of a guarded write found nothing, so nothing was written
 RECORD_TRIES = 5
+SHARED = "muster-shared"
 
 Runner = Callable[[Sequence[str], float], Result]
 
@@ -108,8 +111,27 @@ class Pacemaker:
         self._guarded("--modify", "", cib.record_where(node, old.token), cib.record_pair(ident, new.token))
 
     def drop_record(self, node: str, closing: Record) -> None:
+        self._done("cibadmin", "--delete", "--xpath", cib.orders_where(node, closing.token))
         # -D is content when nothing matches; the closing value was set by compare-and-set, so this is the one's.
         self._done("cibadmin", "--delete", "--xpath", cib.record_where(node, closing.token))
+
+    def give_orders(self, node: str, record: Record, old: Optional[Orders], new: Orders) -> None:
+        """Compare-and-set of what operators have said about the incident on record."""
+        known = cib.node_id(self.snapshot(), node)
+        if known is None:
+            raise ClusterRefused(f"the cluster has no node {node!r}")
+        where = cib.orders_nodes_where(node, record.token, old.token if old else None)
+        self._guarded("--modify", "--allow-create", where, cib.orders_fragment(node, *known, new.token))
+
+    def pause(self, who: str) -> None:
+        """Have the worker change nothing until :meth:`resume`, if nobody has done so already."""
+        fragment = cib.paused_fragment(self.snapshot(), self._resource, who)
+        self._guarded("--modify", "--allow-create", cib.resources_where(self._resource, ""), fragment)
+
+    def resume(self, who: str) -> None:
+        """End the pause that ``who`` began."""
+        where = cib.resources_where(self._resource, who)
+        self._done("cibadmin", "--delete", "--xpath", f"{where}/meta_attributes/nvpair[@name='{cib.PAUSED}']")
 
     def drop_hold(self, node: str) -> None:
         self._done("cibadmin", "--delete", "--xpath", cib.hold_where(node))
@@ -121,6 +143,17 @@ class Pacemaker:
             self._done("attrd_updater", "--name", "muster-status", "--node", node, *change)
         except ClusterError:
             return
+
+    def share(self, text: str) -> None:
+        """What this worker shows, for commands on other controllers: in Pacemaker's memory, not in the CIB."""
+        with contextlib.suppress(ClusterError):
+            self._done("attrd_updater", "--name", SHARED, "--private", "--update", text)
+
+    def shared(self) -> Mapping[str, str]:
+        """By controller, what its worker last shared."""
+        output = self._done("attrd_updater", "--name", SHARED, "--query", "--all", "--output-as=xml").output
+        rows = cib.parse_reply(output).iterfind(".//attribute")
+        return {str(row.get("host")): row.get("value", "") for row in rows if row.get("value")}
 
     # ----------------------------------------------------------------- calls
 
