@@ -6,10 +6,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from muster.act import Act
+from muster.decide import Decision, decide
 from muster.errors import ClusterError, NovaError
+from muster.facts import Sight
 from muster.gateways.clock import Clock
 from muster.gateways.nova import Nova
 from muster.gateways.pacemaker import Pacemaker, local_node, misconfigurations
@@ -18,6 +21,7 @@ from muster.look import Look
 from muster.memory import Memory
 from muster.outlet import Files
 from muster.settings import Settings
+from muster.steps import ReadLog
 from muster.supervise import Supervisor
 from muster.worker import Worker
 
@@ -42,6 +46,35 @@ def worker(
     look = Look(cluster, nova, clock, settings, memory)
     act = Act(cluster, nova, clock, memory, log, supervisor.is_me, outlet.announce)
     yield Worker(look, act, cluster, clock, settings, memory, log, outlet, wait)
+
+
+OBSERVED_LOGS = 200
+
+
+def observe(settings: Settings, cluster: Pacemaker) -> Decision:
+    """What a worker would say now, seen by somebody who changes nothing and has no memory.
+
+    :raises ClusterError: when Pacemaker does not answer; Nova's silence is part of the decision.
+    """
+    memory = Memory()
+    nova = _nova(settings)
+    look = Look(cluster, nova, Clock(), settings, memory)
+    look.sight()
+    for host in memory.hosts.values():
+        host.resumed_at = 0.0  # an earlier worker's calls concern who sends, not who looks
+    decision = _as_the_worker(look.sight(), settings)
+    logs = [step.server for step in decision.steps if isinstance(step, ReadLog)][:OBSERVED_LOGS]
+    for server in logs:
+        with contextlib.suppress(NovaError):
+            log = nova.owner_log(server)
+            for host in memory.hosts_of(server):
+                host.logs[server] = log
+    return _as_the_worker(look.sight(), settings) if logs else decision
+
+
+def _as_the_worker(sight: Sight, settings: Settings) -> Decision:
+    cluster = replace(sight.cluster, quorum=True, active_here=True, active_elsewhere=())
+    return decide(replace(sight, cluster=cluster), settings)
 
 
 def live_faults(settings: Settings) -> list[str]:

@@ -58,7 +58,7 @@ def cluster(cib: Element, local: str, resource: str) -> Cluster:
     """
     held = _held(cib)
     nodes = {name: _node(cib, name, held) for name in _names(cib)}
-    active = list(_active(cib, resource))
+    active = list(active(cib, resource))
     return Cluster(
         quorum=quorate(cib),
         local=local,
@@ -329,7 +329,7 @@ def _since(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else 0
 
 
-def _active(cib: Element, resource: str) -> Iterator[str]:
+def active(cib: Element, resource: str) -> Iterator[str]:
     """Members on which the resource is active by its last known operation; one that is under way counts as active."""
     for state in cib.iterfind("status/node_state"):
         if _since(state.get("in_ccm", "")) == 0:

@@ -155,6 +155,12 @@ class Pacemaker:
         rows = cib.parse_reply(output).iterfind(".//attribute")
         return {str(row.get("host")): row.get("value", "") for row in rows if row.get("value")}
 
+    def unclean(self) -> list[str]:
+        """Nodes that have failed and are not fenced yet; by crm_mon, for the CIB does not say it in one place."""
+        output = self._done("crm_mon", "--one-shot", "--output-as=xml", "--include=none,nodes").output
+        nodes = cib.parse_reply(output).iterfind("nodes/node[@unclean='true']")
+        return sorted(str(node.get("name")) for node in nodes)
+
     # ----------------------------------------------------------------- calls
 
     def _guarded(self, verb: str, flag: str, xpath: str, xml: str) -> None:

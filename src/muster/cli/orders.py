@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``muster retry | skip | approve | release | pause | resume``: what an operator decides, written into the CIB.
+
+A compare-and-set under quorum like every write of muster's; the worker acts upon it in its next pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import pwd
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Optional
+
+from muster.cli import commands, terminal
+from muster.cli.site import Site
+from muster.errors import ClusterError, ClusterRefused
+from muster.facts import Node, Record
+from muster.log import Log
+from muster.orders import Orders
+
+TRIES = 5
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Refused(Exception):
+    """The order makes no sense here; says why."""
+
+
+def run(options: argparse.Namespace) -> int:
+    site = Site(options.resource)
+    try:
+        if options.command in ("pause", "resume"):
+            return _pause_or_resume(site, options)
+        return _of_incident(site, options)
+    except (Refused, ClusterRefused) as exc:
+        print(f"muster: {terminal.clean(exc)}", file=sys.stderr)
+        return commands.TROUBLE
+
+
+def who() -> str:
+    """Who types this, also behind sudo."""
+    login = _login_user()
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    name = login if login and login != user else os.environ.get("SUDO_USER") or user
+    return re.sub(r"[^A-Za-z0-9_.@-]", "_", name)[:64]
+
+
+def _login_user() -> str:
+    """The user that logged in, which su and sudo do not change; empty where the kernel does not know."""
+    try:
+        with open("/proc/self/loginuid", encoding="ascii") as file:
+            return pwd.getpwuid(int(file.read())).pw_name
+    except (OSError, ValueError, KeyError, OverflowError):
+        return ""
+
+
+# -------------------------------------------------------------- one incident
+
+
+def _of_incident(site: Site, options: argparse.Namespace) -> int:
+    target = options.target.strip()
+    server = target.lower() if _UUID.fullmatch(target.lower()) else ""
+    if options.command == "skip" and not server:
+        raise Refused(f"{target!r} is no server id: muster status HOST lists them")
+    nodes = [_node_of_server(site, server)] if server else [_node(site, target)]
+    change = _change(options.command, server)
+    for node in nodes:
+        question = _question(options.command, node.name, server)
+        if not _confirmed(question, options.yes):
+            print("nothing was changed")
+            return commands.TROUBLE
+        _give(site, options, node.name, change, server)
+    return commands.OK
+
+
+def _change(command: str, server: str) -> Callable[[Orders], Orders]:
+    if command == "approve":
+        return lambda orders: replace(orders, approved=True)
+    if command == "release":
+        return lambda orders: replace(orders, released=True)
+    if command == "skip":
+        return lambda orders: orders.skip(server)
+    return lambda orders: orders.retry(server, int(time.time()))
+
+
+def _question(command: str, node: str, server: str) -> str:
+    return {
+        "approve": f"Evacuate {node} although max_failed_hosts forbids it? Make sure that it is really dead.",
+        "release": f"Let {node} return with the servers that are not under way left on it?",
+        "skip": f"Leave server {server} on {node}, and not evacuate it in this incident?",
+        "retry": f"Evacuate {f'server {server}' if server else 'what failed'} of {node} again?",
+    }[command]
+
+
+def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[Orders], Orders], server: str) -> None:
+    """Compare-and-set, again if the worker changed the record in between.
+
+    :raises Refused: when there is nothing to order about.
+    """
+    pacemaker = site.pacemaker()
+    for attempt in range(TRIES):
+        node = site.cluster.nodes[name] if attempt == 0 else pacemaker.look().nodes[name]
+        record = node.record
+        if record is None:
+            raise Refused(f"{name} has no incident: there is nothing to {options.command}")
+        if node.unreadable_orders:
+            raise Refused(f"the orders of {name} cannot be read: crm_attribute -t nodes -N {name} -n muster-orders -D")
+        try:
+            new = change(node.standing_orders)
+        except ValueError as exc:
+            raise Refused(str(exc)) from exc
+        if node.orders == new:
+            print(f"{name}: so ordered already")
+            return
+        try:
+            pacemaker.give_orders(name, record, node.orders, new)
+        except ClusterRefused:
+            if attempt == TRIES - 1:
+                raise
+        else:
+            _say(options.command, node=name, server=server, orders=new.token)
+            print(f"{name}: ordered; muster status {name} shows what follows")
+            return
+
+
+def _node(site: Site, name: str) -> Node:
+    """:raises Refused: unless the name is that of one node, by Pacemaker or by Nova."""
+    nodes = site.cluster.nodes
+    told = {str(i.get("host")): str(i.get("node")) for i in site.shared().get("incidents", ()) if i.get("host")}
+    found = nodes.get(name) or nodes.get(told.get(name, ""))
+    if found is None:
+        known = ", ".join(sorted(n.name for n in nodes.values() if n.record)) or "none"
+        raise Refused(f"{name!r} is no host with an incident; those are: {known}")
+    return found
+
+
+def _node_of_server(site: Site, server: str) -> Node:
+    """The node whose incident has this server, by the reports here, what the worker shares, and Nova.
+
+    :raises Refused: when no incident knows it.
+    """
+    nodes = site.cluster.nodes
+    dead = [node for node in nodes.values() if node.record]
+    if not dead:
+        raise Refused("no host is on record as dead: there is nothing to order")
+    for node in dead:
+        known: Optional[Record] = node.record
+        for report in site.reports(node.name):
+            current = known is not None and report.get("fenced") == known.first
+            if current and any(entry.get("id") == server for entry in report.get("proofs", ())):
+                return node
+    for incident in site.shared().get("incidents", ()):
+        if any(entry.get("id") == server for entry in incident.get("waiting", ())) and incident.get("node") in nodes:
+            return nodes[str(incident["node"])]
+    from muster import wiring
+
+    for name, found in wiring.observe(site.settings, site.pacemaker()).incidents.items():
+        if server in found.findings:
+            return nodes[name]
+    raise Refused(f"server {server} belongs to no dead host on record ({', '.join(n.name for n in dead)})")
+
+
+# ------------------------------------------------------------- the whole muster
+
+
+def _pause_or_resume(site: Site, options: argparse.Namespace) -> int:
+    paused = site.resource.paused
+    if options.command == "pause":
+        if paused:
+            raise Refused(f"it is paused already, by {paused}: muster resume")
+        question = "Change nothing any more, neither in Nova nor for hosts that return, until muster resume?"
+    else:
+        if not paused:
+            print("it is not paused")
+            return commands.OK
+        question = f"Go on? It was paused by {paused}."
+    if not _confirmed(question, options.yes):
+        print("nothing was changed")
+        return commands.TROUBLE
+    if options.command == "pause":
+        site.pacemaker().pause(who())
+    else:
+        site.pacemaker().resume(paused)
+        if site.pacemaker().look().paused:
+            raise ClusterError("it is still paused: this controller may have no quorum")
+    _say(options.command)
+    print("paused" if options.command == "pause" else "going on")
+    return commands.OK
+
+
+def _confirmed(question: str, yes: bool) -> bool:
+    """Asked on a terminal; without one nobody can answer, and scripts mean what they say."""
+    if yes or not sys.stdin.isatty():
+        return True
+    try:
+        answer = input(f"{terminal.clean(question)} [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _say(command: str, **fields: object) -> None:
+    Log("muster").info("order given", order=command, by=who(), **fields)

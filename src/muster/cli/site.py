@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a command finds where it is typed: the CIB, the worker's resource and settings, what the worker has shared."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from muster import settings as settings_module
+from muster.errors import ClusterError
+from muster.facts import Cluster
+from muster.gateways import cib, installation
+from muster.gateways.pacemaker import Pacemaker, local_node
+from muster.settings import Settings
+
+RUN_DIRECTORY = Path("/run/muster")
+REPORT_DIRECTORY = Path("/var/lib/muster")
+
+
+class Site:
+    """:param resource: the id that the operator named; empty for the only one.
+    :raises ClusterError: when Pacemaker does not answer.
+    """
+
+    def __init__(self, resource: str) -> None:
+        try:
+            self.snapshot = Pacemaker("").snapshot()
+        except ClusterError as exc:
+            hint = "run this on a controller, as root or as a member of the group haclient"
+            raise ClusterError(f"Pacemaker does not answer: {exc}; {hint}") from exc
+        self._wanted = resource
+
+    @functools.cached_property
+    def resource(self) -> installation.Resource:
+        """:raises ClusterError: when there is none, or more than one."""
+        return installation.resource(self.snapshot, self._wanted)
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """:raises SettingsError: when the resource's parameters are wrong."""
+        given = {settings_module.PREFIX + name: value for name, value in self.resource.parameters.items()}
+        return settings_module.from_environment(given)
+
+    @functools.cached_property
+    def local(self) -> str:
+        """The name of this controller; empty if Pacemaker does not say."""
+        try:
+            return local_node()
+        except ClusterError:
+            return ""
+
+    @functools.cached_property
+    def cluster(self) -> Cluster:
+        return cib.cluster(self.snapshot, self.local, self.resource.id)
+
+    def pacemaker(self) -> Pacemaker:
+        return Pacemaker(self.local, self.resource.id)
+
+    def shared(self) -> dict[str, Any]:
+        """What the worker that Pacemaker runs has shared last: see :func:`muster.report.summary`; empty without it."""
+        try:
+            everywhere = self.pacemaker().shared()
+        except ClusterError:
+            return {}
+        for controller in self.resource.active_on:
+            said = _object(everywhere.get(controller, ""))
+            if said:
+                return {**said, "controller": controller}
+        return {}
+
+    def reports(self, node: str = "") -> list[dict[str, Any]]:
+        """The incident reports kept on this controller, newest first; of one node, or of all."""
+        found = []
+        for path in REPORT_DIRECTORY.glob("*.json"):
+            try:
+                report = _object(path.read_text(encoding="utf-8", errors="replace"))
+            except OSError:
+                continue
+            if report and node in ("", report.get("node"), report.get("host")):
+                found.append(report)
+        return sorted(found, key=lambda report: float(report.get("fenced") or 0), reverse=True)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

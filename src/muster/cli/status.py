@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``muster status``: one line a host, what waits for a person, what happened last; with a host every server of it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Optional
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from muster.cli import commands, terminal
+from muster.cli.site import Site
+from muster.cli.view import Seen, View, view
+from muster.errors import ClusterError
+
+EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
+VERDICTS = ("evacuated", "evacuating", "queued", "parked", "held", "unknown", "skipped", "gone")
+
+
+def run(options: argparse.Namespace) -> int:
+    site = Site(options.resource)
+    if options.host:
+        return _host(site, options)
+    shown = look(site)
+    if options.output == "json":
+        terminal.print_json({"checked": round(time.time(), 1), **asdict(shown)})
+    else:
+        terminal.console().print(render(shown, time.time()))
+    return EXIT_OF_LEVEL[shown.level]
+
+
+def look(site: Site) -> View:
+    """What is the case now, by Pacemaker and by what the worker has shared."""
+    return view(Seen(time.time(), site.cluster, site.resource, site.pacemaker().unclean(), site.shared()))
+
+
+def render(shown: View, now: float) -> RenderableType:
+    """The whole page."""
+    dead = len(shown.incidents)
+    head = Text()
+    head.append(shown.level.upper(), style=terminal.STYLES[shown.level])
+    head.append(f"  {dead} dead host{'s' * (dead != 1)}" if dead else "  no dead host")
+    head.append(f", {shown.worker}, {'quorum' if shown.quorum else 'NO QUORUM'}")
+    if shown.paused:
+        head.append(f", PAUSED by {terminal.clean(shown.paused)}", style="yellow")
+    parts: list[RenderableType] = [head]
+    if shown.incidents:
+        rows = [_row(incident, now) for incident in shown.incidents]
+        parts += ["", terminal.table(("HOST", "STATE", "FENCED", "SERVERS", "NOW"), rows, wide="NOW")]
+    if shown.todo:
+        rows = [(terminal.styled(t.level), t.about, t.what) for t in shown.todo]
+        parts += ["", terminal.table(("TO DO", "ABOUT", "WHAT"), rows, wide="WHAT")]
+    return Group(*parts)
+
+
+def render_events(events: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """The last events, newest below."""
+    rows = [
+        (
+            terminal.clock(float(e.get("at", 0))),
+            e.get("node", ""),
+            e.get("name") or e.get("server") or "",
+            e.get("what"),
+        )
+        for e in events
+    ]
+    return terminal.table(("TIME", "HOST", "SERVER", "WHAT"), rows, wide="WHAT")
+
+
+def _row(incident: Mapping[str, Any], now: float) -> Sequence[object]:
+    ago = terminal.age(now - float(incident["fenced"])) + " ago"
+    return (
+        incident["node"],
+        terminal.styled(str(incident["state"])),
+        ago,
+        counts(incident.get("servers", {})),
+        incident.get("reason", ""),
+    )
+
+
+def counts(servers: Mapping[str, int]) -> Text:
+    """``5 evacuated, 1 held``, each in its colour."""
+    text = Text()
+    for verdict in VERDICTS:
+        if servers.get(verdict):
+            text.append(", " if text else "")
+            text.append(f"{servers[verdict]} {verdict}", style=terminal.STYLES[verdict])
+    return text or Text("-")
+
+
+# ------------------------------------------------------------------- one host
+
+
+def _host(site: Site, options: argparse.Namespace) -> int:
+    name = options.host
+    report = _report(site, name)
+    if options.output == "json":
+        terminal.print_json(report)
+    else:
+        out = terminal.console()
+        head = Text(f"{terminal.clean(report['node'])}: ")
+        head.append_text(terminal.styled(str(report["state"])))
+        head.append(f", fenced {terminal.clock(float(report['fenced']))}: {terminal.clean(report['reason'])}")
+        out.print(head)
+        out.print(Text(f"as {terminal.clean(report['source'])}", style="dim"))
+        rows = [_server(entry) for entry in report["proofs"]]
+        if rows:
+            out.print("")
+            out.print(terminal.table(("SERVER", "ID", "VERDICT", "TO", "STATE", "WHY"), rows, wide="WHY"))
+    open_ones = any(entry["verdict"] in ("held", "unknown", "parked") for entry in report["proofs"])
+    if report["state"] == "on-hold" or any(entry["verdict"] == "held" for entry in report["proofs"]):
+        return commands.TROUBLE
+    return commands.ATTENTION if report["state"] != "closed" or open_ones else commands.OK
+
+
+def _server(entry: Mapping[str, Any]) -> Sequence[object]:
+    verdict = terminal.styled(str(entry["verdict"]))
+    return (entry["name"], entry["id"], verdict, entry["to"] or "", entry["state"], entry["reason"])
+
+
+def _report(site: Site, name: str) -> dict[str, Any]:
+    """The worker's own report where it is at hand; else what Nova says now; else the last incident known here.
+
+    :raises ClusterError: when nothing is known of the host.
+    """
+    node = next((n for n in site.cluster.nodes.values() if name in (n.name, n.name.partition(".")[0])), None)
+    kept = site.reports(node.name if node else name)
+    record = node.record if node else None
+    here = site.local in site.resource.active_on
+    if node and (record or node.fenced_at) and not (here and kept and record and kept[0].get("fenced") == record.first):
+        found = _observed(site, node.name)
+        if found:
+            return found
+    if kept:
+        when = terminal.clock(float(kept[0].get("written") or 0))
+        return {**kept[0], "source": f"the worker on {site.local or 'this controller'} reported at {when}"}
+    if node is None:
+        known = ", ".join(n.name for n in site.cluster.nodes.values() if n.remote)
+        raise ClusterError(f"no host {name!r} in this cluster: it has {known}")
+    raise ClusterError(f"{node.name} has no incident, and this controller knows of none: see muster report")
+
+
+def _observed(site: Site, node: str) -> Optional[dict[str, Any]]:
+    from muster import report, wiring
+
+    incident = wiring.observe(site.settings, site.pacemaker()).incidents.get(node)
+    if incident is None:
+        return None
+    told = report.report(incident, incident.findings)
+    return {**told, "source": "asked of Nova by this command; the worker knows more"}

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables and words for people: colours on a terminal only, whole lines into a pipe, nothing that a name could smuggle in."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Optional
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPE_WIDTH = 400
+STYLES = {
+    "evacuated": "green",
+    "settled": "green",
+    "closed": "green",
+    "returning": "green",
+    "ok": "green",
+    "evacuating": "cyan",
+    "forcing-down": "cyan",
+    "fenced": "cyan",
+    "queued": "",
+    "parked": "yellow",
+    "unknown": "yellow",
+    "attention": "yellow",
+    "skipped": "dim",
+    "gone": "dim",
+    "held": "bold red",
+    "on-hold": "bold red",
+    "trouble": "bold red",
+}
+
+
+def console(stderr: bool = False) -> Console:
+    """Of the terminal's width; wide where there is none, so that nothing is cut for ``grep``."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def clean(text: object) -> str:
+    """Printable, on one line: what a server is called cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def styled(word: str) -> Text:
+    """A verdict or a state in its colour."""
+    return Text(clean(word), style=STYLES.get(word, ""))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], wide: Optional[str] = None) -> Table:
+    """:param wide: the column that takes what room is left, and wraps."""
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, no_wrap=column != wide, ratio=1 if column == wide else None, overflow="fold")
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+    return made
+
+
+def print_json(data: Any) -> None:
+    json.dump(data, sys.stdout, indent=2, sort_keys=False)
+    sys.stdout.write("\n")
+
+
+def age(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3 h``, ``2 d``."""
+    seconds = max(0.0, seconds)
+    for limit, unit, word in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // unit)} {word}"
+    return f"{int(seconds // 86400)} d"
+
+
+def clock(at: float) -> str:
+    """The local time of day, with the date if it is not today's."""
+    when = time.localtime(at)
+    same_day = when[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S", when)

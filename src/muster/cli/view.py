@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``status`` and ``watch`` show, put together from what Pacemaker knows and what the worker has shared.  Pure.
+
+Every row of TO DO names its remedy: whoever reads it has never seen muster before, and it is three in the morning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from muster.decide import has_incident
+from muster.facts import Cluster, Node, Phase
+from muster.gateways.installation import Resource
+
+LEVELS = ("ok", "attention", "trouble")
+SHARED_LATE_S = 120.0
+"""A busy worker shares every change, so for so long nothing changes only if it hangs, or nothing is left to do."""
+RETURN_LATE_S = 900.0
+
+_STATE_OF_PHASE = {
+    Phase.FENCED: "fenced",
+    Phase.CONFIRMED: "fenced",
+    Phase.EVACUATING: "evacuating",
+    Phase.RETURNING: "returning",
+    Phase.CLOSED: "closed",
+}
+
+
+@dataclass(frozen=True)
+class Todo:
+    """Something that waits for a person.
+
+    :param level: "attention" or "trouble".
+    :param about: the node, the server or the part of the cluster.
+    :param what: what is the matter, and what to do.
+    """
+
+    level: str
+    about: str
+    what: str
+
+
+@dataclass(frozen=True)
+class View:
+    """:param level: "ok", "attention" or "trouble".
+    :param worker: where the worker runs, in words.
+    :param incidents: as :func:`muster.report.summary` gives them, with ``member``: the host is back in the cluster.
+    """
+
+    level: str
+    worker: str
+    quorum: bool
+    paused: str
+    incidents: tuple[Mapping[str, Any], ...] = ()
+    todo: tuple[Todo, ...] = ()
+    events: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that a view depends on.
+
+    :param unclean: nodes that have failed and that Pacemaker has not fenced yet.
+    :param shared: what the worker has shared last; empty without it.
+    """
+
+    now: float
+    cluster: Cluster
+    resource: Resource
+    unclean: Sequence[str] = ()
+    shared: Mapping[str, Any] = field(default_factory=dict)
+
+
+def view(seen: Seen) -> View:
+    incidents = tuple(_incidents(seen))
+    todo = tuple(sorted(_todos(seen, incidents), key=lambda t: -LEVELS.index(t.level)))
+    levels = [t.level for t in todo] + ["attention"] * bool(incidents)
+    return View(
+        level=max(levels, key=LEVELS.index, default="ok"),
+        worker=_worker(seen),
+        quorum=seen.cluster.quorum,
+        paused=seen.resource.paused,
+        incidents=incidents,
+        todo=todo,
+        events=tuple(seen.shared.get("events", ())),
+    )
+
+
+def _worker(seen: Seen) -> str:
+    if seen.resource.active_on:
+        return f"worker on {', '.join(seen.resource.active_on)}"
+    return "no worker (disabled)" if seen.resource.disabled else "no worker"
+
+
+def _incidents(seen: Seen) -> Iterator[Mapping[str, Any]]:
+    """What the worker says of each host on record; what it does not speak of, as the record has it."""
+    said = {i.get("node"): i for i in seen.shared.get("incidents", ())}
+    for node in seen.cluster.nodes.values():
+        if not has_incident(node):
+            continue
+        first = node.record.first if node.record else node.fenced_at
+        known = said.get(node.name)
+        if known and known.get("fenced") in (first, 0):
+            yield {**known, "member": node.member}
+        else:
+            yield {**_from_record(node, seen), "member": node.member}
+
+
+def _from_record(node: Node, seen: Seen) -> dict[str, Any]:
+    record = node.record
+    running = bool(seen.resource.active_on)
+    reason = "its worker has not spoken of it yet" if running else "no worker is at it"
+    state = _STATE_OF_PHASE[record.phase] if record else "fenced"
+    if node.unreadable_record:
+        state, reason = "on-hold", f"its record cannot be read: {node.unreadable_record}"
+    return {
+        "node": node.name,
+        "host": "",
+        "state": state,
+        "rule": "",
+        "reason": reason,
+        "fenced": record.first if record else node.fenced_at,
+        "began": None,
+        "servers": {},
+        "waiting": [],
+    }
+
+
+def _todos(seen: Seen, incidents: Sequence[Mapping[str, Any]]) -> Iterator[Todo]:
+    yield from _of_cluster(seen, bool(incidents))
+    for incident in incidents:
+        yield from _of_incident(seen, incident)
+    for node in seen.cluster.nodes.values():
+        if node.hold and not has_incident(node):
+            yield Todo(
+                "trouble",
+                node.name,
+                "nova-compute is kept away although nothing is on record:"
+                f" crm_attribute -t nodes -N {node.name} -n muster-hold -D",
+            )
+
+
+def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
+    resource = seen.resource
+    if not seen.cluster.quorum:
+        yield Todo(
+            "trouble",
+            "quorum",
+            f"{seen.cluster.local or 'this controller'} has no quorum, so what it shows may be old and nothing is changed"
+            " from here: look at pcs quorum status, and at muster status on another controller",
+        )
+    for node in seen.unclean:
+        yield Todo(
+            "trouble",
+            node,
+            "has failed and is not fenced; nothing is evacuated before that. Look at pcs stonith history show"
+            f" {node}; if you know that its power is off: pcs stonith confirm {node}",
+        )
+    if len(resource.active_on) > 1:
+        yield Todo(
+            "trouble",
+            resource.id,
+            f"runs on {' and '.join(resource.active_on)} at once, so it does nothing: see pcs status",
+        )
+    elif not resource.active_on:
+        yield _no_worker(seen, busy)
+    if resource.paused:
+        yield Todo("attention", resource.id, f"paused by {resource.paused}; nothing is changed: muster resume")
+    elif resource.active_on and seen.shared.get("reason"):
+        yield Todo(
+            "trouble" if busy else "attention", resource.id, f"{seen.shared['reason']}; it goes on by itself then"
+        )
+
+
+def _no_worker(seen: Seen, busy: bool) -> Todo:
+    resource = seen.resource
+    if resource.disabled:
+        level = "trouble" if busy else "attention"
+        return Todo(level, resource.id, f"is disabled, so no host is evacuated: pcs resource enable {resource.id}")
+    if resource.unmanaged:
+        return Todo("trouble", resource.id, f"is unmanaged and does not run: pcs resource manage {resource.id}")
+    if seen.unclean:
+        return Todo(
+            "trouble",
+            resource.id,
+            f"does not run; Pacemaker starts it once {' and '.join(seen.unclean)} is fenced or confirmed to be off",
+        )
+    why = "; ".join(f"on {node}: {reason}" for node, reason in sorted(resource.failures.items()))
+    words = f" ({why})" if why else ""
+    remedy = (
+        f"mend that, then pcs resource cleanup {resource.id}"
+        if why
+        else f"see pcs status, then pcs resource debug-start {resource.id}"
+    )
+    return Todo("trouble", resource.id, f"runs on no controller{words}: {remedy}")
+
+
+def _of_incident(seen: Seen, incident: Mapping[str, Any]) -> Iterator[Todo]:
+    node, state = str(incident["node"]), incident.get("state")
+    if state == "on-hold":
+        yield Todo("trouble", node, str(incident.get("reason")))
+    for server in incident.get("waiting", ()):
+        todo = _of_server(server, seen.now)
+        if todo:
+            yield todo
+    held = incident.get("servers", {}).get("held", 0)
+    shown = sum(server.get("verdict") == "held" for server in incident.get("waiting", ()))
+    if held > shown:
+        yield Todo("trouble", node, f"{held - shown} more servers are held: muster status {node}")
+    if state == "returning" and incident.get("member") and seen.now - float(incident["fenced"]) > RETURN_LATE_S:
+        yield Todo("attention", node, f"{incident.get('reason')}: see systemctl status openstack-nova-compute there")
+    if state in ("settled", "returning") and not incident.get("member"):
+        yield Todo("attention", node, "every server is settled; when it is repaired, power it on: it returns by itself")
+
+
+def _of_server(server: Mapping[str, Any], now: float) -> Optional[Todo]:
+    name, ident = server.get("name") or "", str(server.get("id"))
+    about = f"{name} ({ident})" if name else ident
+    reason = str(server.get("reason")).replace(" ID", f" {ident}")
+    if server.get("alarm"):
+        return Todo(
+            "trouble",
+            about,
+            f"{reason}: it hangs; look at that host's nova-compute log. If that host is dead, fence it:"
+            " muster goes on from there",
+        )
+    if server.get("verdict") == "held":
+        return Todo("trouble", about, f"held: {reason}")
+    if server.get("verdict") == "parked":
+        due = server.get("next_try")
+        when = f"tried again in {max(0, int(due - now))} s" if due else "tried again by itself"
+        return Todo("attention", about, f"{reason}; {when}, or now: muster retry {ident}")
+    return Todo("attention", about, reason)
