@@ -42,7 +42,7 @@ class Cloud:
                 controllers=3,
                 computes=computes,
                 agents={
-                    "sbin": {"fence_muster": str(BIN / "fence_muster")},
+                    "sbin": {name: str(BIN / name) for name in ("fence_muster", "muster")},
                     "ocf": {"muster": {"ComputeRecovery": str(BIN / "ComputeRecovery")}},
                 },
                 files={"/etc/muster/clouds.yaml": clouds},

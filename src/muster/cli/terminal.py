@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables and words for people: colours on a terminal only, whole lines into a pipe, nothing that a name could smuggle in."""
+"""Tables and words for people: colours on a terminal only, whole lines into a pipe, no name that steers a terminal."""
 
 from __future__ import annotations
 

@@ -148,8 +148,8 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
         yield Todo(
             "trouble",
             "quorum",
-            f"{seen.cluster.local or 'this controller'} has no quorum, so what it shows may be old and nothing is changed"
-            " from here: look at pcs quorum status, and at muster status on another controller",
+            f"{seen.cluster.local or 'this controller'} has no quorum: what it shows may be old, and it changes nothing."
+            " Look at pcs quorum status, and at muster status on another controller",
         )
     for node in seen.unclean:
         yield Todo(
@@ -188,13 +188,12 @@ def _no_worker(seen: Seen, busy: bool) -> Todo:
             f"does not run; Pacemaker starts it once {' and '.join(seen.unclean)} is fenced or confirmed to be off",
         )
     why = "; ".join(f"on {node}: {reason}" for node, reason in sorted(resource.failures.items()))
-    words = f" ({why})" if why else ""
-    remedy = (
-        f"mend that, then pcs resource cleanup {resource.id}"
-        if why
-        else f"see pcs status, then pcs resource debug-start {resource.id}"
+    if why:
+        remedy = f"mend that, then pcs resource cleanup {resource.id}"
+        return Todo("trouble", resource.id, f"runs on no controller ({why}): {remedy}")
+    return Todo(
+        "trouble", resource.id, f"runs on no controller: see pcs status, pcs resource debug-start {resource.id}"
     )
-    return Todo("trouble", resource.id, f"runs on no controller{words}: {remedy}")
 
 
 def _of_incident(seen: Seen, incident: Mapping[str, Any]) -> Iterator[Todo]:

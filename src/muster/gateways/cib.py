@@ -58,13 +58,13 @@ def cluster(cib: Element, local: str, resource: str) -> Cluster:
     """
     held = _held(cib)
     nodes = {name: _node(cib, name, held) for name in _names(cib)}
-    active = list(active(cib, resource))
+    started = list(active(cib, resource))
     return Cluster(
         quorum=quorate(cib),
         local=local,
         nodes=nodes,
-        active_here=local in active,
-        active_elsewhere=tuple(name for name in active if name != local),
+        active_here=local in started,
+        active_elsewhere=tuple(name for name in started if name != local),
         paused=paused(cib, resource),
     )
 
