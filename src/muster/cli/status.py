@@ -73,13 +73,9 @@ def render_events(events: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 def _row(incident: Mapping[str, Any], now: float) -> Sequence[object]:
     ago = terminal.age(now - float(incident["fenced"])) + " ago"
-    return (
-        incident["node"],
-        terminal.styled(str(incident["state"])),
-        ago,
-        counts(incident.get("servers", {})),
-        incident.get("reason", ""),
-    )
+    servers, reason = counts(incident.get("servers", {})), str(incident.get("reason", ""))
+    said = reason if sorted(reason.split(", ")) != sorted(servers.plain.split(", ")) else ""
+    return (incident["node"], terminal.styled(str(incident["state"])), ago, servers, said)
 
 
 def counts(servers: Mapping[str, int]) -> Text:

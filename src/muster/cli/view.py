@@ -148,7 +148,7 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
         yield Todo(
             "trouble",
             "quorum",
-            f"{seen.cluster.local or 'this controller'} has no quorum: what it shows may be old, and it changes nothing."
+            f"{seen.cluster.local or 'this controller'} has none: what it shows may be old, and it changes nothing."
             " Look at pcs quorum status, and at muster status on another controller",
         )
     for node in seen.unclean:
