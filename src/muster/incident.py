@@ -10,7 +10,7 @@ from typing import Union
 from muster.facts import UNTOUCHED, HostSight, MoveStatus, Node, Phase, Record, Service
 from muster.ports import Policy
 from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, ListAgain, Step, SwapRecord, WriteRecord
-from muster.verdict import Finding, State
+from muster.verdict import Finding, State, Verdict
 
 MARK = "muster: "
 """Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
@@ -147,6 +147,18 @@ def _release(c: HostCase) -> tuple[Step, ...]:
     return (SwapRecord(c.node.name, c.record, returning), DropHold(c.node.name))
 
 
+def _wanted_again(c: HostCase) -> int:
+    """Servers that an operator wants tried again and that nothing hinders, although the host was released already.
+
+    Only while it is off: once it has joined the cluster its nova-compute may run, and the old fencing proves nothing.
+    """
+    service = c.known_service
+    if c.phase is not Phase.RETURNING or c.node.member or c.sight.alive_again or service.up or not service.forced_down:
+        return 0
+    orders = c.node.standing_orders
+    return sum(f.verdict is Verdict.QUEUED and orders.retried_at(f.server.id) > 0 for f in c.findings)
+
+
 def _named(c: HostCase, *words: str) -> str:
     counts = [f"{sum(f.verdict.value == w for f in c.findings)} {w}" for w in words]
     return ", ".join(text for text in counts if not text.startswith("0 ")) or "no server"
@@ -237,6 +249,13 @@ RULES: tuple[HostRule, ...] = (
         lambda c: f"the cell of {c.known_service.host} does not answer Nova",
     ),
     # -- the way back
+    HostRule(
+        "retry-ordered",
+        lambda c: _wanted_again(c) > 0,
+        State.EVACUATING,
+        lambda c: f"{_wanted_again(c)} servers are to be tried again: keeping nova-compute away once more",
+        lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
+    ),
     HostRule(
         "awaits-compute",
         lambda c: (

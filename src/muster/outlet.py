@@ -25,8 +25,8 @@ from muster.report import Event
 REPORT_DIRECTORY = Path("/var/lib/muster")
 REPORTS_KEPT = 200
 ANNOUNCE_EVERY_S = 1.0
-SHARE_EVERY_S = 1.0
-EVENTS_SHOWN = 12
+SHARE_EVERY_S = 3.0
+EVENTS_SHOWN = 8
 EVENTS_KEPT = 5000
 """Of one incident."""
 
@@ -68,16 +68,22 @@ class Files:
         if {**self._status, **shown} != self._status:
             self._status.update(shown)
             self._write_status()
-        text = json.dumps({**self._status, "events": [asdict(event) for event in self._latest]})
-        now = self._clock.monotonic()
-        if text != self._shared and now - self._shared_at >= SHARE_EVERY_S:
-            self._shared, self._shared_at = text, now
-            self._share(json.dumps({**json.loads(text), "at": round(self._clock.now(), 1)}))
+        self._share_changes()
 
     def event(self, event: Event) -> None:
         """Something changed: the next status and the next report of its incident have it."""
         self._latest.append(event)
         self._events.setdefault(event.node, deque(maxlen=EVENTS_KEPT)).append(event)
+
+    def _share_changes(self) -> None:
+        """Pacemaker logs each value on every controller, so not for every second that something waits."""
+        status = {key: value for key, value in self._status.items() if key != "first_look"}
+        told = {**status, "events": [asdict(event) for event in self._latest]}
+        news = re.sub(r"\d+ s\b", "", json.dumps(told))
+        now = self._clock.monotonic()
+        if news != self._shared and now - self._shared_at >= SHARE_EVERY_S:
+            self._shared, self._shared_at = news, now
+            self._share(json.dumps({**told, "at": round(self._clock.now(), 1)}))
 
     def report(self, incident: Incident, data: dict[str, object]) -> None:
         name = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', incident.node)}-{incident.first}.json"

@@ -20,7 +20,7 @@ def with_proofs(incident: Incident, proofs: Mapping[str, Finding]) -> dict[str, 
     return {server: proofs.get(server, finding) for server, finding in incident.findings.items()}
 
 
-SHOWN_SERVERS = 10
+SHOWN_SERVERS = 6
 _WAITING = (Verdict.HELD, Verdict.UNKNOWN, Verdict.PARKED)
 
 
@@ -41,7 +41,7 @@ class Event:
 def summary(incident: Incident) -> dict[str, Any]:
     """``{node, host, state, rule, reason, fenced, began, servers: {verdict: count}, waiting: [server ...]}``.
 
-    :returns: ``waiting`` has those that wait for a person or for something else, those for a person first, ten at most;
+    :returns: ``waiting`` has those that wait for a person or for something else, those for a person first, six at most;
         ``began`` is when Nova took the first evacuation, null before.
     """
     counts = Counter(finding.verdict.value for finding in incident.findings.values())

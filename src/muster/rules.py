@@ -25,9 +25,9 @@ NO = frozenset({"false", "no", "off", "0"})
 
 # Nova refuses to evacuate these (409, api: check_instance_state); nothing of ours may touch them.
 REFUSED_STATES = {
-    "paused": "unpause is impossible on a dead host: openstack server set --state active ID, then evacuate it",
-    "suspended": "its memory is on the dead host: openstack server set --state active ID, then evacuate it",
-    "rescued": "openstack server set --state active ID, then evacuate it",
+    "paused": "unpause is impossible on a dead host: openstack server set --state active ID, then muster retry ID",
+    "suspended": "its memory is on the dead host: openstack server set --state active ID, then muster retry ID",
+    "rescued": "openstack server set --state active ID, then muster retry ID",
     "resized": "confirm or revert the resize when the host is back",
     "shelved": "nothing runs: openstack server unshelve ID when the host is back",
     "building": "it never ran: delete it and create it again",

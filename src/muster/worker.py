@@ -148,7 +148,8 @@ class Worker:
         for node in set(self._said) - set(decision.incidents):
             self._close(node)
         paused = f"paused by {decision.paused}" if decision.paused else ""
-        self._outlet.status(decision.hindrance or paused or trouble, list(decision.incidents.values()))
+        silent = f"Nova does not answer as it should: {trouble}" if trouble else ""
+        self._outlet.status(decision.hindrance or paused or silent, list(decision.incidents.values()))
 
     def _say_hindrance(self, hindrance: str) -> None:
         if hindrance != self._hindrance:

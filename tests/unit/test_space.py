@@ -231,6 +231,9 @@ def host_cases() -> Iterator[HostCase]:
         {"node": {"unreadable_record": "x"}},
         {"node": {"unreadable_orders": "x"}},
         {"failed": 4, "limit": 3, "node": {"orders": Orders(FENCED, approved=True)}},
+        {"node": {"orders": Orders(FENCED, all_retried=int(NOW))}},
+        {"node": {"orders": Orders(FENCED, retried={"s": int(NOW)}, released=True)}},
+        {"node": {"orders": Orders(FENCED, all_retried=int(NOW)), "member": True, "fenced_at": 0}},
         {"failed": 4, "limit": 3, "node": {"orders": Orders(FENCED - 900, approved=True)}},
         {"node": {"fenced_at": FENCED + 90}},
         {"node": {"member": True, "fenced_at": 0}},
@@ -282,6 +285,12 @@ def check_host_step(c: HostCase, step: object) -> None:
     if isinstance(step, WriteRecord):
         assert step.record.phase not in (Phase.RETURNING, Phase.CLOSED), c
         assert record is None or step.record.first == record.first or record.phase is Phase.RETURNING, c
+        if record and record.phase is Phase.RETURNING and step.record.phase is Phase.EVACUATING:
+            # Only for an operator who asked for it, and while the fencing on record still says that it is off.
+            assert c.node.standing_orders.retried_at("s"), c
+            assert (c.node.member, c.sight.alive_again) == (False, False), c
+            assert isinstance(service, Service), c
+            assert (service.forced_down, service.up) == (True, False), c
     if isinstance(step, SwapRecord) and step.new.phase is Phase.EVACUATING and step.old.phase is not Phase.EVACUATING:
         assert c.failed <= c.limit or c.node.standing_orders.approved, c
         assert isinstance(service, Service), c

@@ -20,7 +20,7 @@ from typing import Optional
 from muster.cli import commands, terminal
 from muster.cli.site import Site
 from muster.errors import ClusterError, ClusterRefused
-from muster.facts import Node, Record
+from muster.facts import Node, Phase, Record
 from muster.log import Log
 from muster.orders import Orders
 
@@ -112,6 +112,11 @@ def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[
         record = node.record
         if record is None:
             raise Refused(f"{name} has no incident: there is nothing to {options.command}")
+        if options.command == "retry" and record.phase in (Phase.RETURNING, Phase.CLOSED) and node.member:
+            raise Refused(
+                f"{name} is back in the cluster, so nothing is evacuated from it any more: what is left on it runs"
+                " there again once its nova-compute does, or is to be moved by hand"
+            )
         if node.unreadable_orders:
             raise Refused(f"the orders of {name} cannot be read: crm_attribute -t nodes -N {name} -n muster-orders -D")
         try:

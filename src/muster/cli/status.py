@@ -74,7 +74,9 @@ def render_events(events: Sequence[Mapping[str, Any]]) -> RenderableType:
 def _row(incident: Mapping[str, Any], now: float) -> Sequence[object]:
     ago = terminal.age(now - float(incident["fenced"])) + " ago"
     servers, reason = counts(incident.get("servers", {})), str(incident.get("reason", ""))
-    said = reason if sorted(reason.split(", ")) != sorted(servers.plain.split(", ")) else ""
+    below = incident["state"] == "on-hold" or incident.get("rule", "").startswith("nova-silent")
+    said = "see below" if below else reason
+    said = said if sorted(reason.split(", ")) != sorted(servers.plain.split(", ")) else ""
     return (incident["node"], terminal.styled(str(incident["state"])), ago, servers, said)
 
 

@@ -169,9 +169,8 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
     if resource.paused:
         yield Todo("attention", resource.id, f"paused by {resource.paused}; nothing is changed: muster resume")
     elif resource.active_on and seen.shared.get("reason"):
-        yield Todo(
-            "trouble" if busy else "attention", resource.id, f"{seen.shared['reason']}; it goes on by itself then"
-        )
+        level = "trouble" if busy else "attention"
+        yield Todo(level, resource.id, f"{seen.shared['reason']}; it goes on by itself once it does")
 
 
 def _no_worker(seen: Seen, busy: bool) -> Todo:

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Situations an operator may find, as ``muster status`` shows them: ``python -m tests.situations`` writes
+docs/situations.md.
+
+What the worker would share comes from the real decision about the facts, never from words written here.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from muster import report
+from muster.cli import status
+from muster.cli.view import Seen, View, view
+from muster.decide import decide
+from muster.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
+from muster.gateways.installation import Resource
+from tests.fakes import settings
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "situations.md"
+WIDTH = 110
+NOW = 1_800_000_000.0
+FENCED = int(NOW) - 45
+RUNNING = Resource("muster", active_on=("ctl2",))
+ELSEWHERE = tuple(Service(f"u{n}", f"cmp{n}", up=True) for n in (2, 3))
+DOWN = Service("u1", "cmp1", False, False, f"muster: fenced at {FENCED}, evacuating", True, FENCED - 3.0)
+UP = Service("u1", "cmp1", True, True, "", False, FENCED - 3.0)
+IDS = [f"{n:08d}-0f3c-4d1a-9b7e-5a1c2d3e4f50" for n in range(20)]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """:param story: how it came about.
+    :param answer: what the operator is to type or to do: it has to be on the screen.
+    """
+
+    name: str
+    story: str
+    answer: tuple[str, ...]
+    nodes: tuple[Node, ...] = ()
+    hosts: dict[str, HostSight] = field(default_factory=dict)
+    resource: Resource = RUNNING
+    quorum: bool = True
+    unclean: tuple[str, ...] = ()
+    nova_trouble: str = ""
+    policy: dict[str, object] = field(default_factory=dict)
+    has_worker: bool = True
+
+    def view(self) -> View:
+        nodes = {f"cmp{n}": Node(f"cmp{n}", remote=True, member=True) for n in (1, 2, 3)}
+        nodes.update({node.name: node for node in self.nodes})
+        paused = self.resource.paused
+        cluster = Cluster(self.quorum, "ctl1", nodes, active_here=True, paused=paused)
+        shared: dict[str, object] = {}
+        if self.has_worker:
+            sight = Sight(NOW, replace(cluster, quorum=True), self.hosts, self.nova_trouble)
+            decision = decide(sight, settings(**self.policy))
+            told = [report.summary(incident) for incident in decision.incidents.values()]
+            silent = f"Nova does not answer as it should: {self.nova_trouble}" if self.nova_trouble else ""
+            shared = {"reason": silent, "incidents": told}
+        return view(Seen(NOW, cluster, self.resource, self.unclean, shared))
+
+    def screen(self, width: int = WIDTH) -> str:
+        """What a pipe would get."""
+        out = io.StringIO()
+        Console(file=out, width=width, highlight=False, markup=False, emoji=False).print(
+            status.render(self.view(), NOW)
+        )
+        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def dead(phase: Phase = Phase.EVACUATING, name: str = "cmp1", **facts: object) -> Node:
+    hold = phase is not Phase.RETURNING
+    return Node(name, remote=True, fenced_at=FENCED, hold=hold, record=Record(phase, FENCED, FENCED), **facts)  # type: ignore[arg-type]
+
+
+def server(n: int, name: str, vm_state: str = "active", host: str = "cmp1", **facts: object) -> Server:
+    return Server(IDS[n], host, vm_state, name=name, updated=FENCED - 500.0, **facts)  # type: ignore[arg-type]
+
+
+def move(n: int, status: MoveStatus, dest: str = "cmp2", at: float = FENCED + 5.0) -> Move:
+    return Move(str(n), IDS[n], "cmp1", status, dest, at, at + 8)
+
+
+def seen(*servers: Server, moves: tuple[Move, ...] = (), service: Service = DOWN, **facts: object) -> HostSight:
+    return HostSight(
+        services=(service, *ELSEWHERE),
+        servers={s.id: s for s in servers},
+        moves={m.server: tuple(x for x in moves if x.server == m.server) for m in moves},
+        first_listed_at=NOW - 20,
+        listed_at=NOW - 1,
+        wanted={s.id: Power.STOPPED if s.vm_state == "stopped" else Power.RUNNING for s in servers},
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+DONE = MoveStatus.DONE
+ARRIVED = [server(n, f"web-{n}", host="cmp2") for n in range(4)]
+ARRIVALS = tuple(move(n, DONE) for n in range(4))
+
+SITUATIONS = (
+    Situation("All is well", "Nobody died.", ()),
+    Situation(
+        "A host died and the work is under way",
+        "cmp1 lost its power. Two of its servers are still on their way.",
+        (),
+        (dead(),),
+        {
+            "cmp1": seen(
+                *ARRIVED,
+                server(4, "db-1"),
+                server(5, "db-2"),
+                moves=(*ARRIVALS, *(move(n, MoveStatus.PRE_MIGRATING, at=NOW - 4) for n in (4, 5))),
+            )
+        },
+    ),
+    Situation(
+        "A server cannot be evacuated in its state",
+        "One of the servers was paused when its host died. The others are safe, the host may return.",
+        (f"openstack server set --state active {IDS[6]}", f"muster retry {IDS[6]}"),
+        (dead(Phase.RETURNING),),
+        {"cmp1": seen(*ARRIVED, server(6, "build-7", "paused"), moves=ARRIVALS)},
+    ),
+    Situation(
+        "No room",
+        "The cloud is full. The server is tried again by itself; room has to be made.",
+        (f"muster retry {IDS[7]}",),
+        (dead(),),
+        {
+            "cmp1": seen(
+                *ARRIVED,
+                server(7, "big-db", "error", fault="No valid host was found. There are not enough hosts available."),
+                moves=(*ARRIVALS, move(7, MoveStatus.ERROR, "", at=NOW - 12)),
+            )
+        },
+    ),
+    Situation(
+        "Every try failed",
+        "The rebuild failed three times on another host; Nova's own words say why.",
+        (f"muster retry {IDS[8]}",),
+        (dead(),),
+        {
+            "cmp1": seen(
+                *ARRIVED,
+                server(8, "app-3", "error", fault="Cinder could not attach volume 9d1c"),
+                server(9, "app-4"),
+                moves=(
+                    *ARRIVALS,
+                    *(replace(move(8, MoveStatus.FAILED), id=f"8{n}") for n in range(3)),
+                    move(9, MoveStatus.PRE_MIGRATING, at=NOW - 3),
+                ),
+            )
+        },
+    ),
+    Situation(
+        "A rebuild hangs",
+        "cmp2 took a server twenty minutes ago and does not say anything of it. It may still come up there.",
+        ("cmp2", "nova-compute log", "fence"),
+        (dead(),),
+        {
+            "cmp1": seen(
+                *ARRIVED, server(10, "mail"), moves=(*ARRIVALS, move(10, MoveStatus.PRE_MIGRATING, at=NOW - 1200))
+            )
+        },
+    ),
+    Situation(
+        "Too many hosts at once",
+        "A switch failed and Pacemaker fenced two hosts; only one may be dead at once here.",
+        ("muster approve cmp1", "muster approve cmp2", "max_failed_hosts=2"),
+        (dead(Phase.FENCED), dead(Phase.FENCED, "cmp2")),
+        {"cmp1": seen(*ARRIVED[:0], service=UP), "cmp2": seen(service=UP)},
+        policy={"max_failed_hosts": 1},
+    ),
+    Situation(
+        "The power device lied",
+        "It said that cmp1 is off; its nova-compute went on writing to Nova.",
+        ("pcs stonith confirm cmp1",),
+        (dead(),),
+        {"cmp1": seen(server(11, "web"), heartbeat_moved=True)},
+    ),
+    Situation(
+        "Fencing fails",
+        "cmp1 does not answer, and neither does its power device.",
+        ("pcs stonith confirm cmp1", "pcs stonith history show cmp1"),
+        unclean=("cmp1",),
+    ),
+    Situation(
+        "Nova does not answer",
+        "The API is down in the middle of an incident.",
+        ("goes on by itself",),
+        (dead(),),
+        {"cmp1": seen(*ARRIVED, server(12, "web-9"), moves=ARRIVALS)},
+        nova_trouble="GET /os-services: 503 Service Unavailable",
+    ),
+    Situation(
+        "The resource is disabled",
+        "Somebody disabled muster for maintenance and forgot it; cmp1 has died since.",
+        ("pcs resource enable muster",),
+        (dead(Phase.FENCED),),
+        resource=Resource("muster", meta={"target-role": "Stopped"}),
+        has_worker=False,
+    ),
+    Situation(
+        "The worker cannot start",
+        "The password file was deleted on the controllers.",
+        ("pcs resource cleanup muster", "clouds.yaml"),
+        (dead(Phase.FENCED),),
+        resource=Resource(
+            "muster",
+            failures={"ctl1": "start: clouds_file='/etc/muster/clouds.yaml': No such file or directory: put it there"},
+        ),
+        has_worker=False,
+    ),
+    Situation(
+        "It was paused",
+        "A colleague paused muster during a change of the network.",
+        ("muster resume",),
+        (dead(),),
+        {"cmp1": seen(server(13, "web-13"), server(14, "web-14"))},
+        resource=replace(RUNNING, paused="alice"),
+    ),
+    Situation(
+        "Everybody is safe, the host is still off",
+        "The incident is settled; cmp1 waits in its rack.",
+        ("power it on",),
+        (dead(Phase.RETURNING),),
+        {"cmp1": seen(*ARRIVED, moves=ARRIVALS)},
+    ),
+    Situation(
+        "The host is on again, its nova-compute is not",
+        "cmp1 joined the cluster an hour ago.",
+        ("systemctl status openstack-nova-compute",),
+        (Node("cmp1", True, member=True, record=Record(Phase.RETURNING, FENCED - 4000, FENCED - 4000)),),
+        {"cmp1": seen(*ARRIVED, moves=ARRIVALS)},
+    ),
+    Situation(
+        "This controller is cut off",
+        "The other two controllers work on without it.",
+        ("pcs quorum status", "another controller"),
+        (dead(Phase.FENCED),),
+        quorum=False,
+        has_worker=False,
+        resource=Resource("muster", active_on=("ctl1",)),
+    ),
+)
+
+
+def page() -> str:
+    """The document."""
+    return "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    yield "# What you find, and what you do"
+    yield ""
+    yield "`muster status`, as it looks in situations that happen. What to do stands under TO DO, with the command to type."
+    yield "This page is made by `python -m tests.situations` from the rules that also decide in an incident."
+    for it in SITUATIONS:
+        yield ""
+        yield f"## {it.name}"
+        yield ""
+        yield it.story
+        yield ""
+        yield "```"
+        yield f"# muster status; echo $?\n{it.screen()}\n{status.EXIT_OF_LEVEL[it.view().level]}"
+        yield "```"
+    yield ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

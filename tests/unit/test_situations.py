@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``muster status`` says where something is to be done: the remedy is on the screen, and docs/situations.md is true."""
+
+from __future__ import annotations
+
+import pytest
+
+from muster.cli import status
+from tests import situations
+from tests.situations import SITUATIONS, Situation
+
+
+def one_line(screen: str) -> str:
+    return " ".join(screen.split())
+
+
+@pytest.mark.parametrize("it", SITUATIONS, ids=lambda it: it.name.replace(" ", "-"))
+def test_the_screen_says_what_to_do(it: Situation) -> None:
+    said = one_line(it.screen(width=400))
+    assert [answer for answer in it.answer if answer not in said] == []
+    assert ("TO DO" in said) == bool(it.answer)
+
+
+@pytest.mark.parametrize("it", SITUATIONS, ids=lambda it: it.name.replace(" ", "-"))
+def test_everything_is_on_a_narrow_screen_too(it: Situation) -> None:
+    """Wrapped, never cut."""
+    narrow = it.screen(width=80)
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "…" not in narrow
+    letters = sorted("".join(it.screen(width=400).split()))
+    assert sorted("".join(narrow.split())) == letters
+
+
+def test_the_exit_code_follows_the_worst() -> None:
+    codes = {it.name: status.EXIT_OF_LEVEL[it.view().level] for it in SITUATIONS}
+    assert codes["All is well"] == 0
+    assert codes["A host died and the work is under way"] == 1
+    assert {name for name, code in codes.items() if code == 2} == {
+        it.name for it in SITUATIONS if any(todo.level == "trouble" for todo in it.view().todo)
+    }
+
+
+def test_the_page_is_up_to_date() -> None:
+    """``python -m tests.situations`` writes it."""
+    assert situations.page() == situations.PAGE.read_text()
