@@ -8,17 +8,19 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 from muster.act import Act
 from muster.decide import Decision, decide
-from muster.errors import ClusterError, NovaError
-from muster.facts import Sight
+from muster.errors import ClusterError, NovaError, NovaRefused
+from muster.facts import Cluster, Sight
 from muster.gateways.clock import Clock
 from muster.gateways.nova import Nova
 from muster.gateways.pacemaker import Pacemaker, local_node, misconfigurations
 from muster.log import Log
 from muster.look import Look
 from muster.memory import Memory
+from muster.naming import service_of
 from muster.outlet import Files
 from muster.settings import Settings
 from muster.steps import ReadLog
@@ -70,6 +72,24 @@ def observe(settings: Settings, cluster: Pacemaker) -> Decision:
             for host in memory.hosts_of(server):
                 host.logs[server] = log
     return _as_the_worker(look.sight(), settings) if logs else decision
+
+
+def node_of_server(settings: Settings, cluster: Cluster, server: str) -> Optional[str]:
+    """The node whose Nova host has this server; None if Nova does not know the server, or no node has its host.
+
+    :raises NovaError: when Nova does not answer.
+    """
+    nova = _nova(settings)
+    services = tuple(nova.services())
+    try:
+        host = nova.server(server).host
+    except NovaRefused:
+        return None
+    for name in cluster.nodes:
+        service = service_of(name, cluster.nodes, services, settings.host_map)
+        if not isinstance(service, str) and service.host == host:
+            return name
+    return None
 
 
 def _as_the_worker(sight: Sight, settings: Settings) -> Decision:

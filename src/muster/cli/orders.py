@@ -168,9 +168,9 @@ def _node_of_server(site: Site, server: str) -> Node:
             return nodes[str(incident["node"])]
     from muster import wiring
 
-    for name, found in wiring.observe(site.settings, site.pacemaker()).incidents.items():
-        if server in found.findings:
-            return nodes[name]
+    name = wiring.node_of_server(site.settings, site.cluster, server)
+    if name and nodes[name].record:
+        return nodes[name]
     raise Refused(f"server {server} belongs to no dead host on record ({', '.join(n.name for n in dead)})")
 
 

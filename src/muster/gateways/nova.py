@@ -82,6 +82,16 @@ class Nova:
         params = {"all_tenants": "1", "host": host}
         return [facts.server(row) for row in self._pages("/servers/detail", "servers", params, SERVERS)]
 
+    def server(self, ident: str) -> Server:
+        """One server, whatever its project.
+
+        :raises NovaRefused: status 404 when Nova does not know it.
+        """
+        row = self._get(f"/servers/{ident}", {}, SERVERS).get("server")
+        if not isinstance(row, dict):
+            raise NovaUnavailable(f"GET /servers/{ident}: no server in the reply")
+        return facts.server(row)
+
     def servers_changed(self, since: float) -> Sequence[Server]:
         """Every server changed since then (Unix seconds, Nova's clock), deleted ones included."""
         params = {"all_tenants": "1", "changes-since": facts.iso(since)}

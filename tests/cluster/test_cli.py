@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operators type, on the real thing: while nothing happens, in the middle, without Nova, without a worker."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.bed.cloud import Cloud
+from tests.cluster.test_worker import in_the_middle
+
+NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+HACLIENT = ("setpriv", "--reuid=nobody", "--regid=haclient", "--clear-groups")
+OTHERS = ("cmp2", "cmp3", "cmp4")
+
+
+def muster(cloud: Cloud, *words: str, node: str = "ctl1", as_user: tuple[str, ...] = ()) -> tuple[int, str]:
+    """Exit code and everything printed."""
+    done = cloud.cluster.exec(node, *as_user, "muster", *words, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def status(cloud: Cloud, node: str = "ctl1") -> dict[str, Any]:
+    code, text = muster(cloud, "status", "-o", "json", node=node)
+    assert code in (0, 1, 2), text
+    return dict(json.loads(text))
+
+
+def todo(cloud: Cloud, node: str = "ctl1") -> str:
+    return " | ".join(f"{t['about']}: {t['what']}" for t in status(cloud, node)["todo"])
+
+
+def test_every_controller_shows_the_same_incident(cloud: Cloud) -> None:
+    """Before, in the middle, and to somebody whom Pacemaker lets look."""
+    for node in cloud.controllers:
+        assert muster(cloud, "status", node=node) == (0, f"OK  no dead host, worker on {cloud.worker_node()}, quorum\n")
+    in_the_middle(cloud)
+    for node in cloud.controllers:
+        cloud.until(lambda n=node: sum(status(cloud, n)["incidents"][0]["servers"].values()) == 8, 20, "it is told")
+        shown = status(cloud, node)
+        (incident,) = shown["incidents"]
+        assert (incident["node"], incident["state"], shown["level"]) == ("cmp1", "evacuating", "attention")
+        code, text = muster(cloud, "status", "cmp1", node=node)
+        assert code == 1
+        assert text.count("evacuated") + text.count("evacuating") + text.count("queued") >= 8
+    code, text = muster(cloud, "status", as_user=HACLIENT)
+    assert (code, "cmp1" in text) == (1, True)
+    code, text = muster(cloud, "status", as_user=NOBODY)
+    assert (code, "haclient" in text) == (3, True)
+
+
+def test_follows_the_worker_to_another_controller(cloud: Cloud) -> None:
+    in_the_middle(cloud)
+    first = cloud.worker_node()
+    assert first
+    other = next(node for node in cloud.controllers if node != first)
+    cloud.cluster.crash(first)
+    code, text = muster(cloud, "watch", "--until-settled", "--interval", "0.5", node=other)
+    assert code in (0, 1), text
+    told = {line.split()[2] for line in text.splitlines() if "evacuated: active on" in line}
+    assert len(told) == 8, text
+    assert "settled: 8 evacuated" in text
+    code, text = muster(cloud, "status", "cmp1", node=other)
+    assert text.count("evacuated") >= 8
+
+
+def test_says_what_is_the_matter_without_nova_and_without_a_worker(cloud: Cloud) -> None:
+    cloud.nova.boot("cmp1", count=1)
+    cloud.nova.ctl("http", service="compute", up=False)
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: "Nova does not answer" in todo(cloud), 60, "it is told")
+    began = time.monotonic()
+    code, _ = muster(cloud, "status")
+    assert (code, time.monotonic() - began < 3) == (2, True)
+    cloud.nova.ctl("http", service="compute", up=True)
+    cloud.until(lambda: cloud.settled("cmp1"), 90, "it is settled")
+    cloud.type("pcs resource disable muster")
+    cloud.until(lambda: "pcs resource enable muster" in todo(cloud), 60, "it is told")
+
+
+def test_a_skipped_server_stays_and_the_others_go(cloud: Cloud) -> None:
+    servers = cloud.nova.boot("cmp1", count=3)
+    cloud.change("pcs resource update muster delay_s=8")
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: cloud.record("cmp1") is not None, 60, "it is fenced")
+    code, text = muster(cloud, "skip", servers[1], node="ctl2")
+    assert code == 0, text
+    assert "no server id" in muster(cloud, "skip", "web")[1]
+    cloud.until(lambda: cloud.settled("cmp1"), 90, "it is settled")
+    assert sorted(cloud.verdicts("cmp1", servers)) == ["evacuated", "evacuated", "skipped"]
+    assert servers[1] not in {row["server"] for row in cloud.nova.evacuations()}
+    cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
+    assert "muster-orders" not in cloud.ctl("cibadmin", "--query")
+
+
+def test_a_pause_stops_the_sending_and_resume_goes_on(cloud: Cloud) -> None:
+    servers = in_the_middle(cloud)
+    assert muster(cloud, "pause", node="ctl3")[0] == 0
+    assert "paused already" in muster(cloud, "pause")[1]
+    cloud.after_a_full_look()
+    sent = len(cloud.nova.evacuations())
+    cloud.until(lambda: cloud.verdicts("cmp1", servers).count("evacuated") == sent, 60, "what was sent is proved")
+    cloud.after_a_full_look()
+    assert len(cloud.nova.evacuations()) == sent < len(servers)
+    cloud.until(lambda: "muster resume" in todo(cloud), 20, "it is told")
+    assert muster(cloud, "resume")[0] == 0
+    cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * len(servers), 120, "all are evacuated")
+
+
+def test_what_was_given_up_is_tried_again_on_demand(cloud: Cloud) -> None:
+    """Also once its host was released, as long as that is off."""
+    (server,) = cloud.nova.boot("cmp1", count=1)
+    for host in OTHERS:
+        cloud.nova.hypervisor(host, spawn_mode="fail")
+    cloud.change("pcs resource update muster attempts=1")
+    cloud.type("pcs property set stonith-action=off")
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["held"], 90, "it is given up")
+    cloud.until(lambda: "returning" in (cloud.record("cmp1") or ""), 60, "its host is released")
+    cloud.until(lambda: f"muster retry {server}" in todo(cloud), 20, "it is told")
+    for host in OTHERS:
+        cloud.nova.hypervisor(host, spawn_mode="ok")
+    assert muster(cloud, "retry", server, node="ctl2")[0] == 0
+    cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 90, "it is evacuated")
+    cloud.cluster.power("cmp1", "on")
+    cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
+    code, text = muster(cloud, "retry", server)
+    assert (code, "no host is on record" in text) == (2, True)
+
+
+def test_a_guard_is_passed_and_a_host_is_released_on_demand(cloud: Cloud) -> None:
+    for host in ("cmp1", "cmp2"):
+        cloud.nova.boot(host, count=1)
+    for host in ("cmp3", "cmp4"):
+        cloud.nova.hypervisor(host, spawn_mode="fail")
+    cloud.change("pcs resource update muster max_failed_hosts=1 attempts=20 delay_s=6")
+    for host in ("cmp1", "cmp2"):
+        cloud.cluster.crash(host)
+    for host in ("cmp1", "cmp2"):
+        cloud.until(lambda h=host: cloud.report(h).get("state") == "on-hold", 60, f"{host} is on hold")
+    cloud.until(lambda: "muster approve cmp1" in todo(cloud), 20, "it is told")
+    assert muster(cloud, "approve", "cmp1")[0] == 0
+    assert "so ordered already" in muster(cloud, "approve", "cmp1")[1]
+    cloud.until(lambda: "parked" in cloud.report("cmp1").get("servers", {}), 90, "its server was tried")
+    assert cloud.report("cmp2")["state"] == "on-hold"
+    assert {row["source"] for row in cloud.nova.evacuations()} == {"cmp1"}
+    assert muster(cloud, "release", "cmp1", node="ctl2")[0] == 0
+    cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
+
+
+@pytest.mark.parametrize(
+    "command", [("pause",), ("approve", "cmp1"), ("skip", "0" * 8 + "-0000-0000-0000-" + "0" * 12)]
+)
+def test_who_may_not_change_pacemaker_changes_nothing(cloud: Cloud, command: tuple[str, ...]) -> None:
+    """E7."""
+    before = cloud.ctl("cibadmin", "--query", "--scope", "configuration")
+    code, text = muster(cloud, *command, as_user=NOBODY)
+    assert code in (2, 3), text
+    assert cloud.ctl("cibadmin", "--query", "--scope", "configuration") == before

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operators have said: written and read again, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.decide import Decision, decide
+from muster.facts import Cluster as Seen
+from muster.facts import HostSight, Move, MoveStatus, Node, OwnerLog, Phase, Power, Record, Server, Service, Sight
+from muster.orders import SERVERS_LIMIT, Orders
+from muster.steps import Evacuate, ListAgain, SwapRecord, WriteRecord
+from muster.verdict import State, Verdict
+from tests.fakes import settings
+
+NOW = 1_800_000_000.0
+FENCED = int(NOW) - 100
+DOWN = Service("u1", "cmp1", False, False, "muster: x", True, FENCED - 3.0)
+SPARE = Service("u2", "cmp2", up=True)
+IDS = st.uuids().map(str)
+TIMES = st.integers(1, 10**12 - 1)
+ORDERS = st.builds(
+    Orders,
+    first=TIMES,
+    approved=st.booleans(),
+    released=st.booleans(),
+    skipped=st.frozensets(IDS, max_size=5),
+    retried=st.dictionaries(IDS, TIMES, max_size=5),
+    all_retried=st.integers(0, 10**12 - 1),
+)
+
+
+@given(ORDERS)
+def test_what_is_written_is_read_again(orders: Orders) -> None:
+    read = Orders.parse(orders.token)
+    assert read.token == Orders.parse(read.token).token
+    assert (read.first, read.all_retried) == (orders.first, orders.all_retried)
+    assert dict(read.retried) == dict(orders.retried)
+    # To try it again takes back that it is skipped, and that its host is released.
+    wanted = orders.all_retried or orders.retried
+    assert read.skipped == orders.skipped - set(orders.retried)
+    assert read.released == (orders.released and not wanted)
+    assert read.approved == orders.approved
+
+
+@given(st.text())
+def test_anything_else_is_refused_by_name(text: str) -> None:
+    try:
+        Orders.parse(text)
+    except ValueError as exc:
+        assert str(exc)
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "100 approve approve=1", "100 skip=", "100 skip=a/b", "100 retry=a", "100  approve"]
+)
+def test_half_an_order_is_none(token: str) -> None:
+    with pytest.raises(ValueError, match=r"order|server id"):
+        Orders.parse(token)
+
+
+def test_no_more_servers_than_the_cib_can_bear() -> None:
+    full = Orders(100, skipped=frozenset(f"s-{n}" for n in range(SERVERS_LIMIT)))
+    with pytest.raises(ValueError, match="by tag"):
+        full.skip("one-more")
+
+
+# ------------------------------------------------------------------------------------------------- what follows from it
+
+
+def server(ident: str, **facts: Any) -> Server:
+    return Server(ident, "cmp1", facts.pop("vm_state", "active"), name=ident, updated=NOW - 900, **facts)
+
+
+def failed(ident: str, number: int) -> Move:
+    return Move(f"{ident}-{number}", ident, "cmp1", MoveStatus.FAILED, "cmp2", FENCED + number, FENCED + number + 1.0)
+
+
+def decision(
+    orders: Orders | None,
+    *servers: Server,
+    moves: tuple[Move, ...] = (),
+    phase: Phase = Phase.EVACUATING,
+    service: Service = DOWN,
+    paused: str = "",
+    policy: dict[str, object] | None = None,
+    also: tuple[Node, ...] = (),
+    **facts: Any,
+) -> Decision:
+    node = Node(
+        "cmp1",
+        True,
+        record=Record(phase, FENCED, FENCED),
+        hold=phase is not Phase.RETURNING,
+        fenced_at=FENCED,
+        orders=orders,
+    )
+    nodes = {n.name: n for n in (replace(node, **facts), Node("cmp2", True, member=True), *also)}
+    host = HostSight(
+        services=(service, SPARE),
+        servers={s.id: s for s in servers},
+        moves={s.id: tuple(m for m in moves if m.server == s.id) for s in servers},
+        first_listed_at=NOW - 9,
+        listed_at=NOW - 1,
+        logs={s.id: OwnerLog(Power.RUNNING) for s in servers},
+    )
+    sight = Sight(NOW, Seen(True, "ctl1", nodes, paused=paused), {"cmp1": host})
+    return decide(sight, settings(**(policy or {})))
+
+
+def sent(it: Decision) -> list[str]:
+    return [step.server for step in it.steps if isinstance(step, Evacuate)]
+
+
+def verdict(it: Decision, ident: str) -> Verdict:
+    return it.incidents["cmp1"].findings[ident].verdict
+
+
+def test_leaves_what_is_to_be_skipped() -> None:
+    it = decision(Orders(FENCED).skip("a"), server("a"), server("b"))
+    assert (sent(it), verdict(it, "a")) == (["b"], Verdict.SKIPPED)
+
+
+def test_orders_of_an_earlier_incident_mean_nothing() -> None:
+    assert sent(decision(Orders(FENCED - 500).skip("a"), server("a"))) == ["a"]
+
+
+def test_does_not_call_back_what_is_under_way() -> None:
+    move = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp2", NOW - 5, NOW - 5)
+    for orders in (Orders(FENCED).skip("a"), Orders(FENCED, released=True)):
+        it = decision(orders, server("a"), moves=(move,))
+        assert (verdict(it, "a"), it.incidents["cmp1"].state) == (Verdict.EVACUATING, State.EVACUATING)
+
+
+def test_tries_again_what_was_given_up() -> None:
+    moves = tuple(failed("a", n) for n in (1, 2, 3))
+    assert verdict(decision(None, server("a"), moves=moves), "a") is Verdict.HELD
+    it = decision(Orders(FENCED).retry("a", FENCED + 20), server("a"), moves=moves)
+    assert sent(it) == ["a"]
+    again = (*moves, *(failed("a", n) for n in (30, 31, 32)))
+    assert verdict(decision(Orders(FENCED).retry("", FENCED + 20), server("a"), moves=again), "a") is Verdict.HELD
+
+
+def test_lets_a_host_return_with_what_is_not_under_way() -> None:
+    it = decision(Orders(FENCED, released=True), server("a"), server("b"), moves=(failed("b", 1),))
+    assert [verdict(it, s) for s in "ab"] == [Verdict.HELD, Verdict.HELD]
+    released = [step for step in it.steps if isinstance(step, SwapRecord)]
+    assert [step.new.phase for step in released] == [Phase.RETURNING]
+
+
+def test_an_approved_host_begins_and_the_others_wait() -> None:
+    up = replace(DOWN, up=True, enabled=True, disabled_reason="", forced_down=False)
+    other = Node("cmp3", True, record=Record(Phase.FENCED, FENCED, FENCED), hold=True, fenced_at=FENCED)
+    given = {"phase": Phase.FENCED, "service": up, "policy": {"max_failed_hosts": 1}, "also": (other,)}
+    assert decision(None, **given).incidents["cmp1"].state is State.ON_HOLD  # type: ignore[arg-type]
+    it = decision(Orders(FENCED, approved=True), **given)  # type: ignore[arg-type]
+    assert [step.new.phase for step in it.steps if isinstance(step, SwapRecord)] == [Phase.EVACUATING]
+
+
+def test_orders_that_cannot_be_read_stop_the_incident() -> None:
+    it = decision(None, server("a"), unreadable_orders="skip=?")
+    assert (it.steps, it.incidents["cmp1"].state) == ((), State.ON_HOLD)
+    assert "crm_attribute" in it.incidents["cmp1"].reason
+
+
+def test_a_retry_takes_a_released_host_back_while_it_is_off() -> None:
+    orders = Orders(FENCED).retry("a", int(NOW) - 5)
+    it = decision(orders, server("a"), phase=Phase.RETURNING)
+    written = [step for step in it.steps if isinstance(step, WriteRecord)]
+    assert [step.record.phase for step in written] == [Phase.EVACUATING]
+    assert it.incidents["cmp1"].state is State.EVACUATING
+    joined = decision(orders, server("a"), phase=Phase.RETURNING, member=True, fenced_at=0)
+    assert not any(isinstance(step, WriteRecord) for step in joined.steps)
+
+
+def test_nothing_is_changed_while_it_is_paused() -> None:
+    it = decision(None, server("a"), paused="alice")
+    assert (it.steps, it.paused, it.hindrance) == ((), "alice", "")
+    assert verdict(it, "a") is Verdict.QUEUED
+    settled = decision(None, server("a", deleted=True), paused="alice")
+    assert not any(isinstance(step, SwapRecord) for step in settled.steps)
+
+
+def test_fencings_are_recorded_and_lists_are_read_while_it_is_paused() -> None:
+    it = decision(None, server("a"), paused="alice", record=None, hold=False)
+    assert [type(step) for step in it.steps] == [WriteRecord]
+    again = decision(None, server("a"), paused="alice", fenced_at=FENCED + 90)
+    assert [step.new.last for step in again.steps if isinstance(step, SwapRecord)] == [FENCED + 90]
+    assert not any(isinstance(step, ListAgain) for step in it.steps)
