@@ -23,7 +23,6 @@ from muster.memory import Memory
 from muster.naming import service_of
 from muster.outlet import Files
 from muster.settings import Settings
-from muster.steps import ReadLog
 from muster.supervise import Supervisor
 from muster.worker import Worker
 
@@ -51,6 +50,7 @@ def worker(
 
 
 OBSERVED_LOGS = 200
+UNREAD_RULES = ("arrived-unread", "owner-unread")
 
 
 def observe(settings: Settings, cluster: Pacemaker) -> Decision:
@@ -65,13 +65,14 @@ def observe(settings: Settings, cluster: Pacemaker) -> Decision:
     for host in memory.hosts.values():
         host.resumed_at = 0.0  # an earlier worker's calls concern who sends, not who looks
     decision = _as_the_worker(look.sight(), settings)
-    logs = [step.server for step in decision.steps if isinstance(step, ReadLog)][:OBSERVED_LOGS]
-    for server in logs:
+    findings = [finding for incident in decision.incidents.values() for finding in incident.findings.values()]
+    unread = [finding.server.id for finding in findings if finding.rule in UNREAD_RULES][:OBSERVED_LOGS]
+    for server in unread:
         with contextlib.suppress(NovaError):
             log = nova.owner_log(server)
             for host in memory.hosts_of(server):
                 host.logs[server] = log
-    return _as_the_worker(look.sight(), settings) if logs else decision
+    return _as_the_worker(look.sight(), settings) if unread else decision
 
 
 def node_of_server(settings: Settings, cluster: Cluster, server: str) -> Optional[str]:

@@ -18,6 +18,7 @@ from muster.cli.view import Seen, View, view
 from muster.errors import ClusterError
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
+NARROW = 120
 VERDICTS = ("evacuated", "evacuating", "queued", "parked", "held", "unknown", "skipped", "gone")
 
 
@@ -105,19 +106,26 @@ def _host(site: Site, options: argparse.Namespace) -> int:
         head.append(f", fenced {terminal.clock(float(report['fenced']))}: {terminal.clean(report['reason'])}")
         out.print(head)
         out.print(Text(f"as {terminal.clean(report['source'])}", style="dim"))
-        rows = [_server(entry) for entry in report["proofs"]]
-        if rows:
+        if report["proofs"]:
             out.print("")
-            out.print(terminal.table(("SERVER", "ID", "VERDICT", "TO", "STATE", "WHY"), rows, wide="WHY"))
+            out.print(servers_table(report["proofs"], narrow=out.width < NARROW))
     open_ones = any(entry["verdict"] in ("held", "unknown", "parked") for entry in report["proofs"])
     if report["state"] == "on-hold" or any(entry["verdict"] == "held" for entry in report["proofs"]):
         return commands.TROUBLE
     return commands.ATTENTION if report["state"] != "closed" or open_ones else commands.OK
 
 
-def _server(entry: Mapping[str, Any]) -> Sequence[object]:
-    verdict = terminal.styled(str(entry["verdict"]))
-    return (entry["name"], entry["id"], verdict, entry["to"] or "", entry["state"], entry["reason"])
+def servers_table(entries: Sequence[Mapping[str, Any]], narrow: bool) -> RenderableType:
+    """One row a server; on a narrow screen its id stands below its name."""
+    if not narrow:
+        rows = [(e["name"], e["id"], terminal.styled(e["verdict"]), e["to"], e["state"], e["reason"]) for e in entries]
+        return terminal.table(("SERVER", "ID", "VERDICT", "TO", "STATE", "WHY"), rows, wide="WHY")
+    lines = [(Text(f"{terminal.clean(e['name'])}\n{terminal.clean(e['id'])}"), e) for e in entries]
+    return terminal.table(
+        ("SERVER", "VERDICT", "WHY"),
+        [(name, terminal.styled(e["verdict"]), e["reason"]) for name, e in lines],
+        wide="WHY",
+    )
 
 
 def _report(site: Site, name: str) -> dict[str, Any]:
