@@ -7,6 +7,7 @@ import contextlib
 import json
 import shlex
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,10 @@ from tests.bed.cluster import BedError, Cluster
 from tests.bed.nova.client import NovaBed
 
 BIN = Path(sys.executable).parent
+LINKED: dict[str, dict[str, object]] = {
+    "sbin": {name: str(BIN / name) for name in ("fence_muster", "muster")},
+    "ocf": {"muster": {"ComputeRecovery": str(BIN / "ComputeRecovery")}},
+}
 CONFIGURED = ("crm_config", "resources", "constraints", "fencing-topology")
 OURS = " or ".join(f"@name='{name}'" for name in ("standby", "maintenance", "muster", "muster-hold"))
 
@@ -27,10 +32,10 @@ OURS = " or ".join(f"@name='{name}'" for name in ("standby", "maintenance", "mus
 class Cloud:
     """Three controllers, ``computes`` computes, Nova behind them; the power of a compute is that of its guests.
 
-    :param parameters: of the resource ``muster``, beside cloud and clouds_file.
+    :param rpms: to be installed on every node, as operators do; without them the agents of this tree are linked in.
     """
 
-    def __init__(self, name: str = "muster", computes: int = 3, keep: bool = False) -> None:
+    def __init__(self, name: str = "muster", computes: int = 3, keep: bool = False, rpms: Sequence[Path] = ()) -> None:
         self.hosts = [f"cmp{i + 1}" for i in range(computes)]
         self.controllers = ["ctl1", "ctl2", "ctl3"]
         self.nova = NovaBed.start(hosts=self.hosts, keep=keep)
@@ -41,17 +46,28 @@ class Cloud:
                 name=name,
                 controllers=3,
                 computes=computes,
-                agents={
-                    "sbin": {name: str(BIN / name) for name in ("fence_muster", "muster")},
-                    "ocf": {"muster": {"ComputeRecovery": str(BIN / "ComputeRecovery")}},
-                },
+                agents={} if rpms else LINKED,
                 files={"/etc/muster/clouds.yaml": clouds},
                 ports=tuple(urlsplit(url).port or 80 for url in self.nova.url.values()),
                 nova=self.nova.url["control"],
             )
+            self.rpm("--install", rpms)
         except BaseException:
             self.nova.stop()
             raise
+
+    def rpm(self, what: str, rpms: Sequence[object], on: Sequence[str] = ()) -> str:
+        """``rpm --install``, ``--upgrade`` or ``--erase`` on every node; what was printed.
+
+        Their needs are EL's packages, which are not here: what muster imports comes from the tests' environment.
+        """
+        said = []
+        site = f"/usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+        needs = f"printf '%s\\n' {site} {sysconfig.get_path('purelib')} >/usr/lib/python3/dist-packages/bed.pth"
+        command = f"{needs}; rpm --dbpath /var/lib/rpm {what} --nodeps {shlex.join(map(str, rpms))} 2>&1"
+        for node in (on or [*self.controllers, *self.hosts]) if rpms else ():
+            said.append(self.ctl("sh", "-c", command, node=node))
+        return "".join(said)
 
     @staticmethod
     def end(name: str) -> bool:

@@ -7,6 +7,7 @@ without a verdict.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Cloud]:
-    with Cloud("test", computes=4) as cloud:
+    with Cloud(os.environ.get("MUSTER_BED", "test"), computes=4) as cloud:
         cloud.install()
         yield cloud
 
