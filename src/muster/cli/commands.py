@@ -125,8 +125,8 @@ COMMANDS: tuple[Command, ...] = (
         "register",
         "register",
         "link the agents to where Pacemaker looks, after pip",
-        "Links ComputeRecovery and fence_muster of this installation into Pacemaker's directories, on this node. Refuses"
-        " where anything else is there already. Packages do not need it.",
+        "Links ComputeRecovery and fence_muster of this installation into Pacemaker's directories, on this node."
+        " Refuses where anything else is there already. Packages do not need it.",
         (
             Argument(("--undo",), "remove the links again, and nothing else", flag=True),
             Argument(("--dry-run",), "only say what would be done", flag=True),
