@@ -130,11 +130,12 @@ class Act:
     def _force_down(self, step: todo.ForceDown) -> None:
         self._memory.services_at = min(self._memory.services_at, 1.0)
         host = self._memory.hosts[step.node]
-        host.pulse, host.forced_at = None, self._clock.now()
+        host.pulse, host.forced_at = None, host.forced_at or self._clock.now()
         try:
             request_id = self._nova.force_down(step.service, step.disable_reason)
         except NovaUncertain as exc:
-            host.late_until = self._clock.now() + LATE_CALL_S * (exc.status in LOST_ON_THE_WAY)
+            if exc.status in LOST_ON_THE_WAY:
+                host.late_until = self._clock.now() + LATE_CALL_S
             raise
         self._log.info(
             "forced down", node=step.node, host=step.host, disabled=bool(step.disable_reason), request_id=request_id

@@ -104,13 +104,15 @@ class Look:
         memory = self._memory
         if now - memory.services_at >= min(self._services_pace(node) for node in nodes):
             self._note_services(tuple(self._nova.services()), now)
+        read_by = self._clock.now()
         poll = now - memory.polled_at >= self._pace(now)
         for node in nodes:
             service = service_of(node.name, cluster.nodes, memory.services, self._policy.host_map)
             if isinstance(service, str) or not service.known:
                 continue
             host = memory.hosts[node.name]
-            pulse.feel(host, node, service, now)
+            host.name = service.host
+            pulse.feel(host, node, service, read_by)
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.

@@ -20,6 +20,8 @@ class HostMemory:
     """Of one incident: forgotten when its first fencing changes."""
 
     record: Record
+    name: str = ""
+    """The host's, in Nova."""
     ours: bool = False
     """This worker began the incident, so no other one's calls can be under way."""
     resumed_at: float = 0.0
@@ -29,7 +31,7 @@ class HostMemory:
     listed_at: float = 0.0
     list_again: bool = True
     forced_at: float = 0.0
-    """When this worker forced the service down."""
+    """When this worker first forced the service down."""
     pulse: Optional[Service] = None
     """Its service as it was first seen forced down and disabled."""
     heartbeat_moved: bool = False

@@ -20,7 +20,10 @@ FRESH_S = 10.0
 
 def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
     """Nova's updated_at of a service advances with every heartbeat, and with every change by an admin: it counts
-    only while the rest of the service stays as it is."""
+    only while the rest of the service stays as it is.
+
+    :param now: not earlier than the service was read.
+    """
     phase = host.record.phase
     if phase is Phase.EVACUATING and service.forced_down and not service.enabled:
         _feel_none(host, service, now)

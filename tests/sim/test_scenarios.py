@@ -440,3 +440,57 @@ def test_sees_that_a_host_lives_which_an_operator_had_forced_down() -> None:
     assert it.state() == "on-hold"
     assert it.rows("s0") == []
     it.fair()
+
+
+def test_still_expects_a_late_force_down_when_a_later_one_failed_at_once() -> None:
+    """B15: the second fault said nothing of the first call, yet ended the wait for it; it was taken for a heartbeat."""
+    it = Stage(attempts=20, seed=1)
+    it.cloud.odds.refuse = 1.0
+    it.faults.writes, it.faults.kinds_of_writes = 1.0, ("late",)
+    it.fence("cmp1")
+    it.until(lambda: it.faults.injected["write late"] == 1)
+    it.faults.kinds_of_writes = ("failed",)
+    it.until(lambda: it.faults.injected["write failed"] == 1)
+    it.faults.calm()
+    it.run_for(60.0)
+    assert it.state() == "evacuating"
+    it.cloud.odds.refuse = 0.0
+    it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+def test_waits_for_heartbeats_again_when_it_has_to_force_a_host_down_again() -> None:
+    """C3: an operator's changes hid the heartbeats of a host that lived, while a call took half a minute."""
+    it = Stage(servers=2)
+
+    def slow(process: object, kind: str, when: str) -> None:
+        if (kind, when) == ("evacuate", "after"):
+            it.on_call = lambda process, kind, when: None
+            it.cloud.disable("cmp1", "disk swap", "operator")
+            it.run_for(20.0)
+            it.cloud.force_up("service-cmp1", unforce=False, enable=True, by="operator")
+            it.run_for(10.0)
+
+    it.on_call = slow
+    it.fence("cmp1", lies=True)
+    it.run_for(90.0)
+    assert it.state() == "on-hold"
+    assert len(it.cloud.rows) == 1
+    it.fair()
+
+
+def test_sees_the_heartbeat_that_was_written_while_nova_took_its_time() -> None:
+    """C3: the first look after the force-down took longer than a heartbeat, and what it showed was taken as it was."""
+    it = Stage()
+
+    def slow(process: object, kind: str, when: str) -> None:
+        if (kind, when) == ("services", "before") and it.cloud.computes["cmp1"].forced_down:
+            it.on_call = lambda process, kind, when: None
+            it.run_for(15.0)
+
+    it.on_call = slow
+    it.fence("cmp1", lies=True)
+    it.run_for(60.0)
+    assert it.state() == "on-hold"
+    assert it.rows("s0") == []
+    it.fair()
