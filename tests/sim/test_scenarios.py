@@ -494,3 +494,21 @@ def test_sees_the_heartbeat_that_was_written_while_nova_took_its_time() -> None:
     assert it.state() == "on-hold"
     assert it.rows("s0") == []
     it.fair()
+
+
+def test_takes_no_return_for_that_of_a_host_that_died_again_by_another_clock() -> None:
+    """D6: by Nova's clock it had finished its rows after its second fencing, and was put back into service while off."""
+    it = Stage()
+    it.cloud.skew = 4.0
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.power_on("cmp1")
+    it.until(lambda: it.rows("s0") == ["completed"])
+    it.fence("cmp1")
+    it.until(lambda: it.state() == "returning" and not it.site.nodes["cmp1"].hold)
+    it.run_for(60.0)
+    assert it.cloud.computes["cmp1"].forced_down
+    assert it.state() == "returning"
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"))
+    it.fair()
