@@ -30,7 +30,7 @@ class Phase(enum.Enum):
 UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
 """Until a worker has claimed the incident nobody can have asked Nova for anything."""
 
-_TOKEN = re.compile(r"(?P<phase>[a-z]+):(?P<first>\d{1,12}):(?P<last>\d{1,12})(?P<kept>:kept)?")
+_TOKEN = re.compile(r"(?P<phase>[a-z]+):(?P<first>\d{1,12}):(?P<last>\d{1,12})(?P<mark>:kept|:forced)?")
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,26 @@ class Record:
     :param first: when the incident's first fencing was recorded; evacuations since then belong to it.
     :param last: its latest fencing; a heartbeat after it refutes the fencing.
     :param kept: the service was already forced down by an operator before muster touched it, and stays so.
+    :param forced: it may still be forced down by muster, from an incident whose return was cut short by this one.
     """
 
     phase: Phase
     first: int
     last: int
     kept: bool = False
+    forced: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.first <= self.last:
             raise ValueError(f"record: first fencing {self.first} must be positive and not after the last {self.last}")
+        if self.kept and self.forced:
+            raise ValueError("record: a force-down is an operator's or muster's, not both")
 
     @property
     def token(self) -> str:
-        """The attribute's value: ``phase:first:last`` and ``:kept``."""
-        return f"{self.phase.value}:{self.first}:{self.last}" + (":kept" if self.kept else "")
+        """The attribute's value: ``phase:first:last`` and ``:kept`` or ``:forced``."""
+        mark = ":kept" if self.kept else ":forced" if self.forced else ""
+        return f"{self.phase.value}:{self.first}:{self.last}{mark}"
 
     @classmethod
     def parse(cls, token: str) -> Record:
@@ -62,7 +67,8 @@ class Record:
         found = _TOKEN.fullmatch(token)
         if not found:
             raise ValueError(f"record {token!r}: expected phase:first:last, with times in Unix seconds")
-        return cls(Phase(found["phase"]), int(found["first"]), int(found["last"]), bool(found["kept"]))
+        kept, forced = found["mark"] == ":kept", found["mark"] == ":forced"
+        return cls(Phase(found["phase"]), int(found["first"]), int(found["last"]), kept, forced)
 
     def fenced_again(self, at: int) -> Record:
         """The record after one more fencing of the same host.
@@ -71,9 +77,11 @@ class Record:
         host return begins anew.
         """
         at = max(at, self.last)
-        if self.phase in (Phase.RETURNING, Phase.CLOSED):
-            return Record(Phase.FENCED, at, at, self.kept and self.phase is Phase.RETURNING)
-        return Record(self.phase, self.first, at, self.kept)
+        if self.phase is Phase.CLOSED:
+            return Record(Phase.FENCED, at, at)
+        if self.phase is Phase.RETURNING:
+            return Record(Phase.FENCED, at, at, self.kept, not self.kept)
+        return Record(self.phase, self.first, at, self.kept, self.forced)
 
 
 @dataclass(frozen=True)

@@ -121,8 +121,8 @@ def _refuted(c: HostCase) -> bool:
 
 def _claim(c: HostCase) -> tuple[Step, ...]:
     service = c.known_service
-    kept = service.forced_down and not c.disabled_by_us
-    return (SwapRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING, kept=kept or c.record.kept)),)
+    kept = c.record.kept or (service.forced_down and not c.disabled_by_us and not c.record.forced)
+    return (SwapRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING, kept=kept, forced=False)),)
 
 
 def _force_down(c: HostCase) -> tuple[Step, ...]:

@@ -163,8 +163,7 @@ def _true_hold(world: World, node: Node, incident: Incident) -> bool:
 def _left_behind(world: World, name: str) -> Iterator[str]:
     """A host that is over or never was an incident: what muster did to its service is undone."""
     host = world.cloud.computes[name]
-    # A known limit: who puts an own disable over muster's hides from a second incident that the force-down is muster's.
-    if host.forced_down and host.forced_by == "muster" and name not in world.disabled_over:
+    if host.forced_down and host.forced_by == "muster":
         yield f"{name} is forced down by muster, and no incident is left"
     if not host.enabled and host.disabled_by == "muster":
         yield f"{name} is disabled by muster, and no incident is left"

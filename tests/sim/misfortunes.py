@@ -212,8 +212,6 @@ def _operator_evacuates(world: World, rng: random.Random) -> None:
 def _operator_disables(world: World, rng: random.Random) -> None:
     world.faults.note("operator disables a service")
     host = rng.choice(list(world.cloud.computes))
-    if world.cloud.computes[host].disabled_by == "muster":
-        world.disabled_over.add(host)
     world.cloud.disable(host, "disk swap", "operator")
     if rng.random() < 0.7:
         compute = world.cloud.computes[host]

@@ -512,3 +512,20 @@ def test_takes_no_return_for_that_of_a_host_that_died_again_by_another_clock() -
     it.power_on("cmp1")
     it.until(it.over("cmp1"))
     it.fair()
+
+
+@pytest.mark.parametrize("at_s", [0.0, 10.0], ids=["before", "after"])
+def test_lifts_its_force_down_after_two_incidents_whatever_an_operator_disabled(at_s: float) -> None:
+    """D4: fenced again before it was back, under an operator's disable, muster's own force-down passed for his."""
+    it = Stage(servers=0)
+    it.after(at_s, lambda: it.cloud.disable("cmp1", "disk swap", "operator"))
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.run_for(10.0)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"))
+    host = it.cloud.computes["cmp1"]
+    assert (host.forced_down, host.enabled, host.disabled_by) == (False, False, "operator")
+    it.fair()

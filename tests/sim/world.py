@@ -26,7 +26,6 @@ class World:
     :ivar asked: requests to Nova by kind, a page of a list counting as one.
     :ivar kill_at: numbers of the port calls at which the calling worker dies.
     :ivar released: hosts whose nova-compute muster has let start, and when.
-    :ivar disabled_over: hosts that an operator disabled while muster had.
     :ivar liars: hosts whose power device said off and did nothing.
     """
 
@@ -51,7 +50,6 @@ class World:
         self.asked: Counter[str] = Counter()
         self.reports: dict[str, dict[str, Any]] = {}
         self.released: dict[str, float] = {}
-        self.disabled_over: set[str] = set()
         self.liars: set[str] = set()
         self.lived_by_hand: set[str] = set()
         self.by_hand = ""

@@ -200,7 +200,7 @@ ROWS = [{}, *({"s": (move(status),)} for status in (MoveStatus.ACCEPTED, MoveSta
 RECORDS = [
     None,
     *(
-        Record(phase, FENCED, FENCED, kept)
+        Record(phase, FENCED, FENCED, kept, forced)
         for phase in Phase
         for kept in (False, True)
         if not kept or phase is not Phase.FENCED
