@@ -7,6 +7,7 @@ Being killed between any two calls is harmless: the next look finds what was don
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import singledispatchmethod
 from typing import Optional
 
@@ -158,9 +159,21 @@ class Act:
 
     @_do.register
     def _read_log(self, step: todo.ReadLog) -> None:
-        log = self._nova.owner_log(step.server)
-        for host in self._memory.hosts_of(step.server):
-            host.logs[step.server] = log
+        hosts = self._memory.hosts_of(step.server)
+        at = self._clock.now()
+        try:
+            log = self._nova.owner_log(step.server)
+        except NovaError as exc:
+            for host in hosts:
+                _, tries = host.unread.get(step.server, (0.0, 0))
+                host.unread[step.server] = (self._clock.now(), tries + 1)
+            if not isinstance(exc, NovaRefused):
+                raise
+            self._log.warning("action log refused", server=step.server, reason=str(exc), request_id=exc.request_id)
+            return
+        for host in hosts:
+            host.logs[step.server] = replace(log, read_at=at)
+            host.unread.pop(step.server, None)
 
     @_do.register
     def _stop(self, step: todo.Stop) -> None:

@@ -203,6 +203,7 @@ def _server_case(
     host = sight.hosts[node.name]
     log = host.logs.get(server.id)
     moves = host.moves.get(server.id, ())
+    moved = any(server.id in other.moves for name, other in sight.hosts.items() if name != node.name)
     orders = node.standing_orders
     return ServerCase(
         server=server,
@@ -213,8 +214,10 @@ def _server_case(
         dead=dead,
         voids=host.voids,
         sent=host.sent.get(server.id),
-        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves)),
+        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves) + moved),
         log_read=log is not None,
+        unread=host.unread.get(server.id, (0.0, 0)),
+        log_read_at=log.read_at if log else 0.0,
         log_request_id=log.request_id if log else "",
         stops=host.stops.get(server.id, (0.0, 0)),
         resets=host.resets.get(server.id, (0.0, 0)),
@@ -229,7 +232,8 @@ def _server_case(
 
 
 def _wanted(seen: Power, log: Optional[OwnerLog], moves: int) -> Power:
-    """What was seen at rest holds for the first evacuation; between two the owner may ask for something else."""
+    """What was seen at rest holds for the first evacuation, of whichever incident: between two the owner may ask for
+    something else, and what has been evacuated may be at rest in a state that nobody wanted."""
     if log and log.wanted is not Power.UNKNOWN:
         return log.wanted
     return seen if log or moves < 2 else Power.UNKNOWN

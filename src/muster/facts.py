@@ -259,10 +259,12 @@ class OwnerLog:
 
     :param wanted: the power state its owner last asked for.
     :param request_id: of the newest evacuate in it, empty without one.
+    :param read_at: when it was asked for.
     """
 
     wanted: Power
     request_id: str = ""
+    read_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,7 @@ class HostSight:
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
+    :param unread: by server id, when and how often in a row its action log could not be read.
     :param wanted: power states seen while the servers were at rest on the host.
     :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
     :param resets: the same for servers whose state it asked Nova to reset.
@@ -297,6 +300,7 @@ class HostSight:
     alive_again: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
+    unread: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     wanted: Mapping[str, Power] = field(default_factory=dict)
     stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)

@@ -117,9 +117,9 @@ class Look:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
                 if (service.forced_down and not service.enabled) or now - host.record.first > LIST_ANYWAY_S:
-                    self._list(host, service.host, now)
+                    self._list(host, now)
             elif poll:
-                self._note_moves(host, self._nova.moves_from(service.host, host.since), now)
+                self._note_moves(host, self._nova.moves_from(host.name, host.since), now)
                 if set(host.moves) - set(host.servers):
                     memory.servers_due = host.list_again = True
                 # A server of a silent cell does not count as changed when the cell answers again.
@@ -153,15 +153,15 @@ class Look:
             memory.room_at = now
         memory.services, memory.services_at = services, now
 
-    def _list(self, host: HostMemory, name: str, now: float) -> None:
+    def _list(self, host: HostMemory, now: float) -> None:
         """Everything of this host: what is on it, what left it, and what became of that."""
-        moves = self._nova.moves_from(name, host.since)
-        on_it = self._nova.servers_on(name)
+        moves = self._nova.moves_from(host.name, host.since)
+        on_it = self._nova.servers_on(host.name)
         left = {m.server for m in moves} | set(host.servers)
         changed = self._nova.servers_changed(host.since) if left - {s.id for s in on_it} else []
         # The moves first: what a server is after a move says nothing of what its owner wanted before.
         self._note_moves(host, moves, now)
-        self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == name)])
+        self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == host.name)])
         host.listed_at, host.list_again = now, False
         host.first_listed_at = host.first_listed_at or now
 
@@ -189,7 +189,7 @@ class Look:
         for server in servers:
             host.servers[server.id] = server
             moves = host.moves.get(server.id, ())
-            if not moves and wanted_now(server) is not Power.UNKNOWN:
+            if not moves and server.host == host.name and wanted_now(server) is not Power.UNKNOWN:
                 host.wanted[server.id] = wanted_now(server)
             if server.task_state in POWER_TASKS and not any(m.status.open for m in moves):
                 # Its owner asked for it and the dead host will not do it: the action log knows.

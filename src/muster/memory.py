@@ -43,6 +43,7 @@ class HostMemory:
     alive_again: bool = False
     sent: dict[str, Sent] = field(default_factory=dict)
     logs: dict[str, OwnerLog] = field(default_factory=dict)
+    unread: dict[str, tuple[float, int]] = field(default_factory=dict)
     wanted: dict[str, Power] = field(default_factory=dict)
     stops: dict[str, tuple[float, int]] = field(default_factory=dict)
     resets: dict[str, tuple[float, int]] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class HostMemory:
             alive_again=self.alive_again,
             sent=dict(self.sent),
             logs=dict(self.logs),
+            unread=dict(self.unread),
             wanted=dict(self.wanted),
             stops=dict(self.stops),
             resets=dict(self.resets),

@@ -20,6 +20,9 @@ REPEATS = 3
 REPEAT_S = 30.0
 """A stop or a reset that had no effect is sent again, so often and after so long."""
 
+LOG_TRIES = 10
+"""After so many failures in a row, the first few at once, nothing will say what the owner wants."""
+
 YES = frozenset({"true", "yes", "on", "1"})
 NO = frozenset({"false", "no", "off", "0"})
 
@@ -94,9 +97,31 @@ def _to_reset(c: ServerCase) -> bool:
     return c.server.vm_state in RESETTABLE_STATES and c.server.vm_state in c.policy.reset_states and not given_up
 
 
+def _readable(c: ServerCase) -> bool:
+    """Its action log is worth asking for."""
+    at, tries = c.unread
+    return tries < LOG_TRIES or at < c.retried_at
+
+
+def _outdated(c: ServerCase) -> bool:
+    """A stop is to be repeated, and the log was read before the last one: its owner may have started it since."""
+    return c.stops[1] > 0 and _repeat_due(c.stops, c.now) and c.log_read_at <= c.stops[0]
+
+
+def _nothing_says(c: ServerCase) -> str:
+    withheld = "" if c.log_read else ", Nova does not give its action log"
+    return f"nothing says whether its owner wants it running{withheld}"
+
+
 def _woken(c: ServerCase) -> bool:
     """It has arrived and runs although its owner had stopped it: Nova brings ERROR back as ACTIVE (FACTS N7, N8)."""
-    return bool(c.arrival) and c.wanted is Power.STOPPED and c.server.vm_state == "active" and not c.server.task_state
+    return (
+        bool(c.arrival)
+        and c.log_read
+        and c.wanted is Power.STOPPED
+        and c.server.vm_state == "active"
+        and not c.server.task_state
+    )
 
 
 def _differs(c: ServerCase) -> bool:
@@ -135,7 +160,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         # What was seen on the dead host may be overtaken by now: before anything is made of a difference, ask.
         "arrived-unread",
-        lambda c: bool(c.arrival) and not c.log_read and (c.wanted is Power.UNKNOWN or _differs(c)),
+        lambda c: (
+            bool(c.arrival)
+            and _readable(c)
+            and (not c.log_read or _outdated(c))
+            and (c.wanted is Power.UNKNOWN or _differs(c))
+        ),
         Verdict.UNKNOWN,
         lambda c: f"on {c.server.host}; reading what its owner last asked for",
         "read-log",
@@ -151,7 +181,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "arrived-woken",
-        lambda c: _woken(c) and (c.stops[1] < REPEATS or not _stale(c)),
+        lambda c: _woken(c) and not _outdated(c) and (c.stops[1] < REPEATS or not _stale(c)),
         Verdict.EVACUATING,
         lambda c: f"on {c.server.host} and running, but its owner had stopped it: stopping it",
         "stop",
@@ -169,7 +199,7 @@ RULES: tuple[Rule, ...] = (
         lambda c: (
             f"on {c.server.host}, but {c.server.vm_state}"
             + (f" with task {c.server.task_state}" if c.server.task_state else "")
-            + f" where {c.wanted.value} was wanted"
+            + (f", and {_nothing_says(c)}" if c.wanted is Power.UNKNOWN else f" where {c.wanted.value} was wanted")
             + (f": {c.server.fault}" if c.server.fault else "")
             + "; see openstack server show ID"
         ),
@@ -304,7 +334,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "owner-unread",
-        lambda c: c.wanted is Power.UNKNOWN and not c.log_read,
+        lambda c: c.wanted is Power.UNKNOWN and not c.log_read and _readable(c),
         Verdict.QUEUED,
         lambda c: "reading what its owner last asked for",
         "read-log",
@@ -313,7 +343,7 @@ RULES: tuple[Rule, ...] = (
         "owner-unknown",
         lambda c: c.wanted is Power.UNKNOWN,
         Verdict.HELD,
-        lambda c: "nothing says whether its owner wants it running: evacuate it by hand",
+        lambda c: f"{_nothing_says(c)}: evacuate it by hand",
     ),
     Rule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
     Rule(
@@ -341,6 +371,9 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
     tried = {"stop": case.stops, "reset": case.resets}.get(step)
     if tried is not None and not _repeat_due(tried, case.now):
         step = ""
+    failed_at, failures = case.unread
+    if step == "read-log" and failures >= REPEATS and case.now - failed_at < REPEAT_S:
+        step = ""  # from then on it no longer holds up those behind it
     finding = Finding(
         server=case.server,
         verdict=rule.verdict,

@@ -108,6 +108,8 @@ class ServerCase:
     sent: Optional[Sent] = None
     wanted: Power = Power.UNKNOWN
     log_read: bool = False
+    log_read_at: float = 0.0
+    unread: tuple[float, int] = (0.0, 0)
     log_request_id: str = ""
     stops: tuple[float, int] = (0.0, 0)
     resets: tuple[float, int] = (0.0, 0)

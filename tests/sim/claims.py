@@ -88,7 +88,7 @@ class Claims:
         return failed + rows.count("error") * home >= self.world.policy.attempts
 
     def _true_arrived_otherwise(self, inst: Instance, finding: Finding) -> bool:
-        if self.world.now - inst.asked_at < SERVER_GRACE_S:
+        if self.world.now - inst.asked_at < SERVER_GRACE_S or inst.id in self.world.cloud.withheld:
             return True
         return POWER_OF_STATE.get(inst.vm_state) is not inst.wanted or bool(inst.task)
 
@@ -105,7 +105,7 @@ class Claims:
         return inst.injected > 0
 
     def _true_owner_unknown(self, inst: Instance, finding: Finding) -> bool:
-        return inst.wanted is Power.UNKNOWN
+        return inst.wanted is Power.UNKNOWN or inst.id in self.world.cloud.withheld
 
     def _true_delete_unfinished(self, inst: Instance, finding: Finding) -> bool:
         return inst.task == "deleting"

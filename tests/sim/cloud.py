@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Optional
 
-from muster.errors import NovaRefused, NovaUncertain
+from muster.errors import NovaRefused, NovaUnavailable, NovaUncertain
 from muster.facts import Move, OwnerLog, Power, Server, Service
 from muster.gateways.nova_facts import POWER_OF_ACTION
 from tests.sim.inventory import OPEN, Compute, Instance, Row
@@ -35,7 +35,9 @@ class Odds:
 
 
 class Cloud:
-    """:param skew: how far Nova's clock is ahead of the controllers'."""
+    """:param skew: how far Nova's clock is ahead of the controllers'.
+    :ivar withheld: servers whose action log it does not give.
+    """
 
     def __init__(self, timeline: Timeline, rng: random.Random, judge: Judge, skew: float = 0.0) -> None:
         self.timeline = timeline
@@ -51,6 +53,7 @@ class Cloud:
         self.conductor_back_at = 0.0
         self.silent_cells: set[str] = set()
         self.omits_silent = False
+        self.withheld: set[str] = set()
         self.requests = 0
         self._waiting: list[Callable[[], None]] = []
         self.rebuild = Rebuild(self)
@@ -155,6 +158,8 @@ class Cloud:
         return sorted(found, key=lambda m: (m.created, m.id))
 
     def owner_log(self, ident: str) -> OwnerLog:
+        if ident in self.withheld:
+            raise NovaUnavailable(f"the action log of {ident}: HTTP 500", status=500)
         actions = self.instances[ident].actions
         wanted = next((POWER_OF_ACTION[a] for a, _ in reversed(actions) if a in POWER_OF_ACTION), Power.UNKNOWN)
         return OwnerLog(wanted, next((r for a, r in reversed(actions) if a == "evacuate"), ""))

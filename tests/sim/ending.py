@@ -48,7 +48,9 @@ def rest(world: World) -> None:
         world.run_for(10.0)
         now_key = world.note_state(world.current.incidents.values()) if world.current else None
         planned = any(
-            (f.verdict is Verdict.PARKED and f.due > world.now) or (f.verdict is Verdict.EVACUATING and not f.alarm)
+            (f.verdict is Verdict.PARKED and f.due > world.now)
+            or (f.verdict is Verdict.EVACUATING and not f.alarm)
+            or f.rule in ("owner-unread", "arrived-unread")  # asked for again and again, until it is given up
             for i in (world.current.incidents.values() if world.current else ())
             for f in i.findings.values()
         )

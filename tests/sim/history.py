@@ -81,6 +81,9 @@ def build(seed: int) -> World:
     for _ in range(rng.choice((0, 0, 1, 2, 4))):
         world.kill_at.add(rng.randrange(1, 250))
     misfortunes.plan(world, rng, rng.uniform(*WINDOW_S))
+    if rng.random() < 0.05:
+        world.faults.note("action log withheld")
+        cloud.withheld.add(rng.choice(list(cloud.instances)))
     return world
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from muster.facts import Power
+from muster.orders import Orders
 from tests.sim.stage import Stage
 
 
@@ -528,4 +530,85 @@ def test_lifts_its_force_down_after_two_incidents_whatever_an_operator_disabled(
     it.until(it.over("cmp1"))
     host = it.cloud.computes["cmp1"]
     assert (host.forced_down, host.enabled, host.disabled_by) == (False, False, "operator")
+    it.fair()
+
+
+def test_asks_what_the_owner_wants_of_a_server_that_another_incident_has_moved() -> None:
+    """A2: it had come up running against its owner's will, and its new host died while the first one was on hold: that
+    it ran there was taken for a wish."""
+    it = Stage(servers=0)
+    it.cloud.add_server("s0", "cmp1", "error", wanted=Power.STOPPED)
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold")
+    it.cloud.odds.hang = 0.0
+    it.cloud.rebuild.release_hung(it.cloud.rows[0])
+    it.until(lambda: it.server("s0").host != "cmp1")
+    dest = it.server("s0").host
+    it.fence(dest)
+    it.until(it.says("s0", "evacuated", dest))
+    assert it.server("s0").vm_state == "stopped"
+    it.fair()
+
+
+def test_takes_nothing_for_a_wish_that_it_sees_after_the_move() -> None:
+    """A2: the stop lay with the dead host; a late evacuation brought the server up elsewhere, where it was seen before
+    its migration was."""
+    it = Stage(delay_s=10)
+    it.after(5.0, lambda: it.owner_stops("s0"))
+
+    lists: list[float] = []
+
+    def late(process: object, kind: str, when: str) -> None:
+        if (kind, when) == ("servers_changed", "before") and it.faults.injected["write lost-before"]:
+            lists.append(it.now)
+            if len(lists) == 2:
+                it.cloud.evacuate("s0", None)
+                it.run_for(15.0)
+
+    it.on_call = late
+    it.faults.kinds_of_writes = ("lost-before",)
+    it.fence("cmp1")
+    it.until(it.says("s0", "queued"))
+    it.until(lambda: it.cloud.computes["cmp1"].forced_down)
+    it.faults.writes = 1.0
+    it.until(lambda: it.faults.injected["write lost-before"])
+    it.faults.calm()
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").vm_state == "stopped"
+    it.fair()
+
+
+def test_goes_on_with_the_others_when_nova_does_not_give_an_action_log() -> None:
+    """Invariant 8: the sequence is strict, so everything behind that server waited for ever."""
+    it = Stage(servers=0, in_flight=1)
+    it.cloud.add_server("s0", "cmp1", "error", metadata={"evacuate_priority": "900"})
+    it.cloud.add_server("s1", "cmp1")
+    it.cloud.withheld.add("s0")
+    it.fence("cmp1")
+    it.until(it.says("s1", "evacuated"), 30.0)
+    it.until(it.says("s0", "held"), 600.0)
+    it.until(it.settled("cmp1"))
+    it.cloud.withheld.clear()
+    record = it.site.nodes["cmp1"].record
+    assert record is not None
+    it.site.set_node("cmp1", orders=Orders(record.first).retry("s0", int(it.now)))
+    it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+def test_does_not_repeat_a_stop_against_an_owner_who_has_started_the_server_since() -> None:
+    """A2: the stop had its effect, unseen; that the server ran again was taken for a stop without one."""
+    it = Stage(servers=0)
+    it.cloud.add_server("s0", "cmp1", "error", wanted=Power.STOPPED)
+    it.fence("cmp1")
+    it.until(lambda: it.asked["stop"])
+    it.nova_down = True
+    it.until(lambda: it.server("s0").vm_state == "stopped")
+    it.cloud.start("s0")
+    it.server("s0").wanted = Power.RUNNING
+    it.run_for(20.0)
+    it.nova_down = False
+    it.until(it.says("s0", "evacuated"))
+    assert it.asked["stop"] == 1
     it.fair()
