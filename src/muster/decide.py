@@ -274,8 +274,7 @@ def _admit(
     ready: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
 ) -> list[Step]:
     """As many as the limits leave room for, from the head of the line.  What is stuck does not hold up the others."""
-    under_way = [f for i in incidents for f in i.findings.values() if f.verdict is Verdict.EVACUATING and not f.ended]
-    flying = [f for f in under_way if not f.alarm]
+    flying = [f for i in incidents for f in i.findings.values() if f.under_way and not f.alarm]
     bound: dict[str, int] = {}
     for finding in flying:
         bound[finding.dest] = bound.get(finding.dest, 0) + 1

@@ -229,7 +229,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "call-pending",
-        lambda c: c.pending and c.sent is not None and c.now < c.sent.quiet_until,
+        lambda c: c.asked,
         Verdict.EVACUATING,
         lambda c: f"asked Nova {int(c.now - c.sent.at) if c.sent else 0} s ago, no migration to be seen yet",
     ),
@@ -385,6 +385,7 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         due=case.due if rule.verdict is Verdict.PARKED else 0.0,
         began=move.created if move else 0.0,
         ended=move.updated if move and move.status.arrived else 0.0,
+        under_way=rule.verdict.open and (case.open_move is not None or case.asked),
         alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
     )
     return finding, step

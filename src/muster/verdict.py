@@ -56,6 +56,7 @@ class Finding:
 
     :param due: for a parked one, when it is tried next.
     :param dest: where it is, or is on its way to.
+    :param under_way: Nova has been asked to evacuate it and may be at work, even where its cell does not say so now.
     :param alarm: it takes longer than it may.
     """
 
@@ -69,6 +70,7 @@ class Finding:
     due: float = 0.0
     began: float = 0.0
     ended: float = 0.0
+    under_way: bool = False
     alarm: bool = False
 
 
@@ -170,6 +172,11 @@ class ServerCase:
         if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.now):
             return False
         return sent.outcome is not Outcome.REFUSED and len(self.moves) <= sent.moves_before
+
+    @property
+    def asked(self) -> bool:
+        """A call of this worker may still be on its way, whatever is to be seen."""
+        return self.pending and self.sent is not None and self.now < self.sent.quiet_until
 
     @property
     def forbidden(self) -> bool:

@@ -9,7 +9,21 @@ from typing import Any
 import pytest
 
 from muster.decide import Decision, decide
-from muster.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
+from muster.facts import (
+    Cluster,
+    HostSight,
+    Move,
+    MoveStatus,
+    Node,
+    Outcome,
+    Phase,
+    Power,
+    Record,
+    Sent,
+    Server,
+    Service,
+    Sight,
+)
 from muster.steps import DropHold, DropRecord, Evacuate, ForceDown, ForceUp, Reset, SwapRecord, WriteRecord
 from muster.verdict import State, Verdict
 from tests.fakes import settings
@@ -86,6 +100,19 @@ def test_no_more_in_flight_than_allowed() -> None:
     line = [server(x) for x in "abcd"]
     assert sent(decide(sight(node(), *line, moves=(moving,)), settings(in_flight=3, per_destination=0))) == ["b", "c"]
     assert sent(decide(sight(node(), *line, moves=(moving,)), settings(in_flight=1))) == []
+
+
+def test_what_is_under_way_stays_in_flight_while_its_cell_is_silent() -> None:
+    """The next one was sent although `in_flight` was reached."""
+    silent = Server("a", host="", vm_state="", known=False)
+    moving = Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", NOW - 1, NOW - 1)
+    base = sight(node(), silent, server("b"), moves=(moving,))
+    decision = decide(base, settings(in_flight=1))
+    assert decision.incidents["cmp1"].findings["a"].verdict is Verdict.UNKNOWN
+    assert sent(decision) == []
+    call = Sent(NOW - 1, Outcome.UNCERTAIN, quiet_until=NOW + 29, moves_before=0)
+    unseen = replace(base, hosts={"cmp1": replace(base.hosts["cmp1"], moves={}, sent={"a": call})})
+    assert sent(decide(unseen, settings(in_flight=1))) == []
 
 
 def test_a_reset_takes_its_turn_and_a_place_like_an_evacuation() -> None:
