@@ -109,6 +109,7 @@ class Act:
         if host is not None:
             # Only that: what else follows from the new record, the next look finds out when it sees it.
             host.ours = host.ours or step.new.phase is Phase.EVACUATING
+            host.released = step.new.phase is Phase.RETURNING
         self._log.info("record changed", node=step.node, old=step.old.token, new=step.new.token)
 
     @_do.register

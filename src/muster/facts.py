@@ -279,6 +279,7 @@ class HostSight:
     :param late_until: before this a force-down may still be carried out that nobody waits for any more.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
+    :param released: this worker has let nova-compute start again, so what is under way now began since.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
     :param unread: by server id, when and how often in a row its action log could not be read.
     :param wanted: power states seen while the servers were at rest on the host.
@@ -298,6 +299,7 @@ class HostSight:
     heartbeat_moved: bool = False
     found_running: bool = False
     alive_again: bool = False
+    released: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
     unread: Mapping[str, tuple[float, int]] = field(default_factory=dict)

@@ -147,16 +147,27 @@ def _release(c: HostCase) -> tuple[Step, ...]:
     return (SwapRecord(c.node.name, c.record, returning), DropHold(c.node.name))
 
 
-def _wanted_again(c: HostCase) -> int:
-    """Servers that an operator wants tried again and that nothing hinders, although the host was released already.
-
-    Only while it is off: once it has joined the cluster its nova-compute may run, and the old fencing proves nothing.
-    """
+def _still_off(c: HostCase) -> bool:
+    """Released, and not back: once it has joined the cluster its nova-compute may run, and the old fencing proves
+    nothing."""
     service = c.known_service
-    if c.phase is not Phase.RETURNING or c.node.member or c.sight.alive_again or service.up or not service.forced_down:
-        return 0
+    back = c.node.member or c.sight.alive_again or service.up or not service.forced_down
+    return c.phase is Phase.RETURNING and not back
+
+
+def _wanted_again(c: HostCase) -> int:
+    """Servers that an operator wants tried again and that nothing hinders, although the host was released already."""
     orders = c.node.standing_orders
-    return sum(f.verdict is Verdict.QUEUED and orders.retried_at(f.server.id) > 0 for f in c.findings)
+    wanted = sum(f.verdict is Verdict.QUEUED and orders.retried_at(f.server.id) > 0 for f in c.findings)
+    return wanted if _still_off(c) else 0
+
+
+def _begun_by_hand(c: HostCase) -> int:
+    """Evacuations from here that were begun since it was released, as far as that is known: to a later worker one that
+    is more than accepted may be the row of one that has died with its destination (FACTS N14)."""
+    rows = (m for f in c.findings if f.rule == "on-the-way" for m in c.sight.moves.get(f.server.id, ())[-1:])
+    begun = sum(m.status is MoveStatus.ACCEPTED or (m.status.open and c.sight.released) for m in rows)
+    return begun if _still_off(c) else 0
 
 
 def _named(c: HostCase, *words: str) -> str:
@@ -254,6 +265,13 @@ RULES: tuple[HostRule, ...] = (
         lambda c: _wanted_again(c) > 0,
         State.EVACUATING,
         lambda c: f"{_wanted_again(c)} servers are to be tried again: keeping nova-compute away once more",
+        lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
+    ),
+    HostRule(
+        "begun-by-hand",
+        lambda c: _begun_by_hand(c) > 0,
+        State.EVACUATING,
+        lambda c: f"{_begun_by_hand(c)} evacuations were begun by another hand: keeping nova-compute away once more",
         lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
     ),
     HostRule(

@@ -41,6 +41,7 @@ class HostMemory:
     back: Optional[Service] = None
     """Its service as it was first seen on the way back."""
     alive_again: bool = False
+    released: bool = False
     sent: dict[str, Sent] = field(default_factory=dict)
     logs: dict[str, OwnerLog] = field(default_factory=dict)
     unread: dict[str, tuple[float, int]] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class HostMemory:
             heartbeat_moved=self.heartbeat_moved,
             found_running=self.found_running,
             alive_again=self.alive_again,
+            released=self.released,
             sent=dict(self.sent),
             logs=dict(self.logs),
             unread=dict(self.unread),

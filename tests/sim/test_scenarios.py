@@ -612,3 +612,21 @@ def test_does_not_repeat_a_stop_against_an_owner_who_has_started_the_server_sinc
     it.until(it.says("s0", "evacuated"))
     assert it.asked["stop"] == 1
     it.fair()
+
+
+def test_keeps_nova_compute_away_again_when_an_operator_evacuates_after_the_release() -> None:
+    """N16: by hand is what we advise for what is held; its host must not come back in the middle of it."""
+    it = Stage(servers=0)
+    it.cloud.add_server("s0", "cmp1", metadata={"evacuable": "false"})
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.cloud.odds.hang = 1.0
+    it.cloud.evacuate("s0", None, by="operator")
+    it.until(lambda: it.site.nodes["cmp1"].hold)
+    it.power_on("cmp1")
+    it.run_for(30.0)
+    assert it.rows("s0") == ["pre-migrating"]
+    it.cloud.rebuild.release_hung(it.cloud.rows[0])
+    it.until(it.over("cmp1"))
+    assert it.rows("s0") == ["completed"]
+    it.fair()

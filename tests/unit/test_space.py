@@ -195,6 +195,7 @@ FINDINGS = [
     (),
     *((Finding(SERVER, verdict, "a rule", "why"),) for verdict in Verdict),
     (Finding(SERVER, Verdict.HELD, "finish-false", "why"),),
+    (Finding(SERVER, Verdict.EVACUATING, "on-the-way", "why"),),
 ]
 ROWS = [{}, *({"s": (move(status),)} for status in (MoveStatus.ACCEPTED, MoveStatus.DONE, MoveStatus.COMPLETED))]
 RECORDS = [
@@ -202,8 +203,8 @@ RECORDS = [
     *(
         Record(phase, FENCED, FENCED, kept, forced)
         for phase in Phase
-        for kept in (False, True)
-        if not kept or phase is not Phase.FENCED
+        for kept, forced in ((False, False), (True, False), (False, True))
+        if (not kept or phase is not Phase.FENCED) and (not forced or phase is Phase.FENCED)
     ),
 ]
 
@@ -238,6 +239,7 @@ def host_cases() -> Iterator[HostCase]:
         {"node": {"fenced_at": FENCED + 90}},
         {"node": {"member": True, "fenced_at": 0}},
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, found_running=True)},
+        {"sight": HostSight(moves=ROWS[1], first_listed_at=LONG_AGO, listed_at=JUST_NOW)},
     ]
     for extra, record, hold, service, findings in itertools.product(alone, RECORDS, (True, False), SERVICES, FINDINGS):
         facts = {"fenced_at": FENCED, **extra.get("node", {})}  # type: ignore[dict-item]
@@ -286,8 +288,9 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert step.record.phase not in (Phase.RETURNING, Phase.CLOSED), c
         assert record is None or step.record.first == record.first or record.phase is Phase.RETURNING, c
         if record and record.phase is Phase.RETURNING and step.record.phase is Phase.EVACUATING:
-            # Only for an operator who asked for it, and while the fencing on record still says that it is off.
-            assert c.node.standing_orders.retried_at("s"), c
+            # Only for an operator who asked for it or began by hand, while the fencing on record still says that it is
+            # off.
+            assert c.node.standing_orders.retried_at("s") or MoveStatus.ACCEPTED in rows, c
             assert (c.node.member, c.sight.alive_again) == (False, False), c
             assert isinstance(service, Service), c
             assert (service.forced_down, service.up) == (True, False), c
