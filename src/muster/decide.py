@@ -228,6 +228,7 @@ def _server_case(
         skipped=server.id in orders.skipped,
         released=orders.released,
         retried_at=orders.retried_at(server.id),
+        first=float(orders.first),
     )
 
 

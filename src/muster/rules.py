@@ -82,7 +82,9 @@ def _lost(c: ServerCase) -> bool:
     last = c.last
     if last is None or not last.status.arrived or c.server.host != c.source:
         return False
-    return last.status is MoveStatus.DONE or c.server.task_state.startswith("rebuild")
+    # One of an earlier incident was completed at the return, and the server has been moved back since.
+    earlier = last.created < c.first - SKEW_S / 2 and not c.server.task_state.startswith("rebuild")
+    return last.status is MoveStatus.DONE or not earlier
 
 
 def _repeat_due(tried: tuple[float, int], now: float) -> bool:

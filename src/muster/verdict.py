@@ -98,6 +98,7 @@ class ServerCase:
     :param skipped: an operator leaves it where it is.
     :param released: an operator lets its host return with what is not under way.
     :param retried_at: when an operator last asked for another try; what failed before no longer counts.
+    :param first: when the incident began, with its first fencing.
     """
 
     server: Server
@@ -122,6 +123,7 @@ class ServerCase:
     skipped: bool = False
     released: bool = False
     retried_at: float = 0.0
+    first: float = 0.0
 
     def void(self, move: Move) -> bool:
         """Nothing can come up from it any more, whatever became of its destination since."""

@@ -630,3 +630,26 @@ def test_keeps_nova_compute_away_again_when_an_operator_evacuates_after_the_rele
     it.until(it.over("cmp1"))
     assert it.rows("s0") == ["completed"]
     it.fair()
+
+
+def test_sends_nothing_again_that_a_nova_compute_past_the_hold_has_called_completed() -> None:
+    """N12: the guest was up on the other host, the server not yet, and its row said completed: two guests."""
+    it = Stage()
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    it.cloud.odds.hang = 0.0
+    it.power_on("cmp1")
+    it.by_hand = "cmp1"
+    it.lived_by_hand.add("cmp1")
+    it.cloud.rebuild.start_compute("cmp1", resumes=False)
+    it.cloud.rebuild.stop_compute("cmp1")
+    server = it.server("s0")
+    server.task, server.vm_state = "", "active"
+    server.guests.add(it.cloud.rows[0].dest)
+    it.cloud.touch(server)
+    it.run_for(50.0)
+    assert it.verdict("s0") == "unknown"
+    it.until(it.says("s0", "held"))
+    assert it.rows("s0") == ["completed"]
+    it.fair()

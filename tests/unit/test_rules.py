@@ -63,7 +63,17 @@ def test_completed_with_the_server_still_rebuilding_on_the_dead_host_is_held() -
 
 
 def test_a_server_that_came_back_after_an_earlier_evacuation_is_evacuated_again() -> None:
-    assert verdict(case(ACTIVE, move("completed", "other", age=500)))[2] == "evacuate"
+    back = case(ACTIVE, move("completed", "other", age=500))
+    assert verdict(replace(back, first=NOW - 400))[2] == "evacuate"
+
+
+@pytest.mark.parametrize("updated", [NOW - 400, NOW - 1])
+def test_completed_says_nothing_of_a_server_that_is_not_there_yet(updated: float) -> None:
+    """A nova-compute started by hand on the dead host completes what is under way: the guest came up twice."""
+    fresh = replace(case(replace(ACTIVE, updated=updated), move("completed", "other", age=5)), first=NOW - 10)
+    assert verdict(fresh)[:2] == (Verdict.UNKNOWN, "finish-unseen")
+    later = replace(fresh, now=NOW + 90)
+    assert verdict(later)[:2] == (Verdict.HELD, "finish-false")
 
 
 def test_error_is_not_evacuated_before_its_owners_wish_is_known() -> None:
