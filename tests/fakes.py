@@ -76,6 +76,8 @@ class FakeCluster:
     def write_record(self, node: str, old: Optional[Record], record: Record) -> None:
         if self.nodes[node].record != old:
             raise ClusterRefused(f"{node}: another record is there")
+        if record != old and self.nodes[node].member:
+            raise ClusterRefused(f"{node} has joined")
         self._guard("write", node, record)
         self.change(node, record=record, hold=True)
 

@@ -11,7 +11,8 @@ from muster.facts import Record
 
 @dataclass(frozen=True)
 class WriteRecord:
-    """Record a fencing that only Pacemaker knows of, and keep nova-compute away: a compare-and-set, too.
+    """Record a fencing that only Pacemaker knows of, and keep nova-compute away: a compare-and-set, too, and nothing
+    new is written of a node that has joined meanwhile.
 
     :param old: None if there is to be no record yet.
     """

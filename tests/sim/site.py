@@ -123,7 +123,9 @@ class Site:
         self.guard(controller)
         if self.nodes[name].record != old:
             raise ClusterRefused(f"{name}: another record is there")
-        if self.nodes[name].record is None and name not in self.victims:
+        if record != old and self.nodes[name].member:
+            raise ClusterRefused(f"{name} has joined")
+        if name not in self.victims or (old and old.first != record.first):
             self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
         self.cloud.judge.record_written(name, self.nodes[name].record, record)
         self.set_node(name, record=record, hold=True)

@@ -653,3 +653,26 @@ def test_sends_nothing_again_that_a_nova_compute_past_the_hold_has_called_comple
     it.until(it.says("s0", "held"))
     assert it.rows("s0") == ["completed"]
     it.fair()
+
+
+def test_records_no_fencing_of_a_host_that_has_joined_meanwhile() -> None:
+    """C2: Nova took half a minute to answer, and Pacemaker's word was from before: the hold stopped a healthy host."""
+    it = Stage(hosts=4)
+    it.no_room(True)
+    it.fence("cmp1")
+    it.until(it.says("s0", "parked"))
+
+    def slow(process: object, kind: str, when: str) -> None:
+        if (kind, when) == ("moves_from", "before"):
+            it.on_call = lambda process, kind, when: None
+            it.run_for(20.0)
+
+    it.fence("cmp2", with_record=False)
+    it.power_on("cmp2")
+    it.site.set_node("cmp2", member=False, fenced_at=int(it.now))
+    it.after(10.0, lambda: it.site.rejoin("cmp2"))
+    it.on_call = slow
+    it.run_for(60.0)
+    assert it.site.nodes["cmp2"].record is None
+    assert it.cloud.computes["cmp2"].running
+    it.fair()

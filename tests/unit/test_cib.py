@@ -149,6 +149,17 @@ def test_writes_record_and_hold_in_one_fragment() -> None:
     assert nodes.find("node").get("uname") == "cmp1.a"
 
 
+@pytest.mark.parametrize(
+    ("in_ccm", "away"), [("true", False), ("1795532627", False), ("false", True), ("0", True), ("", True)]
+)
+def test_a_record_of_a_host_that_is_away_is_written_of_no_other(in_ccm: str, away: bool) -> None:
+    status = f'<node_state uname="cmp1" in_ccm="{in_ccm}"/><node_state uname="cmp2" in_ccm="true"/>'
+    tree = cib.parse(document(status=status)).getroottree()
+    assert bool(tree.xpath(cib.nodes_where("cmp1", None, away=True))) is away
+    assert tree.xpath(cib.nodes_where("cmp1", None))
+    assert not tree.xpath(cib.nodes_where("cmp1", "fenced:1:1", away=True))
+
+
 def test_a_name_cannot_break_out_of_the_xpath() -> None:
     where = cib.record_where("x']|//nvpair['", "fenced:1:1")
     root = cib.parse(document(nodes=attributes("cmp1", muster="fenced:1:1")))

@@ -177,11 +177,15 @@ def _node_fragment(name: str, ident: str, kind: str, pairs: Mapping[str, str]) -
     return etree.tostring(nodes, encoding="unicode")
 
 
-def nodes_where(name: str, token: Optional[str]) -> str:
-    """XPath of the ``nodes`` section, if there is quorum and the record is ``token`` (None: if there is no record)."""
+def nodes_where(name: str, token: Optional[str], away: bool = False) -> str:
+    """XPath of the ``nodes`` section, if there is quorum and the record is ``token`` (None: if there is no record).
+
+    :param away: and only as long as the node has not joined the cluster.
+    """
     pair = f"configuration/nodes/node[@uname={_literal(name)}]//nvpair[@name='{RECORD}']"
     condition = f"not({pair})" if token is None else f"{pair}[@value={_literal(token)}]"
-    return f"/cib[@have-quorum='1'][{condition}]/configuration/nodes"
+    joined = f"status/node_state[@uname={_literal(name)}][@in_ccm!='false' and @in_ccm!='0' and @in_ccm!='']"
+    return f"/cib[@have-quorum='1'][{condition}]{f'[not({joined})]' * away}/configuration/nodes"
 
 
 def record_where(name: str, token: str) -> str:

@@ -63,9 +63,10 @@ class Pacemaker:
     def write_record(self, node: str, old: Optional[Record], record: Record) -> None:
         """Write record and hold together, over ``old``; None: there is none yet.
 
-        :raises ClusterRefused: without quorum, for an unknown node, or when another record is there.
+        :raises ClusterRefused: without quorum, for an unknown node, or when another record is there; a new one is
+            refused, too, once the node has joined: its nova-compute may run, and would be stopped.
         """
-        self._write_over(self.snapshot(), node, old, record)
+        self._write_over(self.snapshot(), node, old, record, away=record != old)
 
     def record_fencing(self, node: str, at: int) -> Record:
         """What ``fence_muster off`` does: record that the power of a node was cut.
@@ -95,13 +96,15 @@ class Pacemaker:
                 return record
         raise ClusterRefused(f"the record of {node} kept changing")
 
-    def _write_over(self, snapshot: cib.Element, node: str, old: Optional[Record], record: Record) -> None:
+    def _write_over(
+        self, snapshot: cib.Element, node: str, old: Optional[Record], record: Record, away: bool = False
+    ) -> None:
         if not cib.quorate(snapshot):
             raise ClusterRefused("this controller has no quorum: nothing is recorded")
         known = cib.node_id(snapshot, node)
         if known is None:
             raise ClusterRefused(f"the cluster has no node {node!r}")
-        where = cib.nodes_where(node, old.token if old else None)
+        where = cib.nodes_where(node, old.token if old else None, away)
         self._guarded("--modify", "--allow-create", where, cib.record_fragment(node, *known, record.token))
 
     def swap_record(self, node: str, old: Record, new: Record) -> None:
