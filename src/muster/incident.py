@@ -311,8 +311,8 @@ RULES: tuple[HostRule, ...] = (
         State.ON_HOLD,
         lambda c: (
             f"HOST LIVES: nova-compute of {c.known_service.host} wrote to Nova after the power was said to be off;"
-            f" nothing is evacuated. Repair the power device, make sure that the host is off, then"
-            f" pcs stonith confirm {c.node.name}"
+            f" nothing is evacuated. Repair the power device, make sure that the host is off, then, a minute after the"
+            f" fencing or later, pcs stonith confirm {c.node.name}"
         ),
     ),
     HostRule(
