@@ -185,6 +185,8 @@ class Cloud:
 
     def disable(self, name: str, reason: str, by: str) -> None:
         host = self.computes[name]
+        if (host.enabled, host.disabled_reason, host.disabled_by) == (False, reason, by):
+            return  # measured: where nothing changes Nova does not move updated_at either
         host.enabled, host.disabled_reason, host.disabled_by = False, reason, by
         host.touched_at = self.now
         self._changed(host)
@@ -304,5 +306,7 @@ class Cloud:
 
     def _changed(self, host: Compute) -> str:
         host.changed = self.stamp()
+        state = f"{'forced down' if host.forced_down else 'not forced'}, {'enabled' if host.enabled else 'disabled'}"
+        self.say(f"nova changes the service of {host.name}: {state} {host.disabled_by and f'by {host.disabled_by}'}")
         self.requests += 1
         return f"req-{self.requests}"

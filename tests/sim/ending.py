@@ -60,6 +60,18 @@ def rest(world: World) -> None:
         quiet_s = QUIET_S if any(n.record for n in world.site.nodes.values()) else 20.0
         if world.now - quiet_since > quiet_s:
             return
+    world.say("cut off")
+    _until_lull(world)
+
+
+def _until_lull(world: World) -> None:
+    """Not in the middle of a try."""
+    end, key = world.now + QUIET_S, None
+    while world.now < end:
+        before, key = key, world.note_state(world.current.incidents.values()) if world.current else None
+        if key == before:
+            return
+        world.run_for(10.0)
 
 
 def unfinished(world: World) -> Iterator[str]:
@@ -109,8 +121,6 @@ def _truly_stuck(world: World, finding: Finding) -> bool:
         r.stuck and r.status == "pre-migrating" and _unfenced(world, r.dest) for r in cloud.rows_of[finding.server.id]
     ):
         return True
-    if finding.rule == "call-pending":
-        return True  # the history was cut off
     if finding.rule == "on-the-way" and _known_limit(world, finding):
         return True
     if finding.rule == "on-the-way":

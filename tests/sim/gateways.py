@@ -68,12 +68,14 @@ class NovaGateway:
         else:
             self._take(world.rng.uniform(*NOVA_CALL_S))
             at, answer = world.now, do()
+            world.shown[(kind, *args)] = (at, answer)  # an old view is one of the database, where no half is missing
             if kind in LISTS and world.faults.draw_half(world.now):
                 answer = type(answer)()
             world.asked[kind] += len(answer) // PAGE + 1 if isinstance(answer, list) else 1
-            world.shown[(kind, *args)] = (at, answer)
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
+        if kind == "moves_from":
+            process.read_at[f"{kind} {args[0]}"] = at
         process.first_read_at.setdefault(kind, at)
         world.call(process, kind, "after")
         return answer
@@ -91,6 +93,7 @@ class NovaGateway:
     def evacuate(self, server: str, target: Optional[str]) -> str:
         excused = self._world.judge.evacuate_sent(self._process, server)
         inst = self._cloud.instances[server]
+        inst.sent_at = self._world.now
         try:
             return self._write("evacuate", lambda: self._cloud.evacuate(server, target, excused=excused))
         except NovaRefused:

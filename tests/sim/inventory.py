@@ -73,7 +73,8 @@ class Row:
     :param life: the destination's life in which its rebuild began.
     :param was: the server's state when it was at rest before; empty if it was not.
     :param stuck: why it will never end by itself; empty if it will.
-    :param excused: the judge knows why this one could not be avoided.
+    :param excused: a power device has lied, and this one could not be avoided.
+    :param crossed: it was begun by hand, unseen by the worker that then released its source.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Row:
     was: str = ""
     stuck: str = ""
     excused: bool = False
+    crossed: bool = False
     fact: Optional[Move] = None
 
     def move(self) -> Move:
@@ -109,6 +111,7 @@ class Instance:
 
     :param wanted: what its owner last asked for.
     :param guests: the hosts on which its guest runs: never more than one.
+    :param sent_at: when a worker last asked for its evacuation.
     :param arrivals: where it has been with a finished evacuation and the wanted power state.
     """
 
@@ -129,6 +132,7 @@ class Instance:
     guests: set[str] = field(default_factory=set)
     arrivals: set[tuple[str, str]] = field(default_factory=set)
     asked_at: float = 0.0
+    sent_at: float = 0.0
     task_since: float = 0.0
     injected: int = 0
     fact: Optional[Server] = None

@@ -34,7 +34,7 @@ class Judge(Claims):
     def __init__(self) -> None:
         super().__init__()
         self.verdicts: dict[tuple[str, int], dict[str, Finding]] = {}
-        self.claimed: dict[str, float] = {}
+        self.claimed: dict[tuple[str, int], float] = {}
 
     # ------------------------------------------------------- effects on Nova
 
@@ -70,9 +70,8 @@ class Judge(Claims):
         if inst.task == "deleting" and process.knew("servers_changed", inst.task_since):
             self.blame("A6", f"evacuate of {ident}, which its owner is deleting")
         for row in world.cloud.rows_of[ident]:
-            known = row.by == "muster" or process.knew("moves_from", row.began_at)
-            dest = world.cloud.computes.get(row.dest)
-            if dest and dest.name in world.liars and not self._seen_alive(process, dest):
+            known = row.by == "muster" or process.knew(f"moves_from {row.source}", row.began_at)
+            if self._thought_dead(process, row):
                 row.excused = True
             elif row.source == host.name and known and world.cloud.row_alive(row):
                 self.blame("3", f"evacuate of {ident} sent while migration {row.id} by {row.by} is {row.status}")
@@ -81,7 +80,14 @@ class Judge(Claims):
         if self._seen_alive(process, host):
             self.blame("1", f"evacuate of {ident} although {host.name} lives and was seen to")
             return False
-        return True
+        return host.name in world.liars
+
+    def _thought_dead(self, process: Process, row: Row) -> bool:
+        """Its destination was fenced by a device that lied, and nothing that tells of it could have been read yet."""
+        dest, node = self.world.cloud.computes.get(row.dest), process.looked.get(row.dest)
+        if dest is None or node is None or node.record is None or node.record.phase is not Phase.EVACUATING:
+            return False
+        return dest.name in self.world.liars and not self._seen_alive(process, dest)
 
     def _looked_last(self, process: Process, name: str) -> int:
         """The latest fencing that it has seen."""
@@ -98,7 +104,7 @@ class Judge(Claims):
             self.blame("A8", f"evacuate of {ident}, which will be empty")
         record = self.world.site.nodes[inst.host].record
         ours = [r for r in rows if record and r.status == "failed" and r.created >= record.first]
-        failed = sum(process.knew("moves_from", r.ended_at) for r in ours)
+        failed = sum(process.knew(f"moves_from {r.source}", r.ended_at) for r in ours)
         if failed >= policy.attempts:
             self.blame("8", f"evacuate of {ident} after {failed} failures, attempts is {policy.attempts}")
         place = priority(inst.server(), policy.priority_key)
@@ -115,11 +121,16 @@ class Judge(Claims):
 
     def _in_flight(self, process: Process, row: Row) -> bool:
         cloud = self.world.cloud
-        fresh = process.read_at.get("moves_from", 0.0) > row.began_at and row.server not in process.sent_this_pass
+        fresh = (
+            process.read_at.get(f"moves_from {row.source}", 0.0) > row.began_at
+            and row.server not in process.sent_this_pass
+        )
         node = self.world.site.nodes[row.source]
         ours = node.record is not None and node.record.phase is Phase.EVACUATING
         young = self.world.now - row.accepted_at < self.world.policy.stuck_after_s - SERVER_GRACE_S
         inst = cloud.instances[row.server]
+        if self._thought_dead(process, row):
+            return False
         return ours and fresh and young and cloud.row_alive(row) and not inst.deleted and inst.host == row.source
 
     def _seen_alive(self, process: Process, host: Compute) -> bool:
@@ -148,10 +159,10 @@ class Judge(Claims):
                 self.blame("3", f"second evacuation of {inst.id} while migration {row.id} is {row.status}")
 
     def guest_started(self, inst: Instance, row: Optional[Row]) -> None:
+        """Invariant 3: no guest runs twice, unless a power device has lied and nobody could have seen it in time."""
         if len(inst.guests) < 2:
             return
-        rows = self.world.cloud.rows_of[inst.id]
-        if any(r.excused or r.by != "muster" for r in rows) or not rows:
+        if any(r.excused for r in self.world.cloud.rows_of[inst.id]):
             return
         self.blame("3", f"guest of {inst.id} runs on {' and '.join(sorted(inst.guests))}")
 
@@ -162,7 +173,9 @@ class Judge(Claims):
             for row in self.world.cloud.rows:
                 if row.source == name and self.world.cloud.row_alive(row) and self._matters(row):
                     self.blame("5", f"{name} un-forced while migration {row.id} is {row.status}")
-            if host.forced_by == "operator" and self.claimed.get(name, 0.0) - host.touched_at > OPERATOR_GRACE_S:
+            record = self.world.site.nodes[name].record
+            claimed_at = self.claimed.get((name, record.first), 0.0) if record else 0.0
+            if host.forced_by == "operator" and claimed_at - host.touched_at > OPERATOR_GRACE_S:
                 self.blame("5", f"{name} was forced down by an operator, and un-forced")
         if enable and host.disabled_by == "operator" and process.knew("services", host.touched_at):
             self.blame("5", f"{name} was disabled by an operator, and enabled")
@@ -180,6 +193,7 @@ class Judge(Claims):
             if (
                 row.source == host.name
                 and row.accepted_at < released_at
+                and not row.crossed
                 and self.world.cloud.row_alive(row)
                 and self._matters(row)
             ):
@@ -193,15 +207,19 @@ class Judge(Claims):
 
     def record_swapped(self, process: Process, name: str, new: Record) -> None:
         """Invariant 7: when a host is released every server that was on it has its verdict."""
-        if new.phase is Phase.EVACUATING and self.claimed.setdefault(name, self.world.now) == self.world.now:
+        key = (name, new.first)
+        if new.phase is Phase.EVACUATING and self.claimed.setdefault(key, self.world.now) == self.world.now:
             self._count_dead(process, name)
         if new.phase is Phase.CLOSED:
             host = self.world.cloud.computes[name]
-            if host.started_at < self.claimed.pop(name, 0.0):
+            if host.started_at < self.claimed.pop(key, 0.0):
                 self.blame("5", f"incident of {name} closed, and its nova-compute has not run since")
         if new.phase is not Phase.RETURNING:
             return
         self.world.released[name] = self.world.now
+        for row in self.world.cloud.rows:
+            # What an operator begins by hand after the last look at Nova nobody can know at the release.
+            row.crossed = row.by == "operator" and not process.knew(f"moves_from {row.source}", row.accepted_at)
         incident = process.incidents.get(name)
         findings = incident.findings if incident else {}
         on_it = {i.id for i in self.world.cloud.instances.values() if i.host == name and not i.deleted}

@@ -9,6 +9,9 @@ from typing import Callable
 
 from muster.errors import NovaError
 from muster.facts import Power
+from muster.incident import REFENCED_AFTER_S
+from muster.verdict import Verdict
+from tests.sim.inventory import Instance
 from tests.sim.site import CONTROLLERS
 from tests.sim.world import World
 
@@ -75,7 +78,12 @@ def _fence(world: World, rng: random.Random, host: str, delay_s: float, kind: st
 
 
 def _really_off(world: World, host: str) -> None:
-    """The operator cuts the power by hand and confirms."""
+    """The operator cuts the power by hand and confirms, not within a minute of the fencing: so the message says."""
+    record = world.site.nodes[host].record
+    early_s = record.last + REFENCED_AFTER_S + 2.0 - world.now if record else 0.0
+    if early_s > 0.0:
+        world.after(early_s, lambda: _really_off(world, host))
+        return
     world.liars.discard(host)
     world.cloud.rebuild.power_cut(host)
     world.site.fence(host, with_record=False)
@@ -199,7 +207,7 @@ def _operator_evacuates(world: World, rng: random.Random) -> None:
     """By hand, a server that nothing is under way for and whose host is off."""
     cloud = world.cloud
     for inst in cloud.instances.values():
-        off = not cloud.computes[inst.host].powered
+        off = not cloud.computes[inst.host].powered and not _about_to_be_sent(world, inst)
         if off and not inst.deleted and not inst.task and not any(map(cloud.row_alive, cloud.rows_of[inst.id])):
             try:
                 cloud.evacuate(inst.id, None, by="operator")
@@ -207,6 +215,14 @@ def _operator_evacuates(world: World, rng: random.Random) -> None:
                 continue
             world.faults.note("operator evacuates by hand")
             return
+
+
+def _about_to_be_sent(world: World, inst: Instance) -> bool:
+    """A call is on its way, or muster says that it comes next: nobody could take that back, and Nova takes both."""
+    incident = world.current.incidents.get(inst.host) if world.current else None
+    finding = incident.findings.get(inst.id) if incident else None
+    soon = finding and (finding.verdict in (Verdict.QUEUED, Verdict.EVACUATING) or 0.0 < finding.due < world.now + 10.0)
+    return bool(soon) or world.now - inst.sent_at < 60.0
 
 
 def _operator_disables(world: World, rng: random.Random) -> None:
@@ -237,7 +253,10 @@ def _operator_forces_down(world: World, rng: random.Random) -> None:
 
 
 def _operator_starts_compute(world: World, rng: random.Random) -> None:
-    """Past Pacemaker, on a machine that is back but held: FACTS N12 and N16 come from that."""
+    """Past Pacemaker, on a machine that is back but held: FACTS N12 and N16 come from that.
+
+    It resumes no guests, as is Nova's default: those would be the second ones that the operator started.
+    """
     for name, node in world.site.nodes.items():
         compute = world.cloud.computes[name]
         if node.hold and compute.powered and not compute.running:
@@ -245,7 +264,7 @@ def _operator_starts_compute(world: World, rng: random.Random) -> None:
             world.by_hand = name
             world.lived_by_hand.add(name)
             compute.lives_since = world.now
-            world.cloud.rebuild.start_compute(name)
+            world.cloud.rebuild.start_compute(name, resumes=False)
             world.by_hand = ""
             return
 

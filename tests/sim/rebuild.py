@@ -140,8 +140,11 @@ class Rebuild:
         host.end_beating(self._cloud.now)
         host.running = False
 
-    def start_compute(self, name: str) -> None:
-        """What nova-compute does at its start: it destroys what was evacuated, then goes on with the rest."""
+    def start_compute(self, name: str, resumes: bool = True) -> None:
+        """What nova-compute does at its start: it destroys what was evacuated, then goes on with the rest.
+
+        :param resumes: the guests, too (resume_guests_state_on_host_boot).
+        """
         cloud = self._cloud
         host = cloud.computes[name]
         if host.running or not host.powered:
@@ -155,7 +158,7 @@ class Rebuild:
         host.running, host.started_at = True, cloud.now
         if cloud.conductor_up:
             host.begin_beating(cloud.now)
-        for inst in cloud.instances.values():
+        for inst in cloud.instances.values() if resumes else ():
             if inst.host == name and not inst.deleted and inst.vm_state == "active" and inst.id not in destroyed:
                 inst.guests.add(name)
                 cloud.judge.guest_started(inst, None)

@@ -135,6 +135,7 @@ class Site:
         self.guard(controller)
         if self.nodes[name].record != old:
             raise ClusterRefused(f"{name}: the record is not {old.token} any more")
+        self.cloud.judge.record_written(name, self.nodes[name].record, new)
         self.set_node(name, record=new)
 
     def drop_record(self, controller: str, name: str, closing: Record) -> None:

@@ -12,10 +12,6 @@ from tests.sim.stage import Stage
 
 BATCH = 50
 
-OPEN = frozenset({1248, 3845, 4359, 5538, 6595, 6658, 6763, 7067, 7090, 7640, 8068, 8815, 8898})
-"""Histories in which the judge does find something and nobody has decided yet whether engine or judge is to change.
-Any change of either, or of what happens in histories, makes others of these numbers: play them all again then."""
-
 
 def _guilty(seeds: Iterable[int]) -> list[str]:
     worlds = ((seed, play(seed)) for seed in seeds)
@@ -29,15 +25,8 @@ def test_nothing_forbidden_happens_in_a_few_hundred_histories(first: int) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 10_000, 1000))
-def test_nothing_new_that_is_forbidden_happens_in_ten_thousand_histories(first: int) -> None:
-    assert _guilty(seed for seed in range(first, first + 1000) if seed not in OPEN) == []
-
-
-@pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="undecided")
-@pytest.mark.parametrize("seed", sorted(OPEN))
-def test_nothing_forbidden_happens_in_an_undecided_history(seed: int) -> None:
-    assert _guilty([seed]) == []
+def test_nothing_forbidden_happens_in_ten_thousand_histories(first: int) -> None:
+    assert _guilty(range(first, first + 1000)) == []
 
 
 def test_a_history_is_the_same_each_time() -> None:
