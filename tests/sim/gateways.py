@@ -88,7 +88,14 @@ class NovaGateway:
     def force_up(self, service: str, unforce: bool, enable: bool) -> str:
         name = service.removeprefix("service-")
         self._world.judge.lift_sent(self._process, name, unforce, enable)
-        return self._write("force_up", lambda: self._cloud.force_up(service, unforce, enable))
+
+        def lift() -> str:
+            request_id = self._cloud.force_up(service, unforce, enable)
+            if not self._process.alive:
+                self._cloud.computes[name].lifted_at = self._world.now
+            return request_id
+
+        return self._write("force_up", lift)
 
     def evacuate(self, server: str, target: Optional[str]) -> str:
         excused = self._world.judge.evacuate_sent(self._process, server)
