@@ -119,8 +119,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
         rule = assess(case)
         incidents[node.name] = _incident(case, rule)
         steps += rule.steps(case)
-        if rule.sends:
-            wishes += [(node.name, finding, step) for finding, step in judged[node.name] if step]
+        wishes += [(node.name, finding, step) for finding, step in judged[node.name] if _serves(rule, finding, step)]
     steps += _server_steps(wishes, incidents.values(), sight, policy)
     hindrance, paused = _hindrance(sight.cluster), sight.cluster.paused
     if hindrance:
@@ -128,6 +127,12 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     elif paused:
         steps = [step for step in steps if _even_paused(step)]
     return Decision(incidents, tuple(steps), hindrance, paused)
+
+
+def _serves(rule: HostRule, finding: Finding, step: str) -> bool:
+    """On the way back nothing is sent; but a worker that begins then has to prove anew what has arrived."""
+    proof = step == "read-log" and finding.verdict is Verdict.UNKNOWN
+    return bool(step) and (rule.sends or (rule.proves and proof))
 
 
 def _even_paused(step: Step) -> bool:

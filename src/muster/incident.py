@@ -92,7 +92,11 @@ class HostCase:
 
 @dataclass(frozen=True)
 class HostRule:
-    """One row.  ``sends``: servers of the host may be evacuated while it fits."""
+    """One row.
+
+    :param sends: servers of the host may be evacuated while it fits.
+    :param proves: what has arrived elsewhere is proved while it fits, though nothing is sent.
+    """
 
     name: str
     when: Callable[[HostCase], bool]
@@ -100,6 +104,7 @@ class HostRule:
     reason: Callable[[HostCase], str]
     steps: Callable[[HostCase], tuple[Step, ...]] = lambda c: ()
     sends: bool = False
+    proves: bool = False
 
 
 def _state_of(phase: Phase) -> State:
@@ -287,6 +292,7 @@ RULES: tuple[HostRule, ...] = (
             + (f" and finish {c.uncompleted_rows} migrations" if c.uncompleted_rows else "")
             + f"; {_named(c, 'held', 'skipped')} left on it"
         ),
+        proves=True,
     ),
     HostRule(
         "force-up",

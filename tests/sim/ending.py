@@ -97,6 +97,9 @@ def _unfinished_incident(world: World, node: Node, incident: Incident) -> Iterat
     if node.record and node.record.phase is Phase.RETURNING:
         # Started by hand before its evacuations were done, it has to be started again: what is said is true.
         by_hand = node.name in world.lived_by_hand
+        for finding in incident.findings.values():
+            if finding.rule == "arrived-unread":
+                yield f"{told}; {finding.server.id} is said to be asked for, and is not"
         if host.running and node.member and not host.broken and not by_hand:
             yield f"{told}, though its nova-compute runs"
         return

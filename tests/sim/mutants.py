@@ -209,6 +209,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("lifts what an operator did", row(incident, "force-up", steps=_lift_everything)),
     Mutant("takes a host for back before it is", patch(look.pulse, "feel", _alive_at_once)),
     Mutant("never lifts anything", without(incident, "force-up")),
+    Mutant("proves nothing on the way back", row(incident, "awaits-compute", proves=False)),
     Mutant("waits for an action log for ever", patch(rules, "LOG_TRIES", 1_000_000)),
     Mutant("forgets at a second fencing whose the force-down is", patch(Record, "fenced_again", _fenced_again_unforced)),
     Mutant("stops servers that are to run", lambda: [

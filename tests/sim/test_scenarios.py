@@ -676,3 +676,15 @@ def test_records_no_fencing_of_a_host_that_has_joined_meanwhile() -> None:
     assert it.site.nodes["cmp2"].record is None
     assert it.cloud.computes["cmp2"].running
     it.fair()
+
+
+def test_proves_what_has_arrived_to_a_worker_that_begins_during_the_return() -> None:
+    """It said that it was reading what the owner wants, and never did: nothing was asked for on the way back."""
+    it = Stage()
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.takeover()
+    it.run_for(20.0)
+    assert it.state() == "returning"
+    assert it.verdict("s0") == "evacuated"
+    it.fair()
