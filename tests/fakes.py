@@ -152,5 +152,7 @@ class NoOutlet:
 
     def event(self, event: Any) -> None: ...
 
+    def share(self) -> None: ...
+
     def report(self, incident: Any, data: dict[str, Any]) -> None:
         self.reports[incident.node] = data

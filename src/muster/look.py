@@ -20,8 +20,8 @@ from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
 
 POLL_MIN_S = 0.5
 POLL_MAX_S = 5.0
-POLL_PER_OPEN_S = 0.02
-"""With many servers under way a poll costs Nova more and tells as much: 100 of them are asked about every 2 s."""
+POLL_PER_OPEN_S = 0.05
+"""With many servers under way a poll costs Nova more and tells as much: 100 of them are asked about every 5 s."""
 SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
 SERVICES_CLOSE_S = 2.0
