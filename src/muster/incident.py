@@ -50,14 +50,12 @@ class HostCase:
 
     @property
     def record(self) -> Record:
-        if self.node.record is None:
-            raise ValueError(f"node {self.node.name}: no record")
+        assert self.node.record is not None
         return self.node.record
 
     @property
     def known_service(self) -> Service:
-        if isinstance(self.service, str):
-            raise ValueError(f"node {self.node.name}: no service: {self.service}")
+        assert not isinstance(self.service, str), self.service
         return self.service
 
     @property
