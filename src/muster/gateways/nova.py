@@ -31,6 +31,7 @@ SERVICES_BY_UUID: Version = (2, 53)
 SERVERS: Version = (2, 98)  # 2.47 embeds the flavor's extra specs, 2.98 the image's properties
 MIGRATIONS: Version = (2, 59)  # paging and changes-since
 ACTIONS: Version = (2, 21)  # the actions of deleted servers, too
+ACTIONS_TIMED: Version = (2, 58)  # when an action was last heard of
 EVACUATE: Version = (2, 94)  # from 2.95 every evacuated server ends SHUTOFF
 ON_SHARED_STORAGE: Version = (2, 13)  # up to here Nova wants to be told
 LEGACY_FORCE_DOWN: Version = (2, 11)
@@ -98,6 +99,21 @@ class Nova:
                 break
             moves.append(move)
         return sorted((m for m in moves if m.created >= since), key=lambda m: (m.created, m.id))
+
+    def servers(self) -> Sequence[Server]:
+        """Every server of the cloud, of all projects and over all pages."""
+        return [facts.server(row) for row in self._pages("/servers/detail", "servers", {"all_tenants": "1"}, SERVERS)]
+
+    def arrivals(self, limit: int) -> Sequence[Move]:
+        """The finished ones among the last ``limit`` evacuations of the cloud, newest first; one request."""
+        params = {"migration_type": "evacuation", "limit": str(limit)}
+        moves = map(facts.move, _rows(self._get("/os-migrations", params, MIGRATIONS), "migrations"))
+        return sorted((m for m in moves if m.status.arrived), key=lambda m: m.created, reverse=True)
+
+    def evacuation_s(self, server: str) -> Optional[float]:
+        """How long the newest evacuation of a server took, by its action log; None if that does not say."""
+        body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS_TIMED)
+        return facts.evacuation_s(_rows(body, "instanceActions"))
 
     def owner_log(self, server: str) -> OwnerLog:
         """What the action log of the server says of its owner's last wish."""
