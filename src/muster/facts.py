@@ -160,6 +160,10 @@ class Size:
     memory_mb: int
     disk_gb: Optional[int]
 
+    def __post_init__(self) -> None:
+        if min(self.vcpus, self.memory_mb, self.disk_gb or 0) < 0:
+            raise ValueError(f"{self} is less than nothing")
+
     def takes(self, other: Size) -> bool:
         """There is room in this one for the other."""
         enough_disk = self.disk_gb is None or (other.disk_gb or 0) <= self.disk_gb

@@ -7,6 +7,7 @@ into one of three errors.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
@@ -64,22 +65,26 @@ class Login:
         """Read clouds.yaml again at the next call."""
         self._connection = None
 
-    def get(self, service: str, path: str, params: Mapping[str, str], version: str) -> Mapping[str, Any]:
+    def get(
+        self, service: str, path: str, params: Mapping[str, str], version: str, timeout_s: Optional[float] = None
+    ) -> Mapping[str, Any]:
         """The object that a service replies.
 
         :param service: as openstacksdk calls it: "compute", "placement".
+        :param timeout_s: for what takes a service longer than ``READ_TIMEOUT_S``.
         :raises NovaUnavailable: for no reply, or one that is no object.
         :raises NovaRefused: for a 4xx.
         """
+        timeout_s = timeout_s or READ_TIMEOUT_S
         try:
             adapter = getattr(self.connection(), service)
             # The token may have to be renewed between two tries.
-            self._announce((1 + READ_RETRIES) * READ_TIMEOUT_S + WRITE_TIMEOUT_S + MARGIN_S)
+            self._announce((1 + READ_RETRIES) * timeout_s + WRITE_TIMEOUT_S + MARGIN_S)
             reply = adapter.get(
                 path,
                 params=dict(params),
                 microversion=version,
-                timeout=READ_TIMEOUT_S,
+                timeout=timeout_s,
                 connect_retries=READ_RETRIES,
                 status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
             )
@@ -87,7 +92,7 @@ class Login:
                 self.forget_if_unauthorized(reply.status_code)
                 raise refusal(
                     reply.status_code,
-                    f"GET {path}: {reply.text[:300]}",
+                    f"GET {path}: {_words(reply.text)}",
                     reply.headers.get("x-openstack-request-id"),
                     seconds(reply.headers.get("Retry-After")),
                     write=False,
@@ -133,3 +138,11 @@ class Login:
 
     def _count(self, *reply: object, **options: object) -> None:
         self.requests += 1
+
+
+def _words(text: str) -> str:
+    """What placement says in its errors; anything else as it is."""
+    try:
+        return " ".join(str(json.loads(text)["errors"][0]["detail"]).split())[:300]
+    except (ValueError, LookupError, TypeError):
+        return text[:300]

@@ -24,6 +24,8 @@ from muster.gateways.nova_faults import refusal
 
 PAGE = 1000
 PAGES_LIMIT = 200
+PAGE_TIMEOUT_S = 90.0
+"""A full page of servers keeps nova-api busy for ten seconds and more."""
 
 Version = tuple[int, int]
 SERVICES: Version = (2, 69)  # from 2.53 services have UUIDs; from 2.69 those of a silent cell are listed as UNKNOWN
@@ -102,7 +104,8 @@ class Nova:
 
     def servers(self) -> Sequence[Server]:
         """Every server of the cloud, of all projects and over all pages."""
-        return [facts.server(row) for row in self._pages("/servers/detail", "servers", {"all_tenants": "1"}, SERVERS)]
+        rows = self._pages("/servers/detail", "servers", {"all_tenants": "1"}, SERVERS, PAGE_TIMEOUT_S)
+        return [facts.server(row) for row in rows]
 
     def arrivals(self, limit: int) -> Sequence[Move]:
         """The finished ones among the last ``limit`` evacuations of the cloud, newest first; one request."""
@@ -185,10 +188,12 @@ class Nova:
             request_id = self._write("PUT", "/os-services/enable", named, LEGACY_FORCE_DOWN)
         return request_id
 
-    def _pages(self, path: str, key: str, params: Mapping[str, str], version: Version) -> Iterator[Mapping[str, Any]]:
+    def _pages(
+        self, path: str, key: str, params: Mapping[str, str], version: Version, timeout_s: Optional[float] = None
+    ) -> Iterator[Mapping[str, Any]]:
         query = {**params, "limit": str(PAGE)}
         for _ in range(PAGES_LIMIT):
-            body = self._get(path, query, version)
+            body = self._get(path, query, version, timeout_s)
             yield from _rows(body, key)
             marker = facts.next_marker(body.get(f"{key}_links"))
             if not marker:
@@ -196,8 +201,10 @@ class Nova:
             query["marker"] = marker
         raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages")
 
-    def _get(self, path: str, params: Mapping[str, str], version: Version) -> Mapping[str, Any]:
-        return self.login.get("compute", path, params, _text(self._speak(version)))
+    def _get(
+        self, path: str, params: Mapping[str, str], version: Version, timeout_s: Optional[float] = None
+    ) -> Mapping[str, Any]:
+        return self.login.get("compute", path, params, _text(self._speak(version)), timeout_s)
 
     def _write(self, method: str, path: str, body: Mapping[str, Any], version: Version) -> str:
         connection = self._connect()

@@ -77,10 +77,10 @@ def _size(flavor: Mapping[str, Any], from_volume: bool) -> Optional[Size]:
     """
     try:
         vcpus, memory_mb, disk_gb, ephemeral_gb = (int(flavor[key]) for key in ("vcpus", "ram", "disk", "ephemeral"))
-        swap_mb = int(flavor.get("swap") or 0)
+        swap_gb = -(-int(flavor.get("swap") or 0) // 1024)
+        return Size(vcpus, memory_mb, (0 if from_volume else disk_gb) + ephemeral_gb + swap_gb)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    return Size(vcpus, memory_mb, (0 if from_volume else disk_gb) + ephemeral_gb + -(-swap_mb // 1024))
 
 
 def evacuation_s(rows: Sequence[Mapping[str, Any]]) -> Optional[float]:

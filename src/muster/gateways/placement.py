@@ -43,11 +43,12 @@ def left(summary: Mapping[str, Any]) -> Size:
     :raises NovaUnavailable: for numbers that are none.
     """
     try:
-        free = {name: int(of["capacity"]) - int(of["used"]) for name, of in summary.get("resources", {}).items()}
+        resources = summary.get("resources", {}).items()
+        free = {name: max(0, int(of["capacity"]) - int(of["used"])) for name, of in resources}
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as exc:
         raise NovaUnavailable("the reply has no capacity where one belongs") from exc
     disk_gb = free.get("DISK_GB") if free else 0
-    return Size(max(0, free.get("VCPU", 0)), max(0, free.get("MEMORY_MB", 0)), disk_gb)
+    return Size(free.get("VCPU", 0), free.get("MEMORY_MB", 0), disk_gb)
 
 
 def _objects(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
