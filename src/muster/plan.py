@@ -18,7 +18,7 @@ from muster.facts import Cluster, Phase, Server, Service, Size
 from muster.hosts import Host
 from muster.order import sequence
 from muster.ports import Policy
-from muster.room import Room
+from muster.room import Room, asks_for_more
 from muster.rules import judge
 from muster.verdict import Finding, ServerCase, Verdict
 
@@ -167,8 +167,10 @@ def _turns(servers: Iterable[Server], host: str, width: int, room: Room, now: fl
         finding, _ = judge(ServerCase(server, host, policy, now, wanted=wanted_now(server)))
         if finding.verdict is Verdict.QUEUED:
             there_is, why_not = room.take(server)
-            reason = why_not or _REASONS.get(finding.rule, finding.reason)
-            yield Turn(server, finding, _OF_ROOM[there_is], reason, sent // width + 1, room.target)
+            more = asks_for_more(server)
+            unless = f"if a host has what its flavor asks for: {', '.join(more)}" if there_is and more else ""
+            reasons = filter(None, (_REASONS.get(finding.rule, finding.reason), unless or why_not))
+            yield Turn(server, finding, _OF_ROOM[there_is], "; ".join(reasons), sent // width + 1, room.target)
             sent += 1
         else:
             yield Turn(server, finding, _OF_VERDICT.get(finding.verdict, Outlook.UNKNOWN), finding.reason)

@@ -191,6 +191,11 @@ def test_hypervisors_are_found_by_their_short_names_where_that_leaves_no_doubt()
     assert left_by_host(left, [service("cmp1"), service("cmp2")]) == {"cmp1": BIG}
 
 
+def test_what_is_not_looked_at_is_said_of_the_server_that_asks_for_it() -> None:
+    one = made(survey(server("a", extra_specs={"hw:cpu_policy": "dedicated"}), server("b")))
+    assert [turn.reason for turn in one.turns] == ["if a host has what its flavor asks for: hw:cpu_policy", ""]
+
+
 def test_names_what_binds_a_server_to_hosts() -> None:
     specs = {"hw:cpu_policy": "dedicated", "hw_rng:allowed": "true", "trait:HW_X": "required", "evacuable": "true"}
     assert asks_for_more(server("a", extra_specs=specs)) == ["hw:cpu_policy", "trait:HW_X"]

@@ -81,7 +81,8 @@ def basis(survey: Survey, delay_s: int) -> Iterator[str]:
     if more:
         count = sum(bool(asks_for_more(server)) for server in survey.servers)
         keys = ", ".join(key for key, _ in more.most_common(3)) + (" ..." if len(more) > 3 else "")
-        yield f"{count} servers ask for more than that by their flavors ({keys}): of their room this says little"
+        ask = "server asks" if count == 1 else "servers ask"
+        yield f"{count} {ask} for more than that by the flavor ({keys}): there this says little about room"
     if isinstance(survey.pace, Pace):
         delay = f"{delay_s} s (delay_s), then " if delay_s else ""
         last = f"the median of the last {survey.pace.count}" if survey.pace.count > 1 else "as the last one took"
