@@ -246,6 +246,13 @@ def test_every_host_is_one_row_and_a_controller_is_none() -> None:
     assert [host.fault for host in found[1:3]] == ["", ""]
 
 
+def test_a_compute_may_be_a_full_member_of_the_cluster() -> None:
+    nodes = cluster(Node("cmp1", remote=False, member=True), Node("cmp2", remote=False, member=True))
+    seen = survey(server("a"), cluster=nodes, doubts={"cmp2": "nobody cuts its power"})
+    assert (made(seen).verdict, outlooks(made(seen))) == (READY, {"a": "evacuated"})
+    assert made(seen, "cmp2").verdict == NOT_READY
+
+
 def test_what_host_map_ignores_is_left_alone_and_its_service_with_it() -> None:
     seen = survey(server("a", host="cmp2"))
     one = made(seen, "cmp2", host_map="cmp2:")

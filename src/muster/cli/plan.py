@@ -54,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
 def doubts(site: Site) -> dict[str, str]:
     """By node, why a record of its fencing would prove nothing."""
     devices = cib.devices(site.snapshot)
-    remotes = [node.name for node in site.cluster.nodes.values() if node.remote]
-    found = {node: objection(node, cib.levels(site.snapshot, node), devices) for node in remotes}
+    found = {node: objection(node, cib.levels(site.snapshot, node), devices) for node in site.cluster.nodes}
     return {node: doubt for node, doubt in found.items() if doubt}
 
 
