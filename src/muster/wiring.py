@@ -5,23 +5,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 from muster.act import Act
 from muster.decide import Decision, decide
 from muster.errors import ClusterError, NovaError, NovaRefused
-from muster.facts import Cluster, Sight
+from muster.facts import Cluster, MoveStatus, Sight, Size
 from muster.gateways.clock import Clock
 from muster.gateways.nova import Nova
 from muster.gateways.pacemaker import Pacemaker, local_node, misconfigurations
+from muster.gateways.placement import Placement
+from muster.hosts import Host, find, hosts
 from muster.log import Log
 from muster.look import Look
 from muster.memory import Memory
 from muster.naming import service_of
 from muster.outlet import Files
+from muster.plan import Pace, Survey
+from muster.room import left_by_host
 from muster.settings import Settings
 from muster.supervise import Supervisor
 from muster.worker import Worker
@@ -96,6 +101,54 @@ def node_of_server(settings: Settings, cluster: Cluster, server: str) -> Optiona
 def _as_the_worker(sight: Sight, settings: Settings) -> Decision:
     cluster = replace(sight.cluster, quorum=True, active_here=True, active_elsewhere=())
     return decide(replace(sight, cluster=cluster), settings)
+
+
+ARRIVALS, TIMED = 200, 5
+"""So many evacuations are read for the pace, and so many action logs where they do not tell."""
+
+
+def survey(settings: Settings, cluster: Cluster, doubts: Mapping[str, str], name: str = "") -> Survey:
+    """Everything that a plan depends on, asked of Nova and placement; read-only.
+
+    The number of requests does not depend on how many servers there are, but for their pages.
+
+    :param doubts: by node, why a fencing of it would prove nothing.
+    :param name: of the one host whose servers are wanted; empty for all.
+    :raises ClusterError: when there is no such host.
+    :raises NovaError: when Nova does not answer; what placement does not say is part of the survey.
+    """
+    nova = _nova(settings)
+    services = tuple(nova.services())
+    servers = (
+        nova.servers_on(_asked(name, hosts(cluster, services, settings.host_map, doubts))) if name else nova.servers()
+    )
+    try:
+        left: Union[Mapping[str, Size], str] = left_by_host(Placement(nova.login).left(), services)
+    except NovaError as exc:
+        left = f"placement: {exc}"
+    pace = _pace(nova)
+    return Survey(Clock().now(), cluster, services, tuple(servers), left, pace, doubts, nova.login.requests)
+
+
+def _asked(name: str, known: Sequence[Host]) -> str:
+    found = find(known, name)
+    if found is None:
+        raise ClusterError(f"no compute host {name!r}: there are {', '.join(host.name for host in known)}")
+    return found.name
+
+
+def _pace(nova: Nova) -> Union[Pace, str]:
+    """An evacuation that is done was last touched when it was.  One that is completed was touched again when its source
+    came back, hours later perhaps: there the action log of the server tells."""
+    try:
+        arrived = nova.arrivals(ARRIVALS)
+        took = [move.updated - move.created for move in arrived if move.status is MoveStatus.DONE]
+        if not took:
+            newest = list(dict.fromkeys(move.server for move in arrived))[:TIMED]
+            took = [seconds for seconds in map(nova.evacuation_s, newest) if seconds is not None]
+    except NovaError as exc:
+        return f"unknown: {exc}"
+    return Pace(statistics.median(took), len(took)) if took else "unknown: no evacuation on record"
 
 
 def live_faults(settings: Settings) -> list[str]:

@@ -83,6 +83,19 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "plan",
+        "plan",
+        "what would happen if a host died now",
+        "Shows in which sequence and waves the servers of a host would be evacuated, who would be held, skipped or find"
+        " no room, and how long it would take. With --all, for every host in turn, whether the cloud could bear to lose"
+        " it; the exit code is that of the worst one. Asks Pacemaker, Nova and placement, and changes nothing.",
+        (
+            Argument(("host",), HOST.help, metavar="HOST", nargs="?"),
+            Argument(("--all",), "every compute host, one line each", flag=True),
+            OUTPUT,
+        ),
+    ),
+    Command(
         "retry",
         "orders",
         "try a server, or all of a host, again",

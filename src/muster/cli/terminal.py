@@ -21,6 +21,7 @@ STYLES = {
     "closed": "green",
     "returning": "green",
     "ok": "green",
+    "ready": "green",
     "evacuating": "cyan",
     "forcing-down": "cyan",
     "fenced": "cyan",
@@ -28,11 +29,15 @@ STYLES = {
     "parked": "yellow",
     "unknown": "yellow",
     "attention": "yellow",
+    "room unknown": "yellow",
     "skipped": "dim",
     "gone": "dim",
+    "left alone": "dim",
     "held": "bold red",
     "on-hold": "bold red",
     "trouble": "bold red",
+    "no room": "bold red",
+    "not ready": "bold red",
 }
 
 
