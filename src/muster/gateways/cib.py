@@ -352,7 +352,9 @@ def _is_stopped(operation: Element) -> bool:
     code, status = operation.get("rc-code"), operation.get("op-status")
     if operation.get("operation") == "stop":
         return status == "0" and code == "0"
-    return operation.get("operation") == "monitor" and code == "7"
+    # Computes do not have the agent, and Pacemaker probes them all the same.
+    without_agent = code == "5" and operation.get("interval") == "0"
+    return operation.get("operation") == "monitor" and (code == "7" or without_agent)
 
 
 def _xml_id(text: str) -> str:
