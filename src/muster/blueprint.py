@@ -194,7 +194,7 @@ def _cuts_power(here: Installation, names: Sequence[str]) -> bool:
 
 
 def _add_level(index: int, target: str, devices: Sequence[str]) -> Argv:
-    return "pcs", "stonith", "level", "add", str(index), target, ",".join(devices)
+    return "pcs", "stonith", "level", "add", str(index), target, *devices  # newer pcs takes no commas
 
 
 # ---------------------------------------------------------------------- rules

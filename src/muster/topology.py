@@ -79,7 +79,7 @@ def doubt(target: str, levels: Sequence[Level], devices: Mapping[str, Device]) -
     if not concerned:
         return Doubt(
             f"no fencing level of {target} names {AGENT}, so nobody cuts its power before it is called",
-            f"pcs stonith level add 1 {target} POWER-DEVICE,MUSTER-DEVICE",
+            f"pcs stonith level add 1 {target} POWER-DEVICE MUSTER-DEVICE",
         )
     for level in concerned:
         first = next(i for i, name in enumerate(level.devices) if name in ours)
@@ -88,6 +88,6 @@ def doubt(target: str, levels: Sequence[Level], devices: Mapping[str, Device]) -
             return Doubt(
                 f"fencing level {level.index} of {target} is {','.join(level.devices)}: no device that cuts the power"
                 f" stands before {level.devices[first]}",
-                f"remove the level and add it again as POWER-DEVICE,{level.devices[first]}",
+                f"remove the level and add it again as POWER-DEVICE {level.devices[first]}",
             )
     return None

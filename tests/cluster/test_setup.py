@@ -115,11 +115,11 @@ def test_setup_prints_what_is_missing_and_nothing_once_it_is_typed(cloud: Cloud)
     lines = printed(cloud)
     assert lines == [
         f"pcs stonith create muster-fence fence_muster pcmk_host_check=static-list {HOSTS}",
-        "pcs stonith level add 1 cmp1 power,muster-fence",
+        "pcs stonith level add 1 cmp1 power muster-fence",
         "pcs stonith level remove 1 target cmp2",
-        "pcs stonith level add 1 cmp2 power,muster-fence",
-        "pcs stonith level add 1 cmp3 power,muster-fence",
-        "pcs stonith level add 1 cmp4 power,muster-fence",
+        "pcs stonith level add 1 cmp2 power muster-fence",
+        "pcs stonith level add 1 cmp3 power muster-fence",
+        "pcs stonith level add 1 cmp4 power muster-fence",
         HOLD,
         "pcs resource create muster ocf:muster:ComputeRecovery cloud=bed shared_storage=yes"
         " meta resource-stickiness=1000 --disabled",

@@ -35,9 +35,9 @@ def test_prints_the_lines_of_the_readme_for_a_cluster_without_muster() -> None:
     assert lines(NEW, fence="", hold="", levels=levels, **NO_WORKER) == [
         "pcs stonith create muster-fence fence_muster pcmk_host_check=static-list 'pcmk_host_list=cmp1 cmp2'",
         "pcs stonith level remove 1 target cmp1",
-        "pcs stonith level add 1 cmp1 power-cmp1,muster-fence",
+        "pcs stonith level add 1 cmp1 power-cmp1 muster-fence",
         "pcs stonith level remove 1 target cmp2",
-        "pcs stonith level add 1 cmp2 power-cmp2,muster-fence",
+        "pcs stonith level add 1 cmp2 power-cmp2 muster-fence",
         "pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold",
         "pcs resource create muster ocf:muster:ComputeRecovery cloud=bed shared_storage=yes"
         " meta resource-stickiness=1000 --disabled",
@@ -80,23 +80,23 @@ def test_prints_the_one_thing_that_is_missing(changed: dict[str, str], expected:
 
 LEVELS = [
     # what is there for cmp2, what is printed
-    (level("cmp2", "power-cmp2"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2,muster-fence"]),
-    (level("cmp2", "muster-fence,power-cmp2"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2,muster-fence"]),
-    (level("cmp2", "muster-fence"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2,muster-fence"]),
-    (level("cmp2", "gone,muster-fence"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2,muster-fence"]),
+    (level("cmp2", "power-cmp2"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"]),
+    (level("cmp2", "muster-fence,power-cmp2"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"]),
+    (level("cmp2", "muster-fence"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"]),
+    (level("cmp2", "gone,muster-fence"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"]),
     (level("cmp2", "power-cmp2,muster-fence", 3), []),
     (
         level("cmp2", "power-cmp2,power-ctl", 3),
-        ["remove 3 target cmp2", "add 3 cmp2 power-cmp2,power-ctl,muster-fence"],
+        ["remove 3 target cmp2", "add 3 cmp2 power-cmp2 power-ctl muster-fence"],
     ),
     (
         level("cmp2", "power-cmp2") + level("cmp2", "power-ctl,muster-fence", 2),
-        ["remove 1 target cmp2", "add 1 cmp2 power-cmp2,muster-fence"],
+        ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"],
     ),
-    ("", ["add 1 cmp2 power-cmp2,muster-fence"]),
+    ("", ["add 1 cmp2 power-cmp2 muster-fence"]),
     (
         '<fencing-level index="2" target-pattern="^cmp2$" devices="power-cmp2"/>',
-        ["remove 2 target regexp%^cmp2$", "add 2 regexp%^cmp2$ power-cmp2,muster-fence"],
+        ["remove 2 target regexp%^cmp2$", "add 2 regexp%^cmp2$ power-cmp2 muster-fence"],
     ),
 ]
 
@@ -107,11 +107,28 @@ def test_puts_the_record_behind_the_power_in_every_level(levels: str, expected: 
     assert lines(levels=cmp1 + levels) == [shlex.join(["pcs", "stonith", "level", *line.split()]) for line in expected]
 
 
+def test_what_is_no_power_device_does_not_stay_behind_one() -> None:
+    """fence_kdump waits for a kernel that has no power any more."""
+    kdump = made.PARTS["power"] + device("kdump", "fence_kdump", {"pcmk_host_list": "cmp2"})
+    levels = level("cmp1", "power-cmp1,muster-fence") + level("cmp2", "kdump,muster-fence")
+    assert lines(power=kdump, levels=levels)[1] == "pcs stonith level add 1 cmp2 power-cmp2 muster-fence"
+
+
+def test_a_device_that_is_disabled_or_takes_every_node_is_weighed_as_pacemaker_does() -> None:
+    cmp1 = level("cmp1", "power-cmp1,muster-fence")
+    stopped = f"<meta_attributes>{pairs({'target-role': 'Stopped'})}</meta_attributes>"
+    power = device("old", "fence_apc", {"pcmk_host_list": "cmp2"}, stopped)
+    power += device("any", "fence_apc", {"pcmk_host_check": "none"})
+    assert lines(power=made.PARTS["power"].replace('"cmp2"', '"x"') + power, levels=cmp1) == [
+        "pcs stonith level add 1 cmp2 any muster-fence"
+    ]
+
+
 def test_a_level_of_several_nodes_is_changed_once() -> None:
     both = '<fencing-level index="1" target-pattern="^cmp" devices="power-ctl"/>'
     assert lines(levels=both) == [
         "pcs stonith level remove 1 target 'regexp%^cmp'",
-        "pcs stonith level add 1 'regexp%^cmp' power-ctl,muster-fence",
+        "pcs stonith level add 1 'regexp%^cmp' power-ctl muster-fence",
     ]
     (said,) = lines(levels=both.replace("power-ctl", "muster-fence"))
     assert said == "# level 1 of regexp%^cmp is muster-fence: put a power device first; it is not clear which"
@@ -127,7 +144,7 @@ def test_asks_for_the_power_device_where_it_is_not_clear() -> None:
         "# cmp2: power-cmp2, pdu can fence it; choose: muster setup --power cmp2=power-cmp2"
     ]
     chosen = Choices(power={"cmp2": "pdu"})
-    assert lines(chosen, power=two, levels=levels) == ["pcs stonith level add 1 cmp2 pdu,muster-fence"]
+    assert lines(chosen, power=two, levels=levels) == ["pcs stonith level add 1 cmp2 pdu muster-fence"]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +177,7 @@ def test_names_that_are_taken_are_not_taken_again() -> None:
     taken = '<primitive id="muster" class="systemd" type="x"/><primitive id="muster-fence" class="systemd" type="y"/>'
     printed = lines(NEW, fence="", nova_compute=made.NOVA_COMPUTE + taken, levels="", **NO_WORKER)
     assert printed[0].startswith("pcs stonith create muster-fence-2 fence_muster ")
-    assert printed[1] == "pcs stonith level add 1 cmp1 power-cmp1,muster-fence-2"
+    assert printed[1] == "pcs stonith level add 1 cmp1 power-cmp1 muster-fence-2"
     assert printed[3].startswith("pcs resource create muster-2 ")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from muster.checks.finding import Facts, Result
+from muster.checks.finding import Examined, Facts, Result
 from muster.checkup import CHECKS, examine, option_faults
 from muster.facts import Service
 from muster.installed import AgentSeen, NovaAccess, Right
@@ -62,21 +62,21 @@ CLUSTER = [
         TROUBLE,
         {'levels': level("cmp1", "power-cmp1,muster-fence")},
         "no fencing level of cmp2 names fence_muster, so nobody cuts its power before it is called"
-        " ~ pcs stonith level add 1 cmp2 power-cmp2,muster-fence",
+        " ~ pcs stonith level add 1 cmp2 power-cmp2 muster-fence",
     ),
     (
         "fencing levels",
         TROUBLE,
         {'levels': level("cmp1", "power-cmp1,muster-fence") + level("cmp2", "muster-fence,power-cmp2")},
         "stands before muster-fence ~ pcs stonith level remove 1 target cmp2"
-        " ~ pcs stonith level add 1 cmp2 power-cmp2,muster-fence",
+        " ~ pcs stonith level add 1 cmp2 power-cmp2 muster-fence",
     ),
     (
         "fencing levels",
         ATTENTION,
         {'levels': made.PARTS["levels"] + level("cmp2", "power-ctl", 2)},
         "level 2 of cmp2 cuts its power and records nothing ~ pcs stonith level remove 2 target cmp2"
-        " ~ pcs stonith level add 2 cmp2 power-ctl,muster-fence",
+        " ~ pcs stonith level add 2 cmp2 power-ctl muster-fence",
     ),
     ("fence devices", TROUBLE, {'fence': ""}, "create muster-fence fence_muster pcmk_host_check=static-list"),
     (
@@ -237,6 +237,19 @@ def test_one_mistake_is_found_by_one_check() -> None:
     assert others(facts(hold=""), "nova-compute is held") == set()
     assert others(facts(levels=level("cmp1", "power-cmp1,muster-fence")), "fencing levels") == set()
     assert others(facts(off_remotes=""), "worker's place") == set()
+
+
+def test_a_power_device_that_is_disabled_fences_nobody() -> None:
+    stopped = f"<meta_attributes>{pairs({'target-role': 'Stopped'})}</meta_attributes>"
+    power = made.PARTS["power"].replace(
+        "</instance_attributes></primitive>", f"</instance_attributes>{stopped}</primitive>"
+    )
+    assert found(facts(power=power), "fencing of controllers")[0] is TROUBLE
+    assert "pcs stonith enable power-cmp1" in found(facts(power=power), "fence devices")[1]
+
+
+def test_a_check_that_says_nothing_is_not_content() -> None:
+    assert Examined("nothing", ()).result is UNKNOWN
 
 
 def test_advice_is_no_finding() -> None:
