@@ -15,6 +15,7 @@ Check = Callable[[Facts], Iterator[Finding]]
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (
+    ("quorum", cluster.quorum),
     ("stonith-enabled", cluster.fencing_is_on),
     ("no-quorum-policy", cluster.quorum_policy),
     ("maintenance", cluster.maintenance),

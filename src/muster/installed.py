@@ -59,6 +59,7 @@ class Resource:
 class Installation:
     """The configuration in the CIB, as far as muster depends on it.
 
+    :param quorum: whether this controller has it; without, all of this may be old.
     :param options: the cluster's.
     :param computes: the remote nodes that host_map does not leave alone.
     :param levels: by node, the fencing levels that apply to it.
@@ -67,6 +68,7 @@ class Installation:
     :param ids: of all resources.
     """
 
+    quorum: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     controllers: tuple[str, ...] = ()
     computes: tuple[str, ...] = ()

@@ -48,7 +48,7 @@ def test_every_check_finds_something_at_all_times() -> None:
         assert [e.name for e in examine(given) if not e.findings] == []
     assert {e.name for e in examine(nothing) if e.result is OK} <= {
         "stonith-enabled", "no-quorum-policy", "maintenance", "concurrent-fencing", "agents",
-        "shared storage", "fencing of controllers", "credentials",
+        "shared storage", "fencing of controllers", "credentials", "quorum",
     }  # fmt: skip
 
 
@@ -205,6 +205,25 @@ HERE = [
 def test_names_what_is_wrong_on_this_controller(check: str, result: Result, told: dict[str, Any], words: str) -> None:
     seen, text = found(facts(told), check)
     assert (seen, words in text) == (result, True), text
+
+
+def test_a_controller_without_quorum_may_know_old_things() -> None:
+    root = made.document()
+    root.set("have-quorum", "0")
+    lost = replace(HEALTHY, here=made.installation(root))
+    assert found(lost, "quorum") == (
+        TROUBLE,
+        "this controller has none: what is said here of the cluster may be old ~ pcs quorum status",
+    )
+    assert others(lost, "quorum") == set()
+
+
+def test_a_worker_that_is_being_stopped_is_not_said_to_run() -> None:
+    stopping = facts(worker=worker({"target-role": "Stopped", "resource-stickiness": "1"}))
+    assert found(stopping, "worker")[1].startswith("muster is disabled")
+    assert "runs on" not in found(stopping, "worker")[1]
+    unmanaged = facts(worker=worker({"is-managed": "no", "resource-stickiness": "1"}), status="")
+    assert found(unmanaged, "worker")[0] is TROUBLE
 
 
 def test_what_only_the_device_knows_is_unknown() -> None:

@@ -13,6 +13,14 @@ from muster.topology import AGENT, Device, doubt
 OFF = ("false", "no", "off", "0", "n")
 
 
+def quorum(facts: Facts) -> Iterator[Finding]:
+    if facts.here.quorum:
+        yield ok("this controller has it")
+    else:
+        what = "this controller has none: what is said here of the cluster may be old"
+        yield trouble(what, "", ("pcs", "quorum", "status"))
+
+
 def fencing_is_on(facts: Facts) -> Iterator[Finding]:
     if (facts.here.options.get("stonith-enabled") or "true").lower() in OFF:
         yield trouble(

@@ -29,8 +29,8 @@ def _of_worker(facts: Facts, worker: Resource) -> Iterator[Finding]:
     if worker.disabled:
         yield trouble(f"{name} is disabled: no host is evacuated", "", ("pcs", "resource", "enable", name))
     elif worker.unmanaged:
-        what = f"{name} is unmanaged: Pacemaker neither starts nor replaces it"
-        yield attention(what, "", ("pcs", "resource", "manage", name))
+        say = attention if worker.active_on else trouble
+        yield say(f"{name} is unmanaged: Pacemaker does not start it", "", ("pcs", "resource", "manage", name))
     elif len(worker.active_on) > 1:
         what = f"{name} runs on {' and '.join(worker.active_on)} at once, so it does nothing"
         yield trouble(what, "see why", ("pcs", "status", "--full"))
@@ -42,10 +42,10 @@ def _of_worker(facts: Facts, worker: Resource) -> Iterator[Finding]:
     elif failures:
         what = f"{name} runs on {worker.active_on[0]} and has failed ({failures})"
         yield attention(what, "mend that, then", ("pcs", "resource", "cleanup", name))
+    elif not worker.paused:
+        yield ok(f"{name} runs on {worker.active_on[0]}")
     if worker.paused:
         yield attention(f"{name} is paused by {worker.paused}: nothing is changed", "", ("muster", "resume"))
-    if worker.active_on and not (worker.paused or worker.unmanaged or failures or len(worker.active_on) > 1):
-        yield ok(f"{name} runs on {worker.active_on[0]}")
 
 
 def place(facts: Facts) -> Iterator[Finding]:

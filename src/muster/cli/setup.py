@@ -24,9 +24,10 @@ def run(options: argparse.Namespace) -> int:
     choices = Choices(options.cloud, options.shared_storage, options.nova_resource, _power(options.power))
     steps = missing(here(options.resource), choices)
     _print(steps)
-    if not options.apply or not steps:
+    lines = [argv for step in steps for argv in step.commands]
+    if not (options.apply and lines):
         return commands.ATTENTION if steps else commands.OK
-    if not _apply([argv for step in steps for argv in step.commands], options.yes):
+    if not _apply(lines, options.yes):
         return commands.TROUBLE
     left = missing(here(options.resource), choices)
     if left:
@@ -67,7 +68,7 @@ def _print(steps: Sequence[Step]) -> None:
 def _apply(lines: Sequence[Argv], yes: bool) -> bool:
     """One after another, up to the first that fails."""
     what = "this command" if len(lines) == 1 else f"these {len(lines)} commands"
-    if lines and not terminal.confirmed(f"Run {what}?", yes):
+    if not terminal.confirmed(f"Run {what}?", yes):
         print("nothing was changed")
         return False
     return all(_ran(argv, f"{number}/{len(lines)}") for number, argv in enumerate(lines, 1))

@@ -25,6 +25,7 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
     computes = tuple(sorted(set(remotes) - set(left_alone)))
     section = snapshot.find("configuration/resources")
     return Installation(
+        quorum=cib.quorate(snapshot),
         options=options(snapshot),
         controllers=controllers,
         computes=computes,
