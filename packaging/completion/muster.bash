@@ -6,7 +6,7 @@
 #    source ~/.local/share/bash_completion/muster
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_muster_subparsers=(status watch retry skip approve release pause resume doctor setup)
+_shtab_muster_subparsers=(status watch retry skip approve release pause resume doctor setup register)
 
 _shtab_muster_status_option_strings=(-h --help -o --output)
 _shtab_muster_watch_option_strings=(-h --help --interval --until-settled)
@@ -18,6 +18,7 @@ _shtab_muster_pause_option_strings=(-h --help -y --yes)
 _shtab_muster_resume_option_strings=(-h --help -y --yes)
 _shtab_muster_doctor_option_strings=(-h --help -o --output)
 _shtab_muster_setup_option_strings=(-h --help --cloud --shared-storage --nova-resource --power --apply -y --yes)
+_shtab_muster_register_option_strings=(-h --help --undo --dry-run --root)
 _shtab_muster_option_strings=(-h --help --version --resource)
 
 
@@ -27,7 +28,7 @@ _shtab_muster_status___output_choices=(text json)
 _shtab_muster_doctor__o_choices=(text json)
 _shtab_muster_doctor___output_choices=(text json)
 _shtab_muster_setup___shared_storage_choices=(yes no)
-_shtab_muster_pos_0_choices=(status watch retry skip approve release pause resume doctor setup)
+_shtab_muster_pos_0_choices=(status watch retry skip approve release pause resume doctor setup register)
 
 _shtab_muster_status__h_nargs=0
 _shtab_muster_status___help_nargs=0
@@ -65,6 +66,10 @@ _shtab_muster_setup___help_nargs=0
 _shtab_muster_setup___apply_nargs=0
 _shtab_muster_setup__y_nargs=0
 _shtab_muster_setup___yes_nargs=0
+_shtab_muster_register__h_nargs=0
+_shtab_muster_register___help_nargs=0
+_shtab_muster_register___undo_nargs=0
+_shtab_muster_register___dry_run_nargs=0
 _shtab_muster_pos_0_nargs=A...
 _shtab_muster__h_nargs=0
 _shtab_muster___help_nargs=0

@@ -119,8 +119,9 @@ def decide(sight: Sight, policy: Policy) -> Decision:
         rule = assess(case)
         incidents[node.name] = _incident(case, rule)
         steps += rule.steps(case)
-        if rule.sends:
-            wishes += [(node.name, finding, step) for finding, step in judged[node.name] if step]
+        wishes += [
+            (node.name, finding, step) for finding, step in judged[node.name] if _may_follow(step, finding, rule)
+        ]
     steps += _server_steps(wishes, incidents.values(), sight, policy)
     hindrance, paused = _hindrance(sight.cluster), sight.cluster.paused
     if hindrance:
@@ -128,6 +129,12 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     elif paused:
         steps = [step for step in steps if _even_paused(step)]
     return Decision(incidents, tuple(steps), hindrance, paused)
+
+
+def _may_follow(step: str, finding: Finding, rule: HostRule) -> bool:
+    """Everything while servers are sent; on the way back a new worker finds out what became of those that left."""
+    proves = step == "read-log" and finding.verdict is Verdict.UNKNOWN
+    return bool(step) and (rule.sends or (rule.state is State.RETURNING and proves))
 
 
 def _even_paused(step: Step) -> bool:

@@ -74,14 +74,13 @@ class Files:
         if {**self._status, **shown} != self._status:
             self._status.update(shown)
             self._write_status()
-        self._share_changes()
 
     def event(self, event: Event) -> None:
         """Something changed: the next status and the next report of its incident have it."""
         self._latest.append(event)
         self._events.setdefault(event.node, deque(maxlen=EVENTS_KEPT)).append(event)
 
-    def _share_changes(self) -> None:
+    def share(self) -> None:
         """Pacemaker logs each value on every controller, so not for every second that something waits."""
         status = {key: value for key, value in self._status.items() if key != "first_look"}
         told = {**status, "events": [asdict(event) for event in self._latest]}

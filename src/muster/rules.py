@@ -211,8 +211,9 @@ RULES: tuple[Rule, ...] = (
     ),
     # -- it is on the dead host and nothing moves it: may it be moved?
     Rule(
+        # With a destination of the operator's, that may be what Nova does not know.
         "vanished",
-        lambda c: c.sent is not None and c.sent.status == 404,
+        lambda c: c.sent is not None and c.sent.status == 404 and c.source not in c.policy.target_map,
         Verdict.GONE,
         lambda c: "Nova no longer knows it",
     ),

@@ -112,9 +112,19 @@ class Cloud:
         sticky = "meta resource-stickiness=1000"
         self.type(f"pcs resource create muster ocf:muster:ComputeRecovery {options} {sticky} --disabled")
         self.type("pcs constraint location muster rule score=-INFINITY '#kind' eq remote")
-        self._installed = {scope: self.ctl("cibadmin", "--query", "--scope", scope) for scope in CONFIGURED}
+        self.remember()
         self.type("pcs resource enable muster")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
+
+    def remember(self) -> None:
+        """The configuration as it is now is what :meth:`reset` and :meth:`forget` go back to."""
+        self._installed = {scope: self.ctl("cibadmin", "--query", "--scope", scope) for scope in CONFIGURED}
+
+    def forget(self) -> None:
+        """The configuration as it was remembered, before there was anything of muster in it."""
+        for scope in reversed(CONFIGURED):  # what refers to a resource goes before it
+            self._replace(scope, self._installed[scope])
+        self.calm("the configuration is as it was")
 
     def type(self, line: str) -> str:
         """A line as somebody types it on the first controller that is up; what it prints."""
@@ -159,13 +169,15 @@ class Cloud:
 
     def _configure(self, worker: str) -> None:
         """The configuration as installed, whatever a test did to it, with the worker in the given role."""
-        node = next(n for n in self.controllers if self.cluster.is_on(n))
         for scope, text in self._installed.items():
             section = etree.fromstring(text)
             for role in section.iterfind("primitive[@id='muster']/meta_attributes/nvpair[@name='target-role']"):
                 role.set("value", worker)
-            whole = etree.tostring(section, encoding="unicode")
-            self.cluster.exec(node, "cibadmin", "--replace", "--scope", scope, "--xml-pipe", stdin=whole)
+            self._replace(scope, etree.tostring(section, encoding="unicode"))
+
+    def _replace(self, scope: str, text: str) -> None:
+        node = next(n for n in self.controllers if self.cluster.is_on(n))
+        self.cluster.exec(node, "cibadmin", "--replace", "--scope", scope, "--xml-pipe", stdin=text)
 
     def calm(self, what: str) -> None:
         """Wait until Pacemaker has nothing under way.

@@ -79,9 +79,10 @@ def test_knows_when_what_is_kept_away_was_found_running(
     assert look(status=status, resources=clone).nodes["cmp1"].found_running == 0
 
 
-def test_a_record_that_cannot_be_read_is_not_none() -> None:
-    node = look(nodes=attributes("cmp1", muster="fenced:soon")).nodes["cmp1"]
-    assert (node.record, node.unreadable_record) == (None, "fenced:soon")
+@pytest.mark.parametrize("value", ["fenced:soon", "dead:100:200", "fenced:0:200", "fenced:200:100", "fenced:100", ""])
+def test_a_record_that_cannot_be_read_is_not_none(value: str) -> None:
+    node = look(nodes=attributes("cmp1", muster=value)).nodes["cmp1"]
+    assert (node.record, node.unreadable_record) == (None, value or "empty")
 
 
 def test_two_values_are_a_doubt() -> None:

@@ -8,9 +8,33 @@ from typing import Any
 
 import pytest
 
-from muster.decide import Decision, decide
-from muster.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
-from muster.steps import DropHold, DropRecord, Evacuate, ForceDown, ForceUp, Reset, SwapRecord, WriteRecord
+from muster.decide import Decision, decide, lying_hosts, wanted_now
+from muster.facts import (
+    Cluster,
+    HostSight,
+    Move,
+    MoveStatus,
+    Node,
+    OwnerLog,
+    Phase,
+    Power,
+    Record,
+    Server,
+    Service,
+    Sight,
+)
+from muster.steps import (
+    DropHold,
+    DropRecord,
+    Evacuate,
+    ForceDown,
+    ForceUp,
+    ReadLog,
+    Reset,
+    Stop,
+    SwapRecord,
+    WriteRecord,
+)
 from muster.verdict import State, Verdict
 from tests.fakes import settings
 
@@ -50,7 +74,7 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         listed_at=NOW - 1,
         wanted={s.id: Power.RUNNING for s in servers},
     )
-    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at"):
+    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at", "logs", "wanted"):
         if name in facts:
             host = replace(host, **{name: facts.pop(name)})
     cluster = facts.pop("cluster", None) or Cluster(True, "ctl1", {"cmp1": it, "cmp2": Node("cmp2", True, member=True)})
@@ -94,6 +118,48 @@ def test_a_reset_takes_its_turn_and_a_place_like_an_evacuation() -> None:
     assert decide(sight(node(), *line), policy).steps == (Reset("a", "a", "paused"),)
     policy = settings(reset_states="paused", in_flight=2)
     assert [type(s) for s in decide(sight(node(), *line), policy).steps] == [Reset, Evacuate]
+
+
+def test_what_waits_for_its_log_lets_nobody_pass() -> None:
+    line = [server("a", "900", vm_state="error"), server("b")]
+    assert decide(sight(node(), *line, wanted={"b": Power.RUNNING}), settings()).steps == (ReadLog("a"),)
+
+
+def test_what_has_arrived_and_is_stopped_lets_others_pass() -> None:
+    moved = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    line = [replace(server("a", "900"), host="cmp2", updated=NOW - 5), server("b")]
+    seen = sight(node(), *line, moves=(moved,), logs={"a": OwnerLog(Power.STOPPED)})
+    assert [type(step) for step in decide(seen, settings()).steps] == [Stop, Evacuate]
+
+
+@pytest.mark.parametrize("said", Power)
+def test_the_owners_log_wins_over_what_was_seen_at_rest(said: Power) -> None:
+    seen = sight(node(), server("a"), logs={"a": OwnerLog(said)})
+    moved = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    host = replace(seen.hosts["cmp1"], moves={"a": (moved,)}, servers={"a": replace(server("a"), host="cmp2")})
+    finding = decide(replace(seen, hosts={"cmp1": host}), settings()).incidents["cmp1"].findings["a"]
+    assert finding.verdict is (Verdict.EVACUATING if said is Power.STOPPED else Verdict.EVACUATED)
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "task", "wanted"),
+    [
+        ("active", "", Power.RUNNING),
+        ("stopped", "", Power.STOPPED),
+        ("active", "powering-off", Power.UNKNOWN),
+        ("error", "", Power.UNKNOWN),
+        ("paused", "unpausing", Power.RUNNING),
+    ],
+)
+def test_a_server_at_rest_shows_what_its_owner_wants(vm_state: str, task: str, wanted: Power) -> None:
+    assert wanted_now(server("a", vm_state=vm_state, task_state=task)) is wanted
+
+
+def test_knows_by_novas_name_which_host_lives() -> None:
+    assert lying_hosts(sight(node(), heartbeat_moved=True), settings()) == {"cmp1"}
+    assert lying_hosts(sight(node()), settings()) == frozenset()
+    nameless = sight(node(), service=replace(DOWN, host="foreign"), heartbeat_moved=True)
+    assert lying_hosts(nameless, settings()) == frozenset()
 
 
 def test_an_unnamed_destination_counts_for_every_destination() -> None:

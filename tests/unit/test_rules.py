@@ -169,6 +169,15 @@ def test_a_refusal_is_that_servers_own_affair() -> None:
     assert "No." in finding.reason
 
 
+def test_a_destination_that_nova_does_not_know_makes_no_server_gone() -> None:
+    mapped = settings(target_map="dead:cmp9")
+    assert verdict(case(policy=mapped, sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.PARKED
+    finding, _ = judge(case(policy=mapped, sent=sent(Outcome.REFUSED, 1, 0, 404, 3)))
+    assert (finding.verdict, "No." in finding.reason) == (Verdict.HELD, True)
+    elsewhere = settings(target_map="other:cmp9")
+    assert verdict(case(policy=elsewhere, sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.GONE
+
+
 def test_tries_are_counted_from_nova_and_end() -> None:
     failed = [move("failed", "other", age=100 - i, ident=str(i)) for i in range(3)]
     assert verdict(case(ACTIVE, *failed[:2], room_at=0.0))[2] == "evacuate"

@@ -156,6 +156,18 @@ COMMANDS: tuple[Command, ...] = (
             YES,
         ),
     ),
+    Command(
+        "register",
+        "register",
+        "link the agents to where Pacemaker looks, after pip",
+        "Links ComputeRecovery and fence_muster of this installation into Pacemaker's directories, on this node."
+        " Refuses where anything else is there already. Packages do not need it.",
+        (
+            Argument(("--undo",), "remove the links again, and nothing else", flag=True),
+            Argument(("--dry-run",), "only say what would be done", flag=True),
+            Argument(("--root",), "do it below this directory", metavar="DIR", default="/"),
+        ),
+    ),
 )
 
 

@@ -78,12 +78,11 @@ def node_record(cib: Element, name: str) -> Union[Record, str, None]:
     values = _attribute(cib, name, RECORD)
     if not values:
         return None
-    if len(values) > 1:
-        return " and ".join(sorted(values))
+    value = " and ".join(sorted(values))
     try:
-        return Record.parse(next(iter(values)))
+        return Record.parse(value)
     except ValueError:
-        return next(iter(values))
+        return value or "empty"
 
 
 def node_orders(cib: Element, name: str) -> Union[Orders, str, None]:
@@ -91,12 +90,11 @@ def node_orders(cib: Element, name: str) -> Union[Orders, str, None]:
     values = _attribute(cib, name, ORDERS)
     if not values:
         return None
-    if len(values) > 1:
-        return " and ".join(sorted(values))
+    value = " and ".join(sorted(values))
     try:
-        return Orders.parse(next(iter(values)))
+        return Orders.parse(value)
     except ValueError:
-        return next(iter(values))
+        return value or "empty"
 
 
 def paused(cib: Element, resource: str) -> str:

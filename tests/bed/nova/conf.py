@@ -2,13 +2,17 @@
 """The text of nova.conf and placement.conf, and the few constants that both the configuration and Identity know."""
 
 import os
+import shutil
 import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 PROJECT = {"id": "6f70656e737461636b20342065766572", "name": "admin"}
 USERS = {
     "admin": ("adminpw", ["admin", "manager", "member", "reader"]),
     "nova": ("novapw", ["admin", "service"]),
     "demo": ("demopw", ["member", "reader"]),
+    "muster": ("musterpw", ["muster"]),
 }
 
 NOVA = """
@@ -47,6 +51,8 @@ driver = noop
 lock_path = {state_dir}/locks
 [cache]
 enabled = false
+[oslo_policy]
+policy_dirs = {policy}
 [key_manager]
 backend = nova.keymgr.conf_key_mgr.ConfKeyManager
 [scheduler]
@@ -94,6 +100,7 @@ def write_nova_conf(state_dir, url, options):
         os.makedirs(os.path.join(state_dir, name), exist_ok=True)
     text = NOVA.format(
         state_dir=state_dir,
+        policy=_policy(state_dir),
         paste=os.path.join(sys.prefix, "etc", "nova", "api-paste.ini"),
         identity=url["identity"],
         placement=url["placement"],
@@ -110,6 +117,14 @@ def write_nova_conf(state_dir, url, options):
 def write_placement_conf(state_dir, sync):
     """Write placement.conf; returns its path.  ``sync``: make the schema at start."""
     return _write(state_dir, "placement.conf", PLACEMENT.format(state_dir=state_dir, sync=sync))
+
+
+def _policy(state_dir):
+    """A directory with the policy that muster's documents recommend for a role of its own."""
+    folder = os.path.join(state_dir, "policy.d")
+    os.makedirs(folder, exist_ok=True)
+    shutil.copy(os.path.join(ROOT, "packaging", "nova-policy.yaml"), folder)
+    return folder
 
 
 def _write(state_dir, name, text):

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``muster register``: after pip, links the agents to where Pacemaker looks for them.  Packages need none of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from muster.cli import commands
+
+PLACES = {
+    "ComputeRecovery": "/usr/lib/ocf/resource.d/muster/ComputeRecovery",
+    "fence_muster": "/usr/sbin/fence_muster",
+}
+
+
+@dataclass(frozen=True)
+class Link:
+    """:param place: where Pacemaker looks.
+    :param program: the installed agent.
+    """
+
+    place: Path
+    program: Path
+
+    @property
+    def made(self) -> bool:
+        """It is there and leads to this installation's agent."""
+        return self.place.is_symlink() and os.readlink(self.place) == str(self.program)
+
+    @property
+    def foreign(self) -> bool:
+        """Something else is there: a package's file, or the link of another installation."""
+        return not self.made and (self.place.is_symlink() or self.place.exists())
+
+
+def run(options: argparse.Namespace) -> int:
+    try:
+        return register(list(links(options.root)), options.undo, options.dry_run)
+    except OSError as exc:
+        print(f"muster: {exc.filename}: {exc.strerror}: run this as root", file=sys.stderr)
+        return commands.TROUBLE
+
+
+def links(root: str) -> Iterator[Link]:
+    """The agents of this installation, beside its ``muster``.
+
+    :param root: put in front of every place.
+    """
+    folder = Path(sys.argv[0]).resolve().parent
+    for name, place in PLACES.items():
+        yield Link(Path(root, place.lstrip("/")), folder / name)
+
+
+def register(wanted: list[Link], undo: bool, dry_run: bool) -> int:
+    """Make the links, or remove them; nothing else is ever touched.
+
+    :returns: an exit code; on any fault nothing is changed.
+    """
+    faults = [
+        f"{link.program}: no such program: is this muster installed by pip?"
+        for link in wanted
+        if not undo and not os.access(link.program, os.X_OK)
+    ]
+    faults += [
+        f"{link.place} is there already and is not ours: remove it, or the package that owns it, first"
+        for link in wanted
+        if link.foreign and not undo
+    ]
+    if faults:
+        print("\n".join(f"muster: {fault}" for fault in faults), file=sys.stderr)
+        return commands.TROUBLE
+    for link in wanted:
+        _undo(link, dry_run) if undo else _make(link, dry_run)
+    return commands.OK
+
+
+def _make(link: Link, dry_run: bool) -> None:
+    if link.made:
+        print(f"there: {link.place}")
+        return
+    print(f"{'would link' if dry_run else 'linked'}: {link.place} -> {link.program}")
+    if not dry_run:
+        link.place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        link.place.symlink_to(link.program)
+
+
+def _undo(link: Link, dry_run: bool) -> None:
+    if not link.made:
+        print(f"left alone: {link.place} " + ("is not ours" if link.foreign else "is not there"))
+        return
+    print(f"{'would remove' if dry_run else 'removed'}: {link.place}")
+    if not dry_run:
+        link.place.unlink()
+        if link.place.parent.name == "muster" and not any(link.place.parent.iterdir()):
+            link.place.parent.rmdir()

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``muster register`` makes its links and takes them away, and touches nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from muster.cli.register import PLACES, Link, register
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> list[Link]:
+    made = []
+    for name, place in PLACES.items():
+        program = tmp_path / "venv" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+        made.append(Link(tmp_path / "root" / place.lstrip("/"), program))
+    return made
+
+
+def there(tmp_path: Path) -> list[str]:
+    return sorted(str(p.relative_to(tmp_path / "root")) for p in (tmp_path / "root").rglob("*") if not p.is_dir())
+
+
+def test_makes_the_links_once_and_takes_them_away(wanted: list[Link], tmp_path: Path) -> None:
+    for _ in range(2):
+        assert register(wanted, undo=False, dry_run=False) == 0
+    assert there(tmp_path) == ["usr/lib/ocf/resource.d/muster/ComputeRecovery", "usr/sbin/fence_muster"]
+    assert all(link.place.resolve() == link.program for link in wanted)
+    assert register(wanted, undo=True, dry_run=False) == 0
+    assert there(tmp_path) == []
+    assert not (tmp_path / "root/usr/lib/ocf/resource.d/muster").exists()
+
+
+def test_a_rehearsal_changes_nothing(wanted: list[Link], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert register(wanted, undo=False, dry_run=True) == 0
+    assert capsys.readouterr().out.count("would link") == 2
+    assert there(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "dangling"])
+def test_what_is_not_ours_stays(
+    wanted: list[Link], kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = wanted[1].place
+    place.parent.mkdir(parents=True)
+    if kind == "file":
+        place.write_text("of a package")
+    else:
+        place.symlink_to(wanted[0].program if kind == "link" else tmp_path / "gone")
+    assert register(wanted, undo=False, dry_run=False) == 2
+    assert "is not ours" in capsys.readouterr().err
+    assert there(tmp_path) == ["usr/sbin/fence_muster"]  # not even the other link was made
+    assert register(wanted, undo=True, dry_run=False) == 0
+    assert there(tmp_path) == ["usr/sbin/fence_muster"]
+
+
+def test_says_so_when_there_is_no_agent(wanted: list[Link], capsys: pytest.CaptureFixture[str]) -> None:
+    wanted[0].program.unlink()
+    assert register(wanted, undo=False, dry_run=False) == 2
+    assert "no such program" in capsys.readouterr().err
