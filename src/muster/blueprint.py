@@ -84,11 +84,17 @@ def _faults(here: Installation, choices: Choices) -> Iterator[str]:
 # -------------------------------------------------------------------- fencing
 
 
+NO_COMPUTE = (
+    "no compute is known: the remote nodes are (pcs cluster node add-remote), and full members that muster's device"
+    f" lists: pcs stonith create {FENCE} {AGENT} pcmk_host_check=static-list pcmk_host_list=HOSTS"
+)
+
+
 def fence_device(here: Installation) -> Iterator[Step]:
     """The device that records, for every compute, by a static list."""
     mine = ours(here)
     if not here.computes:
-        yield Step("no compute is a remote node of this cluster: pcs cluster node add-remote")
+        yield Step(NO_COMPUTE)
     elif mine is None:
         static = ("pcmk_host_check=static-list", f"pcmk_host_list={' '.join(here.computes)}")
         create = ("pcs", "stonith", "create", _free(here, FENCE), AGENT, *static)
@@ -219,15 +225,16 @@ def worker(here: Installation, choices: Choices) -> Iterator[Step]:
     if not here.workers:
         name = _free(here, WORKER)
         yield Step("who evacuates; it is started once it can only start on a controller", (_create(name, choices),))
-        yield Step("on controllers only", (off_remotes(name),))
+        yield Step("on controllers only", off_computes(here, Resource(name)))
         yield Step("start it", (_enable(name),))
     for resource in here.workers:
-        yield from _worker(resource)
+        yield from _worker(here, resource)
 
 
-def _worker(resource: Resource) -> Iterator[Step]:
-    if not resource.off_remotes:
-        yield Step(f"{resource.id} on controllers only", (off_remotes(resource.id),))
+def _worker(here: Installation, resource: Resource) -> Iterator[Step]:
+    away = off_computes(here, resource)
+    if away:
+        yield Step(f"{resource.id} on controllers only", away)
     if not resource.sticks:
         yield Step(f"{resource.id} stays where it is", (stick(resource.id),))
     if not resource.monitored:
@@ -250,8 +257,13 @@ def monitor(name: str) -> Argv:
     return "pcs", "resource", "op", "add", name, "monitor", "interval=10s", "timeout=20s"
 
 
-def off_remotes(name: str) -> Argv:
-    return _location(name, "rule", "score=-INFINITY", "#kind", "eq", "remote")
+def off_computes(here: Installation, resource: Resource) -> tuple[Argv, ...]:
+    """What keeps the worker away from the computes that it may still be started on: remotes by kind, others by name."""
+    lacking = [node for node in here.computes if node not in resource.avoids]
+    members = [node for node in lacking if node not in here.remotes]
+    by_kind = _location(resource.id, "rule", "score=-INFINITY", "#kind", "eq", "remote")
+    rule = (by_kind,) if len(lacking) > len(members) and not resource.off_remotes else ()
+    return (*rule, *((_location(resource.id, "avoids", *members),) if members else ()))
 
 
 def _enable(name: str) -> Argv:

@@ -28,6 +28,7 @@ class Resource:
     :param stickiness: its own, or the cluster's default; empty for Pacemaker's, which is none.
     :param monitored: it has a recurring monitor.
     :param off_remotes: a rule keeps it away from remote nodes.
+    :param avoids: nodes that it is kept away from by their names.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Resource:
     stickiness: str = ""
     monitored: bool = False
     off_remotes: bool = False
+    avoids: frozenset[str] = frozenset()
 
     @property
     def disabled(self) -> bool:
@@ -61,7 +63,9 @@ class Installation:
 
     :param quorum: whether this controller has it; without, all of this may be old.
     :param options: the cluster's.
-    :param computes: the remote nodes that host_map does not leave alone.
+    :param computes: the remote nodes, and the members that a device of fence_muster lists, unless host_map leaves them
+        alone.
+    :param remotes: those of the computes that are remote nodes.
     :param levels: by node, the fencing levels that apply to it.
     :param workers: every resource of the agent ComputeRecovery.
     :param nova_compute: what runs nova-compute, by the id to put a rule on: whether muster-hold keeps it away.
@@ -72,6 +76,7 @@ class Installation:
     options: Mapping[str, str] = field(default_factory=dict)
     controllers: tuple[str, ...] = ()
     computes: tuple[str, ...] = ()
+    remotes: frozenset[str] = frozenset()
     devices: Mapping[str, Device] = field(default_factory=dict)
     levels: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
     workers: tuple[Resource, ...] = ()

@@ -70,7 +70,7 @@ def test_creates_no_worker_without_being_told_of_cloud_and_storage(choices: Choi
         ({"worker": worker(monitor="")}, ["pcs resource op add muster monitor interval=10s timeout=20s"]),
         ({"worker": worker({"target-role": "Stopped", "resource-stickiness": "INFINITY"})}, ["pcs resource enable muster"]),
         ({"nova_compute": "", "hold": ""}, ["# no resource runs nova-compute"]),
-        ({"remotes": ""}, ["# no compute is a remote node"]),
+        ({"remotes": ""}, ["# no compute is known: the remote nodes are"]),
     ],
 )  # fmt: skip
 def test_prints_the_one_thing_that_is_missing(changed: dict[str, str], expected: list[str]) -> None:
@@ -179,6 +179,25 @@ def test_names_that_are_taken_are_not_taken_again() -> None:
     assert printed[0].startswith("pcs stonith create muster-fence-2 fence_muster ")
     assert printed[1] == "pcs stonith level add 1 cmp1 power-cmp1 muster-fence-2"
     assert printed[3].startswith("pcs resource create muster-2 ")
+
+
+MEMBERS = {
+    "remotes": "",
+    "nodes": "".join(f'<node id="{n}" uname="{n}"/>' for n in ("ctl1", "ctl2", "cmp1", "cmp2")),
+}
+
+
+def test_computes_may_be_full_members_and_the_worker_is_kept_off_them_by_name() -> None:
+    """Muster's device says which members are computes."""
+    seen = here(**MEMBERS)
+    assert (seen.controllers, seen.computes) == (("ctl1", "ctl2"), ("cmp1", "cmp2"))
+    assert lines(**MEMBERS) == ["pcs constraint location muster avoids cmp1 cmp2"]
+    one = '<rsc_location rsc="muster" node="cmp1" score="-INFINITY"/>'
+    assert lines(**MEMBERS, off_remotes=one) == ["pcs constraint location muster avoids cmp2"]
+    both = one + one.replace("cmp1", "cmp2")
+    assert lines(**MEMBERS, off_remotes=both) == []
+    assert lines(off_remotes=both) == []  # remotes by name are as good
+    assert len(lines(**MEMBERS, off_remotes=both.replace("-INFINITY", "-100"))) == 1
 
 
 def test_leaves_alone_what_the_map_of_hosts_leaves_alone() -> None:

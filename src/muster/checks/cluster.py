@@ -75,7 +75,8 @@ def levels(facts: Facts) -> Iterator[Finding]:
         else:
             sound += 1
     if not here.computes:
-        yield trouble("no compute is a remote node of this cluster", "pcs cluster node add-remote, for each")
+        what, _, remedy = blueprint.NO_COMPUTE.partition(": ")
+        yield trouble(what, remedy)
     elif sound == len(here.computes):
         yield ok(f"{counted(sound, 'compute')}: a power device before {AGENT} in every level")
 

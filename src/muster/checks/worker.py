@@ -52,16 +52,16 @@ def place(facts: Facts) -> Iterator[Finding]:
     """What of the README's rules and options the resource lacks."""
     workers = facts.here.workers
     for worker in workers:
-        if not worker.off_remotes:
-            what = f"{worker.id} may be started on a compute, where it dies with the host"
-            yield trouble(what, "", blueprint.off_remotes(worker.id))
+        away = blueprint.off_computes(facts.here, worker)
+        if away:
+            yield trouble(f"{worker.id} may be started on a compute, where it dies with the host", "", *away)
         if not worker.sticks:
             what = f"{worker.id} does not stick: Pacemaker may move it in the middle of an incident"
             yield attention(what, "", blueprint.stick(worker.id))
         if not worker.monitored:
             what = f"{worker.id} has no recurring monitor: a worker that hangs is never replaced"
             yield trouble(what, "", blueprint.monitor(worker.id))
-        if worker.off_remotes and worker.sticks and worker.monitored:
+        if not away and worker.sticks and worker.monitored:
             yield ok(f"{worker.id} is on controllers only, stays where it is, and is monitored")
     if not workers:
         yield unknown("there is no resource")

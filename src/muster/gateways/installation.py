@@ -10,6 +10,7 @@ from muster.errors import ClusterError
 from muster.gateways import cib
 from muster.gateways.cib import Element, pairs
 from muster.installed import STICKINESS, Installation, Resource
+from muster.topology import AGENT
 
 WORKER = ("ocf", "muster", "ComputeRecovery")
 REMOTE = ("ocf", "pacemaker", "remote")
@@ -19,16 +20,20 @@ NEVER = -1_000_000
 
 def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Installation:
     """:param left_alone: remote nodes that are none of muster's."""
-    remotes = [str(p.get("id")) for p in _primitives(snapshot) if _agent(p) == REMOTE]
-    members = [n for n in snapshot.iterfind("configuration/nodes/node") if n.get("type", "member") == "member"]
-    controllers = tuple(sorted(str(node.get("uname")) for node in members))
-    computes = tuple(sorted(set(remotes) - set(left_alone)))
+    remotes = {str(p.get("id")) for p in _primitives(snapshot) if _agent(p) == REMOTE}
+    nodes = [n for n in snapshot.iterfind("configuration/nodes/node") if n.get("type", "member") == "member"]
+    members = {str(node.get("uname")) for node in nodes}
+    recorders = [device for device in cib.devices(snapshot).values() if device.agent == AGENT]
+    listed = {member for member in members if any(member in device.hosts for device in recorders)}
+    controllers = tuple(sorted(members - listed))
+    computes = tuple(sorted((remotes | listed) - set(left_alone)))
     section = snapshot.find("configuration/resources")
     return Installation(
         quorum=cib.quorate(snapshot),
         options=options(snapshot),
         controllers=controllers,
         computes=computes,
+        remotes=frozenset(computes) & remotes,
         devices=cib.devices(snapshot),
         levels={node: tuple(cib.levels(snapshot, node)) for node in (*controllers, *computes)},
         workers=tuple(resources(snapshot)),
@@ -56,6 +61,7 @@ def resources(snapshot: Element) -> list[Resource]:
                     stickiness=meta.get(STICKINESS, default),
                     monitored=any(_recurs(op) for op in primitive.iterfind("operations/op[@name='monitor']")),
                     off_remotes=_kept_away(snapshot, primitive, _is_of_remotes),
+                    avoids=frozenset(_avoided(snapshot, primitive)),
                 )
             )
     return found
@@ -115,9 +121,19 @@ def _kept_away(snapshot: Element, primitive: Element, fits: Callable[[Element], 
     return any(_says_never(rule, fits) for rule in rules)
 
 
+def _avoided(snapshot: Element, primitive: Element) -> Iterator[str]:
+    chain = _chain(primitive)
+    for location in snapshot.iterfind("configuration/constraints/rsc_location"):
+        if location.get("rsc") in chain and location.get("node") and _is_never(location.get("score", "")):
+            yield str(location.get("node"))
+
+
+def _is_never(score: str) -> bool:
+    return score.upper() == "-INFINITY" or (re.fullmatch("-[0-9]{1,18}", score) is not None and int(score) <= NEVER)
+
+
 def _says_never(rule: Element, fits: Callable[[Element], bool]) -> bool:
-    score = rule.get("score", "").upper()
-    if score != "-INFINITY" and not (re.fullmatch("-[0-9]{1,18}", score) and int(score) <= NEVER):
+    if not _is_never(rule.get("score", "")):
         return False
     parts = [part for part in rule if isinstance(part.tag, str)]
     # One of several that must all fit would keep it away from fewer nodes.
