@@ -94,12 +94,13 @@ def _validate_all(environment: dict[str, str], deep: bool) -> int:
     """Level 0 looks at parameters and files; level 10 also asks Pacemaker and Nova."""
     from muster import settings
     from muster.errors import SettingsError
+    from muster.gateways import credentials
 
     try:
         given = settings.from_environment(environment)
     except SettingsError as exc:
         return _fail(CONFIGURED, *exc.faults)
-    faults = _file_faults(given.clouds_file)
+    faults = credentials.file_faults(given.clouds_file)
     if faults:
         return _fail(INSTALLED, *faults)
     if deep:
@@ -109,22 +110,6 @@ def _validate_all(environment: dict[str, str], deep: bool) -> int:
         if faults:
             return _fail(GENERIC, *faults)
     return SUCCESS
-
-
-def _file_faults(path: str) -> list[str]:
-    """What is wrong with the credentials' file on this controller."""
-    import stat
-
-    try:
-        seen = os.stat(path)
-    except OSError as exc:
-        return [f"clouds_file={path!r}: {exc.strerror}: put it on every controller"]
-    faults = []
-    if seen.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
-        faults.append(f"clouds_file={path!r}: others may read or write it: chmod 0600 {path}")
-    if seen.st_uid != os.geteuid():
-        faults.append(f"clouds_file={path!r}: belongs to user {seen.st_uid}: chown root {path}")
-    return faults
 
 
 def _level(environment: dict[str, str]) -> int:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from muster import report
+from muster import meta, report
 from muster.decide import Incident
 from muster.log import Log
 from muster.ports import ClockPort
@@ -53,7 +53,13 @@ class Files:
         self._clock = clock
         self._log = log
         self._reports = reports
-        self._status: dict[str, Any] = {"pid": os.getpid(), "first_look": False, "reason": "", "incidents": []}
+        self._status: dict[str, Any] = {
+            "pid": os.getpid(),
+            "version": meta.version(),
+            "first_look": False,
+            "reason": "",
+            "incidents": [],
+        }
         self._deadline = 0.0
         self._wrote = False
 

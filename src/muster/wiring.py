@@ -5,21 +5,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Union
 
+from muster import checkup
 from muster.act import Act
+from muster.checks.finding import Facts
 from muster.decide import Decision, decide
 from muster.errors import ClusterError, NovaError, NovaRefused
 from muster.facts import Cluster, MoveStatus, Sight, Size
 from muster.gateways.clock import Clock
+from muster.gateways.installation import installation
 from muster.gateways.nova import Nova
-from muster.gateways.pacemaker import Pacemaker, local_node, misconfigurations
+from muster.gateways.nova_rights import NovaRights
+from muster.gateways.pacemaker import Pacemaker, local_node
 from muster.gateways.placement import Placement
 from muster.hosts import Host, find, hosts
+from muster.installed import Controller, NovaAccess
 from muster.log import Log
 from muster.look import Look
 from muster.memory import Memory
@@ -155,10 +161,18 @@ def live_faults(settings: Settings) -> list[str]:
     """What is wrong with cluster and Nova as they are now."""
     faults = []
     try:
-        faults += misconfigurations(Pacemaker(local_node()).snapshot())
+        here = installation(Pacemaker(local_node()).snapshot())
+        for finding in checkup.option_faults(Facts(here, Controller(), NovaAccess())):
+            faults.append(": ".join((finding.what, *map(shlex.join, finding.commands))))
     except ClusterError as exc:
         faults.append(f"Pacemaker: {exc}")
     return faults + nova_faults(settings)
+
+
+def nova_access(settings: Settings) -> NovaAccess:
+    """What muster's user finds in Nova, and what it may do there; nothing is changed."""
+    given = (settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version)
+    return NovaRights(*given).access(Clock())
 
 
 def nova_faults(settings: Settings) -> list[str]:

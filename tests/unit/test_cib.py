@@ -97,8 +97,9 @@ def test_quorum_is_only_what_says_so() -> None:
     assert not look(quorum="").quorum
 
 
-def operation(kind: str, call: int, code: int, status: int = 0) -> str:
-    return f'<lrm_rsc_op id="{kind}{call}" operation="{kind}" call-id="{call}" rc-code="{code}" op-status="{status}"/>'
+def operation(kind: str, call: int, code: int, status: int = 0, interval: int = 0) -> str:
+    given = f'call-id="{call}" rc-code="{code}" op-status="{status}" interval="{interval}"'
+    return f'<lrm_rsc_op id="{kind}{call}" operation="{kind}" {given}/>'
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,8 @@ def operation(kind: str, call: int, code: int, status: int = 0) -> str:
     [
         (operation("monitor", 5, 7), False),
         (operation("monitor", -1, 193, -1), False),
+        (operation("monitor", 5, 5, 7), False),
+        (operation("monitor", 7, 5, 7, interval=10000), True),
         (operation("start", 6, 0), True),
         (operation("start", 6, 0) + operation("monitor", 7, 0), True),
         (operation("monitor", 7, 0) + operation("stop", 9, 0), False),

@@ -16,8 +16,8 @@ from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, one_host, totals
 from muster.cli.site import Site
 from muster.errors import SettingsError
 from muster.gateways import cib
-from muster.gateways.installation import Resource
 from muster.hosts import astray, find, hosts
+from muster.installed import Resource
 from muster.plan import Outlook, Pace, Plan, Survey, Turn, plans, worst
 from muster.room import NOT_MODELLED, asks_for_more
 from muster.topology import objection

@@ -13,6 +13,7 @@ from muster.errors import ClusterError
 from muster.facts import Cluster
 from muster.gateways import cib, installation
 from muster.gateways.pacemaker import Pacemaker, local_node
+from muster.installed import Resource
 from muster.settings import Settings
 
 RUN_DIRECTORY = Path("/run/muster")
@@ -30,12 +31,12 @@ class Site:
         except ClusterError as exc:
             hint = "run this on a controller, as root or as a member of the group haclient"
             raise ClusterError(f"Pacemaker does not answer: {exc}; {hint}") from exc
-        self._wanted = resource
+        self.wanted = resource
 
     @functools.cached_property
-    def resource(self) -> installation.Resource:
+    def resource(self) -> Resource:
         """:raises ClusterError: when there is none, or more than one."""
-        return installation.resource(self.snapshot, self._wanted)
+        return installation.resource(self.snapshot, self.wanted)
 
     @functools.cached_property
     def settings(self) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -51,6 +52,34 @@ def console(stderr: bool = False) -> Console:
 def clean(text: object) -> str:
     """Printable, on one line: what a server is called cannot steer a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def shell(argv: Sequence[str]) -> str:
+    """A line that a shell reads as these words; what is not printable is written as an escape, which bash reads."""
+    return " ".join(map(_quoted, argv))
+
+
+def _quoted(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(_escaped(c) for c in word) + "'"
+
+
+def _escaped(c: str) -> str:
+    if c in "'\\":
+        return "\\" + c
+    return c if c.isprintable() else f"\\U{ord(c):08x}" if ord(c) > 0x7F else f"\\x{ord(c):02x}"
+
+
+def confirmed(question: str, yes: bool) -> bool:
+    """Asked on a terminal; without one nobody can answer, and scripts mean what they say."""
+    if yes or not sys.stdin.isatty():
+        return True
+    try:
+        answer = input(f"{clean(question)} [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in ("y", "yes")
 
 
 def styled(word: str) -> Text:
