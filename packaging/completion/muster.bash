@@ -6,10 +6,11 @@
 #    source ~/.local/share/bash_completion/muster
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_muster_subparsers=(status watch retry skip approve release pause resume register)
+_shtab_muster_subparsers=(status watch report retry skip approve release pause resume register)
 
 _shtab_muster_status_option_strings=(-h --help -o --output)
 _shtab_muster_watch_option_strings=(-h --help --interval --until-settled)
+_shtab_muster_report_option_strings=(-h --help -o --output --to)
 _shtab_muster_retry_option_strings=(-h --help -y --yes)
 _shtab_muster_skip_option_strings=(-h --help -y --yes)
 _shtab_muster_approve_option_strings=(-h --help -y --yes)
@@ -23,13 +24,17 @@ _shtab_muster_option_strings=(-h --help --version --resource)
 
 _shtab_muster_status__o_choices=(text json)
 _shtab_muster_status___output_choices=(text json)
-_shtab_muster_pos_0_choices=(status watch retry skip approve release pause resume register)
+_shtab_muster_report__o_choices=(text json html)
+_shtab_muster_report___output_choices=(text json html)
+_shtab_muster_pos_0_choices=(status watch report retry skip approve release pause resume register)
 
 _shtab_muster_status__h_nargs=0
 _shtab_muster_status___help_nargs=0
 _shtab_muster_watch__h_nargs=0
 _shtab_muster_watch___help_nargs=0
 _shtab_muster_watch___until_settled_nargs=0
+_shtab_muster_report__h_nargs=0
+_shtab_muster_report___help_nargs=0
 _shtab_muster_retry__h_nargs=0
 _shtab_muster_retry___help_nargs=0
 _shtab_muster_retry__y_nargs=0
