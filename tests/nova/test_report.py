@@ -67,7 +67,8 @@ def moved(story: Story) -> dict[str, tuple[str, str]]:
 
 
 def run_incident(bed: NovaBed, it: Rig, folder: Path) -> tuple[str, list[str]]:
-    """One held, one tried twice, two plain; to the end."""
+    """One held, one tried twice, two plain; to the end, by somebody who has the least rights."""
+    bed.clouds_yaml(it.clouds_file, username="muster", password="musterpw")
     held, *others = boot(bed, 4)
     act_on(bed, held, "pause", "paused")
     fail_spawns(bed, times=1)
