@@ -97,6 +97,16 @@ def test_is_killed_with_its_children_when_its_time_is_over_and_reaped(tmp_path: 
     assert (event, fields["reason"], fields["said"]) == ("hook failed", "killed after 0.5 s", "still at it")
 
 
+def test_has_a_session_of_its_own(tmp_path: Path) -> None:
+    """A signal for the worker's session, a terminal's for instance, is none of its business."""
+    sid = tmp_path / "sid"
+    it, _ = hook(program(tmp_path, f"cut -d' ' -f6 /proc/$$/stat > {sid}.new; mv {sid}.new {sid}; sleep 300"), 1.0)
+    it.report(incident(), {})
+    until(sid.exists)
+    assert int(sid.read_text()) not in (os.getsid(0), 0)
+    until(reaped(it))
+
+
 def test_a_failure_is_told_with_its_last_words(tmp_path: Path) -> None:
     it, lines = hook(program(tmp_path, "head -c 100000 /dev/zero | tr '\\0' x; echo no route >&2; exit 3"))
     it.report(incident(), {})

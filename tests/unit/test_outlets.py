@@ -129,6 +129,19 @@ def test_a_new_worker_goes_on_with_the_events_of_the_last_one(tmp_path: Path) ->
     assert events == ["evacuating: 3 queued", "closed: back in service"]
 
 
+def test_a_thousand_servers_do_not_crowd_out_how_it_began(
+    reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muster.outlets.reports.EVENTS_KEPT", 10)
+    reports.event(Event(report.FENCED + 1.0, "cmp1", "fenced: asking Nova"))
+    for number in range(50):
+        reports.event(Event(report.FENCED + 2.0 + number, "cmp1", "queued: waits", server=str(number)))
+    reports.event(Event(report.FENCED + 99.0, "cmp1", "settled: all"))
+    reports.report(over(State.SETTLED), told())
+    events = [event["what"] for event in read(tmp_path / "reports" / "cmp1-1800000000.json")["events"]]
+    assert (events[0], len(events), events[-1]) == ("fenced: asking Nova", 12, "settled: all")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"events": 3}', '{"events": [1, null]}'])
 def test_a_broken_report_of_an_earlier_worker_harms_nobody(tmp_path: Path, text: str) -> None:
     lines = LogLines()

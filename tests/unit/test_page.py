@@ -118,7 +118,7 @@ def test_whoever_must_act_is_told_what_to_type() -> None:
     text = "".join(etree.fromstring(page(story()), PARSER).itertext())
     (held,) = story().waiting
     assert f"openstack server set --state active {held.id}, then muster retry {held.id}" in text
-    assert "ID" not in held.advice
+    assert "active ID" not in text
 
 
 def test_says_what_is_not_known() -> None:

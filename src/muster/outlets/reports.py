@@ -22,7 +22,7 @@ from muster.verdict import State
 DIRECTORY = Path("/var/lib/muster")
 KEPT = 200
 EVENTS_KEPT = 5000
-"""Of one incident."""
+"""Of one incident, beside those of the host itself: a thousand servers must not crowd out how it began."""
 READ_LIMIT = 50_000_000
 """In bytes; no report of ours is that long."""
 WITH_PAGE = (State.SETTLED, State.CLOSED)
@@ -33,12 +33,13 @@ class Reports(Quiet):
         self._clock = clock
         self._log = log
         self._directory = directory
-        self._events: dict[str, deque[Event]] = {}
+        self._events: dict[tuple[str, bool], deque[Event]] = {}
+        """By node, and whether they are of its servers."""
         self._earlier: dict[str, list[dict[str, Any]]] = {}
 
     def event(self, event: Event) -> None:
         """The next report of its incident has it."""
-        self._events.setdefault(event.node, deque(maxlen=EVENTS_KEPT)).append(event)
+        self._events.setdefault((event.node, bool(event.server)), deque(maxlen=EVENTS_KEPT)).append(event)
 
     def report(self, incident: Incident, data: dict[str, object]) -> None:
         name = incident_name(incident.node, incident.first)
@@ -53,15 +54,17 @@ class Reports(Quiet):
             complain(self._log, exc)
         if incident.state is State.CLOSED:
             self._earlier.pop(name, None)
-            self._events.pop(incident.node, None)
+            for of_servers in (False, True):
+                self._events.pop((incident.node, of_servers), None)
 
     def _told(self, name: str, incident: Incident) -> list[dict[str, Any]]:
         """The events of this incident; also those that an earlier worker here has left in its report."""
         if name not in self._earlier:
             self._earlier[name] = _events_in(self._directory / f"{name}.json")
-        events = [e for e in self._events.get(incident.node, ()) if e.at >= incident.first]
+        kept = [event for of in (False, True) for event in self._events.get((incident.node, of), ())]
+        events = sorted((e for e in kept if e.at >= incident.first), key=lambda e: e.at)
         ours = [{key: value for key, value in asdict(e).items() if key != "node" and value} for e in events]
-        return [*self._earlier[name], *ours][-EVENTS_KEPT:]
+        return [*self._earlier[name], *ours]
 
     def _drop_old(self) -> None:
         files = sorted(self._directory.glob("*.json"), key=lambda path: path.stat().st_mtime)
@@ -77,4 +80,5 @@ def _events_in(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError):
         return []
     events = kept.get("events") if isinstance(kept, dict) else None
-    return [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []
+    found = [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []
+    return found[-EVENTS_KEPT:]
