@@ -242,6 +242,24 @@ class Move:
     updated: float = 0.0
 
 
+@dataclass(frozen=True)
+class Trace:
+    """What one evacuate call left in a server's action log.  0.0: it does not say.
+
+    :param at: when Nova took the call.
+    :param landed: when the rebuild began on the destination; before that the scheduler had it.
+    :param ended: when it was over, well or not.
+    :param words: Nova's own about a failure; empty if none is on record.
+    """
+
+    request_id: str
+    at: float
+    dest: str = ""
+    landed: float = 0.0
+    ended: float = 0.0
+    words: str = ""
+
+
 # --------------------------------------------------------------------------- what a pass has before it
 
 

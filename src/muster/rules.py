@@ -354,5 +354,6 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         began=move.created if move else 0.0,
         ended=move.updated if move and move.status.arrived else 0.0,
         alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
+        attempts=len(case.moves),
     )
     return finding, step

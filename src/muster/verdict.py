@@ -57,6 +57,7 @@ class Finding:
     :param due: for a parked one, when it is tried next.
     :param dest: where it is, or is on its way to.
     :param alarm: it takes longer than it may.
+    :param attempts: evacuations of it that Nova has on record in this incident.
     """
 
     server: Server
@@ -70,6 +71,7 @@ class Finding:
     began: float = 0.0
     ended: float = 0.0
     alarm: bool = False
+    attempts: int = 0
 
 
 def died_under_way(move: Move, dead: Mapping[str, float]) -> bool:

@@ -17,21 +17,27 @@ from muster.act import Act
 from muster.checks.finding import Facts
 from muster.decide import Decision, decide
 from muster.errors import ClusterError, NovaError, NovaRefused
-from muster.facts import Cluster, MoveStatus, Sight, Size
+from muster.facts import Cluster, Move, MoveStatus, Sight, Size
 from muster.gateways.clock import Clock
 from muster.gateways.installation import installation
 from muster.gateways.nova import Nova
 from muster.gateways.nova_rights import NovaRights
 from muster.gateways.pacemaker import Pacemaker, local_node
 from muster.gateways.placement import Placement
+from muster.gather import Wanted, gather, host_of
 from muster.hosts import Host, find, hosts
 from muster.installed import Controller, NovaAccess
 from muster.log import Log
 from muster.look import Look
 from muster.memory import Memory
 from muster.naming import service_of
-from muster.outlet import Files
+from muster.outlets import Outlets, Quiet
+from muster.outlets.hook import Hook
+from muster.outlets.metrics import Metrics
+from muster.outlets.reports import Reports
+from muster.outlets.status import Status
 from muster.plan import Pace, Survey
+from muster.recorded import Records
 from muster.room import left_by_host
 from muster.settings import Settings
 from muster.supervise import Supervisor
@@ -51,13 +57,26 @@ def worker(
     # Pacemaker says where it starts us; only by hand there is nobody who does.
     local = os.environ.get("OCF_RESKEY_CRM_meta_on_node") or local_node()
     cluster = Pacemaker(local, instance)
-    outlet = Files(Path(supervisor.status_file), clock, log, share=cluster.share)
-    outlet.announce(60.0)
     memory = Memory()
+    status = Status(Path(supervisor.status_file), clock, log, cluster.share)
+    outlet = Outlets(status, list(_others(settings, clock, memory, log)), log)
+    outlet.announce(60.0)
     nova = _nova(settings, outlet.announce)
     look = Look(cluster, nova, clock, settings, memory)
     act = Act(cluster, nova, clock, memory, log, supervisor.is_me, outlet.announce)
-    yield Worker(look, act, cluster, clock, settings, memory, log, outlet, wait)
+    try:
+        yield Worker(look, act, cluster, clock, settings, memory, log, outlet, wait)
+    finally:
+        outlet.close()
+
+
+def _others(settings: Settings, clock: Clock, memory: Memory, log: Log) -> Iterator[Quiet]:
+    """Where else the worker says what it sees."""
+    yield Reports(clock, log)
+    if settings.hook:
+        yield Hook(settings.hook, log)
+    if settings.metrics_file:
+        yield Metrics(Path(settings.metrics_file), clock, memory, log)
 
 
 OBSERVED_LOGS = 200
@@ -84,6 +103,25 @@ def observe(settings: Settings, cluster: Pacemaker) -> Decision:
             for host in memory.hosts_of(server):
                 host.logs[server] = log
     return _as_the_worker(look.sight(), settings) if unread else decision
+
+
+def records(settings: Settings, nodes: Sequence[str], node: str, wanted: Wanted) -> Records:
+    """What Nova has on record about the evacuations from a node's host.
+
+    :raises NovaError: when Nova does not answer.
+    """
+    nova = _nova(settings)
+    return gather(nova, Clock(), host_of(node, nodes, nova.services(), settings.host_map), wanted)
+
+
+def evacuations(settings: Settings, nodes: Sequence[str], since: float) -> tuple[Mapping[str, str], Sequence[Move]]:
+    """The node of each Nova host, and every evacuation since then.
+
+    :raises NovaError: when Nova does not answer.
+    """
+    nova = _nova(settings)
+    services = nova.services()
+    return {host_of(node, nodes, services, settings.host_map): node for node in nodes}, nova.moves_of_all(since)
 
 
 def node_of_server(settings: Settings, cluster: Cluster, server: str) -> Optional[str]:

@@ -92,9 +92,11 @@ class Worker:
         try:
             sight = self._look.sight()
         except ClusterError as exc:
+            self._memory.cluster_trouble = str(exc)
             self._say_hindrance(f"Pacemaker does not answer: {exc}")
             self._outlet.status(self._hindrance, [])
             return IDLE_LOOK_S
+        self._memory.cluster_trouble = ""
         decision = decide(sight, self._policy)
         self._keep_proofs(decision)
         self._keep_voids(sight)
@@ -198,10 +200,11 @@ class Worker:
         )
         self._said_servers[node, server] = now
         what = f"{finding.verdict.value}: {finding.reason}"
-        self._event(node, what, server=server, name=finding.server.name)
+        self._event(node, what, server, finding.server.name[:64], finding.dest, finding.request_id)
 
-    def _event(self, node: str, what: str, server: str = "", name: str = "") -> None:
-        self._outlet.event(report.Event(round(self._clock.now(), 2), node, what[:300], server, name[:64]))
+    def _event(self, node: str, what: str, *server: str) -> None:
+        """:param server: the fields of the event that concern one server."""
+        self._outlet.event(report.Event(round(self._clock.now(), 2), node, what[:300], *server))
 
     def _publish(self, incident: Incident, findings: dict[str, Finding]) -> None:
         data = report.report(incident, findings)

@@ -336,3 +336,9 @@ def test_a_plan_is_of_the_servers_that_it_is_given() -> None:
     seen = survey(server("a"), server("b", host="cmp2"))
     host = Host("cmp1", service("cmp1"))
     assert outlooks(plan(host, [server("a")], seen, settings())) == {"a": "evacuated"}
+
+
+@pytest.mark.parametrize("sizes", [(-1, 1, 1), (1, -1, 1), (1, 1, -1)])
+def test_there_is_no_size_below_nothing(sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="less than nothing"):
+        Size(*sizes)

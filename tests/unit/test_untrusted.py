@@ -18,7 +18,7 @@ from lxml import etree
 
 from muster import fence
 from muster.errors import ClusterError, NovaUnavailable, SettingsError
-from muster.facts import Move, OwnerLog, Record, Server, Service
+from muster.facts import Move, OwnerLog, Record, Server, Service, Trace
 from muster.gateways import cib, nova_facts, placement
 from muster.settings import PREFIX, Settings, from_environment
 from muster.topology import objection
@@ -207,6 +207,20 @@ def test_what_is_left_is_read_or_refused(summary: Any) -> None:
     with contextlib.suppress(NovaUnavailable):
         left = placement.left(summary)
         assert min(left.vcpus, left.memory_mb, left.disk_gb or 0) >= 0
+
+
+@given(
+    rows("request_id", "start_time", "message"),
+    st.lists(rows("event", "result", "host", "details", "start_time", "finish_time"), max_size=3) | JSON,
+    st.sampled_from(["compute_rebuild_instance", "rebuild_server"]),
+)
+def test_the_events_of_an_action_are_read_or_refused(row: dict[str, Any], events: Any, name: str) -> None:
+    if isinstance(events, list):
+        events = [{**event, "event": name} if isinstance(event, dict) else event for event in events]
+    with contextlib.suppress(NovaUnavailable):
+        it = nova_facts.trace({**row, "events": events})
+        assert isinstance(it, Trace)
+        assert all(isinstance(text, str) for text in (it.request_id, it.dest, it.words))
 
 
 @given(JSON)

@@ -97,6 +97,21 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "report",
+        "report",
+        "what happened in an incident, as text, JSON or a page of HTML",
+        "Without INCIDENT lists those that are known, newest first. With a host tells its newest incident, with"
+        " HOST-TIME that one: its steps, and of each server from where, to where, in how many tries, by which requests."
+        " Takes what the worker wrote here, and asks Nova about each attempt; where the worker's report is"
+        " on another controller, Nova's records alone. What is not known is named. The worker itself leaves the same"
+        " page beside its report in /var/lib/muster when an incident is settled and when it is over.",
+        (
+            Argument(("incident",), "a host, or HOST-TIME as in the list", metavar="INCIDENT", nargs="?"),
+            Argument(("-o", "--output"), "how to tell it", choices=("text", "json", "html"), default="text"),
+            Argument(("--to",), "write it into this file", metavar="FILE"),
+        ),
+    ),
+    Command(
         "retry",
         "orders",
         "try a server, or all of a host, again",

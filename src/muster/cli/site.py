@@ -73,15 +73,20 @@ class Site:
 
     def reports(self, node: str = "") -> list[dict[str, Any]]:
         """The incident reports kept on this controller, newest first; of one node, or of all."""
-        found = []
-        for path in REPORT_DIRECTORY.glob("*.json"):
-            try:
-                report = _object(path.read_text(encoding="utf-8", errors="replace"))
-            except OSError:
-                continue
-            if report and node in ("", report.get("node"), report.get("host")):
-                found.append(report)
-        return sorted(found, key=lambda report: float(report.get("fenced") or 0), reverse=True)
+        return [report for report in kept_reports() if node in ("", report.get("node"), report.get("host"))]
+
+
+def kept_reports() -> list[dict[str, Any]]:
+    """The incident reports kept on this controller that may be read, newest first."""
+    found = []
+    for path in REPORT_DIRECTORY.glob("*.json"):
+        try:
+            report = _object(path.read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            continue
+        if report.get("node") and isinstance(report.get("fenced"), int):
+            found.append(report)
+    return sorted(found, key=lambda report: int(report["fenced"]), reverse=True)
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from muster.words import clean as clean  # where every command looks for it
+
 PIPE_WIDTH = 400
 STYLES = {
     "evacuated": "green",
@@ -47,11 +49,6 @@ def console(stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
-
-
-def clean(text: object) -> str:
-    """Printable, on one line: what a server is called cannot steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def shell(argv: Sequence[str]) -> str:

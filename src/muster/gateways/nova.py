@@ -17,7 +17,7 @@ import openstack.connection
 from keystoneauth1 import exceptions as ksa
 
 from muster.errors import NovaError, NovaRefused, NovaUnavailable
-from muster.facts import Move, OwnerLog, Server, Service
+from muster.facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways import login
 from muster.gateways import nova_facts as facts
 from muster.gateways.nova_faults import refusal
@@ -26,6 +26,7 @@ PAGE = 1000
 PAGES_LIMIT = 200
 PAGE_TIMEOUT_S = 90.0
 """A full page of servers keeps nova-api busy for ten seconds and more."""
+TRACES_LIMIT = 10
 
 Version = tuple[int, int]
 SERVICES: Version = (2, 69)  # from 2.53 services have UUIDs; from 2.69 those of a silent cell are listed as UNKNOWN
@@ -34,6 +35,7 @@ SERVERS: Version = (2, 98)  # 2.47 embeds the flavor's extra specs, 2.98 the ima
 MIGRATIONS: Version = (2, 59)  # paging and changes-since
 ACTIONS: Version = (2, 21)  # the actions of deleted servers, too
 ACTIONS_TIMED: Version = (2, 58)  # when an action was last heard of
+ACTION_EVENTS: Version = (2, 84)  # 2.62 names the host of an event, 2.84 says why it failed
 EVACUATE: Version = (2, 94)  # from 2.95 every evacuated server ends SHUTOFF
 ON_SHARED_STORAGE: Version = (2, 13)  # up to here Nova wants to be told
 LEGACY_FORCE_DOWN: Version = (2, 11)
@@ -100,7 +102,13 @@ class Nova:
         the evacuations of a conductor that is down would be missing (nova.db.main.api, migration_get_all_by_filters).
         The list is newest first, so it is read until it gets older than ``since``.
         """
-        params = {"migration_type": "evacuation", "source_compute": host}
+        return self._moves({"migration_type": "evacuation", "source_compute": host}, since)
+
+    def moves_of_all(self, since: float) -> Sequence[Move]:
+        """The same from every host."""
+        return self._moves({"migration_type": "evacuation"}, since)
+
+    def _moves(self, params: Mapping[str, str], since: float) -> Sequence[Move]:
         if self._speak(MIGRATIONS) >= MIGRATIONS:
             rows = self._pages("/os-migrations", "migrations", params, MIGRATIONS)
         else:  # the whole list in one page: older Nova does not page it
@@ -132,6 +140,19 @@ class Nova:
         """What the action log of the server says of its owner's last wish."""
         body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
         return facts.owner_log(_rows(body, "instanceActions"))
+
+    def traces(self, server: str, since: float) -> Sequence[Trace]:
+        """What the evacuates of a server since then left in its action log, oldest first; the last ten."""
+        body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
+        calls = facts.evacuate_calls(_rows(body, "instanceActions"), since)
+        return [self._trace(server, request_id) for request_id in calls[-TRACES_LIMIT:]]
+
+    def _trace(self, server: str, request_id: str) -> Trace:
+        path = f"/servers/{server}/os-instance-actions/{request_id}"
+        row = self._get(path, {}, ACTION_EVENTS).get("instanceAction")
+        if not isinstance(row, dict):
+            raise NovaUnavailable(f"GET {path}: no action in the reply")
+        return facts.trace(row)
 
     # ---------------------------------------------------------------- writes
 
