@@ -21,14 +21,13 @@ def settings(**values: object) -> Settings:
 class FakeCluster:
     """Pacemaker's side as the worker sees it: nodes, records under compare-and-set, quorum.
 
-    It refuses what Pacemaker refuses, and writes down every change that it lets through.
+    It refuses what Pacemaker refuses: tests/contract.
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
     quorum: bool = True
     silent: bool = False
     active_here: bool = True
-    writes: list[tuple[object, ...]] = field(default_factory=list)
     published: dict[str, str] = field(default_factory=dict)
     revision: int = 0
 
@@ -56,8 +55,7 @@ class FakeCluster:
     # what the worker does with it
 
     def look(self) -> Cluster:
-        if self.silent:
-            raise ClusterError("cibadmin: timed out after 10 s")
+        self._answer()
         return Cluster(self.quorum, "ctl1", dict(self.nodes), self.active_here)
 
     def quorate(self) -> bool:
@@ -66,35 +64,39 @@ class FakeCluster:
     def cib_changed(self) -> object:
         return self.revision
 
-    def _guard(self, *write: object) -> None:
+    def _answer(self) -> None:
         if self.silent:
             raise ClusterError("cibadmin: timed out after 10 s")
+
+    def _guard(self, node: str, old: Optional[Record]) -> None:
+        self._answer()
         if not self.quorum:
             raise ClusterRefused("no quorum")
-        self.writes.append(write)
+        if node not in self.nodes:
+            raise ClusterRefused(f"the cluster has no node {node!r}")
+        if self.nodes[node].record != old or self.nodes[node].unreadable_record:
+            raise ClusterRefused(f"{node}: another record is there")
 
     def write_record(self, node: str, old: Optional[Record], record: Record) -> None:
-        if self.nodes[node].record != old:
-            raise ClusterRefused(f"{node}: another record is there")
+        self._guard(node, old)
         if record != old and self.nodes[node].member:
             raise ClusterRefused(f"{node} has joined")
-        self._guard("write", node, record)
         self.change(node, record=record, hold=True)
 
     def swap_record(self, node: str, old: Record, new: Record) -> None:
-        if self.nodes[node].record != old:
-            raise ClusterRefused(f"{node}: the record is not {old.token} any more")
-        self._guard("swap", node, old, new)
+        self._guard(node, old)
         self.change(node, record=new)
 
     def drop_record(self, node: str, closing: Record) -> None:
-        if self.nodes[node].record == closing:
-            self._guard("drop", node, closing)
+        self._answer()
+        if self.quorum and self.nodes[node].record == closing:
             self.change(node, record=None)
 
     def drop_hold(self, node: str) -> None:
-        self._guard("release", node)
-        self.change(node, hold=False)
+        self._answer()
+        record = self.nodes[node].record
+        if self.quorum and record and record.phase in (Phase.RETURNING, Phase.CLOSED):
+            self.change(node, hold=False)
 
     def publish(self, node: str, text: str) -> None:
         self.published[node] = text
@@ -153,6 +155,8 @@ class NoOutlet:
         self.reason = reason
 
     def event(self, event: Any) -> None: ...
+
+    def share(self) -> None: ...
 
     def report(self, incident: Any, data: dict[str, Any]) -> None:
         self.reports[incident.node] = data

@@ -149,7 +149,7 @@ def fence() -> Iterator[str]:
     yield ".EX"
     yield roff(
         'pcs stonith create muster-fence fence_muster pcmk_host_check=static-list pcmk_host_list="cmp1 cmp2"\n'
-        "pcs stonith level add 1 cmp1 power-cmp1,muster-fence"
+        "pcs stonith level add 1 cmp1 power-cmp1 muster-fence"
     )
     yield ".EE"
     yield ".SH EXIT STATUS"

@@ -2,7 +2,7 @@
 """Fills in docs/robustness.md which tests show each scenario: ``python -m tests.robustness``.
 
 A test names its scenarios at the beginning of its docstring, ``C6, C8: what it shows``; for all tests of a module its
-docstring may do so.
+docstring may do so.  A planted bug names those that it breaks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.sim.mutants import MUTANTS
 
 TESTS = Path(__file__).resolve().parent
 PAGE = TESTS.parent / "docs" / "robustness.md"
@@ -54,10 +56,16 @@ def shown() -> dict[str, list[str]]:
     }
 
 
+def planted(scenario: str) -> list[str]:
+    """The planted bugs that break it: ``planted: bug, bug``."""
+    names = [mutant.name for mutant in MUTANTS if scenario in named(mutant.rows)]
+    return [f"planted: {', '.join(names)}"] if names else []
+
+
 def page() -> str:
     """The page with its last column as it should be."""
     tests = shown()
-    return ROW.sub(lambda row: f"{row[1]} {'; '.join(tests.get(row[2], []))} |", PAGE.read_text())
+    return ROW.sub(lambda row: f"{row[1]} {'; '.join([*tests.get(row[2], []), *planted(row[2])])} |", PAGE.read_text())
 
 
 def scenarios() -> list[str]:

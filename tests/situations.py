@@ -19,7 +19,7 @@ from muster.cli import status
 from muster.cli.view import Seen, View, view
 from muster.decide import decide
 from muster.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
-from muster.gateways.installation import Resource
+from muster.installed import Resource
 from tests.fakes import settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "situations.md"

@@ -6,16 +6,20 @@
 #    source ~/.local/share/bash_completion/muster
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_muster_subparsers=(status watch retry skip approve release pause resume register)
+_shtab_muster_subparsers=(status watch plan report retry skip approve release pause resume doctor setup register)
 
 _shtab_muster_status_option_strings=(-h --help -o --output)
 _shtab_muster_watch_option_strings=(-h --help --interval --until-settled)
+_shtab_muster_plan_option_strings=(-h --help --all -o --output)
+_shtab_muster_report_option_strings=(-h --help -o --output --to)
 _shtab_muster_retry_option_strings=(-h --help -y --yes)
 _shtab_muster_skip_option_strings=(-h --help -y --yes)
 _shtab_muster_approve_option_strings=(-h --help -y --yes)
 _shtab_muster_release_option_strings=(-h --help -y --yes)
 _shtab_muster_pause_option_strings=(-h --help -y --yes)
 _shtab_muster_resume_option_strings=(-h --help -y --yes)
+_shtab_muster_doctor_option_strings=(-h --help -o --output)
+_shtab_muster_setup_option_strings=(-h --help --cloud --shared-storage --nova-resource --power --apply -y --yes)
 _shtab_muster_register_option_strings=(-h --help --undo --dry-run --root)
 _shtab_muster_option_strings=(-h --help --version --resource)
 
@@ -23,13 +27,25 @@ _shtab_muster_option_strings=(-h --help --version --resource)
 
 _shtab_muster_status__o_choices=(text json)
 _shtab_muster_status___output_choices=(text json)
-_shtab_muster_pos_0_choices=(status watch retry skip approve release pause resume register)
+_shtab_muster_plan__o_choices=(text json)
+_shtab_muster_plan___output_choices=(text json)
+_shtab_muster_report__o_choices=(text json html)
+_shtab_muster_report___output_choices=(text json html)
+_shtab_muster_doctor__o_choices=(text json)
+_shtab_muster_doctor___output_choices=(text json)
+_shtab_muster_setup___shared_storage_choices=(yes no)
+_shtab_muster_pos_0_choices=(status watch plan report retry skip approve release pause resume doctor setup register)
 
 _shtab_muster_status__h_nargs=0
 _shtab_muster_status___help_nargs=0
 _shtab_muster_watch__h_nargs=0
 _shtab_muster_watch___help_nargs=0
 _shtab_muster_watch___until_settled_nargs=0
+_shtab_muster_plan__h_nargs=0
+_shtab_muster_plan___help_nargs=0
+_shtab_muster_plan___all_nargs=0
+_shtab_muster_report__h_nargs=0
+_shtab_muster_report___help_nargs=0
 _shtab_muster_retry__h_nargs=0
 _shtab_muster_retry___help_nargs=0
 _shtab_muster_retry__y_nargs=0
@@ -54,6 +70,13 @@ _shtab_muster_resume__h_nargs=0
 _shtab_muster_resume___help_nargs=0
 _shtab_muster_resume__y_nargs=0
 _shtab_muster_resume___yes_nargs=0
+_shtab_muster_doctor__h_nargs=0
+_shtab_muster_doctor___help_nargs=0
+_shtab_muster_setup__h_nargs=0
+_shtab_muster_setup___help_nargs=0
+_shtab_muster_setup___apply_nargs=0
+_shtab_muster_setup__y_nargs=0
+_shtab_muster_setup___yes_nargs=0
 _shtab_muster_register__h_nargs=0
 _shtab_muster_register___help_nargs=0
 _shtab_muster_register___undo_nargs=0

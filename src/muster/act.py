@@ -214,6 +214,7 @@ class Act:
         try:
             request_id = self._nova.evacuate(step.server, step.target)
         except NovaRefused as exc:
+            self._memory.tally.refused += 1
             self._remember(step, Outcome.REFUSED, at, 0.0, exc)
             self._log.warning(
                 "evacuate refused", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
@@ -227,6 +228,7 @@ class Act:
             # One fault of Nova's is seldom alone: look, and pause, before the next server is sent into it.
             raise
         else:
+            self._memory.tally.sent += 1
             self._remember(step, Outcome.TAKEN, at, TAKEN_SHOWS_S, None, request_id)
             self._log.info(
                 "evacuate sent", server=step.server, name=step.name, source=step.source, request_id=request_id

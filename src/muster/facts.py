@@ -158,10 +158,36 @@ class Power(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Size:
+    """What a server takes of a host, or what a host has left.
+
+    :param disk_gb: None for a host whose disk is not its own (a shared provider has it): it is not counted.
+    """
+
+    vcpus: int
+    memory_mb: int
+    disk_gb: Optional[int]
+
+    def __post_init__(self) -> None:
+        if min(self.vcpus, self.memory_mb, self.disk_gb or 0) < 0:
+            raise ValueError(f"{self} is less than nothing")
+
+    def takes(self, other: Size) -> bool:
+        """There is room in this one for the other."""
+        enough_disk = self.disk_gb is None or (other.disk_gb or 0) <= self.disk_gb
+        return other.vcpus <= self.vcpus and other.memory_mb <= self.memory_mb and enough_disk
+
+    def without(self, other: Size) -> Size:
+        disk_gb = None if self.disk_gb is None else self.disk_gb - (other.disk_gb or 0)
+        return Size(self.vcpus - other.vcpus, self.memory_mb - other.memory_mb, disk_gb)
+
+
+@dataclass(frozen=True)
 class Server:
     """A server as Nova shows it to an admin.
 
     :param image: image id, empty when it boots from a volume; None when unknown.
+    :param size: what Nova claims for it on a host; None when unknown.
     :param metadata: like extra specs and image properties, may opt it out or in, by exact key.
     :param tags: what Nova calls so; not the setting ``tag``.
     """
@@ -184,6 +210,7 @@ class Server:
     fault: str = ""
     deleted: bool = False
     known: bool = True
+    size: Optional[Size] = None
 
 
 class MoveStatus(enum.Enum):
@@ -221,6 +248,24 @@ class Move:
     dest: str = ""
     created: float = 0.0
     updated: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one evacuate call left in a server's action log.  0.0: it does not say.
+
+    :param at: when Nova took the call.
+    :param landed: when the rebuild began on the destination; before that the scheduler had it.
+    :param ended: when it was over, well or not.
+    :param words: Nova's own about a failure; empty if none is on record.
+    """
+
+    request_id: str
+    at: float
+    dest: str = ""
+    landed: float = 0.0
+    ended: float = 0.0
+    words: str = ""
 
 
 # --------------------------------------------------------------------------- what a pass has before it

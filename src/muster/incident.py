@@ -50,14 +50,12 @@ class HostCase:
 
     @property
     def record(self) -> Record:
-        if self.node.record is None:
-            raise ValueError(f"node {self.node.name}: no record")
+        assert self.node.record is not None
         return self.node.record
 
     @property
     def known_service(self) -> Service:
-        if isinstance(self.service, str):
-            raise ValueError(f"node {self.node.name}: no service: {self.service}")
+        assert not isinstance(self.service, str), self.service
         return self.service
 
     @property
@@ -125,13 +123,17 @@ def _refuted(c: HostCase) -> bool:
 
 
 def _claim(c: HostCase) -> tuple[Step, ...]:
+    """The record first, and only if nobody else has changed it the service: steps end at the first that fails."""
     service = c.known_service
     kept = c.record.kept or (service.forced_down and not c.disabled_by_us and not c.record.forced)
-    return (SwapRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING, kept=kept, forced=False)),)
+    claimed = replace(c.record, phase=Phase.EVACUATING, kept=kept, forced=False)
+    return (SwapRecord(c.node.name, c.record, claimed), *_force_down(c))
 
 
 def _force_down(c: HostCase) -> tuple[Step, ...]:
     service = c.known_service
+    if service.forced_down and not service.enabled:
+        return ()
     reason = f"{MARK}fenced at {c.record.last}, evacuating" if service.enabled else None
     return (ForceDown(c.node.name, service.id, service.host, reason),)
 

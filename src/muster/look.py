@@ -20,12 +20,12 @@ from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
 
 POLL_MIN_S = 0.5
 POLL_MAX_S = 5.0
-POLL_PER_OPEN_S = 0.02
-"""With many servers under way a poll costs Nova more and tells as much: 100 of them are asked about every 2 s."""
+POLL_PER_OPEN_S = 0.05
+"""With many servers under way a poll costs Nova more and tells as much: 100 of them are asked about every 5 s."""
 SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
 SERVICES_CLOSE_S = 2.0
-SENDING_POLL_S = 3.0
+SENDING_POLL_S = 5.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})

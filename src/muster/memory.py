@@ -81,6 +81,15 @@ class HostMemory:
 
 
 @dataclass
+class Tally:
+    """What this worker has counted since it began."""
+
+    sent: int = 0
+    refused: int = 0
+    nova_errors: int = 0
+
+
+@dataclass
 class Memory:
     hosts: dict[str, HostMemory] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
@@ -96,11 +105,15 @@ class Memory:
     nova_trouble: str = ""
     nova_faults: int = 0
     nova_again_at: float = 0.0
+    cluster_trouble: str = ""
+    """Why Pacemaker could not be asked in the last pass: nothing is known of any incident then."""
+    tally: Tally = field(default_factory=Tally)
 
     def note_trouble(self, exc: NovaError, now: float) -> None:
         """Nova did not answer: leave it alone for a growing while, as long as it asks for at most."""
         pause = NOVA_BACKOFF_S[min(self.nova_faults, len(NOVA_BACKOFF_S) - 1)]
         self.nova_faults += 1
+        self.tally.nova_errors += 1
         self.nova_trouble = str(exc)
         self.nova_again_at = now + max(pause, min(exc.retry_after_s, NOVA_BACKOFF_S[-1]))
 

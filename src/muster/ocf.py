@@ -94,12 +94,13 @@ def _validate_all(environment: dict[str, str], deep: bool) -> int:
     """Level 0 looks at parameters and files; level 10 also asks Pacemaker and Nova."""
     from muster import settings
     from muster.errors import SettingsError
+    from muster.gateways import credentials
 
     try:
         given = settings.from_environment(environment)
     except SettingsError as exc:
         return _fail(CONFIGURED, *exc.faults)
-    faults = _file_faults(given.clouds_file)
+    faults = credentials.file_faults(given.clouds_file) + _hook_faults(given.hook) + _metrics_faults(given.metrics_file)
     if faults:
         return _fail(INSTALLED, *faults)
     if deep:
@@ -111,20 +112,39 @@ def _validate_all(environment: dict[str, str], deep: bool) -> int:
     return SUCCESS
 
 
-def _file_faults(path: str) -> list[str]:
-    """What is wrong with the credentials' file on this controller."""
+def _hook_faults(path: str) -> list[str]:
+    """What is wrong with the operator's program on this controller: the worker runs it as root."""
     import stat
 
+    if not path:
+        return []
     try:
         seen = os.stat(path)
+        folders = [(folder, os.stat(folder)) for folder in _folders(os.path.realpath(path))]
     except OSError as exc:
-        return [f"clouds_file={path!r}: {exc.strerror}: put it on every controller"]
+        return [f"hook={path!r}: {exc.strerror}: put it on every controller"]
     faults = []
-    if seen.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
-        faults.append(f"clouds_file={path!r}: others may read or write it: chmod 0600 {path}")
-    if seen.st_uid != os.geteuid():
-        faults.append(f"clouds_file={path!r}: belongs to user {seen.st_uid}: chown root {path}")
+    if not stat.S_ISREG(seen.st_mode) or not seen.st_mode & stat.S_IXUSR:
+        faults.append(f"hook={path!r}: is no program: chmod 0755 {path}")
+    for name, it in [(path, seen), *folders]:
+        sticky = stat.S_ISDIR(it.st_mode) and it.st_mode & stat.S_ISVTX
+        if it.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
+            faults.append(f"hook={path!r}: others may change {name}: chmod go-w {name}")
+        if it.st_uid not in (0, os.geteuid()):
+            faults.append(f"hook={path!r}: {name} belongs to user {it.st_uid}: chown root {name}")
     return faults
+
+
+def _folders(path: str) -> list[str]:
+    """Every folder on the way to a path."""
+    folder = os.path.dirname(path)
+    return [folder] if folder == path or folder == "/" else [folder, *_folders(folder)]
+
+
+def _metrics_faults(path: str) -> list[str]:
+    if not path or os.path.isdir(os.path.dirname(path)):
+        return []
+    return [f"metrics_file={path!r}: its folder does not exist: install node_exporter, or make the folder"]
 
 
 def _level(environment: dict[str, str]) -> int:

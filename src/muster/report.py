@@ -28,6 +28,7 @@ _WAITING = (Verdict.HELD, Verdict.UNKNOWN, Verdict.PARKED)
 class Event:
     """Something that changed, for the timeline of an incident.
 
+    :param what: the new state or verdict, and after a colon its reason.
     :param server: its id; empty if it concerns the whole host.
     """
 
@@ -36,6 +37,8 @@ class Event:
     what: str
     server: str = ""
     name: str = ""
+    dest: str = ""
+    request_id: str = ""
 
 
 def summary(incident: Incident) -> dict[str, Any]:
@@ -101,6 +104,9 @@ def _entry(incident: Incident, finding: Finding) -> dict[str, Any]:
         "from": finding.source,
         "to": finding.dest,
         "state": server.vm_state,
+        "attempts": finding.attempts,
+        "began": finding.began or None,
+        "ended": finding.ended or None,
         "seconds": round(max(0.0, finding.ended - finding.began), 1) if finding.ended else None,
         "seconds_since_fencing": round(max(0.0, finding.ended - incident.first), 1) if finding.ended else None,
         "request_id": finding.request_id,

@@ -243,8 +243,9 @@ RULES: tuple[Rule, ...] = (
     ),
     # -- it is on the dead host and nothing moves it: may it be moved?
     Rule(
+        # With a destination of the operator's, that may be what Nova does not know.
         "vanished",
-        lambda c: c.sent is not None and c.sent.status == 404,
+        lambda c: c.sent is not None and c.sent.status == 404 and c.source not in c.policy.target_map,
         Verdict.GONE,
         lambda c: "Nova no longer knows it",
     ),
@@ -389,5 +390,6 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         ended=move.updated if move and move.status.arrived else 0.0,
         under_way=rule.verdict.open and (case.open_move is not None or case.asked),
         alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
+        attempts=len(case.moves),
     )
     return finding, step

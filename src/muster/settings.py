@@ -57,6 +57,8 @@ class Settings:
     retry_delay_s: int
     stuck_after_s: int
     nova_api_version: str
+    hook: str
+    metrics_file: str
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -170,6 +172,8 @@ def _version(parameter: Parameter, text: str) -> str:
 
 
 def _path(parameter: Parameter, text: str) -> str:
+    if not text and parameter.default == "":
+        return ""
     if not text.startswith("/"):
         raise ValueError("use an absolute path")
     return text

@@ -58,6 +58,7 @@ class Finding:
     :param dest: where it is, or is on its way to.
     :param under_way: Nova has been asked to evacuate it and may be at work, even where its cell does not say so now.
     :param alarm: it takes longer than it may.
+    :param attempts: evacuations of it that Nova has on record in this incident.
     """
 
     server: Server
@@ -72,6 +73,7 @@ class Finding:
     ended: float = 0.0
     under_way: bool = False
     alarm: bool = False
+    attempts: int = 0
 
 
 def died_under_way(move: Move, dead: Mapping[str, float]) -> bool:

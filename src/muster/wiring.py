@@ -5,23 +5,40 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+import shlex
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
+from muster import checkup
 from muster.act import Act
+from muster.checks.finding import Facts
 from muster.decide import Decision, decide
 from muster.errors import ClusterError, NovaError, NovaRefused
-from muster.facts import Cluster, Sight
+from muster.facts import Cluster, Move, MoveStatus, Sight, Size
 from muster.gateways.clock import Clock
+from muster.gateways.installation import installation
 from muster.gateways.nova import Nova
-from muster.gateways.pacemaker import Pacemaker, local_node, misconfigurations
+from muster.gateways.nova_rights import NovaRights
+from muster.gateways.pacemaker import Pacemaker, local_node
+from muster.gateways.placement import Placement
+from muster.gather import Wanted, gather, host_of
+from muster.hosts import Host, find, hosts
+from muster.installed import Controller, NovaAccess
 from muster.log import Log
 from muster.look import Look
 from muster.memory import Memory
 from muster.naming import service_of
-from muster.outlet import Files
+from muster.outlets import Outlets, Quiet
+from muster.outlets.hook import Hook
+from muster.outlets.metrics import Metrics
+from muster.outlets.reports import Reports
+from muster.outlets.status import Status
+from muster.plan import Pace, Survey
+from muster.recorded import Records
+from muster.room import left_by_host
 from muster.settings import Settings
 from muster.supervise import Supervisor
 from muster.worker import Worker
@@ -40,13 +57,26 @@ def worker(
     # Pacemaker says where it starts us; only by hand there is nobody who does.
     local = os.environ.get("OCF_RESKEY_CRM_meta_on_node") or local_node()
     cluster = Pacemaker(local, instance)
-    outlet = Files(Path(supervisor.status_file), clock, log, share=cluster.share)
-    outlet.announce(60.0)
     memory = Memory()
+    status = Status(Path(supervisor.status_file), clock, log, cluster.share)
+    outlet = Outlets(status, list(_others(settings, clock, memory, log)), log)
+    outlet.announce(60.0)
     nova = _nova(settings, outlet.announce)
     look = Look(cluster, nova, clock, settings, memory)
     act = Act(cluster, nova, clock, memory, log, supervisor.is_me, outlet.announce)
-    yield Worker(look, act, cluster, clock, settings, memory, log, outlet, wait)
+    try:
+        yield Worker(look, act, cluster, clock, settings, memory, log, outlet, wait)
+    finally:
+        outlet.close()
+
+
+def _others(settings: Settings, clock: Clock, memory: Memory, log: Log) -> Iterator[Quiet]:
+    """Where else the worker says what it sees."""
+    yield Reports(clock, log)
+    if settings.hook:
+        yield Hook(settings.hook, log)
+    if settings.metrics_file:
+        yield Metrics(Path(settings.metrics_file), clock, memory, log)
 
 
 OBSERVED_LOGS = 200
@@ -75,6 +105,25 @@ def observe(settings: Settings, cluster: Pacemaker) -> Decision:
     return _as_the_worker(look.sight(), settings) if unread else decision
 
 
+def records(settings: Settings, nodes: Sequence[str], node: str, wanted: Wanted) -> Records:
+    """What Nova has on record about the evacuations from a node's host.
+
+    :raises NovaError: when Nova does not answer.
+    """
+    nova = _nova(settings)
+    return gather(nova, Clock(), host_of(node, nodes, nova.services(), settings.host_map), wanted)
+
+
+def evacuations(settings: Settings, nodes: Sequence[str], since: float) -> tuple[Mapping[str, str], Sequence[Move]]:
+    """The node of each Nova host, and every evacuation since then.
+
+    :raises NovaError: when Nova does not answer.
+    """
+    nova = _nova(settings)
+    services = nova.services()
+    return {host_of(node, nodes, services, settings.host_map): node for node in nodes}, nova.moves_of_all(since)
+
+
 def node_of_server(settings: Settings, cluster: Cluster, server: str) -> Optional[str]:
     """The node whose Nova host has this server; None if Nova does not know the server, or no node has its host.
 
@@ -98,14 +147,70 @@ def _as_the_worker(sight: Sight, settings: Settings) -> Decision:
     return decide(replace(sight, cluster=cluster), settings)
 
 
+ARRIVALS, TIMED = 200, 5
+"""So many evacuations are read for the pace, and so many action logs where they do not tell."""
+
+
+def survey(settings: Settings, cluster: Cluster, doubts: Mapping[str, str], name: str = "") -> Survey:
+    """Everything that a plan depends on, asked of Nova and placement; read-only.
+
+    The number of requests does not depend on how many servers there are, but for their pages.
+
+    :param doubts: by node, why a fencing of it would prove nothing.
+    :param name: of the one host whose servers are wanted; empty for all.
+    :raises ClusterError: when there is no such host.
+    :raises NovaError: when Nova does not answer; what placement does not say is part of the survey.
+    """
+    nova = _nova(settings)
+    services = tuple(nova.services())
+    servers = (
+        nova.servers_on(_asked(name, hosts(cluster, services, settings.host_map, doubts))) if name else nova.servers()
+    )
+    try:
+        left: Union[Mapping[str, Size], str] = left_by_host(Placement(nova.login).left(), services)
+    except NovaError as exc:
+        left = f"placement: {exc}"
+    pace = _pace(nova)
+    return Survey(Clock().now(), cluster, services, tuple(servers), left, pace, doubts, nova.login.requests)
+
+
+def _asked(name: str, known: Sequence[Host]) -> str:
+    found = find(known, name)
+    if found is None:
+        raise ClusterError(f"no compute host {name!r}: there are {', '.join(host.name for host in known)}")
+    return found.name
+
+
+def _pace(nova: Nova) -> Union[Pace, str]:
+    """An evacuation that is done was last touched when it was.  One that is completed was touched again when its source
+    came back, hours later perhaps: there the action log of the server tells."""
+    try:
+        arrived = nova.arrivals(ARRIVALS)
+        took = [move.updated - move.created for move in arrived if move.status is MoveStatus.DONE]
+        if not took:
+            newest = list(dict.fromkeys(move.server for move in arrived))[:TIMED]
+            took = [seconds for seconds in map(nova.evacuation_s, newest) if seconds is not None]
+    except NovaError as exc:
+        return f"unknown: {exc}"
+    return Pace(statistics.median(took), len(took)) if took else "unknown: no evacuation on record"
+
+
 def live_faults(settings: Settings) -> list[str]:
     """What is wrong with cluster and Nova as they are now."""
     faults = []
     try:
-        faults += misconfigurations(Pacemaker(local_node()).snapshot())
+        here = installation(Pacemaker(local_node()).snapshot())
+        for finding in checkup.option_faults(Facts(here, Controller(), NovaAccess())):
+            faults.append(": ".join((finding.what, *map(shlex.join, finding.commands))))
     except ClusterError as exc:
         faults.append(f"Pacemaker: {exc}")
     return faults + nova_faults(settings)
+
+
+def nova_access(settings: Settings) -> NovaAccess:
+    """What muster's user finds in Nova, and what it may do there; nothing is changed."""
+    given = (settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version)
+    return NovaRights(*given).access(Clock())
 
 
 def nova_faults(settings: Settings) -> list[str]:

@@ -26,7 +26,7 @@ IDLE_LOOK_S = 5.0
 """A manual confirmation touches only the CIB's status section, which no file shows."""
 BUSY_LOOK_S = 0.5
 AFTER_WORK_S = 0.02
-WAKE_POLL_S = 0.2
+WAKE_POLL_S = 0.1
 SILENCE_S = 30.0
 PUBLISH_EVERY_S = 2.0
 
@@ -38,6 +38,9 @@ class Outlet(Protocol):
         """The monitor may take us for hung when nothing is heard of us for this long."""
 
     def status(self, reason: str, incidents: list[Incident]) -> None: ...
+
+    def share(self) -> None:
+        """Let the other controllers know, if there is news."""
 
     def event(self, event: report.Event) -> None: ...
 
@@ -89,15 +92,19 @@ class Worker:
         try:
             sight = self._look.sight()
         except ClusterError as exc:
+            self._memory.cluster_trouble = str(exc)
             self._say_hindrance(f"Pacemaker does not answer: {exc}")
             self._outlet.status(self._hindrance, [])
             return IDLE_LOOK_S
+        self._memory.cluster_trouble = ""
         decision = decide(sight, self._policy)
         self._keep_proofs(decision)
         self._keep_voids(sight)
         self._memory.sending = any(isinstance(step, Evacuate) for step in decision.steps)
         self._tell(decision, sight.nova_trouble)
         done = self._act.carry_out(decision.steps)
+        # Afterwards: nobody waits for it, and the first evacuation does not wait for Pacemaker to take notes.
+        self._publish_all(decision)
         if done:
             return AFTER_WORK_S
         return BUSY_LOOK_S if decision.incidents else IDLE_LOOK_S
@@ -143,13 +150,17 @@ class Worker:
             self._last[node] = (incident, findings)
             for finding in findings.values():
                 self._say_server(node, finding.server.id, finding)
-            if not decision.hindrance:
-                self._publish(incident, findings)
+
         for node in set(self._said) - set(decision.incidents):
             self._close(node)
         paused = f"paused by {decision.paused}" if decision.paused else ""
         silent = f"Nova does not answer as it should: {trouble}" if trouble else ""
         self._outlet.status(decision.hindrance or paused or silent, list(decision.incidents.values()))
+
+    def _publish_all(self, decision: Decision) -> None:
+        for node in decision.incidents if not decision.hindrance else ():
+            self._publish(*self._last[node])
+        self._outlet.share()
 
     def _say_hindrance(self, hindrance: str) -> None:
         if hindrance != self._hindrance:
@@ -189,10 +200,11 @@ class Worker:
         )
         self._said_servers[node, server] = now
         what = f"{finding.verdict.value}: {finding.reason}"
-        self._event(node, what, server=server, name=finding.server.name)
+        self._event(node, what, server, finding.server.name[:64], finding.dest, finding.request_id)
 
-    def _event(self, node: str, what: str, server: str = "", name: str = "") -> None:
-        self._outlet.event(report.Event(round(self._clock.now(), 2), node, what[:300], server, name[:64]))
+    def _event(self, node: str, what: str, *server: str) -> None:
+        """:param server: the fields of the event that concern one server."""
+        self._outlet.event(report.Event(round(self._clock.now(), 2), node, what[:300], *server))
 
     def _publish(self, incident: Incident, findings: dict[str, Finding]) -> None:
         data = report.report(incident, findings)

@@ -14,26 +14,12 @@ from tests.bed.nova.client import NovaBed
 from tests.rig import Rig
 
 HERE = Path(__file__).parent
-HOSTS = ["cmp1", "cmp2", "cmp3"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.nova)
-
-
-@pytest.fixture(scope="session")
-def nova() -> Iterator[NovaBed]:
-    with NovaBed.start(hosts=HOSTS) as running:
-        yield running
-
-
-@pytest.fixture
-def bed(nova: NovaBed) -> NovaBed:
-    """An empty, healthy cloud: one Nova for all tests, wiped between them."""
-    nova.reset()
-    return nova
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 from muster import worker
 from muster.errors import NovaUnavailable
+from muster.gateways import login
 from muster.gateways import nova as gateway
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
@@ -18,8 +19,8 @@ NOVA = "/(servers|os-)"
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every time-out a tenth of what it is, in the same proportions."""
-    monkeypatch.setattr(gateway, "READ_TIMEOUT_S", gateway.READ_TIMEOUT_S / 10)
-    monkeypatch.setattr(gateway, "WRITE_TIMEOUT_S", gateway.WRITE_TIMEOUT_S / 10)
+    monkeypatch.setattr(login, "READ_TIMEOUT_S", login.READ_TIMEOUT_S / 10)
+    monkeypatch.setattr(login, "WRITE_TIMEOUT_S", login.WRITE_TIMEOUT_S / 10)
     monkeypatch.setattr(worker, "SILENCE_S", worker.SILENCE_S / 10)
 
 
@@ -57,7 +58,7 @@ def test_slow_answers_are_answers(bed: NovaBed, rig: MakeRig) -> None:
 def test_a_reply_that_came_too_late_is_found(bed: NovaBed, rig: MakeRig, hasty: None) -> None:
     """B4, B1: Nova did the work after the worker had given up waiting."""
     (uuid,) = boot(bed)
-    bed.fault(**EVACUATE, delay=gateway.WRITE_TIMEOUT_S + 2, times=1)
+    bed.fault(**EVACUATE, delay=login.WRITE_TIMEOUT_S + 2, times=1)
     it = rig()
     it.fence("cmp1")
     it.run_until(it.says(uuid, Verdict.EVACUATED))

@@ -193,6 +193,8 @@ class Cloud:
 
     def evacuate(self, ident: str, target: Optional[str], by: str = "muster", excused: bool = False) -> str:
         inst = self._known(ident)
+        if target and target not in self.computes:
+            raise NovaRefused(f"HTTP 404: Compute host {target} not found", status=404)
         if inst.vm_state not in EVACUABLE or not inst.launched:
             raise NovaRefused(f"HTTP 409: while it is in vm_state {inst.vm_state}", status=409)
         if self.computes[inst.host].up(self.now):
@@ -220,6 +222,14 @@ class Cloud:
             raise NovaRefused(f"HTTP 409: Cannot 'stop' while it is in vm_state {inst.vm_state}", status=409)
         self.judge.stop_taken(inst, by)
         return self._power(inst, "stop", "powering-off", "stopped")
+
+    def reset_state(self, ident: str) -> str:
+        """Nova's database only; no action is logged."""
+        inst = self._known(ident)
+        inst.vm_state, inst.task = "active", ""
+        self.touch(inst)
+        self.requests += 1
+        return f"req-{self.requests}"
 
     def start(self, ident: str) -> str:
         inst = self._known(ident)

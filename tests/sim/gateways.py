@@ -112,6 +112,9 @@ class NovaGateway:
     def stop(self, server: str) -> str:
         return self._write("stop", lambda: self._cloud.stop(server))
 
+    def reset_state(self, server: str) -> str:
+        return self._write("reset_state", lambda: self._cloud.reset_state(server))
+
     def _write(self, kind: str, do: Callable[[], str]) -> str:
         process, world = self._process, self._world
         world.call(process, kind, "before", write=True)

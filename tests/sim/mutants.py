@@ -28,9 +28,12 @@ Patch = tuple[Any, str, Any]
 
 @dataclass(frozen=True)
 class Mutant:
-    """:param patches: what is broken, as (where, name, what instead)."""
+    """:param rows: of docs/robustness.md, which are broken by it.
+    :param patches: what is broken, as (where, name, what instead).
+    """
 
     name: str
+    rows: str
     patches: Callable[[], Sequence[Patch]]
 
 
@@ -162,57 +165,57 @@ def _numb(host: Any, node: Any, service: Any, now: float) -> None:
 
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("sends again while a call is pending", without(rules, "call-pending", "call-vanished")),
-    Mutant("remembers no call", patch(act.Act, "_remember", _remember_nothing)),
-    Mutant("takes an unanswered call for refused", patch(act.Act, "_remember", _remember_as_refused)),
-    Mutant("believes that a lost call cannot be late", patch(act, "LATE_CALL_S", 0.0)),
-    Mutant("does not wait for an earlier worker's calls", without(rules, "waits-for-earlier-call")),
-    Mutant("says evacuated when Nova has taken it", row(rules, "on-the-way", verdict=Verdict.EVACUATED)),
-    Mutant("trusts `completed`", _unfit_verdict_of_the_lost),
-    Mutant("calls what arrives wrong evacuated", row(rules, "arrived-otherwise", verdict=Verdict.EVACUATED)),
-    Mutant("loses the wanted power state", patch(decide, "_wanted", lambda seen, log, moves: Power.RUNNING)),
-    Mutant("believes what was seen at rest for ever", patch(decide, "_wanted", lambda seen, log, moves: seen)),
-    Mutant("asks nobody for quorum", lambda: [
+    Mutant("sends again while a call is pending", "B1, B10", without(rules, "call-pending", "call-vanished")),
+    Mutant("remembers no call", "B1", patch(act.Act, "_remember", _remember_nothing)),
+    Mutant("takes an unanswered call for refused", "B1", patch(act.Act, "_remember", _remember_as_refused)),
+    Mutant("believes that a lost call cannot be late", "B2", patch(act, "LATE_CALL_S", 0.0)),
+    Mutant("does not wait for an earlier worker's calls", "C6", without(rules, "waits-for-earlier-call")),
+    Mutant("says evacuated when Nova has taken it", "A1", row(rules, "on-the-way", verdict=Verdict.EVACUATED)),
+    Mutant("trusts `completed`", "A1", _unfit_verdict_of_the_lost),
+    Mutant("calls what arrives wrong evacuated", "A2, A3", row(rules, "arrived-otherwise", verdict=Verdict.EVACUATED)),
+    Mutant("loses the wanted power state", "A2, A3", patch(decide, "_wanted", lambda seen, log, moves: Power.RUNNING)),
+    Mutant("believes what was seen at rest for ever", "A2", patch(decide, "_wanted", lambda seen, log, moves: seen)),
+    Mutant("asks nobody for quorum", "C10", lambda: [
         (act.Act, "_allowed", _allowed_without_quorum), (decide, "_hindrance", lambda cluster: ""),
     ]),
-    Mutant("does not ask whether it is the current worker", patch(act.Act, "_allowed", _allowed_without_asking)),
-    Mutant("overwrites the record without comparing", patch(act.Act, "carry_out", _swap_whatever_is_there)),
-    Mutant("forgets the incident at a second fencing", patch(Record, "fenced_again", _fenced_again_anew)),
-    Mutant("knows only evacuations since the last fencing", _forget_old_moves),
-    Mutant("goes on while Nova does not answer", patch(memory.Memory, "note_trouble", _note_no_trouble)),
-    Mutant("calls a server of a silent cell gone", row(rules, "cell-silent", verdict=Verdict.GONE)),
-    Mutant("takes a silent cell for an empty one", without(incident, "list-again", "listed-once")),
-    Mutant("forgets evacuations that an answer leaves out", patch(look.Look, "_note_moves", _forget_moves)),
-    Mutant("claims nothing before it begins", without(incident, "claim")),
-    Mutant("does not force the service down", without(incident, "force-down", "still-up")),
-    Mutant("ignores that the host lives", without(incident, "fencing-refuted")),
-    Mutant("feels no pulse", patch(look.pulse, "feel", _numb)),
-    Mutant("does not wait for storage leases", without(incident, "leases")),
-    Mutant("begins however many hosts are dead", without(incident, "too-many-failed")),
-    Mutant("takes a clean shutdown for a failure", lambda: [
+    Mutant("does not ask whether it is the current worker", "C9", patch(act.Act, "_allowed", _allowed_without_asking)),
+    Mutant("overwrites the record without comparing", "C14", patch(act.Act, "carry_out", _swap_whatever_is_there)),
+    Mutant("forgets the incident at a second fencing", "C14", patch(Record, "fenced_again", _fenced_again_anew)),
+    Mutant("knows only evacuations since the last fencing", "C14", _forget_old_moves),
+    Mutant("goes on while Nova does not answer", "B4", patch(memory.Memory, "note_trouble", _note_no_trouble)),
+    Mutant("calls a server of a silent cell gone", "B13", row(rules, "cell-silent", verdict=Verdict.GONE)),
+    Mutant("takes a silent cell for an empty one", "B13", without(incident, "list-again", "listed-once")),
+    Mutant("forgets evacuations that an answer leaves out", "B12", patch(look.Look, "_note_moves", _forget_moves)),
+    Mutant("claims nothing before it begins", "C6", without(incident, "claim")),
+    Mutant("does not force the service down", "B15", without(incident, "force-down", "still-up")),
+    Mutant("ignores that the host lives", "C3", without(incident, "fencing-refuted")),
+    Mutant("feels no pulse", "C3", patch(look.pulse, "feel", _numb)),
+    Mutant("does not wait for storage leases", "", without(incident, "leases")),
+    Mutant("begins however many hosts are dead", "C12", without(incident, "too-many-failed")),
+    Mutant("takes a clean shutdown for a failure", "C4", lambda: [
         (decide, "has_incident", lambda node: bool(node.record) or (node.remote and not node.member)),
         (incident, "_confirmed", lambda case: Record(Phase.CONFIRMED, int(case.now), int(case.now))),
     ]),
-    Mutant("evacuates what its owner deletes", without(rules, "being-deleted", "delete-unfinished")),
-    Mutant("evacuates what is opted out", without(rules, "opted-out")),
-    Mutant("rebuilds empty disks", without(rules, "would-be-empty")),
-    Mutant("turns the sequence round", patch(decide, "sequence", _backwards)),
-    Mutant("ignores in_flight", patch(decide, "_admit", _no_limit)),
-    Mutant("counts every move as a failure", patch(verdict.ServerCase, "failures", property(_anything_counts))),
-    Mutant("never gives a server up", without(rules, "exhausted")),
-    Mutant("never tries a parked server again", row(rules, "waits-for-retry", when=lambda c: c.tries > 0)),
-    Mutant("takes a move for void without a death", patch(verdict.ServerCase, "void", _void_without_death)),
-    Mutant("never takes a move for void", patch(verdict.ServerCase, "void", lambda self, move: False)),
-    Mutant("releases a host with open servers", without(incident, "working", "inbound", "rows-open")),
-    Mutant("releases a host while it works on it", row(incident, "working", steps=_release_while_working)),
-    Mutant("lifts the force-down while it works", row(incident, "working", steps=_lift_while_working)),
-    Mutant("lifts what an operator did", row(incident, "force-up", steps=_lift_everything)),
-    Mutant("takes a host for back before it is", patch(look.pulse, "feel", _alive_at_once)),
-    Mutant("never lifts anything", without(incident, "force-up")),
-    Mutant("proves nothing on the way back", row(incident, "awaits-compute", proves=False)),
-    Mutant("waits for an action log for ever", patch(rules, "LOG_TRIES", 1_000_000)),
-    Mutant("forgets at a second fencing whose the force-down is", patch(Record, "fenced_again", _fenced_again_unforced)),
-    Mutant("stops servers that are to run", lambda: [
+    Mutant("evacuates what its owner deletes", "A6", without(rules, "being-deleted", "delete-unfinished")),
+    Mutant("evacuates what is opted out", "A10", without(rules, "opted-out")),
+    Mutant("rebuilds empty disks", "A8", without(rules, "would-be-empty")),
+    Mutant("turns the sequence round", "A15", patch(decide, "sequence", _backwards)),
+    Mutant("ignores in_flight", "C5", patch(decide, "_admit", _no_limit)),
+    Mutant("counts every move as a failure", "B7", patch(verdict.ServerCase, "failures", property(_anything_counts))),
+    Mutant("never gives a server up", "B8", without(rules, "exhausted")),
+    Mutant("never tries a parked server again", "B7", row(rules, "waits-for-retry", when=lambda c: c.tries > 0)),
+    Mutant("takes a move for void without a death", "B10", patch(verdict.ServerCase, "void", _void_without_death)),
+    Mutant("never takes a move for void", "B11", patch(verdict.ServerCase, "void", lambda self, move: False)),
+    Mutant("releases a host with open servers", "D1", without(incident, "working", "inbound", "rows-open")),
+    Mutant("releases a host while it works on it", "D1", row(incident, "working", steps=_release_while_working)),
+    Mutant("lifts the force-down while it works", "D1", row(incident, "working", steps=_lift_while_working)),
+    Mutant("lifts what an operator did", "D4", row(incident, "force-up", steps=_lift_everything)),
+    Mutant("takes a host for back before it is", "D3", patch(look.pulse, "feel", _alive_at_once)),
+    Mutant("never lifts anything", "D1", without(incident, "force-up")),
+    Mutant("proves nothing on the way back", "C6", row(incident, "awaits-compute", proves=False)),
+    Mutant("waits for an action log for ever", "B4", patch(rules, "LOG_TRIES", 1_000_000)),
+    Mutant("forgets at a second fencing whose the force-down is", "D4", patch(Record, "fenced_again", _fenced_again_unforced)),
+    Mutant("stops servers that are to run", "A1", lambda: [
         (rules, "RULES", tuple(replace(r, when=lambda c: bool(c.arrival) and c.server.vm_state == "active")
                                if r.name == "arrived-woken" else r for r in _woken_first())),
     ]),

@@ -144,6 +144,8 @@ class Process:
 
     def event(self, event: Any) -> None: ...
 
+    def share(self) -> None: ...
+
     def report(self, incident: Incident, data: dict[str, Any]) -> None:
         self.world.reports[incident.node] = data
 

@@ -121,7 +121,9 @@ class Site:
 
     def write_record(self, controller: str, name: str, old: Optional[Record], record: Record) -> None:
         self.guard(controller)
-        if self.nodes[name].record != old:
+        if name not in self.nodes:
+            raise ClusterRefused(f"the cluster has no node {name!r}")
+        if self.nodes[name].record != old or self.nodes[name].unreadable_record:
             raise ClusterRefused(f"{name}: another record is there")
         if record != old and self.nodes[name].member:
             raise ClusterRefused(f"{name} has joined")

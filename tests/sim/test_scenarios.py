@@ -311,6 +311,15 @@ def test_waits_for_a_spare_that_died_before_it_had_begun() -> None:
     it.fair()
 
 
+def test_holds_what_is_to_go_to_a_host_that_nova_does_not_know() -> None:
+    """A9: Nova answers as if there were no such server (404)."""
+    it = Stage(target_map="cmp1:cmp9")
+    it.fence("cmp1")
+    it.until(it.says("s0", "held"))
+    assert "cmp9" in it.current.incidents["cmp1"].findings["s0"].reason
+    it.fair()
+
+
 @pytest.mark.parametrize("seen_after_s", [4.0, 60.0])
 def test_does_not_take_its_own_late_force_down_for_a_heartbeat(seen_after_s: float) -> None:
     """B15: the reply was lost, the call was repeated, and the first one carried out after it."""

@@ -79,9 +79,10 @@ def test_knows_when_what_is_kept_away_was_found_running(
     assert look(status=status, resources=clone).nodes["cmp1"].found_running == 0
 
 
-def test_a_record_that_cannot_be_read_is_not_none() -> None:
-    node = look(nodes=attributes("cmp1", muster="fenced:soon")).nodes["cmp1"]
-    assert (node.record, node.unreadable_record) == (None, "fenced:soon")
+@pytest.mark.parametrize("value", ["fenced:soon", "dead:100:200", "fenced:0:200", "fenced:200:100", "fenced:100", ""])
+def test_a_record_that_cannot_be_read_is_not_none(value: str) -> None:
+    node = look(nodes=attributes("cmp1", muster=value)).nodes["cmp1"]
+    assert (node.record, node.unreadable_record) == (None, value or "empty")
 
 
 def test_two_values_are_a_doubt() -> None:
@@ -96,8 +97,9 @@ def test_quorum_is_only_what_says_so() -> None:
     assert not look(quorum="").quorum
 
 
-def operation(kind: str, call: int, code: int, status: int = 0) -> str:
-    return f'<lrm_rsc_op id="{kind}{call}" operation="{kind}" call-id="{call}" rc-code="{code}" op-status="{status}"/>'
+def operation(kind: str, call: int, code: int, status: int = 0, interval: int = 0) -> str:
+    given = f'call-id="{call}" rc-code="{code}" op-status="{status}" interval="{interval}"'
+    return f'<lrm_rsc_op id="{kind}{call}" operation="{kind}" {given}/>'
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,8 @@ def operation(kind: str, call: int, code: int, status: int = 0) -> str:
     [
         (operation("monitor", 5, 7), False),
         (operation("monitor", -1, 193, -1), False),
+        (operation("monitor", 5, 5, 7), False),
+        (operation("monitor", 7, 5, 7, interval=10000), True),
         (operation("start", 6, 0), True),
         (operation("start", 6, 0) + operation("monitor", 7, 0), True),
         (operation("monitor", 7, 0) + operation("stop", 9, 0), False),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from muster.decide import Decision, decide
+from muster.decide import Decision, decide, lying_hosts, wanted_now
 from muster.facts import (
     Cluster,
     HostSight,
@@ -16,6 +16,7 @@ from muster.facts import (
     MoveStatus,
     Node,
     Outcome,
+    OwnerLog,
     Phase,
     Power,
     Record,
@@ -24,7 +25,18 @@ from muster.facts import (
     Service,
     Sight,
 )
-from muster.steps import DropHold, DropRecord, Evacuate, ForceDown, ForceUp, Reset, SwapRecord, WriteRecord
+from muster.steps import (
+    DropHold,
+    DropRecord,
+    Evacuate,
+    ForceDown,
+    ForceUp,
+    ReadLog,
+    Reset,
+    Stop,
+    SwapRecord,
+    WriteRecord,
+)
 from muster.verdict import State, Verdict
 from tests.fakes import settings
 
@@ -64,7 +76,7 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         listed_at=NOW - 1,
         wanted={s.id: Power.RUNNING for s in servers},
     )
-    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at"):
+    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at", "logs", "wanted"):
         if name in facts:
             host = replace(host, **{name: facts.pop(name)})
     cluster = facts.pop("cluster", None) or Cluster(True, "ctl1", {"cmp1": it, "cmp2": Node("cmp2", True, member=True)})
@@ -84,6 +96,7 @@ def test_a_quiet_cluster_asks_for_nothing() -> None:
     "change", [{"quorum": False}, {"active_here": False}, {"active_elsewhere": ("ctl2",)}], ids=lambda c: next(iter(c))
 )
 def test_nothing_is_done_without_quorum_or_by_a_worker_that_is_not_the_one(change: dict[str, Any]) -> None:
+    """C9, C10."""
     base = sight(node(), server("a"))
     decision = decide(replace(base, cluster=replace(base.cluster, **change)), settings())
     assert decision.steps == ()
@@ -91,11 +104,13 @@ def test_nothing_is_done_without_quorum_or_by_a_worker_that_is_not_the_one(chang
 
 
 def test_the_sequence_is_priority_then_age_then_id() -> None:
+    """A15."""
     line = [server("d", "500", 9), server("b", "900", 5), server("a", "900", 5), server("c", "900", 1), server("e")]
     assert sent(decide(sight(node(), *line), settings(per_destination=0))) == ["c", "a", "b", "d", "e"]
 
 
 def test_no_more_in_flight_than_allowed() -> None:
+    """C5."""
     moving = Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", NOW - 1, NOW - 1)
     line = [server(x) for x in "abcd"]
     assert sent(decide(sight(node(), *line, moves=(moving,)), settings(in_flight=3, per_destination=0))) == ["b", "c"]
@@ -121,6 +136,48 @@ def test_a_reset_takes_its_turn_and_a_place_like_an_evacuation() -> None:
     assert decide(sight(node(), *line), policy).steps == (Reset("a", "a", "paused"),)
     policy = settings(reset_states="paused", in_flight=2)
     assert [type(s) for s in decide(sight(node(), *line), policy).steps] == [Reset, Evacuate]
+
+
+def test_what_waits_for_its_log_lets_nobody_pass() -> None:
+    line = [server("a", "900", vm_state="error"), server("b")]
+    assert decide(sight(node(), *line, wanted={"b": Power.RUNNING}), settings()).steps == (ReadLog("a"),)
+
+
+def test_what_has_arrived_and_is_stopped_lets_others_pass() -> None:
+    moved = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    line = [replace(server("a", "900"), host="cmp2", updated=NOW - 5), server("b")]
+    seen = sight(node(), *line, moves=(moved,), logs={"a": OwnerLog(Power.STOPPED)})
+    assert [type(step) for step in decide(seen, settings()).steps] == [Stop, Evacuate]
+
+
+@pytest.mark.parametrize("said", Power)
+def test_the_owners_log_wins_over_what_was_seen_at_rest(said: Power) -> None:
+    seen = sight(node(), server("a"), logs={"a": OwnerLog(said)})
+    moved = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    host = replace(seen.hosts["cmp1"], moves={"a": (moved,)}, servers={"a": replace(server("a"), host="cmp2")})
+    finding = decide(replace(seen, hosts={"cmp1": host}), settings()).incidents["cmp1"].findings["a"]
+    assert finding.verdict is (Verdict.EVACUATING if said is Power.STOPPED else Verdict.EVACUATED)
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "task", "wanted"),
+    [
+        ("active", "", Power.RUNNING),
+        ("stopped", "", Power.STOPPED),
+        ("active", "powering-off", Power.UNKNOWN),
+        ("error", "", Power.UNKNOWN),
+        ("paused", "unpausing", Power.RUNNING),
+    ],
+)
+def test_a_server_at_rest_shows_what_its_owner_wants(vm_state: str, task: str, wanted: Power) -> None:
+    assert wanted_now(server("a", vm_state=vm_state, task_state=task)) is wanted
+
+
+def test_knows_by_novas_name_which_host_lives() -> None:
+    assert lying_hosts(sight(node(), heartbeat_moved=True), settings()) == {"cmp1"}
+    assert lying_hosts(sight(node()), settings()) == frozenset()
+    nameless = sight(node(), service=replace(DOWN, host="foreign"), heartbeat_moved=True)
+    assert lying_hosts(nameless, settings()) == frozenset()
 
 
 def test_an_unnamed_destination_counts_for_every_destination() -> None:
@@ -157,6 +214,7 @@ def test_force_down_keeps_an_operators_disable() -> None:
 
 
 def test_a_heartbeat_after_the_fencing_stops_everything_loudly() -> None:
+    """C3."""
     early = replace(DOWN, forced_down=False, enabled=True, disabled_reason="", updated_at=FENCED + 10.0)
     for it in (
         sight(node(Phase.FENCED), server("a"), service=early),
@@ -169,6 +227,7 @@ def test_a_heartbeat_after_the_fencing_stops_everything_loudly() -> None:
 
 
 def test_more_dead_hosts_than_allowed_are_not_begun() -> None:
+    """C12."""
     nodes = {f"cmp{i}": replace(node(Phase.FENCED), name=f"cmp{i}") for i in range(1, 5)}
     base = sight(node(Phase.FENCED), server("a"), service=replace(DOWN, forced_down=False))
     crowd = replace(base, cluster=Cluster(True, "ctl1", nodes))
@@ -184,11 +243,13 @@ def test_storage_leases_are_waited_for() -> None:
 
 
 def test_an_operators_confirmation_is_recorded_before_anything_follows() -> None:
+    """C2."""
     decision = decide(sight(node(None, hold=False), server("a")), settings())
     assert decision.steps == (WriteRecord("cmp1", None, Record(Phase.CONFIRMED, FENCED, FENCED)),)
 
 
 def test_a_clean_shutdown_is_nothing() -> None:
+    """C4."""
     clean = Node("cmp1", remote=True, fenced_at=0, member=False)
     assert decide(Sight(NOW, Cluster(True, "ctl1", {"cmp1": clean})), settings()).incidents == {}
 
@@ -205,6 +266,7 @@ def test_a_node_that_the_operator_maps_to_nothing_is_left_alone() -> None:
 
 
 def test_a_doubtful_name_is_held_with_the_candidates() -> None:
+    """B17."""
     both = sight(node(), server("a"))
     host = replace(both.hosts["cmp1"], services=(replace(DOWN, host="cmp1.a"), replace(DOWN, host="cmp1.b")))
     decision = decide(replace(both, hosts={"cmp1": host}), settings())
@@ -213,7 +275,18 @@ def test_a_doubtful_name_is_held_with_the_candidates() -> None:
     assert decision.steps == ()
 
 
+@pytest.mark.parametrize("listed", [(), (ELSEWHERE,)], ids=["empty", "without"])
+def test_a_list_without_the_service_is_held_and_not_taken_for_an_empty_host(listed: tuple[Service, ...]) -> None:
+    """B14."""
+    seen = sight(node(), server("a"))
+    decision = decide(replace(seen, hosts={"cmp1": replace(seen.hosts["cmp1"], services=listed)}), settings())
+    assert decision.incidents["cmp1"].state is State.ON_HOLD
+    assert "no nova-compute service" in decision.incidents["cmp1"].reason
+    assert decision.steps == ()
+
+
 def test_nova_silent_means_no_effect_and_no_settling() -> None:
+    """B4."""
     decision = decide(sight(node(), nova_trouble="connection refused"), settings())
     assert decision.steps == ()
     assert decision.incidents["cmp1"].state is State.EVACUATING
@@ -221,12 +294,14 @@ def test_nova_silent_means_no_effect_and_no_settling() -> None:
 
 @pytest.mark.parametrize("verdict_of", ["accepted", "pre-migrating"])
 def test_nova_compute_is_kept_away_while_an_evacuation_is_open(verdict_of: str) -> None:
+    """D1."""
     moving = Move("1", "a", "cmp1", MoveStatus(verdict_of), "cmp2", NOW - 1, NOW - 1)
     decision = decide(sight(node(), server("a"), moves=(moving,)), settings())
     assert not any(isinstance(s, DropHold) for s in decision.steps)
 
 
 def test_settled_lets_the_host_return_and_names_what_stays() -> None:
+    """D2."""
     decision = decide(sight(node(), server("a", vm_state="paused")), settings())
     assert decision.incidents["cmp1"].state is State.SETTLED
     assert "1 held" in decision.incidents["cmp1"].reason
@@ -243,19 +318,23 @@ class TestReturn:
     completed = replace(done, status=MoveStatus.COMPLETED)
 
     def test_stays_forced_down_until_nova_compute_has_finished_its_rows(self) -> None:
+        """D3, D5."""
         for facts in ({"moves": (self.done,), "alive_again": True}, {"alive_again": False}):
             assert decide(sight(self.back, **facts), settings()).steps == ()  # type: ignore[arg-type]
 
     def test_lifts_what_muster_did(self) -> None:
+        """D1."""
         step = decide(sight(self.back, moves=(self.completed,), alive_again=True), settings()).steps[0]
         assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=True)
 
     def test_an_operators_disable_stays(self) -> None:
+        """D4."""
         theirs = replace(DOWN, disabled_reason="disk swap on friday")
         step = decide(sight(self.back, service=theirs, alive_again=True), settings()).steps[0]
         assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=False)
 
     def test_an_operators_force_down_stays(self) -> None:
+        """D4."""
         kept = replace(self.back, record=Record(Phase.RETURNING, FENCED, FENCED, kept=True))
         theirs = replace(DOWN, disabled_reason="theirs")
         steps = decide(sight(kept, service=theirs, alive_again=True), settings()).steps
@@ -271,6 +350,7 @@ class TestReturn:
 
 
 def test_a_destination_that_died_lets_its_guests_go_on_and_waits_for_them() -> None:
+    """B11."""
     stuck = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp2", FENCED + 1.0, FENCED + 2.0)
     first = sight(node(), server("a"), moves=(stuck,))
     dead2 = replace(node(), name="cmp2", record=Record(Phase.EVACUATING, FENCED + 5, FENCED + 5))

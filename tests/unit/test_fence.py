@@ -80,9 +80,18 @@ def test_off_records_under_quorum_in_one_guarded_write() -> None:
 
 
 def test_off_goes_on_with_an_open_incident() -> None:
+    """C14."""
     tools = Tools(cib("evacuating:100:100"))
     assert run(tools, "off") == 0
     assert 'value="evacuating:100:' in tools.writes[0][-1]
+
+
+def test_off_during_the_return_begins_a_new_incident() -> None:
+    """D6."""
+    tools = Tools(cib("returning:100:100"))
+    assert run(tools, "off") == 0
+    assert 'value="fenced:' in tools.writes[0][-1]
+    assert 'value="fenced:100:' not in tools.writes[0][-1]
 
 
 def test_off_is_repeated_when_the_worker_was_faster() -> None:
@@ -93,6 +102,7 @@ def test_off_is_repeated_when_the_worker_was_faster() -> None:
 
 
 def test_off_without_quorum_writes_nothing() -> None:
+    """C10."""
     tools = Tools(cib(quorum=0))
     with pytest.raises(ClusterRefused, match="quorum"):
         run(tools, "off")

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -53,6 +55,50 @@ def test_missing_credentials_are_named(clouds: Path, capsys: pytest.CaptureFixtu
     clouds.unlink()
     assert ocf.run("validate-all", environment(clouds)) == ocf.INSTALLED
     assert "put it on every controller" in capsys.readouterr().err
+
+
+@pytest.fixture
+def hook(tmp_path: Path) -> Path:
+    path = tmp_path / "hook"
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_program_of_the_operators_own_is_valid(clouds: Path, hook: Path) -> None:
+    assert ocf.run("validate-all", environment(clouds, hook=str(hook))) == ocf.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda hook: hook.unlink(), "put it on every controller"),
+        (lambda hook: hook.chmod(0o644), "chmod 0755"),
+        (lambda hook: hook.chmod(0o775), "chmod go-w"),
+        (lambda hook: hook.chmod(0o757), "chmod go-w"),
+        (lambda hook: hook.parent.chmod(0o777), "chmod go-w"),
+        (lambda hook: (hook.unlink(), hook.mkdir()), "is no program"),
+    ],
+)
+def test_a_program_that_others_may_change_is_refused(
+    clouds: Path, hook: Path, spoil: Callable[[Path], object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(hook)
+    assert ocf.run("validate-all", environment(clouds, hook=str(hook))) == ocf.INSTALLED
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_program_of_another_user_is_refused(clouds: Path, hook: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.chown(hook, 12345, 0)
+    assert ocf.run("validate-all", environment(clouds, hook=str(hook))) == ocf.INSTALLED
+    assert f"chown root {hook}" in capsys.readouterr().err
+
+
+def test_metrics_need_a_folder(clouds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ocf.run("validate-all", environment(clouds, metrics_file=str(tmp_path / "m.prom"))) == ocf.SUCCESS
+    assert ocf.run("validate-all", environment(clouds, metrics_file=str(tmp_path / "no" / "m.prom"))) == ocf.INSTALLED
+    assert "its folder does not exist" in capsys.readouterr().err
 
 
 def test_stop_and_monitor_need_no_configuration(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from hypothesis import strategies as st
 
 from muster import log
 from muster.decide import Incident
-from muster.outlet import Files
+from muster.outlets import Outlets, Quiet
+from muster.outlets.reports import Reports
+from muster.outlets.status import Status
+from muster.report import Event
 from muster.verdict import State
+from tests import told as report
 from tests.fakes import FakeClock, LogLines
 
 
@@ -38,15 +43,16 @@ def incident(state: State = State.EVACUATING, node: str = "cmp1") -> Incident:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files(tmp_path / "m.json", FakeClock(), LogLines(), tmp_path / "reports")  # type: ignore[arg-type]
+def reports(tmp_path: Path) -> Reports:
+    return Reports(FakeClock(), LogLines(), tmp_path / "reports")  # type: ignore[arg-type]
 
 
 def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def test_the_status_has_a_deadline_from_the_first_announcement_on(files: Files, tmp_path: Path) -> None:
+def test_the_status_has_a_deadline_from_the_first_announcement_on(tmp_path: Path) -> None:
+    files = Status(tmp_path / "m.json", FakeClock(), LogLines())  # type: ignore[arg-type]
     files.announce(30.0)
     status = read(tmp_path / "m.json")
     assert (status["first_look"], status["deadline"]) == (False, FakeClock().at + 30.0)
@@ -56,8 +62,8 @@ def test_the_status_has_a_deadline_from_the_first_announcement_on(files: Files, 
     assert status["incidents"][0]["state"] == "evacuating"
 
 
-def test_a_nodes_name_cannot_leave_the_folder(files: Files, tmp_path: Path) -> None:
-    files.report(incident(node="../../etc/x y"), {"state": "evacuating"})
+def test_a_nodes_name_cannot_leave_the_folder(reports: Reports, tmp_path: Path) -> None:
+    reports.report(incident(node="../../etc/x y"), {"state": "evacuating"})
     (report,) = (tmp_path / "reports").iterdir()
     assert report.name == ".._.._etc_x_y-100.json"
     assert report.stat().st_mode & 0o007 == 0
@@ -66,6 +72,135 @@ def test_a_nodes_name_cannot_leave_the_folder(files: Files, tmp_path: Path) -> N
 def test_a_full_disk_is_said_and_survived(tmp_path: Path) -> None:
     lines = LogLines()
     (tmp_path / "reports").write_text("a file where the folder should be")
-    files = Files(tmp_path / "m.json", FakeClock(), lines, tmp_path / "reports")  # type: ignore[arg-type]
-    files.report(incident(), {})
+    reports = Reports(FakeClock(), lines, tmp_path / "reports")  # type: ignore[arg-type]
+    reports.report(incident(), {})
     assert [line[1] for line in lines.lines] == ["cannot write"]
+
+
+# ------------------------------------------------------------------- reports
+
+
+def told(state: str = "closed") -> dict[str, Any]:
+    made = report.report(12, held=2)
+    return {key: value for key, value in made.items() if key not in ("events", "written")} | {"state": state}
+
+
+def over(state: State = State.CLOSED) -> Incident:
+    return Incident("cmp1", "host", state, "rule", "why", report.FENCED, report.FENCED)
+
+
+@pytest.mark.parametrize(("state", "there"), [(State.EVACUATING, False), (State.SETTLED, True), (State.CLOSED, True)])
+def test_a_page_lies_beside_the_report_when_there_is_something_to_read(
+    reports: Reports, tmp_path: Path, state: State, there: bool
+) -> None:
+    reports.report(over(state), told())
+    pages = list((tmp_path / "reports").glob("*.html"))
+    assert [page.name for page in pages] == ["cmp1-1800000000.html"] * there
+    assert all(page.stat().st_mode & 0o777 == 0o640 for page in pages)
+    assert all(b"10</b> evacuated" in page.read_bytes() for page in pages)
+
+
+def test_a_page_that_cannot_be_written_is_said_and_the_report_is_there(tmp_path: Path) -> None:
+    lines = LogLines()
+    reports = Reports(FakeClock(), lines, tmp_path)  # type: ignore[arg-type]
+    (tmp_path / "cmp1-1800000000.html").mkdir()
+    reports.report(over(), told())
+    assert [line[1] for line in lines.lines] == ["cannot write"]
+    assert read(tmp_path / "cmp1-1800000000.json")["state"] == "closed"
+
+
+def test_a_page_follows_no_symlink(reports: Reports, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "reports").mkdir()
+    for suffix in ("html", "json"):
+        (tmp_path / "reports" / f"cmp1-1800000000.{suffix}").symlink_to(victim)
+    reports.report(over(), told())
+    assert victim.read_text() == "mine"
+
+
+def test_a_new_worker_goes_on_with_the_events_of_the_last_one(tmp_path: Path) -> None:
+    for what in ("evacuating: 3 queued", "closed: back in service"):
+        reports = Reports(FakeClock(), LogLines(), tmp_path)  # type: ignore[arg-type]
+        reports.event(Event(report.FENCED + 1.0, "cmp1", what))
+        reports.report(over(State.SETTLED), told())
+        reports.report(over(State.SETTLED), told())
+    events = [event["what"] for event in read(tmp_path / "cmp1-1800000000.json")["events"]]
+    assert events == ["evacuating: 3 queued", "closed: back in service"]
+
+
+def test_a_thousand_servers_do_not_crowd_out_how_it_began(
+    reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muster.outlets.reports.EVENTS_KEPT", 10)
+    reports.event(Event(report.FENCED + 1.0, "cmp1", "fenced: asking Nova"))
+    for number in range(50):
+        reports.event(Event(report.FENCED + 2.0 + number, "cmp1", "queued: waits", server=str(number)))
+    reports.event(Event(report.FENCED + 99.0, "cmp1", "settled: all"))
+    reports.report(over(State.SETTLED), told())
+    events = [event["what"] for event in read(tmp_path / "reports" / "cmp1-1800000000.json")["events"]]
+    assert (events[0], len(events), events[-1]) == ("fenced: asking Nova", 12, "settled: all")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"events": 3}', '{"events": [1, null]}'])
+def test_a_broken_report_of_an_earlier_worker_harms_nobody(tmp_path: Path, text: str) -> None:
+    lines = LogLines()
+    (tmp_path / "cmp1-1800000000.json").write_text(text)
+    Reports(FakeClock(), lines, tmp_path).report(over(), told())  # type: ignore[arg-type]
+    assert lines.lines == []
+    assert read(tmp_path / "cmp1-1800000000.json")["events"] == []
+
+
+def test_old_reports_go_with_their_pages(reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("muster.outlets.reports.KEPT", 2)
+    folder = tmp_path / "reports"
+    for first in (1, 2, 3):
+        reports.report(Incident("cmp1", "host", State.CLOSED, "rule", "why", first, first), told())
+        os.utime(folder / f"cmp1-{first}.json", (first, first))
+    reports.report(over(), told())
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "cmp1-1800000000.html",
+        "cmp1-1800000000.json",
+        "cmp1-3.html",
+        "cmp1-3.json",
+    ]
+
+
+# ------------------------------------------------------------------ together
+
+
+class Broken(Quiet):
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def status(self, reason: str, incidents: list[Incident]) -> None:
+        self.calls += 1
+        raise ZeroDivisionError
+
+
+class Heard(Quiet):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def status(self, reason: str, incidents: list[Incident]) -> None:
+        self.heard.append(reason)
+
+
+class Log(LogLines):
+    def exception(self, event: str, **fields: object) -> None:
+        self._add("error", event, fields)
+
+
+def test_a_flaw_in_one_outlet_is_told_once_and_stops_nothing() -> None:
+    lines, broken, status, last = Log(), Broken(), Heard(), Heard()
+    outlets = Outlets(status, [broken, last], lines)  # type: ignore[arg-type]
+    for reason in ("a", "b"):
+        outlets.status(reason, [])
+        outlets.announce(1.0)
+    assert (broken.calls, status.heard, last.heard) == (1, ["a", "b"], ["a", "b"])
+    assert [fields["outlet"] for _, _, fields in lines.lines] == ["Broken"]
+
+
+def test_what_the_monitor_lives_on_may_fail_the_worker() -> None:
+    with pytest.raises(ZeroDivisionError):
+        Outlets(Broken(), [], Log()).status("", [])  # type: ignore[arg-type]

@@ -31,12 +31,14 @@ def verdict(it: ServerCase) -> tuple[Verdict, str, str]:
 
 
 def test_a_running_server_on_a_dead_host_is_ready_to_be_evacuated() -> None:
+    """A1."""
     assert verdict(case()) == (Verdict.QUEUED, "ready", "evacuate")
 
 
 @pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
 @pytest.mark.parametrize("vm_state", ["active", "error", "stopped"])
 def test_never_sends_while_an_evacuation_is_open(status: str, vm_state: str) -> None:
+    """B6, B10."""
     server = replace(ACTIVE, vm_state=vm_state)
     assert verdict(case(server, move(status, "other"))) == (Verdict.EVACUATING, "on-the-way", "")
 
@@ -46,6 +48,7 @@ def test_an_unknown_migration_status_counts_as_open() -> None:
 
 
 def test_active_on_the_dead_host_after_a_refused_claim_is_not_evacuated() -> None:
+    """B9."""
     found = verdict(case(ACTIVE, move("failed", "other", age=5)))
     assert found == (Verdict.PARKED, "waits-for-retry", "")
 
@@ -77,6 +80,7 @@ def test_completed_says_nothing_of_a_server_that_is_not_there_yet(updated: float
 
 
 def test_error_is_not_evacuated_before_its_owners_wish_is_known() -> None:
+    """A3."""
     error = replace(ACTIVE, vm_state="error")
     assert verdict(case(error, wanted=Power.UNKNOWN)) == (Verdict.QUEUED, "owner-unread", "read-log")
     assert verdict(case(error, wanted=Power.UNKNOWN, log_read=True))[0] is Verdict.HELD
@@ -84,6 +88,7 @@ def test_error_is_not_evacuated_before_its_owners_wish_is_known() -> None:
 
 
 def test_a_stopped_server_that_came_up_running_is_stopped_before_it_counts() -> None:
+    """A2."""
     there = replace(ACTIVE, host="other", updated=NOW)
     assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED))[2] == "read-log"
     assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED, log_read=True)) == (
@@ -117,11 +122,13 @@ def test_a_stop_is_not_repeated_at_once() -> None:
     ],
 )
 def test_states_that_nova_refuses_are_never_touched(vm_state: str, expected: Verdict) -> None:
+    """A4, A5."""
     found, _, step = verdict(case(replace(ACTIVE, vm_state=vm_state)))
     assert (found, step) == (expected, "")
 
 
 def test_a_server_being_deleted_is_not_brought_back() -> None:
+    """A6."""
     fresh = replace(ACTIVE, task_state="deleting", updated=NOW - 1)
     assert verdict(case(fresh)) == (Verdict.UNKNOWN, "being-deleted", "")
     assert verdict(case(replace(fresh, updated=NOW - 999)))[:2] == (Verdict.HELD, "delete-unfinished")
@@ -129,15 +136,18 @@ def test_a_server_being_deleted_is_not_brought_back() -> None:
 
 
 def test_a_server_in_live_migration_is_held_because_it_may_run_on_the_target() -> None:
+    """A7."""
     assert verdict(case(replace(ACTIVE, task_state="migrating")))[:2] == (Verdict.HELD, "migrating")
 
 
 @pytest.mark.parametrize("task", ["powering-off", "rebooting", "image_snapshot"])
 def test_other_tasks_do_not_keep_a_server_from_evacuation(task: str) -> None:
+    """A7."""
     assert verdict(case(replace(ACTIVE, task_state=task)))[2] == "evacuate"
 
 
 def test_image_backed_without_shared_storage_is_held_and_a_volume_goes() -> None:
+    """A8."""
     local = settings(shared_storage="no")
     assert verdict(case(replace(ACTIVE, image="img"), policy=local))[:2] == (Verdict.HELD, "would-be-empty")
     assert verdict(case(replace(ACTIVE, image=None), policy=local))[0] is Verdict.HELD
@@ -146,6 +156,7 @@ def test_image_backed_without_shared_storage_is_held_and_a_volume_goes() -> None
 
 @pytest.mark.parametrize("place", ["metadata", "extra_specs", "image_properties"])
 def test_the_tag_is_matched_by_its_exact_key_only(place: str) -> None:
+    """A10."""
     out = replace(ACTIVE, **{place: {"evacuable": "false"}})
     assert verdict(case(out))[:2] == (Verdict.SKIPPED, "opted-out")
     alike = replace(ACTIVE, **{place: {"not_evacuable": "true"}})
@@ -160,6 +171,7 @@ def sent(outcome: Outcome, age: float, quiet: float, status: int = 0, refusals: 
 
 
 def test_a_lost_reply_is_not_followed_by_a_second_call_until_the_first_must_have_shown() -> None:
+    """B1, B2."""
     assert verdict(case(sent=sent(Outcome.UNCERTAIN, 10, 30)))[:2] == (Verdict.EVACUATING, "call-pending")
     assert verdict(case(sent=sent(Outcome.UNCERTAIN, 31, 30)))[2] == "evacuate"
 
@@ -170,6 +182,7 @@ def test_a_call_that_was_taken_is_never_sent_again_unseen() -> None:
 
 
 def test_a_refusal_is_that_servers_own_affair() -> None:
+    """B3."""
     assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.GONE
     assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 403, 1)))[:2] == (Verdict.HELD, "forbidden")
     assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 409, 1)))[0] is Verdict.PARKED
@@ -179,13 +192,25 @@ def test_a_refusal_is_that_servers_own_affair() -> None:
     assert "No." in finding.reason
 
 
+def test_a_destination_that_nova_does_not_know_makes_no_server_gone() -> None:
+    """A9."""
+    mapped = settings(target_map="dead:cmp9")
+    assert verdict(case(policy=mapped, sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.PARKED
+    finding, _ = judge(case(policy=mapped, sent=sent(Outcome.REFUSED, 1, 0, 404, 3)))
+    assert (finding.verdict, "No." in finding.reason) == (Verdict.HELD, True)
+    elsewhere = settings(target_map="other:cmp9")
+    assert verdict(case(policy=elsewhere, sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.GONE
+
+
 def test_tries_are_counted_from_nova_and_end() -> None:
+    """B8."""
     failed = [move("failed", "other", age=100 - i, ident=str(i)) for i in range(3)]
     assert verdict(case(ACTIVE, *failed[:2], room_at=0.0))[2] == "evacuate"
     assert verdict(case(ACTIVE, *failed))[:2] == (Verdict.HELD, "exhausted")
 
 
 def test_the_pause_between_tries_doubles_and_ends_when_room_appears() -> None:
+    """B7."""
     error = replace(ACTIVE, vm_state="error", fault="No valid host was found.")
     first, second = move("error", age=15, ident="1"), move("error", age=15, ident="2")
     assert verdict(case(error, first))[2] == "evacuate"
@@ -195,6 +220,7 @@ def test_the_pause_between_tries_doubles_and_ends_when_room_appears() -> None:
 
 
 def test_a_move_to_a_host_that_died_is_void_and_only_then() -> None:
+    """B11."""
     stuck = move("pre-migrating", "second", age=100)
     assert verdict(case(ACTIVE, stuck))[0] is Verdict.EVACUATING
     assert verdict(case(ACTIVE, stuck, dead={"second": NOW - 200}))[0] is Verdict.EVACUATING
@@ -203,6 +229,7 @@ def test_a_move_to_a_host_that_died_is_void_and_only_then() -> None:
 
 
 def test_another_workers_call_may_still_be_under_way() -> None:
+    """C6."""
     waiting = case(resumed_until=NOW + 5)
     assert verdict(waiting) == (Verdict.QUEUED, "waits-for-earlier-call", "")
     assert verdict(case(resumed_until=NOW - 1))[2] == "evacuate"
@@ -214,11 +241,20 @@ def test_what_was_proved_stays_proved_whatever_its_owner_does() -> None:
     assert verdict(case(there, move("done", "other")))[0] is Verdict.HELD
 
 
+def test_what_its_owner_deleted_is_gone_whatever_was_under_way() -> None:
+    """A12."""
+    deleted = replace(ACTIVE, deleted=True)
+    for it in (case(deleted), case(deleted, move("failed", "other")), case(deleted, move("accepted"))):
+        assert verdict(it) == (Verdict.GONE, "deleted", "")
+
+
 def test_moved_by_another_hand_is_left_alone() -> None:
+    """A13."""
     assert verdict(case(replace(ACTIVE, host="elsewhere")))[:2] == (Verdict.SKIPPED, "moved-by-hand")
 
 
 def test_a_rebuild_that_takes_too_long_raises_an_alarm_and_nothing_else() -> None:
+    """B10."""
     finding, step = judge(case(ACTIVE, move("pre-migrating", "other", age=1000)))
     assert (finding.verdict, finding.alarm, step) == (Verdict.EVACUATING, True, "")
 
@@ -248,6 +284,7 @@ AMPHORA = "amphora-0f6a2c1e-7c0b-4a35-9a55-2d2e6f9f5a11"
     ],
 )
 def test_what_others_look_after_is_skipped_by_its_mark(marks: str | None, facts: dict[str, object], kept: bool) -> None:
+    """A11."""
     policy = settings() if marks is None else settings(left_to_others=marks)
     found = verdict(case(replace(ACTIVE, **facts), policy=policy))  # type: ignore[arg-type]
     assert found[:2] == ((Verdict.SKIPPED, "other-keeper") if kept else (Verdict.QUEUED, "ready"))
@@ -255,6 +292,7 @@ def test_what_others_look_after_is_skipped_by_its_mark(marks: str | None, facts:
 
 @pytest.mark.parametrize("vm_state", ["paused", "suspended", "rescued"])
 def test_a_state_that_nova_refuses_is_reset_only_where_the_operator_said_so(vm_state: str) -> None:
+    """A4."""
     server = replace(ACTIVE, vm_state=vm_state)
     allowed = settings(reset_states=vm_state)
     others = settings(reset_states=",".join({"paused", "suspended", "rescued"} - {vm_state}))

@@ -100,6 +100,13 @@ def test_reads_a_limit_as_number_or_share(text: str, total: int, hosts: int) -> 
     assert settings(max_failed_hosts=text).max_failed_hosts.hosts(total) == hosts
 
 
+@pytest.mark.parametrize("name", ["hook", "metrics_file"])
+def test_a_path_that_is_not_needed_may_be_empty_but_not_relative(name: str) -> None:
+    assert getattr(settings(), name) == ""
+    assert getattr(settings(**{name: "/etc/x"}), name) == "/etc/x"
+    assert "use an absolute path" in "".join(faults(cloud="c", shared_storage="yes", **{name: "etc/x"}))
+
+
 def test_reads_maps() -> None:
     given = settings(host_map="a:a.example;b=b.example, c:", max_failed_hosts="5")
     assert dict(given.host_map) == {"a": "a.example", "b": "b.example", "c": ""}

@@ -11,16 +11,19 @@ import io
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
 from muster import fence
 from muster.errors import ClusterError, NovaUnavailable, SettingsError
-from muster.facts import Move, OwnerLog, Record, Server, Service
-from muster.gateways import cib, nova_facts
+from muster.facts import Move, OwnerLog, Record, Server, Service, Trace
+from muster.gateways import cib, nova_facts, placement
 from muster.settings import PREFIX, Settings, from_environment
 from muster.topology import objection
+
+pytestmark = pytest.mark.no_cover  # by chance is not covered
 
 TEXTS = st.text(max_size=40)
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
@@ -178,6 +181,46 @@ def test_a_migration_is_read_or_refused(row: dict[str, Any]) -> None:
 def test_an_action_log_is_read_or_refused(log: list[dict[str, Any]]) -> None:
     with contextlib.suppress(NovaUnavailable):
         assert isinstance(nova_facts.owner_log(log), OwnerLog)
+
+
+@given(st.lists(rows("action", "start_time", "updated_at"), max_size=4))
+def test_how_long_an_evacuation_took_is_read_or_refused(log: list[dict[str, Any]]) -> None:
+    with contextlib.suppress(NovaUnavailable):
+        assert isinstance(nova_facts.evacuation_s(log), (float, type(None)))
+
+
+NUMBERS = st.integers(-5, 5) | st.floats() | JSON
+
+
+@given(st.dictionaries(st.sampled_from(["vcpus", "ram", "disk", "ephemeral", "swap"]), NUMBERS), st.booleans())
+def test_a_size_is_told_or_not(flavor: dict[str, Any], volume: bool) -> None:
+    size = nova_facts.server({"id": "x", "flavor": flavor, "image": "" if volume else {"id": "x"}}).size
+    assert size is None or min(size.vcpus, size.memory_mb, size.disk_gb or 0) >= 0
+
+
+CLASSES = st.sampled_from(["VCPU", "MEMORY_MB", "DISK_GB", "PCPU"])
+AMOUNTS = st.dictionaries(st.sampled_from(["capacity", "used"]), NUMBERS)
+
+
+@given(st.fixed_dictionaries({"resources": st.dictionaries(CLASSES, AMOUNTS | JSON)}) | JSON)
+def test_what_is_left_is_read_or_refused(summary: Any) -> None:
+    with contextlib.suppress(NovaUnavailable):
+        left = placement.left(summary)
+        assert min(left.vcpus, left.memory_mb, left.disk_gb or 0) >= 0
+
+
+@given(
+    rows("request_id", "start_time", "message"),
+    st.lists(rows("event", "result", "host", "details", "start_time", "finish_time"), max_size=3) | JSON,
+    st.sampled_from(["compute_rebuild_instance", "rebuild_server"]),
+)
+def test_the_events_of_an_action_are_read_or_refused(row: dict[str, Any], events: Any, name: str) -> None:
+    if isinstance(events, list):
+        events = [{**event, "event": name} if isinstance(event, dict) else event for event in events]
+    with contextlib.suppress(NovaUnavailable):
+        it = nova_facts.trace({**row, "events": events})
+        assert isinstance(it, Trace)
+        assert all(isinstance(text, str) for text in (it.request_id, it.dest, it.words))
 
 
 @given(JSON)

@@ -41,6 +41,7 @@ class Argument:
     flag: bool = False
     default: object = None
     choices: Optional[tuple[str, ...]] = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,34 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "plan",
+        "plan",
+        "what would happen if a host died now",
+        "Shows in which sequence and waves the servers of a host would be evacuated, who would be held, skipped or find"
+        " no room, and how long it would take. With --all, for every host in turn, whether the cloud could bear to lose"
+        " it; the exit code is that of the worst one. Asks Pacemaker, Nova and placement, and changes nothing.",
+        (
+            Argument(("host",), HOST.help, metavar="HOST", nargs="?"),
+            Argument(("--all",), "every compute host, one line each", flag=True),
+            OUTPUT,
+        ),
+    ),
+    Command(
+        "report",
+        "report",
+        "what happened in an incident, as text, JSON or a page of HTML",
+        "Without INCIDENT lists those that are known, newest first. With a host tells its newest incident, with"
+        " HOST-TIME that one: its steps, and of each server from where, to where, in how many tries, by which requests."
+        " Takes what the worker wrote here, and asks Nova about each attempt; where the worker's report is"
+        " on another controller, Nova's records alone. What is not known is named. The worker itself leaves the same"
+        " page beside its report in /var/lib/muster when an incident is settled and when it is over.",
+        (
+            Argument(("incident",), "a host, or HOST-TIME as in the list", metavar="INCIDENT", nargs="?"),
+            Argument(("-o", "--output"), "how to tell it", choices=("text", "json", "html"), default="text"),
+            Argument(("--to",), "write it into this file", metavar="FILE"),
+        ),
+    ),
+    Command(
         "retry",
         "orders",
         "try a server, or all of a host, again",
@@ -122,6 +151,40 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("resume", "orders", "end a pause", "Goes on from what is the case then.", (YES,)),
     Command(
+        "doctor",
+        "doctor",
+        "what is wrong before a host dies",
+        "Checks fencing levels and devices, the rule that keeps nova-compute away, the worker, its parameters, the"
+        " agents and the credentials on this controller, and what its user may do in Nova; for whatever is wrong it"
+        " says the remedy and the command. Changes nothing. Run it as root, on every controller.",
+        (OUTPUT,),
+    ),
+    Command(
+        "setup",
+        "setup",
+        "what this cluster lacks, as commands of pcs",
+        "Prints the commands that add what is missing, for this cluster: the fence device, the fencing levels, the"
+        " resource and its rules. Runs none of them without --apply. Prints no command when nothing is missing.",
+        (
+            Argument(("--cloud",), "the cloud of clouds.yaml, for a new resource", metavar="NAME", default=""),
+            Argument(
+                ("--shared-storage",),
+                "whether the servers' disks are on storage that every compute reaches, for a new resource",
+                choices=("yes", "no"),
+                default="",
+            ),
+            Argument(("--nova-resource",), "what runs nova-compute, if it is not recognised", metavar="ID", default=""),
+            Argument(
+                ("--power",),
+                "what cuts the power of a node, where that is not clear; once for each node",
+                metavar="NODE=DEVICE",
+                repeated=True,
+            ),
+            Argument(("--apply",), "run the commands, one after another, up to the first that fails", flag=True),
+            YES,
+        ),
+    ),
+    Command(
         "register",
         "register",
         "link the agents to where Pacemaker looks, after pip",
@@ -159,6 +222,8 @@ def _add(to: argparse.ArgumentParser, argument: Argument) -> None:
         to.add_argument(*argument.names, action="store_true", help=argument.help)
         return
     options: dict[str, object] = {"help": argument.help, "default": argument.default}
+    if argument.repeated:
+        options.update(action="append", default=[])
     if argument.choices:
         options["choices"] = argument.choices
     if argument.nargs:

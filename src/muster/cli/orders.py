@@ -75,7 +75,7 @@ def _of_incident(site: Site, options: argparse.Namespace) -> int:
     change = _change(options.command, server)
     for node in nodes:
         question = _question(options.command, node.name, server)
-        if not _confirmed(question, options.yes):
+        if not terminal.confirmed(question, options.yes):
             print("nothing was changed")
             return commands.TROUBLE
         _give(site, options, node.name, change, server)
@@ -188,7 +188,7 @@ def _pause_or_resume(site: Site, options: argparse.Namespace) -> int:
             print("it is not paused")
             return commands.OK
         question = f"Go on? It was paused by {paused}."
-    if not _confirmed(question, options.yes):
+    if not terminal.confirmed(question, options.yes):
         print("nothing was changed")
         return commands.TROUBLE
     if options.command == "pause":
@@ -200,17 +200,6 @@ def _pause_or_resume(site: Site, options: argparse.Namespace) -> int:
     _say(options.command)
     print("paused" if options.command == "pause" else "going on")
     return commands.OK
-
-
-def _confirmed(question: str, yes: bool) -> bool:
-    """Asked on a terminal; without one nobody can answer, and scripts mean what they say."""
-    if yes or not sys.stdin.isatty():
-        return True
-    try:
-        answer = input(f"{terminal.clean(question)} [y/N] ")
-    except EOFError:
-        return False
-    return answer.strip().lower() in ("y", "yes")
 
 
 def _say(command: str, **fields: object) -> None:

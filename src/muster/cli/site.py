@@ -13,6 +13,7 @@ from muster.errors import ClusterError
 from muster.facts import Cluster
 from muster.gateways import cib, installation
 from muster.gateways.pacemaker import Pacemaker, local_node
+from muster.installed import Resource
 from muster.settings import Settings
 
 RUN_DIRECTORY = Path("/run/muster")
@@ -30,12 +31,12 @@ class Site:
         except ClusterError as exc:
             hint = "run this on a controller, as root or as a member of the group haclient"
             raise ClusterError(f"Pacemaker does not answer: {exc}; {hint}") from exc
-        self._wanted = resource
+        self.wanted = resource
 
     @functools.cached_property
-    def resource(self) -> installation.Resource:
+    def resource(self) -> Resource:
         """:raises ClusterError: when there is none, or more than one."""
-        return installation.resource(self.snapshot, self._wanted)
+        return installation.resource(self.snapshot, self.wanted)
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -72,15 +73,20 @@ class Site:
 
     def reports(self, node: str = "") -> list[dict[str, Any]]:
         """The incident reports kept on this controller, newest first; of one node, or of all."""
-        found = []
-        for path in REPORT_DIRECTORY.glob("*.json"):
-            try:
-                report = _object(path.read_text(encoding="utf-8", errors="replace"))
-            except OSError:
-                continue
-            if report and node in ("", report.get("node"), report.get("host")):
-                found.append(report)
-        return sorted(found, key=lambda report: float(report.get("fenced") or 0), reverse=True)
+        return [report for report in kept_reports() if node in ("", report.get("node"), report.get("host"))]
+
+
+def kept_reports() -> list[dict[str, Any]]:
+    """The incident reports kept on this controller that may be read, newest first."""
+    found = []
+    for path in REPORT_DIRECTORY.glob("*.json"):
+        try:
+            report = _object(path.read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            continue
+        if report.get("node") and isinstance(report.get("fenced"), int):
+            found.append(report)
+    return sorted(found, key=lambda report: int(report["fenced"]), reverse=True)
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from muster.words import clean as clean  # where every command looks for it
+
 PIPE_WIDTH = 400
 STYLES = {
     "evacuated": "green",
@@ -21,6 +24,7 @@ STYLES = {
     "closed": "green",
     "returning": "green",
     "ok": "green",
+    "ready": "green",
     "evacuating": "cyan",
     "forcing-down": "cyan",
     "fenced": "cyan",
@@ -28,11 +32,15 @@ STYLES = {
     "parked": "yellow",
     "unknown": "yellow",
     "attention": "yellow",
+    "room unknown": "yellow",
     "skipped": "dim",
     "gone": "dim",
+    "left alone": "dim",
     "held": "bold red",
     "on-hold": "bold red",
     "trouble": "bold red",
+    "no room": "bold red",
+    "not ready": "bold red",
 }
 
 
@@ -43,9 +51,32 @@ def console(stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
-def clean(text: object) -> str:
-    """Printable, on one line: what a server is called cannot steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+def shell(argv: Sequence[str]) -> str:
+    """A line that a shell reads as these words; what is not printable is written as an escape, which bash reads."""
+    return " ".join(map(_quoted, argv))
+
+
+def _quoted(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(_escaped(c) for c in word) + "'"
+
+
+def _escaped(c: str) -> str:
+    if c in "'\\":
+        return "\\" + c
+    return c if c.isprintable() else f"\\U{ord(c):08x}" if ord(c) > 0x7F else f"\\x{ord(c):02x}"
+
+
+def confirmed(question: str, yes: bool) -> bool:
+    """Asked on a terminal; without one nobody can answer, and scripts mean what they say."""
+    if yes or not sys.stdin.isatty():
+        return True
+    try:
+        answer = input(f"{clean(question)} [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in ("y", "yes")
 
 
 def styled(word: str) -> Text:

@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from muster.decide import has_incident
 from muster.facts import Cluster, Node, Phase
-from muster.gateways.installation import Resource
+from muster.installed import Resource
 
 LEVELS = ("ok", "attention", "trouble")
 SHARED_LATE_S = 120.0

@@ -78,12 +78,11 @@ def node_record(cib: Element, name: str) -> Union[Record, str, None]:
     values = _attribute(cib, name, RECORD)
     if not values:
         return None
-    if len(values) > 1:
-        return " and ".join(sorted(values))
+    value = " and ".join(sorted(values))
     try:
-        return Record.parse(next(iter(values)))
+        return Record.parse(value)
     except ValueError:
-        return next(iter(values))
+        return value or "empty"
 
 
 def node_orders(cib: Element, name: str) -> Union[Orders, str, None]:
@@ -91,12 +90,11 @@ def node_orders(cib: Element, name: str) -> Union[Orders, str, None]:
     values = _attribute(cib, name, ORDERS)
     if not values:
         return None
-    if len(values) > 1:
-        return " and ".join(sorted(values))
+    value = " and ".join(sorted(values))
     try:
-        return Orders.parse(next(iter(values)))
+        return Orders.parse(value)
     except ValueError:
-        return next(iter(values))
+        return value or "empty"
 
 
 def paused(cib: Element, resource: str) -> str:
@@ -132,7 +130,7 @@ def levels(cib: Element, name: str) -> list[Level]:
     for level in cib.iterfind("configuration/fencing-topology/fencing-level"):
         if _applies(cib, level, name):
             devices = tuple(filter(None, re.split(r"[,\s]+", level.get("devices", ""))))
-            found.append(Level(int(level.get("index", "0")), devices))
+            found.append(Level(int(level.get("index", "0")), devices, _target(level)))
     return sorted(found, key=lambda level: level.index)
 
 
@@ -140,10 +138,40 @@ def devices(cib: Element) -> dict[str, Device]:
     """The fence devices by id."""
     found = {}
     for primitive in cib.iterfind("configuration/resources//primitive[@class='stonith']"):
+        given, meta = pairs(primitive, "instance_attributes"), pairs(primitive, "meta_attributes")
         name = str(primitive.get("id"))
-        off = [p.get("value", "") for p in primitive.iterfind("instance_attributes/nvpair[@name='pcmk_off_action']")]
-        found[name] = Device(name, str(primitive.get("type")), off[0] if off else "off")
+        found[name] = Device(
+            name,
+            str(primitive.get("type")),
+            given.get("pcmk_off_action", "off"),
+            _hosts(given),
+            given.get("pcmk_host_check", ""),
+            meta.get("target-role", "").lower() == "stopped",
+        )
     return found
+
+
+def _hosts(given: Mapping[str, str]) -> tuple[str, ...]:
+    """The nodes of a device: a list of names, and a map of names to plugs ("node:plug;node=plug,plug")."""
+    listed = re.split(r"[,;\s]+", given.get("pcmk_host_list", ""))
+    mapped = (re.split("[:=]", entry)[0] for entry in re.split(r"[;\s]+", given.get("pcmk_host_map", "")))
+    return tuple(dict.fromkeys(filter(None, (*listed, *mapped))))
+
+
+def pairs(element: Element, kind: str) -> dict[str, str]:
+    """The name-value pairs of an element's sets of that kind, the first of each name."""
+    found: dict[str, str] = {}
+    for pair in element.iterfind(f"{kind}/nvpair"):
+        found.setdefault(str(pair.get("name")), pair.get("value") or "")
+    return found
+
+
+def _target(level: Element) -> str:
+    if level.get("target") is not None:
+        return str(level.get("target"))
+    if level.get("target-pattern") is not None:
+        return f"regexp%{level.get('target-pattern')}"
+    return f"attrib%{level.get('target-attribute')}={level.get('target-value')}"
 
 
 def _applies(cib: Element, level: Element, name: str) -> bool:
@@ -356,7 +384,9 @@ def _is_stopped(operation: Element) -> bool:
     code, status = operation.get("rc-code"), operation.get("op-status")
     if operation.get("operation") == "stop":
         return status == "0" and code == "0"
-    return operation.get("operation") == "monitor" and code == "7"
+    # Computes do not have the agent, and Pacemaker probes them all the same.
+    without_agent = code == "5" and operation.get("interval") == "0"
+    return operation.get("operation") == "monitor" and (code == "7" or without_agent)
 
 
 def _xml_id(text: str) -> str:

@@ -3,57 +3,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Collection, Iterator
 
 from muster.errors import ClusterError
 from muster.gateways import cib
-from muster.gateways.cib import Element
+from muster.gateways.cib import Element, pairs
+from muster.installed import STICKINESS, Installation, Resource
+from muster.topology import AGENT
 
 WORKER = ("ocf", "muster", "ComputeRecovery")
+REMOTE = ("ocf", "pacemaker", "remote")
+NEVER = -1_000_000
+"""From this score on Pacemaker means never."""
 
 
-@dataclass(frozen=True)
-class Resource:
-    """A resource of the agent ComputeRecovery.
-
-    :param parameters: as they stand in the CIB; credentials are not among them.
-    :param active_on: controllers on which it is started, by the last known operation.
-    :param disabled: an operator keeps it stopped (``target-role``), or the whole cluster is in maintenance.
-    :param paused: who told it to change nothing; empty if nobody did.
-    :param failures: by controller, what Pacemaker says of its last failed operation.
-    """
-
-    id: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    meta: Mapping[str, str] = field(default_factory=dict)
-    active_on: tuple[str, ...] = ()
-    paused: str = ""
-    failures: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def disabled(self) -> bool:
-        return self.meta.get("target-role", "").lower() == "stopped"
-
-    @property
-    def unmanaged(self) -> bool:
-        return self.meta.get("is-managed", "").lower() in ("false", "no", "off", "0")
+def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Installation:
+    """:param left_alone: remote nodes that are none of muster's."""
+    remotes = {str(p.get("id")) for p in _primitives(snapshot) if _agent(p) == REMOTE}
+    nodes = [n for n in snapshot.iterfind("configuration/nodes/node") if n.get("type", "member") == "member"]
+    members = {str(node.get("uname")) for node in nodes}
+    recorders = [device for device in cib.devices(snapshot).values() if device.agent == AGENT]
+    listed = {member for member in members if any(member in device.hosts for device in recorders)}
+    controllers = tuple(sorted(members - listed))
+    computes = tuple(sorted((remotes | listed) - set(left_alone)))
+    section = snapshot.find("configuration/resources")
+    return Installation(
+        quorum=cib.quorate(snapshot),
+        options=options(snapshot),
+        controllers=controllers,
+        computes=computes,
+        remotes=frozenset(computes) & remotes,
+        devices=cib.devices(snapshot),
+        levels={node: tuple(cib.levels(snapshot, node)) for node in (*controllers, *computes)},
+        workers=tuple(resources(snapshot)),
+        nova_compute=_nova_compute(snapshot),
+        ids=frozenset(str(e.get("id")) for e in section.iter() if e.get("id")) if section is not None else frozenset(),
+    )
 
 
 def resources(snapshot: Element) -> list[Resource]:
     """Every resource of the agent in the cluster."""
+    default = pairs(snapshot, "configuration/rsc_defaults/meta_attributes").get(STICKINESS, "")
     found = []
-    for primitive in snapshot.iterfind("configuration/resources//primitive"):
-        if (primitive.get("class"), primitive.get("provider"), primitive.get("type")) == WORKER:
+    for primitive in _primitives(snapshot):
+        if _agent(primitive) == WORKER:
             name = str(primitive.get("id"))
+            meta = pairs(primitive, "meta_attributes")
             found.append(
                 Resource(
                     id=name,
                     parameters=pairs(primitive, "instance_attributes"),
-                    meta=pairs(primitive, "meta_attributes"),
+                    meta=meta,
                     active_on=tuple(cib.active(snapshot, name)),
                     paused=cib.paused(snapshot, name),
                     failures=dict(_failures(snapshot, name)),
+                    stickiness=meta.get(STICKINESS, default),
+                    monitored=any(_recurs(op) for op in primitive.iterfind("operations/op[@name='monitor']")),
+                    off_remotes=_kept_away(snapshot, primitive, _is_of_remotes),
+                    avoids=frozenset(_avoided(snapshot, primitive)),
                 )
             )
     return found
@@ -78,26 +86,101 @@ def resource(snapshot: Element, wanted: str) -> Resource:
 
 def options(snapshot: Element) -> dict[str, str]:
     """The cluster's options, the first of each name."""
-    found: dict[str, str] = {}
-    for pair in snapshot.iterfind("configuration/crm_config/cluster_property_set/nvpair"):
-        found.setdefault(str(pair.get("name")), pair.get("value") or "")
+    return pairs(snapshot, "configuration/crm_config/cluster_property_set")
+
+
+# ---------------------------------------------------------------------- rules
+
+
+def _nova_compute(snapshot: Element) -> dict[str, bool]:
+    """What runs nova-compute, by its agent, its name or its rule: the outermost resource, and whether it is held."""
+    found: dict[str, bool] = {}
+    for primitive in _primitives(snapshot):
+        held = _kept_away(snapshot, primitive, _is_hold)
+        if held or _is_nova_compute(primitive):
+            found[_chain(primitive)[-1]] = held
     return found
 
 
-def pairs(element: Element, kind: str) -> dict[str, str]:
-    """The name-value pairs of an element's sets of that kind, the first of each name."""
-    found: dict[str, str] = {}
-    for pair in element.iterfind(f"{kind}/nvpair"):
-        found.setdefault(str(pair.get("name")), pair.get("value") or "")
-    return found
+def _is_nova_compute(primitive: Element) -> bool:
+    if primitive.get("class") == "stonith" or _agent(primitive) == REMOTE:
+        return False
+    names = (str(primitive.get("type")).split(".service")[0], str(primitive.get("id")))
+    return any(re.sub("[^a-z]", "", name.lower()).endswith("novacompute") for name in names)
+
+
+def _kept_away(snapshot: Element, primitive: Element, fits: Callable[[Element], bool]) -> bool:
+    """Whether a location rule of the resource, or of what it is in, says never wherever the expression fits."""
+    chain = _chain(primitive)
+    rules = (
+        rule
+        for location in snapshot.iterfind("configuration/constraints/rsc_location")
+        if location.get("rsc") in chain
+        for rule in location.iterfind("rule")
+    )
+    return any(_says_never(rule, fits) for rule in rules)
+
+
+def _avoided(snapshot: Element, primitive: Element) -> Iterator[str]:
+    chain = _chain(primitive)
+    for location in snapshot.iterfind("configuration/constraints/rsc_location"):
+        if location.get("rsc") in chain and location.get("node") and _is_never(location.get("score", "")):
+            yield str(location.get("node"))
+
+
+def _is_never(score: str) -> bool:
+    return score.upper() == "-INFINITY" or (re.fullmatch("-[0-9]{1,18}", score) is not None and int(score) <= NEVER)
+
+
+def _says_never(rule: Element, fits: Callable[[Element], bool]) -> bool:
+    if not _is_never(rule.get("score", "")):
+        return False
+    parts = [part for part in rule if isinstance(part.tag, str)]
+    # One of several that must all fit would keep it away from fewer nodes.
+    sufficient = len(parts) == 1 or rule.get("boolean-op", "and").lower() == "or"
+    return sufficient and any(part.tag == "expression" and fits(part) for part in parts)
+
+
+def _is_hold(expression: Element) -> bool:
+    return (expression.get("attribute"), expression.get("operation")) == (cib.HOLD, "defined")
+
+
+def _is_of_remotes(expression: Element) -> bool:
+    asked = (expression.get("operation"), expression.get("value"))
+    return expression.get("attribute") == "#kind" and asked in (("eq", "remote"), ("ne", "cluster"))
+
+
+# -------------------------------------------------------------------- details
+
+
+def _primitives(snapshot: Element) -> Iterator[Element]:
+    return snapshot.iterfind("configuration/resources//primitive")
+
+
+def _agent(primitive: Element) -> tuple[object, ...]:
+    return primitive.get("class"), primitive.get("provider"), primitive.get("type")
+
+
+def _chain(primitive: Element) -> list[str]:
+    """Its id, and those of the group, clone or bundle that it is in, outwards."""
+    outer = (str(e.get("id")) for e in primitive.iterancestors() if e.tag in ("group", "clone", "master", "bundle"))
+    return [str(primitive.get("id")), *outer]
+
+
+def _recurs(operation: Element) -> bool:
+    off = operation.get("enabled", "true").lower() in ("false", "no", "off", "0")
+    return not off and re.fullmatch("0*[a-z]*", operation.get("interval", "0").lower()) is None
 
 
 def _failures(snapshot: Element, name: str) -> Iterator[tuple[str, str]]:
     for state in snapshot.iterfind("status/node_state"):
+        if state.get("remote_node") == "true":
+            continue  # it is never to run there, and a compute need not even have the agent
         for history in state.iterfind("lrm/lrm_resources/lrm_resource"):
             if history.get("id") != name:
                 continue
             for operation in history.iterfind("lrm_rsc_op"):
-                if str(operation.get("id")).endswith("_last_failure_0"):
+                # A probe that finds it running is kept as a failure, too.
+                if str(operation.get("id")).endswith("_last_failure_0") and operation.get("rc-code") != "0":
                     reason = operation.get("exit-reason") or f"exit {operation.get('rc-code')}"
                     yield str(state.get("uname")), f"{operation.get('operation')}: {reason}"

@@ -2,34 +2,31 @@
 """Nova over openstacksdk and novaclient, one keystoneauth session for both.
 
 Every call pins its microversion and has a time-out; reads are repeated when the connection broke, writes never.  Policy
-is not here: a reply is turned into facts, a failure into one of three errors.
+is not here: a reply is turned into facts, a failure into one of three errors.  How to get in, and how to read, is in
+:mod:`muster.gateways.login`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 import novaclient.client
 import novaclient.exceptions
-import openstack.config
 import openstack.connection
 from keystoneauth1 import exceptions as ksa
 
 from muster.errors import NovaError, NovaRefused, NovaUnavailable
-from muster.facts import Move, OwnerLog, Server, Service
+from muster.facts import Move, OwnerLog, Server, Service, Trace
+from muster.gateways import login
 from muster.gateways import nova_facts as facts
-from muster.gateways.nova_faults import refusal, trouble, write_trouble
+from muster.gateways.nova_faults import refusal
 
-READ_TIMEOUT_S = 20.0
-WRITE_TIMEOUT_S = 30.0
-READ_RETRIES = 1
-LOGIN_REQUESTS = 3
-"""Keystone's versions, a token, Nova's versions: each may take as long as a write."""
-MARGIN_S = 5.0
 PAGE = 1000
 PAGES_LIMIT = 200
+PAGE_TIMEOUT_S = 90.0
+"""A full page of servers keeps nova-api busy for ten seconds and more."""
+TRACES_LIMIT = 10
 
 Version = tuple[int, int]
 SERVICES: Version = (2, 69)  # from 2.53 services have UUIDs; from 2.69 those of a silent cell are listed as UNKNOWN
@@ -37,6 +34,8 @@ SERVICES_BY_UUID: Version = (2, 53)
 SERVERS: Version = (2, 98)  # 2.47 embeds the flavor's extra specs, 2.98 the image's properties
 MIGRATIONS: Version = (2, 59)  # paging and changes-since
 ACTIONS: Version = (2, 21)  # the actions of deleted servers, too
+ACTIONS_TIMED: Version = (2, 58)  # when an action was last heard of
+ACTION_EVENTS: Version = (2, 84)  # 2.62 names the host of an event, 2.84 says why it failed
 EVACUATE: Version = (2, 94)  # from 2.95 every evacuated server ends SHUTOFF
 ON_SHARED_STORAGE: Version = (2, 13)  # up to here Nova wants to be told
 LEGACY_FORCE_DOWN: Version = (2, 11)
@@ -59,12 +58,11 @@ class Nova:
         ceiling: str,
         announce: Callable[[float], None] = lambda silence_s: None,
     ) -> None:
-        self._cloud = cloud
-        self._clouds_file = clouds_file
+        self.login = login.Login(cloud, clouds_file, announce)
         self._shared_storage = shared_storage
         self._ceiling = _version(ceiling)
         self._announce = announce
-        self._connection: Optional[openstack.connection.Connection] = None
+        self._discovered: Optional[openstack.connection.Connection] = None
         self._offered: Version = (2, 1)
         self._hosts_of_services: dict[str, str] = {}
 
@@ -104,7 +102,13 @@ class Nova:
         the evacuations of a conductor that is down would be missing (nova.db.main.api, migration_get_all_by_filters).
         The list is newest first, so it is read until it gets older than ``since``.
         """
-        params = {"migration_type": "evacuation", "source_compute": host}
+        return self._moves({"migration_type": "evacuation", "source_compute": host}, since)
+
+    def moves_of_all(self, since: float) -> Sequence[Move]:
+        """The same from every host."""
+        return self._moves({"migration_type": "evacuation"}, since)
+
+    def _moves(self, params: Mapping[str, str], since: float) -> Sequence[Move]:
         if self._speak(MIGRATIONS) >= MIGRATIONS:
             rows = self._pages("/os-migrations", "migrations", params, MIGRATIONS)
         else:  # the whole list in one page: older Nova does not page it
@@ -116,10 +120,39 @@ class Nova:
             moves.append(move)
         return sorted((m for m in moves if m.created >= since), key=lambda m: (m.created, m.id))
 
+    def servers(self) -> Sequence[Server]:
+        """Every server of the cloud, of all projects and over all pages."""
+        rows = self._pages("/servers/detail", "servers", {"all_tenants": "1"}, SERVERS, PAGE_TIMEOUT_S)
+        return [facts.server(row) for row in rows]
+
+    def arrivals(self, limit: int) -> Sequence[Move]:
+        """The finished ones among the last ``limit`` evacuations of the cloud, newest first; one request."""
+        params = {"migration_type": "evacuation", "limit": str(limit)}
+        moves = map(facts.move, _rows(self._get("/os-migrations", params, MIGRATIONS), "migrations"))
+        return sorted((m for m in moves if m.status.arrived), key=lambda m: m.created, reverse=True)
+
+    def evacuation_s(self, server: str) -> Optional[float]:
+        """How long the newest evacuation of a server took, by its action log; None if that does not say."""
+        body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS_TIMED)
+        return facts.evacuation_s(_rows(body, "instanceActions"))
+
     def owner_log(self, server: str) -> OwnerLog:
         """What the action log of the server says of its owner's last wish."""
         body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
         return facts.owner_log(_rows(body, "instanceActions"))
+
+    def traces(self, server: str, since: float) -> Sequence[Trace]:
+        """What the evacuates of a server since then left in its action log, oldest first; the last ten."""
+        body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
+        calls = facts.evacuate_calls(_rows(body, "instanceActions"), since)
+        return [self._trace(server, request_id) for request_id in calls[-TRACES_LIMIT:]]
+
+    def _trace(self, server: str, request_id: str) -> Trace:
+        path = f"/servers/{server}/os-instance-actions/{request_id}"
+        row = self._get(path, {}, ACTION_EVENTS).get("instanceAction")
+        if not isinstance(row, dict):
+            raise NovaUnavailable(f"GET {path}: no action in the reply")
+        return facts.trace(row)
 
     # ---------------------------------------------------------------- writes
 
@@ -151,7 +184,7 @@ class Nova:
                 exc.code, str(exc), exc.request_id, facts.seconds(getattr(exc, "retry_after", 0)), write=True
             ) from exc
         except ksa.ClientException as exc:
-            raise self._write_trouble(exc) from exc
+            raise self.login.write_trouble(exc) from exc
         return str(next(iter(reply.request_ids), ""))
 
     def stop(self, server: str) -> str:
@@ -186,10 +219,12 @@ class Nova:
             request_id = self._write("PUT", "/os-services/enable", named, LEGACY_FORCE_DOWN)
         return request_id
 
-    def _pages(self, path: str, key: str, params: Mapping[str, str], version: Version) -> Iterator[Mapping[str, Any]]:
+    def _pages(
+        self, path: str, key: str, params: Mapping[str, str], version: Version, timeout_s: Optional[float] = None
+    ) -> Iterator[Mapping[str, Any]]:
         query = {**params, "limit": str(PAGE)}
         for _ in range(PAGES_LIMIT):
-            body = self._get(path, query, version)
+            body = self._get(path, query, version, timeout_s)
             yield from _rows(body, key)
             marker = facts.next_marker(body.get(f"{key}_links"))
             if not marker:
@@ -197,54 +232,29 @@ class Nova:
             query["marker"] = marker
         raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages")
 
-    def _get(self, path: str, params: Mapping[str, str], version: Version) -> Mapping[str, Any]:
-        try:
-            compute = self._connect().compute
-            # The token may have to be renewed between two tries.
-            self._announce((1 + READ_RETRIES) * READ_TIMEOUT_S + WRITE_TIMEOUT_S + MARGIN_S)
-            reply = compute.get(
-                path,
-                params=dict(params),
-                microversion=_text(self._speak(version)),
-                timeout=READ_TIMEOUT_S,
-                connect_retries=READ_RETRIES,
-                status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
-            )
-            if reply.status_code >= 400:
-                self._forget_if_unauthorized(reply.status_code)
-                raise refusal(
-                    reply.status_code,
-                    f"GET {path}: {reply.text[:300]}",
-                    reply.headers.get("x-openstack-request-id"),
-                    facts.seconds(reply.headers.get("Retry-After")),
-                    write=False,
-                )
-            body = reply.json()
-        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
-            raise self._read_trouble(path, exc) from exc
-        except ValueError as exc:
-            raise NovaUnavailable(f"GET {path}: the reply is not JSON") from exc
-        if not isinstance(body, dict):
-            raise NovaUnavailable(f"GET {path}: the reply is not an object")
-        return body
+    def _get(
+        self, path: str, params: Mapping[str, str], version: Version, timeout_s: Optional[float] = None
+    ) -> Mapping[str, Any]:
+        return self.login.get("compute", path, params, _text(self._speak(version)), timeout_s)
 
     def _write(self, method: str, path: str, body: Mapping[str, Any], version: Version) -> str:
-        self._authenticate()
+        connection = self._connect()
+        self.login.authenticate()
         try:
-            reply = self._connect().compute.request(
+            reply = connection.compute.request(
                 path,
                 method,
                 json=dict(body),
                 microversion=_text(self._speak(version)),
-                timeout=WRITE_TIMEOUT_S,
+                timeout=login.WRITE_TIMEOUT_S,
                 connect_retries=0,
                 status_code_retries=0,
             )
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
-            raise self._write_trouble(exc) from exc
+            raise self.login.write_trouble(exc) from exc
         request_id = reply.headers.get("x-openstack-request-id", "")
         if reply.status_code >= 400:
-            self._forget_if_unauthorized(reply.status_code)
+            self.login.forget_if_unauthorized(reply.status_code)
             raise refusal(
                 reply.status_code,
                 f"{method} {path}: {reply.text[:300]}",
@@ -257,31 +267,22 @@ class Nova:
     # ------------------------------------------------------------- connection
 
     def _connect(self) -> openstack.connection.Connection:
-        if self._connection is None:
-            self._announce(LOGIN_REQUESTS * WRITE_TIMEOUT_S + READ_TIMEOUT_S + MARGIN_S)
-            secure = os.path.join(os.path.dirname(self._clouds_file), "secure.yaml")
-            try:
-                config = openstack.config.OpenStackConfig(
-                    config_files=[self._clouds_file], secure_files=[secure], load_envvars=False
-                )
-                connection = openstack.connection.Connection(config=config.get_one(cloud=self._cloud))
-                connection.session.timeout = WRITE_TIMEOUT_S  # novaclient takes the session's
-            except (openstack.exceptions.SDKException, ksa.ClientException, OSError) as exc:
-                raise NovaUnavailable(f"{self._clouds_file}: cloud {self._cloud!r}: {exc}") from exc
-            self._connection = connection
+        connection = self.login.connection()
+        if connection is not self._discovered:
             self._offered = self._discover(connection)
-        return self._connection
+            self._discovered = connection
+        return connection
 
     def _discover(self, connection: openstack.connection.Connection) -> Version:
         try:
             data = connection.compute.get_endpoint_data()
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
-            self._connection = None
-            raise self._read_trouble("/", exc) from exc
+            self.login.forget()
+            raise self.login.read_trouble("/", exc) from exc
         offered = data.max_microversion if data else None
         if not offered:
             # keystoneauth takes a silent endpoint for one without versions: that is not what Nova offers.
-            self._connection = None
+            self.login.forget()
             raise self._without_versions(connection, data.url if data else None)
         return offered[0], offered[1]
 
@@ -291,50 +292,22 @@ class Nova:
         if not url:
             return nothing
         try:
-            reply = connection.session.get(url, authenticated=False, raise_exc=False, timeout=READ_TIMEOUT_S)
+            reply = connection.session.get(url, authenticated=False, raise_exc=False, timeout=login.READ_TIMEOUT_S)
         except ksa.ClientException as exc:
-            return self._read_trouble(url, exc)
+            return self.login.read_trouble(url, exc)
         if reply.status_code < 400:
             return nothing
         after_s = facts.seconds(reply.headers.get("Retry-After"))
         return refusal(reply.status_code, f"GET {url}: {reply.text[:300]}", None, after_s, write=False)
 
-    def _authenticate(self) -> None:
-        """Have a token before a write, so that a failure here is known to have done nothing."""
-        session = self._connect().session
-        # The token, the write, and a new token with which it is repeated when the old one was refused.
-        self._announce(4 * WRITE_TIMEOUT_S + MARGIN_S)
-        try:
-            session.get_token()
-        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
-            raise self._read_trouble("a token", exc) from exc
-
     def _nova_client(self, version: Version) -> Any:
-        self._authenticate()
         connection = self._connect()
+        self.login.authenticate()
         try:
             endpoint = connection.compute.get_endpoint()
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
-            raise self._read_trouble("/", exc) from exc
+            raise self.login.read_trouble("/", exc) from exc
         return novaclient.client.Client(_text(version), session=connection.session, endpoint_override=endpoint)
-
-    def _read_trouble(self, what: str, exc: Exception) -> NovaError:
-        self._forget_if_refuted(exc)
-        return trouble(what, exc)
-
-    def _write_trouble(self, exc: Exception) -> NovaError:
-        self._forget_if_refuted(exc)
-        return write_trouble(exc)
-
-    def _forget_if_refuted(self, exc: Exception) -> None:
-        self._forget_if_unauthorized(getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0)
-        if isinstance(exc, ksa.SSLError):  # clouds.yaml may name another authority by now
-            self._connection = None
-
-    def _forget_if_unauthorized(self, status: int) -> None:
-        """The password may have been changed in clouds.yaml: read it again at the next call."""
-        if status == 401:
-            self._connection = None
 
     def _speak(self, pinned: Version) -> Version:
         self._connect()

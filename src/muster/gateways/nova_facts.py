@@ -9,7 +9,7 @@ from typing import Any, Optional
 from urllib.parse import parse_qs, urlsplit
 
 from muster.errors import NovaUnavailable
-from muster.facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+from muster.facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Size, Trace
 
 POWER_OF_ACTION = {
     "create": Power.RUNNING,
@@ -66,7 +66,30 @@ def server(row: Mapping[str, Any]) -> Server:
         tags=_list_of_words(row, "tags"),
         fault=str(fault.get("message", "")) if isinstance(fault, dict) else "",
         deleted=row.get("status") == "DELETED",
+        size=_size(flavor, from_volume=image == "") if isinstance(flavor, dict) else None,
     )
+
+
+def _size(flavor: Mapping[str, Any], from_volume: bool) -> Optional[Size]:
+    """As Nova claims it in placement (resources_from_flavor): the root disk unless it is a volume, shared or not.
+
+    None below 2.47, where a server does not say how big it is.
+    """
+    try:
+        vcpus, memory_mb, disk_gb, ephemeral_gb = (int(flavor[key]) for key in ("vcpus", "ram", "disk", "ephemeral"))
+        swap_gb = -(-int(flavor.get("swap") or 0) // 1024)
+        return Size(vcpus, memory_mb, (0 if from_volume else disk_gb) + ephemeral_gb + swap_gb)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def evacuation_s(rows: Sequence[Mapping[str, Any]]) -> Optional[float]:
+    """From the actions of a server (2.58 and later): how long its newest evacuation took; None if they do not say."""
+    newest = max(
+        (r for r in rows if r.get("action") == "evacuate"), key=lambda r: timestamp(r.get("start_time")), default={}
+    )
+    began, ended = timestamp(newest.get("start_time")), timestamp(newest.get("updated_at"))
+    return ended - began if began and ended else None
 
 
 def move(row: Mapping[str, Any]) -> Move:
@@ -94,6 +117,33 @@ def owner_log(rows: Sequence[Mapping[str, Any]]) -> OwnerLog:
     wanted = next((POWER_OF_ACTION[action] for action, _ in actions if action in POWER_OF_ACTION), Power.UNKNOWN)
     evacuate = next((_word(row, "request_id") for action, row in actions if action == "evacuate"), "")
     return OwnerLog(wanted, evacuate)
+
+
+def evacuate_calls(rows: Sequence[Mapping[str, Any]], since: float) -> list[str]:
+    """The request ids of the evacuates since then in a list of instance actions, oldest first."""
+    evacuates = [row for row in rows if row.get("action") == "evacuate"]
+    calls = sorted((timestamp(row.get("start_time")), _word(row, "request_id")) for row in evacuates)
+    return [request_id for at, request_id in calls if at >= since and request_id]
+
+
+def trace(row: Mapping[str, Any]) -> Trace:
+    """The instance action of an evacuate, with its events: ``rebuild_server`` is the conductor's, scheduling included,
+    ``compute_rebuild_instance`` the destination's (FACTS N13)."""
+    listed = row.get("events")
+    events = [event for event in listed if isinstance(event, dict)] if isinstance(listed, list) else []
+    landing = next((e for e in events if e.get("event") == "compute_rebuild_instance"), {})
+    failed = next((e for e in events if e.get("result") == "Error"), {})
+    words = _word(row, "message")
+    if failed:
+        words = _word(failed, "details") or words or "no reason given"
+    return Trace(
+        request_id=_word(row, "request_id"),
+        at=timestamp(row.get("start_time")),
+        dest=_word(landing, "host"),
+        landed=timestamp(landing.get("start_time")),
+        ended=timestamp((landing or failed).get("finish_time")),
+        words=words,
+    )
 
 
 def timestamp(text: object) -> float:

@@ -193,21 +193,3 @@ def local_node(runner: Runner = run) -> str:
     result = runner(argv, TIMEOUT_S)
     _check(argv, result)
     return result.output.decode("utf-8", "replace").strip()
-
-
-def misconfigurations(snapshot: cib.Element) -> list[str]:
-    """Cluster options under which one controller could act on its own."""
-    options: dict[str, Optional[str]] = {}
-    for pair in snapshot.iterfind("configuration/crm_config/cluster_property_set/nvpair"):
-        options.setdefault(str(pair.get("name")), pair.get("value"))
-    faults = []
-    if (options.get("stonith-enabled") or "true").lower() in ("false", "no", "off", "0", "n"):
-        faults.append(
-            "stonith-enabled is off: nothing proves that a host is off; pcs property set stonith-enabled=true"
-        )
-    policy = options.get("no-quorum-policy") or "stop"
-    if policy not in ("stop", "suicide"):
-        faults.append(
-            f"no-quorum-policy is {policy}: two controllers could act; pcs property set no-quorum-policy=stop"
-        )
-    return faults

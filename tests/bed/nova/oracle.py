@@ -60,7 +60,7 @@ class Oracle:
         return None
 
     def _look_at_evacuate(self, uuid, body):
-        if "evacuate" not in body:
+        if "evacuate" not in body or _contradicts_itself(body["evacuate"]):
             return None
         with self._lock:
             source = next(
@@ -154,6 +154,11 @@ def _faults_of_evacuation(record):
         yield "evacuate while service not down"
     if record["open"] or record["unanswered"]:
         yield "evacuate while another evacuation is open"
+
+
+def _contradicts_itself(wish):
+    """Forced, but to no host: no Nova takes it, whatever is the case; it only asks whether one may."""
+    return isinstance(wish, dict) and wish.get("force") is True and not wish.get("host")
 
 
 def _told(record):

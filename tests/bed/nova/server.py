@@ -21,7 +21,7 @@ from oslo_log import log as oslo_log
 
 from tests.bed.nova import cells, conf, control, driver, heartbeat, speed, state
 from tests.bed.nova.faults import Rules, Spoiler
-from tests.bed.nova.identity import Identity
+from tests.bed.nova.identity import AdminDoor, Identity
 from tests.bed.nova.listener import Listener, reserve_ports
 from tests.bed.nova.oracle import Oracle
 
@@ -77,7 +77,7 @@ class Bed:
         self._make_databases()
         self._use_fixtures()
         self._serve_identity()
-        self._serve("placement", self._placement_app())
+        self._serve("placement", AdminDoor(self._placement_app(), self.identity))
         self._lap("placement")
         self.heartbeats = heartbeat.Heartbeats(self.options.first_report, self.options.service_down_time)
         sys.modules["nova.virt.bed"] = driver  # Nova loads drivers from nova.virt only

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cluster's options, its fencing, and what keeps nova-compute away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from muster import blueprint
+from muster.checks.finding import Facts, Finding, Result, attention, by, counted, ok, set_option, trouble, unknown
+from muster.installed import Installation
+from muster.topology import AGENT, Device, doubt
+
+OFF = ("false", "no", "off", "0", "n")
+
+
+def quorum(facts: Facts) -> Iterator[Finding]:
+    if facts.here.quorum:
+        yield ok("this controller has it")
+    else:
+        what = "this controller has none: what is said here of the cluster may be old"
+        yield trouble(what, "", ("pcs", "quorum", "status"))
+
+
+def fencing_is_on(facts: Facts) -> Iterator[Finding]:
+    if (facts.here.options.get("stonith-enabled") or "true").lower() in OFF:
+        yield trouble(
+            "stonith-enabled is off: nothing proves that a host is off", "", set_option("stonith-enabled", "true")
+        )
+    else:
+        yield ok("on")
+
+
+def quorum_policy(facts: Facts) -> Iterator[Finding]:
+    policy = facts.here.options.get("no-quorum-policy") or "stop"
+    if policy in ("stop", "suicide", "fence"):
+        yield ok(policy)
+    else:
+        what = f"no-quorum-policy is {policy}: a controller that is cut off from the others could act on its own"
+        yield trouble(what, "", set_option("no-quorum-policy", "stop"))
+
+
+def maintenance(facts: Facts) -> Iterator[Finding]:
+    if (facts.here.options.get("maintenance-mode") or "false").lower() in OFF:
+        yield ok("no")
+    else:
+        what = "the whole cluster is in maintenance: Pacemaker starts nothing and watches nothing"
+        yield attention(what, "when it is over", set_option("maintenance-mode", "false"))
+
+
+def concurrent_fencing(facts: Facts) -> Iterator[Finding]:
+    given = (facts.here.options.get("concurrent-fencing") or "").lower()
+    if given and given not in OFF:
+        yield ok("on")
+    else:
+        advice = "with it on, a power device that does not answer does not keep other hosts from being fenced"
+        yield ok("off" if given else "by Pacemaker's default", advice, set_option("concurrent-fencing", "true"))
+
+
+# ------------------------------------------------------------------------ fencing
+
+
+def levels(facts: Facts) -> Iterator[Finding]:
+    here = facts.here
+    sound = 0
+    for node in here.computes:
+        mine = here.levels.get(node, ())
+        found = doubt(node, mine, here.devices)
+        unrecorded = [level for level in mine if blueprint.doubt_of_level(here, node, level)]
+        steps = list(blueprint.levels_of(here, node, {}))
+        if found:
+            yield by(Result.TROUBLE, found.what, steps)
+        elif unrecorded:
+            which = ", ".join(str(level.index) for level in unrecorded)
+            yield by(Result.ATTENTION, f"level {which} of {node} cuts its power and records nothing", steps)
+        else:
+            sound += 1
+    if not here.computes:
+        what, _, remedy = blueprint.NO_COMPUTE.partition(": ")
+        yield trouble(what, remedy)
+    elif sound == len(here.computes):
+        yield ok(f"{counted(sound, 'compute')}: a power device before {AGENT} in every level")
+
+
+def fence_devices(facts: Facts) -> Iterator[Finding]:
+    """README, misconfiguration 6; and a device in a level that does not list the level's node cannot fence it."""
+    here = facts.here
+    mine = blueprint.ours(here)
+    if mine is None:
+        yield by(Result.TROUBLE, f"there is no fence device of the agent {AGENT}", list(blueprint.fence_device(here)))
+    concerned = [d for d in here.devices.values() if d.agent == AGENT or d.cuts_power]
+    findings = [finding for device in concerned for finding in _of_device(here, device)]
+    yield from findings
+    if mine and not findings:
+        yield ok(f"{counted(len(concerned), 'device')}: Pacemaker knows by a list whom each can fence")
+
+
+def _of_device(here: Installation, device: Device) -> Iterator[Finding]:
+    used_for = [n for n, its in here.levels.items() if any(device.id in level.devices for level in its)]
+    wanted = here.computes if device.agent == AGENT else tuple(used_for)
+    lacking = [node for node in wanted if device.covers(node) is False]
+    command = blueprint.host_list(device, wanted)
+    mend = (command,) if command else ()
+    if device.disabled:
+        yield trouble(f"{device.id} is disabled", "", blueprint.enable_device(device.id))
+    if lacking:
+        yield trouble(f"{device.id} does not list {', '.join(lacking)}, so it cannot fence it", "", *mend)
+    elif device.agent == AGENT and device.host_check not in ("static-list", ""):
+        what = f"{device.id} has pcmk_host_check={device.host_check}: Pacemaker may take it for enough for any node"
+        yield trouble(what, "", *mend)
+    elif device.asked and device.agent == AGENT:
+        yield attention(SLOW.format(device.id), "", *mend)
+    elif device.asked:
+        # Whom else it fences, a controller maybe, no level says.
+        asking = ("stonith_admin", "--list-targets", device.id)
+        static = ("pcmk_host_check=static-list", "pcmk_host_list=HOSTS")
+        remedy = "with every host that it can fence in the place of HOSTS, as the first command lists them"
+        yield attention(SLOW.format(device.id), remedy, asking, ("pcs", "stonith", "update", device.id, *static))
+
+
+SLOW = "Pacemaker has to ask {} which hosts it can fence; one late answer delays a fencing by minutes"
+
+
+def controllers(facts: Facts) -> Iterator[Finding]:
+    here = facts.here
+    power = [device for device in here.devices.values() if device.cuts_power and not device.disabled]
+    bare = [node for node in here.controllers if not any(device.covers(node) for device in power)]
+    asked = [device.id for device in power if device.asked]
+    if not bare:
+        yield ok(f"{counted(len(here.controllers), 'controller')}: a power device for each")
+    elif _watchdog(here):
+        yield ok(f"{', '.join(bare)}: by the watchdog (sbd)")
+    elif asked:
+        what = f"{', '.join(bare)}: whether it can fence them only {' and '.join(asked)} could say"
+        yield unknown(what, "ask it", *(("stonith_admin", "--list", node) for node in bare))
+    else:
+        what = (
+            f"{', '.join(bare)}: no power device lists them; a controller that hangs would keep what it runs for ever"
+        )
+        yield trouble(what, "a power device with them in its pcmk_host_list: pcs stonith create, or update")
+
+
+def _watchdog(here: Installation) -> bool:
+    """Whether Pacemaker takes a node that it cannot see for off once its watchdog must have fired."""
+    timeout = here.options.get("stonith-watchdog-timeout") or "0"
+    return here.options.get("have-watchdog") == "true" and timeout.strip("0smhn") != ""
+
+
+def hold(facts: Facts) -> Iterator[Finding]:
+    here = facts.here
+    bare = [name for name, held in here.nova_compute.items() if not held]
+    if not here.nova_compute:
+        yield unknown(
+            "no resource of Pacemaker runs nova-compute, so it cannot be seen from here what keeps it away",
+            "where systemd runs it, every compute needs the package muster-compute, whose drop-in muster-hold.conf"
+            " waits for muster. A resource of another name is known by its rule: muster setup --nova-resource ID",
+        )
+    for name in bare:
+        what = f"{name}: nothing keeps it away from a host whose evacuations are open; it would destroy guests there"
+        yield by(Result.TROUBLE, what, [s for s in blueprint.hold_rules(here) if name in s.commands[0]])
+    if here.nova_compute and not bare:
+        yield ok(f"{', '.join(here.nova_compute)}: kept away where muster-hold is set")

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resource, its parameters, and what of muster is installed on this controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from muster import blueprint
+from muster.checks.finding import Facts, Finding, attention, ok, trouble, unknown, update_resource
+from muster.installed import Resource
+
+
+def runs(facts: Facts) -> Iterator[Finding]:
+    workers = facts.here.workers
+    if not workers:
+        remedy = "muster setup --cloud NAME --shared-storage yes|no says how to create it"
+        yield trouble("no resource of the agent ocf:muster:ComputeRecovery: no host is evacuated", remedy)
+    elif len(workers) > 1:
+        names = ", ".join(worker.id for worker in workers)
+        remedy = "keep one; for another one: pcs resource delete ID"
+        yield trouble(f"{names}: more than one worker on the same hosts", remedy)
+    for worker in workers:
+        yield from _of_worker(facts, worker)
+
+
+def _of_worker(facts: Facts, worker: Resource) -> Iterator[Finding]:
+    name = worker.id
+    failures = "; ".join(f"on {node}: {reason}" for node, reason in sorted(worker.failures.items()))
+    if worker.disabled:
+        yield trouble(f"{name} is disabled: no host is evacuated", "", ("pcs", "resource", "enable", name))
+    elif worker.unmanaged:
+        say = attention if worker.active_on else trouble
+        yield say(f"{name} is unmanaged: Pacemaker does not start it", "", ("pcs", "resource", "manage", name))
+    elif len(worker.active_on) > 1:
+        what = f"{name} runs on {' and '.join(worker.active_on)} at once, so it does nothing"
+        yield trouble(what, "see why", ("pcs", "status", "--full"))
+    elif not worker.active_on:
+        why = f" ({failures})" if failures else ""
+        remedy = "mend that, then" if failures else "see why"
+        command = ("pcs", "resource", "cleanup", name) if failures else ("pcs", "resource", "debug-start", name)
+        yield trouble(f"{name} runs on no controller{why}", remedy, command)
+    elif failures:
+        what = f"{name} runs on {worker.active_on[0]} and has failed ({failures})"
+        yield attention(what, "mend that, then", ("pcs", "resource", "cleanup", name))
+    elif not worker.paused:
+        yield ok(f"{name} runs on {worker.active_on[0]}")
+    if worker.paused:
+        yield attention(f"{name} is paused by {worker.paused}: nothing is changed", "", ("muster", "resume"))
+
+
+def place(facts: Facts) -> Iterator[Finding]:
+    """What of the README's rules and options the resource lacks."""
+    workers = facts.here.workers
+    for worker in workers:
+        away = blueprint.off_computes(facts.here, worker)
+        if away:
+            yield trouble(f"{worker.id} may be started on a compute, where it dies with the host", "", *away)
+        if not worker.sticks:
+            what = f"{worker.id} does not stick: Pacemaker may move it in the middle of an incident"
+            yield attention(what, "", blueprint.stick(worker.id))
+        if not worker.monitored:
+            what = f"{worker.id} has no recurring monitor: a worker that hangs is never replaced"
+            yield trouble(what, "", blueprint.monitor(worker.id))
+        if not away and worker.sticks and worker.monitored:
+            yield ok(f"{worker.id} is on controllers only, stays where it is, and is monitored")
+    if not workers:
+        yield unknown("there is no resource")
+
+
+def parameters(facts: Facts) -> Iterator[Finding]:
+    if facts.worker is None:
+        yield unknown("there is no one resource whose parameters could be read")
+        return
+    name = facts.worker.id
+    for fault in facts.settings_faults:
+        parameter = fault.partition("=")[0].partition(":")[0]
+        yield trouble(fault, "with the value that it should have", update_resource(name, f"{parameter}=VALUE"))
+    if not facts.settings_faults:
+        yield ok("valid")
+
+
+def shared_storage(facts: Facts) -> Iterator[Finding]:
+    if facts.shared_storage is None:
+        yield unknown("the parameters cannot be read")
+    elif facts.shared_storage:
+        yield ok(
+            "yes",
+            "nothing can check it from here, and where the disks are local after all servers come back empty: make sure"
+            " that /var/lib/nova/instances is one file system on all computes, or images_type is rbd",
+        )
+    else:
+        yield ok("no", "servers that boot from an image are held back; those that boot from a volume are evacuated")
+
+
+# ---------------------------------------------------------------- this controller
+
+
+def agents(facts: Facts) -> Iterator[Finding]:
+    """What is installed on the other controllers only they can say."""
+    me = facts.controller
+    faults = 0
+    for path, agent in me.agents.items():
+        if agent.fault:
+            faults += 1
+            yield trouble(f"{path}: {agent.fault}", "install muster's agents on every controller")
+        elif agent.version and agent.version != me.version:
+            faults += 1
+            yield trouble(f"{path} is of version {agent.version}, this command of {me.version}", "install one of them")
+    if me.worker_version not in ("", me.version):
+        faults += 1
+        where = facts.worker.active_on[0] if facts.worker and facts.worker.active_on else "its controller"
+        what = f"the worker on {where} is of version {me.worker_version}, this controller has {me.version}"
+        remedy = "the same version on every controller, and then, also in the middle of an incident"
+        yield attention(what, remedy, ("pcs", "resource", "restart", facts.worker.id if facts.worker else "muster"))
+    others = [node for node in facts.here.controllers if node != me.name]
+    if not faults:
+        told = f"; as for {' and '.join(others)}, run muster doctor there, too" if others else ""
+        yield ok(f"{me.version} here{told}")
+
+
+def credentials(facts: Facts) -> Iterator[Finding]:
+    faults = facts.controller.credentials
+    if faults is None:
+        yield unknown("the parameters do not say which file it is")
+    elif faults and not facts.controller.root:
+        yield unknown("only root may look at it", "run this as root")
+    elif faults:
+        for fault in faults:
+            what, _, remedy = fault.rpartition(": ")
+            yield trouble(what, remedy)
+    else:
+        yield ok(f"{facts.clouds_file}: for root only")

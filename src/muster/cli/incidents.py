@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of incidents where a command is typed, by reports, CIB and Nova; and the story of one of them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Optional
+
+from muster import recorded, wiring
+from muster.cli.site import Site, kept_reports
+from muster.errors import ClusterError, MusterError
+from muster.facts import Node
+from muster.gather import Wanted
+from muster.memory import SKEW_S
+from muster.story import Story, from_worker, incident_name
+from muster.verdict import State, Verdict
+
+BACK_S = 90 * 86400.0
+"""How far back evacuations are looked for that no report and no record speaks of."""
+CLOSED_LATE_S = 60.0
+_NAME = re.compile(r"(?P<host>.+)-(?P<first>\d{9,11})")
+
+
+@dataclass(frozen=True)
+class Known:
+    """An incident in the list.
+
+    :param first: when it was fenced; by Nova's records only, the first evacuation.
+    :param counts: servers by verdict; empty where nobody here knows them.
+    """
+
+    incident: str
+    node: str
+    first: float
+    state: str
+    counts: Mapping[str, int]
+    source: str
+
+
+class Incidents:
+    """:param site: None where Pacemaker does not answer; ``why`` says why."""
+
+    def __init__(self, site: Optional[Site], why: str = "") -> None:
+        self._site = site
+        self._why = why
+        self._kept = kept_reports()
+
+    # ------------------------------------------------------------------ all
+
+    def known(self) -> tuple[list[Known], list[str]]:
+        """All of them, newest first, and why there may be more."""
+        missing = [f"what is under way: {self._why}"] if self._why else []
+        found = {one.incident: one for one in self._on_record()}
+        found.update((one.incident, one) for one in map(_of_report, self._kept))
+        try:
+            for one in self._by_nova(list(found.values())):
+                found.setdefault(one.incident, one)
+        except MusterError as exc:
+            missing.append(f"incidents of which only Nova has a record: {exc}")
+        return sorted(found.values(), key=lambda one: one.first, reverse=True), missing
+
+    def _on_record(self) -> Iterator[Known]:
+        for node in self._nodes().values():
+            record = node.record
+            if record:
+                name = incident_name(node.name, record.first)
+                yield Known(name, node.name, record.first, record.phase.value, {}, "Pacemaker's record")
+
+    def _by_nova(self, known: Sequence[Known]) -> Iterator[Known]:
+        """Groups of evacuations that begin in no incident known otherwise."""
+        site = self._reachable()
+        hosts, moves = wiring.evacuations(site.settings, list(site.cluster.nodes), time.time() - BACK_S)
+        for host in sorted({move.source for move in moves}):
+            node = hosts.get(host, host)
+            ours = [one.first for one in known if one.node == node]
+            for group in recorded.groups(move for move in moves if move.source == host):
+                first = group[0].created
+                if not any(at - SKEW_S <= first < at + recorded.GAP_S for at in ours):
+                    source = "Nova's records; the time is that of the first evacuation"
+                    yield Known(incident_name(node, first), node, first, State.CLOSED.value, {}, source)
+
+    # ------------------------------------------------------------------ one
+
+    def tell(self, wanted: str) -> Story:
+        """The story of ``HOST``, its newest incident, or of ``HOST-TIME``.
+
+        :raises ClusterError: when nothing is known of it.
+        """
+        name, first = self._read(wanted)
+        reports = [report for report in self._kept if name in (report.get("node"), report.get("host"))]
+        node = self._node(name, reports)
+        first = first or self._newest(node, reports)
+        report = next((r for r in reports if r.get("fenced") == first), None)
+        node_name = node.name if node else str(report["node"]) if report else name
+        open_ = bool(node and node.record and node.record.first == first)
+        story = self._worker_story(node_name, report, open_)
+        final = open_ or _is_over(report)
+        try:
+            return self._with_nova(node_name, first, _end(story, first, node, reports), story, final)
+        except MusterError as exc:
+            if story is None:
+                raise ClusterError(f"no report on this controller speaks of {wanted!r}, and Nova: {exc}") from exc
+            return replace(story, missing=(*story.missing, f"each attempt as Nova has it on record: {exc}"))
+
+    def _worker_story(self, name: str, report: Optional[Mapping[str, Any]], open_: bool) -> Optional[Story]:
+        """What a worker said; of an incident that another controller's is at, what it would say."""
+        site = self._site
+        if open_ and site is not None and not (report and site.local in site.resource.active_on):
+            observed = self._observed(site, name, report)
+            if observed:
+                return observed
+        if report is None:
+            return None
+        story = from_worker(report, f"the report of the worker on {site.local if site else 'this controller'}")
+        if open_ or _is_over(report):
+            return story
+        said = f"what came after: the worker here wrote last when it was {story.state}; another one went on"
+        return replace(story, missing=(said,))
+
+    def _observed(self, site: Site, name: str, report: Optional[Mapping[str, Any]]) -> Optional[Story]:
+        from muster.report import report as tell
+
+        try:
+            incident = wiring.observe(site.settings, site.pacemaker()).incidents.get(name)
+        except MusterError:
+            return None
+        if incident is None:
+            return None
+        events = report.get("events", []) if report else []
+        told = {**tell(incident, incident.findings), "events": events, "written": time.time()}
+        missing = "what the worker saw change, and when: its report is on another controller"
+        return replace(from_worker(told, "what this command sees of it"), missing=(missing,))
+
+    def _with_nova(
+        self, node: str, first: Optional[float], until: Optional[float], story: Optional[Story], final: bool
+    ) -> Story:
+        site = self._reachable()
+        told = frozenset(s.id for s in story.servers if final or s.verdict not in _OPEN) if story else frozenset()
+        wanted = Wanted((first - SKEW_S) if first else time.time() - BACK_S, until, told=told)
+        if story is None:
+            wanted = replace(wanted, group=0 if first else -1)
+        records = wiring.records(site.settings, list(site.cluster.nodes), node, wanted)
+        if story is not None:
+            return recorded.with_nova(story, records, final)
+        if not records.moves:
+            raise ClusterError("it has no evacuation on record from there in that time")
+        return recorded.from_nova(node, records)
+
+    # ------------------------------------------------------------- who is who
+
+    def _reachable(self) -> Site:
+        if self._site is None:
+            raise ClusterError(self._why)
+        return self._site
+
+    def _nodes(self) -> Mapping[str, Node]:
+        """By Pacemaker; none where it does not say which resource is ours."""
+        try:
+            return self._site.cluster.nodes if self._site else {}
+        except ClusterError:
+            return {}
+
+    def _node(self, name: str, reports: Sequence[Mapping[str, Any]]) -> Optional[Node]:
+        nodes = self._nodes()
+        by_file = [node for node in nodes if incident_name(node, 0) == incident_name(name, 0)]
+        short = [node for node in nodes if node.partition(".")[0] == name]
+        by_host = [str(report.get("node")) for report in reports]
+        return next((nodes[n] for n in (name, *by_file, *short, *by_host) if n in nodes), None)
+
+    def _read(self, wanted: str) -> tuple[str, Optional[float]]:
+        for report in self._kept:
+            if incident_name(str(report.get("node")), report.get("fenced") or 0) == wanted:
+                return str(report["node"]), report["fenced"]
+        named = _NAME.fullmatch(wanted)
+        if named and wanted not in self._nodes():
+            return named["host"], float(named["first"])
+        return wanted, None
+
+    @staticmethod
+    def _newest(node: Optional[Node], reports: Sequence[Mapping[str, Any]]) -> Optional[float]:
+        firsts = [report["fenced"] for report in reports if report.get("fenced")]
+        if node and node.record:
+            firsts.append(node.record.first)
+        return max(firsts, default=None)
+
+
+def _end(
+    story: Optional[Story], first: Optional[float], node: Optional[Node], reports: Sequence[Mapping[str, Any]]
+) -> Optional[float]:
+    """When the next incident of the host began, or this one was over; None if neither is known."""
+    if first is None:
+        return None
+    begins = [float(report["fenced"]) for report in reports]
+    if node and node.record:
+        begins.append(float(node.record.first))
+    ends = [begin - SKEW_S for begin in begins if begin > first]
+    closed = story.first(State.CLOSED) if story else None
+    if closed is not None:
+        ends.append(closed + CLOSED_LATE_S)
+    return min(ends, default=None)
+
+
+_OPEN = frozenset(verdict.value for verdict in Verdict if verdict.open)
+
+
+def _is_over(report: Optional[Mapping[str, Any]]) -> bool:
+    return report is not None and report.get("state") == State.CLOSED.value
+
+
+def _of_report(report: Mapping[str, Any]) -> Known:
+    story = from_worker(report, "")
+    first = story.fenced or 0.0
+    return Known(story.incident, story.node, first, story.state, story.counts, "a report on this controller")

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``muster plan``: what would happen if a host died now, or any one of them.  Asks, and changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from muster import wiring
+from muster.cli import commands, terminal
+from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, one_host, totals
+from muster.cli.site import Site
+from muster.errors import SettingsError
+from muster.gateways import cib
+from muster.hosts import astray, find, hosts
+from muster.installed import Resource
+from muster.plan import Outlook, Pace, Plan, Survey, Turn, plans, worst
+from muster.room import NOT_MODELLED, asks_for_more
+from muster.topology import objection
+
+WIDE = 120
+"""On a narrower terminal ids are left out and names cut: ``-o json`` has them."""
+
+
+def run(options: argparse.Namespace) -> int:
+    if bool(options.host) == options.all:
+        raise SettingsError(["say a HOST, or --all for every one of them"])
+    site = Site(options.resource)
+    settings = site.settings
+    survey = wiring.survey(settings, site.cluster, doubts(site), options.host or "")
+    known = hosts(survey.cluster, survey.services, settings.host_map, survey.doubts)
+    chosen = known if options.all else [host for host in [find(known, options.host)] if host]
+    made = plans(chosen, survey, settings)
+    said = [*hindrances(site.resource), *_strays(astray(known, survey.servers))]
+    level = max([EXIT_OF_VERDICT[one.verdict] for one in made] + [code for code, _ in said], default=commands.UNKNOWN)
+    notes = [note for _, note in said]
+    rests_on = list(basis(survey, settings.delay_s))
+    if options.output == "json":
+        terminal.print_json({**data(made, survey, details=not options.all), "notes": notes, "basis": rests_on})
+        return level
+    out = terminal.console()
+    wide = out.width >= WIDE
+    out.print(cloud(made, wide) if options.all else one_host(made[0], wide))
+    out.print("")
+    for line in [*notes, *rests_on, f"{survey.requests} requests, nothing changed"]:
+        out.print(Text(terminal.clean(line), style="dim"))
+    return level
+
+
+def doubts(site: Site) -> dict[str, str]:
+    """By node, why a record of its fencing would prove nothing."""
+    devices = cib.devices(site.snapshot)
+    found = {node: objection(node, cib.levels(site.snapshot, node), devices) for node in site.cluster.nodes}
+    return {node: doubt for node, doubt in found.items() if doubt}
+
+
+def hindrances(resource: Resource) -> Iterator[tuple[int, str]]:
+    """Why no host at all would be evacuated, with the exit code for it."""
+    if resource.paused:
+        yield commands.ATTENTION, f"muster is paused by {resource.paused}: nothing would begin before muster resume"
+    if not resource.active_on:
+        why = f"is disabled: pcs resource enable {resource.id}" if resource.disabled else "runs nowhere: muster status"
+        yield commands.TROUBLE, f"nothing would happen, for {resource.id} {why}"
+
+
+def _strays(count: int) -> Iterator[tuple[int, str]]:
+    if count:
+        words = f"{count} servers belong to no host that Nova shows: is a cell silent, a host gone?"
+        yield commands.ATTENTION, words
+
+
+def basis(survey: Survey, delay_s: int) -> Iterator[str]:
+    """What all of this rests on, and what it does not."""
+    yield f"room unknown: {survey.left}" if isinstance(survey.left, str) else NOT_MODELLED
+    more = Counter(key for server in survey.servers for key in asks_for_more(server))
+    if more:
+        count = sum(bool(asks_for_more(server)) for server in survey.servers)
+        keys = ", ".join(key for key, _ in more.most_common(3)) + (" ..." if len(more) > 3 else "")
+        ask = "server asks" if count == 1 else "servers ask"
+        yield f"{count} {ask} for more than that by the flavor ({keys}): there this says little about room"
+    if isinstance(survey.pace, Pace):
+        delay = f"{delay_s} s (delay_s), then " if delay_s else ""
+        last = f"the median of the last {survey.pace.count}" if survey.pace.count > 1 else "as the last one took"
+        yield f"time after the fencing: {delay}{survey.pace.seconds:.1f} s a wave, {last}"
+    else:
+        yield f"time {survey.pace}"
+
+
+def data(made: Sequence[Plan], survey: Survey, details: bool) -> dict[str, Any]:
+    """For machines.
+
+    :param details: each server, too.
+    """
+    costly = worst(made)
+    return {
+        "checked": round(survey.now, 1),
+        "requests": survey.requests,
+        "room": "unknown" if isinstance(survey.left, str) else "estimated",
+        "seconds_a_wave": survey.pace.seconds if isinstance(survey.pace, Pace) else None,
+        "totals": totals(made),
+        "worst": costly.host.name if costly else None,
+        "hosts": [_host_data(one, details) for one in made],
+    }
+
+
+def _host_data(made: Plan, details: bool) -> dict[str, Any]:
+    service = made.host.service
+    known = service is not None and service.known
+    told = {
+        "host": made.host.name,
+        "node": made.host.node or None,
+        "verdict": made.verdict,
+        "blocked": made.blocked or None,
+        "trouble": list(made.trouble),
+        "attention": list(made.attention),
+        "service_up": service.up if service and known else None,
+        "service_enabled": service.enabled if service and known else None,
+        "servers": len(made.turns) if known else None,
+        "outlook": {outlook.value: made.counts[outlook] for outlook in Outlook},
+        "at_once": made.width,
+        "waves": made.waves,
+        "seconds": made.seconds,
+    }
+    return {**told, "sequence": [_turn_data(turn) for turn in made.turns]} if details else told
+
+
+def _turn_data(turn: Turn) -> dict[str, Any]:
+    size = turn.server.size
+    return {
+        "id": turn.server.id,
+        "name": turn.server.name,
+        "project": turn.server.project,
+        "state": turn.server.vm_state,
+        "wave": turn.wave or None,
+        "outlook": turn.outlook.value,
+        "verdict": turn.finding.verdict.value,
+        "rule": turn.finding.rule,
+        "reason": turn.reason,
+        "to": turn.dest or None,
+        "vcpus": size.vcpus if size else None,
+        "memory_mb": size.memory_mb if size else None,
+        "disk_gb": size.disk_gb if size else None,
+    }

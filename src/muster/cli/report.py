@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``muster report``: the incidents that are known, and what happened in one of them; for a terminal, a program, or as a
+page to print and to mail."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from muster.cli import commands, status, terminal
+from muster.cli.incidents import Incidents, Known
+from muster.cli.site import Site
+from muster.errors import ClusterError
+from muster.outlets.files import replace
+from muster.story import ServerStory, Story
+from muster.times import clock, duration
+
+PAGE_MODE = 0o640
+NARROW = 190
+
+
+def run(options: argparse.Namespace) -> int:
+    try:
+        incidents = Incidents(Site(options.resource))
+    except ClusterError as exc:
+        incidents = Incidents(None, str(exc))
+    if not options.incident:
+        known, missing = incidents.known()
+        if options.output == "html":
+            raise ClusterError("a page tells one incident: name it, as muster report lists them")
+        _put(options, [asdict(one) for one in known], render_list(known, missing))
+        return commands.OK
+    story = incidents.tell(options.incident)
+    if options.output == "html":
+        from muster.page import page
+
+        _write(options.to, page(story))
+        return commands.OK
+    narrow = not options.to and terminal.console().width < NARROW
+    _put(options, {"checked": round(time.time(), 1), "counts": story.counts, **asdict(story)}, render(story, narrow))
+    return commands.OK
+
+
+def _put(options: argparse.Namespace, data: Any, text: RenderableType) -> None:
+    if options.output == "json":
+        _write(options.to, json.dumps(data, indent=2).encode() + b"\n")
+    elif options.to:
+        console = Console(width=terminal.PIPE_WIDTH, highlight=False, markup=False, emoji=False)
+        with console.capture() as captured:
+            console.print(text)
+        _write(options.to, captured.get().encode("utf-8", "backslashreplace"))
+    else:
+        terminal.console().print(text)
+
+
+def _write(path: str, content: bytes) -> None:
+    """:raises ClusterError: when the file cannot be written."""
+    if not path:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        replace(Path(path), content, PAGE_MODE)
+    except OSError as exc:
+        raise ClusterError(f"{path}: {exc.strerror}") from exc
+
+
+# ---------------------------------------------------------------------- text
+
+
+def render_list(known: Sequence[Known], missing: Sequence[str]) -> RenderableType:
+    """Every incident, newest first."""
+    rows = [
+        (one.incident, terminal.styled(one.state), terminal.clock(one.first), status.counts(one.counts), one.source)
+        for one in known
+    ]
+    parts: list[RenderableType] = [Text("no incident is known")]
+    if rows:
+        parts = [terminal.table(("INCIDENT", "STATE", "FENCED", "SERVERS", "KNOWN BY"), rows, wide="KNOWN BY")]
+    return Group(*parts, *_missing(missing))
+
+
+def render(story: Story, narrow: bool = False) -> RenderableType:
+    """One incident: its steps, what waits for a person, every server, and what is not known."""
+    head = Text(f"{terminal.clean(story.node)}: ")
+    head.append_text(terminal.styled(story.state))
+    head.append(f", {terminal.clean(story.reason)}" if story.reason else "")
+    parts: list[RenderableType] = [head, status.counts(story.counts)]
+    steps = [(terminal.clock(story.fenced), "", terminal.styled("fenced"), "recorded")] if story.fenced else []
+    for change in story.changes:
+        after = duration(change.at - story.fenced) if story.fenced else ""
+        steps.append((terminal.clock(change.at), after, terminal.styled(change.word), change.what))
+    if steps:
+        parts += ["", terminal.table(("TIME", "AFTER", "STATE", "WHY"), steps, wide="WHY")]
+    if story.waiting:
+        rows = [(server.name, server.id, server.advice) for server in story.waiting]
+        parts += ["", terminal.table(("TO DO", "ID", "WHAT"), rows, wide="WHAT")]
+    if story.servers:
+        parts += ["", _servers(story.servers, narrow)]
+    said = [f"{source.what}, as of {clock(source.at)}" for source in story.sources]
+    return Group(*parts, "", *(Text(terminal.clean(what), style="dim") for what in said), *_missing(story.missing))
+
+
+def _servers(servers: Sequence[ServerStory], narrow: bool) -> RenderableType:
+    """A line for each server, whole for grep; on a narrow screen what is long stands below what is short."""
+    if not narrow:
+        columns = ("SERVER", "ID", "VERDICT", "FROM", "TO", "STATE", "TRIES", "TOOK", "REQUESTS", "WHY")
+        return terminal.table(columns, map(_line, servers), wide="WHY")
+    rows = []
+    for server in servers:
+        name = Text(f"{terminal.clean(server.name)}\n{terminal.clean(server.id)}")
+        why = Text("\n".join(map(terminal.clean, (server.advice, *server.request_ids))))
+        rows.append((name, terminal.styled(server.verdict), server.dest, duration(server.seconds), why))
+    return terminal.table(("SERVER", "VERDICT", "TO", "TOOK", "WHY"), rows, wide="WHY")
+
+
+def _line(server: ServerStory) -> Sequence[object]:
+    return (
+        server.name,
+        server.id,
+        terminal.styled(server.verdict),
+        server.source,
+        server.dest,
+        server.state,
+        server.tries or "",
+        duration(server.seconds),
+        " ".join(server.request_ids),
+        server.advice,
+    )
+
+
+def _missing(missing: Sequence[str]) -> list[RenderableType]:
+    return [Text(f"not known: {terminal.clean(what)}", style="yellow") for what in missing]

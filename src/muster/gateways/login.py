@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way into one cloud of clouds.yaml: one keystoneauth session for all its services, and the reads over it.
+
+Every request has a time-out; reads are repeated when the connection broke.  A reply is turned into an object, a failure
+into one of three errors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+import openstack.config
+import openstack.connection
+from keystoneauth1 import exceptions as ksa
+
+from muster.errors import NovaError, NovaUnavailable
+from muster.gateways.nova_facts import seconds
+from muster.gateways.nova_faults import refusal, trouble, write_trouble
+
+READ_TIMEOUT_S = 20.0
+WRITE_TIMEOUT_S = 30.0
+READ_RETRIES = 1
+LOGIN_REQUESTS = 3
+"""Keystone's versions, a token, a service's versions: each may take as long as a write."""
+MARGIN_S = 5.0
+
+
+class Login:
+    """:param announce: told before each request how many seconds may pass until it has ended.
+
+    ``requests`` counts every reply, those of Keystone and of the versions of a service included.
+    """
+
+    def __init__(self, cloud: str, clouds_file: str, announce: Callable[[float], None]) -> None:
+        self._cloud = cloud
+        self._clouds_file = clouds_file
+        self._announce = announce
+        self._connection: Optional[openstack.connection.Connection] = None
+        self.requests = 0
+
+    def connection(self) -> openstack.connection.Connection:
+        """The same one until it is forgotten; nothing is sent yet.
+
+        :raises NovaUnavailable: when clouds.yaml cannot be used.
+        """
+        if self._connection is None:
+            self._announce(LOGIN_REQUESTS * WRITE_TIMEOUT_S + READ_TIMEOUT_S + MARGIN_S)
+            secure = os.path.join(os.path.dirname(self._clouds_file), "secure.yaml")
+            try:
+                config = openstack.config.OpenStackConfig(
+                    config_files=[self._clouds_file], secure_files=[secure], load_envvars=False
+                )
+                connection = openstack.connection.Connection(config=config.get_one(cloud=self._cloud))
+                connection.session.timeout = WRITE_TIMEOUT_S  # novaclient takes the session's
+                connection.session.session.hooks["response"].append(self._count)
+            except (openstack.exceptions.SDKException, ksa.ClientException, OSError) as exc:
+                raise NovaUnavailable(f"{self._clouds_file}: cloud {self._cloud!r}: {exc}") from exc
+            self._connection = connection
+        return self._connection
+
+    def forget(self) -> None:
+        """Read clouds.yaml again at the next call."""
+        self._connection = None
+
+    def get(
+        self, service: str, path: str, params: Mapping[str, str], version: str, timeout_s: Optional[float] = None
+    ) -> Mapping[str, Any]:
+        """The object that a service replies.
+
+        :param service: as openstacksdk calls it: "compute", "placement".
+        :param timeout_s: for what takes a service longer than ``READ_TIMEOUT_S``.
+        :raises NovaUnavailable: for no reply, or one that is no object.
+        :raises NovaRefused: for a 4xx.
+        """
+        timeout_s = timeout_s or READ_TIMEOUT_S
+        try:
+            adapter = getattr(self.connection(), service)
+            # The token may have to be renewed between two tries.
+            self._announce((1 + READ_RETRIES) * timeout_s + WRITE_TIMEOUT_S + MARGIN_S)
+            reply = adapter.get(
+                path,
+                params=dict(params),
+                microversion=version,
+                timeout=timeout_s,
+                connect_retries=READ_RETRIES,
+                status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
+            )
+            if reply.status_code >= 400:
+                self.forget_if_unauthorized(reply.status_code)
+                raise refusal(
+                    reply.status_code,
+                    f"GET {path}: {_words(reply.text)}",
+                    reply.headers.get("x-openstack-request-id"),
+                    seconds(reply.headers.get("Retry-After")),
+                    write=False,
+                )
+            body = reply.json()
+        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            raise self.read_trouble(path, exc) from exc
+        except ValueError as exc:
+            raise NovaUnavailable(f"GET {path}: the reply is not JSON") from exc
+        if not isinstance(body, dict):
+            raise NovaUnavailable(f"GET {path}: the reply is not an object")
+        return body
+
+    def authenticate(self) -> None:
+        """Have a token before a write, so that a failure here is known to have done nothing."""
+        session = self.connection().session
+        # The token, the write, and a new token with which it is repeated when the old one was refused.
+        self._announce(4 * WRITE_TIMEOUT_S + MARGIN_S)
+        try:
+            session.get_token()
+        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            raise self.read_trouble("a token", exc) from exc
+
+    # --------------------------------------------------------------- failures
+
+    def read_trouble(self, what: str, exc: Exception) -> NovaError:
+        self._forget_if_refuted(exc)
+        return trouble(what, exc)
+
+    def write_trouble(self, exc: Exception) -> NovaError:
+        self._forget_if_refuted(exc)
+        return write_trouble(exc)
+
+    def _forget_if_refuted(self, exc: Exception) -> None:
+        self.forget_if_unauthorized(getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0)
+        if isinstance(exc, ksa.SSLError):  # clouds.yaml may name another authority by now
+            self.forget()
+
+    def forget_if_unauthorized(self, status: int) -> None:
+        """The password may have been changed in clouds.yaml: read it again at the next call."""
+        if status == 401:
+            self.forget()
+
+    def _count(self, *reply: object, **options: object) -> None:
+        self.requests += 1
+
+
+def _words(text: str) -> str:
+    """What placement says in its errors; anything else as it is."""
+    try:
+        return " ".join(str(json.loads(text)["errors"][0]["detail"]).split())[:300]
+    except (ValueError, LookupError, TypeError):
+        return text[:300]

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that a reader finds old or new, never half: written beside and renamed, through no symlink."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from muster.log import Log
+
+
+def replace(path: Path, content: bytes, mode: int) -> None:
+    """:param mode: of the new file, whatever the old one's was.
+
+    :raises OSError: then the old one is as it was.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), mode)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def complain(log: Log, exc: OSError) -> None:
+    """Tell people that a file could not be written; the worker goes on without it."""
+    log.warning("cannot write", file=exc.filename, reason=exc.strerror, remedy="free space, or its permissions")

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The status: a file for the monitor of this controller, and the same for commands on the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from muster import meta, report
+from muster.decide import Incident
+from muster.log import Log
+from muster.outlets import Quiet
+from muster.outlets.files import complain, replace
+from muster.ports import ClockPort
+from muster.report import Event
+
+ANNOUNCE_EVERY_S = 1.0
+SHARE_EVERY_S = 3.0
+EVENTS_SHOWN = 8
+
+
+class Status(Quiet):
+    """:param path: ``/run/muster/RESOURCE.json``.
+    :param share: hands the status on to the other controllers.
+    """
+
+    def __init__(
+        self, path: Path, clock: ClockPort, log: Log, share: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self._path = path
+        self._hand_on = share
+        self._shared = ""
+        self._shared_at = -SHARE_EVERY_S
+        self._latest: deque[Event] = deque(maxlen=EVENTS_SHOWN)
+        self._clock = clock
+        self._log = log
+        self._status: dict[str, Any] = {
+            "pid": os.getpid(),
+            "version": meta.version(),
+            "first_look": False,
+            "reason": "",
+            "incidents": [],
+        }
+        self._deadline = 0.0
+
+    def announce(self, silence_s: float) -> None:
+        deadline = self._clock.monotonic() + silence_s
+        if abs(deadline - self._deadline) >= ANNOUNCE_EVERY_S:
+            self._deadline = deadline
+            self._write()
+
+    def status(self, reason: str, incidents: list[Incident]) -> None:
+        shown = {"first_look": True, "reason": reason, "incidents": [report.summary(i) for i in incidents]}
+        if {**self._status, **shown} != self._status:
+            self._status.update(shown)
+            self._write()
+
+    def event(self, event: Event) -> None:
+        """The next status has it."""
+        self._latest.append(event)
+
+    def share(self) -> None:
+        """Pacemaker logs each value on every controller, so not for every second that something waits."""
+        status = {key: value for key, value in self._status.items() if key != "first_look"}
+        told = {**status, "events": [_shown(event) for event in self._latest]}
+        news = re.sub(r"\d+ s\b", "", json.dumps(told))
+        now = self._clock.monotonic()
+        if news != self._shared and now - self._shared_at >= SHARE_EVERY_S:
+            self._shared, self._shared_at = news, now
+            self._hand_on(json.dumps({**told, "at": round(self._clock.now(), 1)}))
+
+    def _write(self) -> None:
+        whole = {**self._status, "deadline": self._deadline, "at": self._clock.now()}
+        try:
+            replace(self._path, json.dumps(whole).encode(), 0o644)
+        except OSError as exc:
+            complain(self._log, exc)
+
+
+def _shown(event: Event) -> dict[str, Any]:
+    """What goes to every controller is short: the report has the rest."""
+    return {key: value for key, value in asdict(event).items() if key not in ("dest", "request_id")}

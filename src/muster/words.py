@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text of others, made harmless for whatever shows it."""
+
+from __future__ import annotations
+
+
+def clean(text: object) -> str:
+    """Printable, on one line: what a server is called steers no terminal and breaks no document.
+
+    Control characters, line ends, marks that turn the direction of text, lone surrogates and what is no character
+    become escapes like ``\\x1b``.  All that is left may stand in XML.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))

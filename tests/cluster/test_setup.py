@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""doctor and setup on a real cluster: what they find, and that the commands they print mend it when they are typed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.bed.cloud import Cloud
+
+HOLD = "pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold"
+OFF_REMOTES = "pcs constraint location muster rule score=-INFINITY '#kind' eq remote"
+HOSTS = "'pcmk_host_list=cmp1 cmp2 cmp3 cmp4'"
+AGENT = "/usr/lib/ocf/resource.d/muster/ComputeRecovery"
+HACLIENT = ("setpriv", "--reuid=nobody", "--regid=haclient", "--clear-groups")
+
+NEW = ("setup", "--cloud", "bed", "--shared-storage", "yes")
+COMPLETE = "# nothing is missing; whether it is right: muster doctor\n"
+
+# What somebody types that is wrong, and the check that finds it, with its words.
+MISTAKES = [
+    ("pcs stonith level remove 1 target cmp2", "fencing levels", "trouble", "no fencing level of cmp2 names fence_muster"),
+    ("pcs stonith update muster-fence pcmk_host_list='cmp1 cmp2 cmp3'", "fence devices", "trouble", "does not list cmp4"),
+    ("pcs stonith update muster-fence pcmk_host_check=dynamic-list", "fence devices", "trouble", "take it for enough"),
+    ("pcs constraint remove nova-compute-held", "nova-compute is held", "trouble", "it would destroy guests there"),
+    ("pcs constraint remove location-muster", "worker's place", "trouble", "may be started on a compute"),
+    ("pcs resource meta muster resource-stickiness=", "worker's place", "attention", "does not stick"),
+    ("pcs property set no-quorum-policy=freeze", "no-quorum-policy", "trouble", "no-quorum-policy is freeze"),
+    ("muster pause -y", "worker", "attention", "is paused by root"),
+    ("pcs resource disable muster", "worker", "trouble", "is disabled"),
+]  # fmt: skip
+
+
+def run(cloud: Cloud, *words: str, node: str = "ctl1", as_user: tuple[str, ...] = ()) -> tuple[int, str]:
+    """Exit code, and what is printed on standard output."""
+    done = cloud.cluster.exec(node, *as_user, "muster", *words, check=False)
+    return done.returncode, done.stdout
+
+
+def doctor(cloud: Cloud, **how: Any) -> dict[str, dict[str, Any]]:
+    """Each check by its name."""
+    return {check["check"]: check for check in json.loads(run(cloud, "doctor", "-o", "json", **how)[1])["checks"]}
+
+
+def wrong(cloud: Cloud, **how: Any) -> dict[str, str]:
+    return {name: check["result"] for name, check in doctor(cloud, **how).items() if check["result"] != "ok"}
+
+
+def printed(cloud: Cloud) -> list[str]:
+    """The commands that setup prints."""
+    return [line for line in run(cloud, *NEW)[1].splitlines() if not line.startswith("#")]
+
+
+def test_finds_nothing_wrong_with_what_the_readme_installs(cloud: Cloud) -> None:
+    """Also where computes do not have the agent, as they need not; and others are told what they may not see."""
+    assert wrong(cloud) == {"rights in Nova": "unknown"}  # no server yet that the question could be about
+    cloud.nova.boot("cmp1", count=1)
+    cloud.ctl("mv", AGENT, f"{AGENT}.away", node="cmp3")
+    try:
+        cloud.type("crm_resource --refresh")
+        cloud.calm("everything is probed again")
+        cloud.after_a_full_look()  # the worker waits for no other one
+        assert cloud.ctl("muster", "status").startswith("OK")
+        assert wrong(cloud, node="ctl2") == {}
+        code, text = run(cloud, "doctor", node="ctl3")
+        assert (code, "TO DO" in text) == (0, False)
+    finally:
+        cloud.ctl("mv", f"{AGENT}.away", AGENT, node="cmp3")
+    of_nova = dict.fromkeys(("rights in Nova", "names in Nova", "Placement", "clocks"), "unknown")
+    assert wrong(cloud, as_user=HACLIENT) == {"Nova": "unknown", **of_nova}
+    cloud.nova.ctl("http", service="compute", up=False)
+    try:
+        assert wrong(cloud) == {"Nova": "trouble", **of_nova}
+    finally:
+        cloud.nova.ctl("http", service="compute", up=True)
+    cloud.nova.fault(path="/action$", status=403, text="{}")
+    try:
+        assert wrong(cloud) == {"rights in Nova": "trouble"}
+    finally:
+        cloud.nova.clear_faults()
+    assert cloud.nova.evacuations() == []
+
+
+def test_each_mistake_is_named_and_the_printed_command_mends_it(cloud: Cloud) -> None:
+    cloud.nova.boot("cmp1", count=1)
+    for mistake, name, result, words in MISTAKES:
+        cloud.type(mistake)
+        checks = doctor(cloud)
+        others = {n for n, check in checks.items() if check["result"] != "ok"} - {name}
+        told = [f for f in checks[name]["findings"] if f["result"] == result]
+        assert others == set(), mistake
+        assert [words in f["what"] for f in told] == [True], (mistake, checks[name])
+        for command in told[0]["commands"]:
+            cloud.type(command)
+    cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
+    assert wrong(cloud) == {}
+    cloud.ctl("chmod", "0644", "/etc/muster/clouds.yaml", node="ctl2")
+    (finding,) = doctor(cloud, node="ctl2")["credentials"]["findings"]
+    assert (finding["result"], finding["remedy"]) == ("trouble", "chmod 0600 /etc/muster/clouds.yaml")
+    cloud.ctl(*finding["remedy"].split(), node="ctl2")
+
+
+def test_setup_prints_what_is_missing_and_nothing_once_it_is_typed(cloud: Cloud) -> None:
+    """From nothing: a part of it by hand, the rest by --apply, which stops where a command fails."""
+    assert run(cloud, "setup") == (0, COMPLETE)
+    for line in (
+        "pcs resource delete muster",
+        "pcs stonith level clear",
+        "pcs stonith delete muster-fence",
+        "pcs constraint remove nova-compute-held",
+        "pcs stonith level add 1 cmp2 power",
+    ):
+        cloud.type(line)
+    assert run(cloud, "setup", "--cloud", "bed") == (3, "")
+    lines = printed(cloud)
+    assert lines == [
+        f"pcs stonith create muster-fence fence_muster pcmk_host_check=static-list {HOSTS}",
+        "pcs stonith level add 1 cmp1 power muster-fence",
+        "pcs stonith level remove 1 target cmp2",
+        "pcs stonith level add 1 cmp2 power muster-fence",
+        "pcs stonith level add 1 cmp3 power muster-fence",
+        "pcs stonith level add 1 cmp4 power muster-fence",
+        HOLD,
+        "pcs resource create muster ocf:muster:ComputeRecovery cloud=bed shared_storage=yes"
+        " meta resource-stickiness=1000 --disabled",
+        OFF_REMOTES,
+        "pcs resource enable muster",
+    ]
+    for line in lines[:4]:
+        cloud.type(line)
+    assert printed(cloud) == lines[4:]
+    cloud.ctl("mv", "/usr/sbin/pcs", "/usr/sbin/pcs.away")
+    try:
+        code, text = run(cloud, *NEW, "--apply")
+    finally:
+        cloud.ctl("mv", "/usr/sbin/pcs.away", "/usr/sbin/pcs")
+    assert (code, "done" in text) == (2, False)
+    code, text = run(cloud, *NEW, "--apply")
+    assert (code, "6/6 done: pcs resource enable muster" in text, text.endswith(COMPLETE)) == (0, True, True)
+    cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
+    assert wrong(cloud) == {"rights in Nova": "unknown"}

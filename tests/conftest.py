@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real Nova for every folder that wants it, and what counts for the coverage of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bed.nova.client import NovaBed
+
+UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Only tests/unit says what is decided and why; what the others happen to reach is not covered by them."""
+    for item in items:
+        if UNIT not in item.path.parents:
+            item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.fixture(scope="session")
+def nova() -> Iterator[NovaBed]:
+    with NovaBed.start(hosts=["cmp1", "cmp2", "cmp3"]) as running:
+        yield running
+
+
+@pytest.fixture
+def bed(nova: NovaBed) -> NovaBed:
+    """An empty, healthy cloud: one Nova for all tests, wiped between them."""
+    nova.reset()
+    return nova

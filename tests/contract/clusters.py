@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that stands for Pacemaker behind the same verbs: the simulated site, the cluster in memory, real tools."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from lxml import etree
+
+from muster.errors import ClusterError
+from muster.gateways import command, pacemaker
+from muster.gateways.command import Result
+from muster.ports import ClusterPort
+from tests.contract.clouds import Idle
+from tests.fakes import FakeCluster
+from tests.sim.gateways import ClusterGateway
+from tests.sim.site import CONTROLLERS
+from tests.sim.world import World
+
+COMPUTES = ("cmp1", "cmp2")
+
+
+class Pacemaker(Protocol):
+    """Two remotes that are off and without a record, quorum, and two who may write: the worker and one that is not the
+    worker any more."""
+
+    port: ClusterPort
+    rival: ClusterPort
+
+    def quorum(self, there: bool) -> None: ...
+    def silence(self) -> None: ...
+    def join(self, node: str) -> None: ...
+    def scribble(self, node: str, value: str) -> None:
+        """Somebody sets the attribute ``muster`` by hand, and muster-hold with it."""
+
+
+class SimulatedPacemaker:
+    def __init__(self) -> None:
+        self._world = World(1, COMPUTES, {}, 0.0)
+        self._world.current = Idle(self._world, CONTROLLERS[0])
+        for node in COMPUTES:
+            self._world.site.set_node(node, member=False)
+        self.port: ClusterPort = ClusterGateway(self._world.current)
+        self.rival: ClusterPort = ClusterGateway(Idle(self._world, CONTROLLERS[0]))
+
+    def quorum(self, there: bool) -> None:
+        for other in CONTROLLERS[1:]:
+            self._world.site.alive[other] = there
+
+    def join(self, node: str) -> None:
+        self._world.site.set_node(node, member=True)
+
+    def silence(self) -> None:
+        self._world.site.silent_until = self._world.now + 3600.0
+
+    def scribble(self, node: str, value: str) -> None:
+        self._world.site.set_node(node, unreadable_record=value, hold=True)
+
+
+class PacemakerInMemory:
+    """What the tests on real Nova have beside it."""
+
+    def __init__(self) -> None:
+        self._cluster = FakeCluster.of(*COMPUTES)
+        for node in COMPUTES:
+            self._cluster.change(node, member=False)
+        self.port: ClusterPort = self._cluster
+        self.rival: ClusterPort = self._cluster
+
+    def quorum(self, there: bool) -> None:
+        self._cluster.quorum = there
+
+    def join(self, node: str) -> None:
+        self._cluster.rejoin(node)
+
+    def silence(self) -> None:
+        self._cluster.silent = True
+
+    def scribble(self, node: str, value: str) -> None:
+        self._cluster.change(node, unreadable_record=value, hold=True)
+
+
+class PacemakersTools:
+    """The real cibadmin on a CIB of its own, as the cluster's would be.  What only a running cluster can say, whether
+    there is quorum, is taken from that CIB."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._file = directory / "cib.xml"
+        monkeypatch.setitem(command.ENVIRONMENT, "CIB_file", str(self._file))
+        monkeypatch.setattr(pacemaker, "CIB_FILE", str(self._file))
+        cib = etree.fromstring(subprocess.run(["cibadmin", "--empty"], capture_output=True, check=True).stdout)
+        cib.set("have-quorum", "1")
+        for node in COMPUTES:
+            remote = {"class": "ocf", "provider": "pacemaker", "type": "remote"}
+            etree.SubElement(cib.find("configuration/resources"), "primitive", id=node, **remote)
+        self._file.write_bytes(etree.tostring(cib))
+        self.port: ClusterPort = pacemaker.Pacemaker("ctl1", "muster", self._run)
+        self.rival: ClusterPort = pacemaker.Pacemaker("ctl2", "muster", self._run)
+
+    def quorum(self, there: bool) -> None:
+        self._cibadmin("--modify", "--xpath", "/cib", "--xml-text", f'<cib have-quorum="{there:d}"/>')
+
+    def join(self, node: str) -> None:
+        xml = f'<node_state id="{node}" uname="{node}" remote_node="true" in_ccm="true"/>'
+        self._cibadmin("--modify", "--allow-create", "--scope", "status", "--xml-text", xml)
+
+    def silence(self) -> None:
+        self._file.unlink()
+
+    def scribble(self, node: str, value: str) -> None:
+        pairs = "".join(
+            f'<nvpair id="{node}-{name}" name="{name}" value="{text}"/>'
+            for name, text in (("muster", value), ("muster-hold", "1"))
+        )
+        whole = f'<instance_attributes id="nodes-{node}">{pairs}</instance_attributes>'
+        xml = f'<node id="{node}" uname="{node}" type="remote">{whole}</node>'
+        self._cibadmin("--modify", "--allow-create", "--scope", "nodes", "--xml-text", xml)
+
+    def _run(self, argv: Sequence[str], timeout_s: float) -> Result:
+        if tuple(argv) == ("crm_node", "--quorum"):
+            answer = command.run(("cibadmin", "--query", "--xpath", "/cib[@have-quorum='1']"), timeout_s)
+            silent = not self._file.exists()
+            return Result(silent, b"1\n" if answer.code == 0 else b"0\n", "")
+        return command.run(argv, timeout_s)
+
+    @staticmethod
+    def _cibadmin(*argv: str) -> None:
+        done = command.run(("cibadmin", *argv), 10.0)
+        if done.code:
+            raise ClusterError(done.errors)

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is told of an incident: from the worker's report, from Nova's records, and from both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Optional
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster import recorded, times
+from muster.errors import NovaRefused, NovaUnavailable
+from muster.facts import Move, MoveStatus, Server, Service, Trace
+from muster.gather import SERVERS_LIMIT, TIME_LIMIT_S, Wanted, gather
+from muster.recorded import Records, attempts_of, from_nova, groups, with_nova
+from muster.story import Change, ServerStory, Story, from_worker
+from muster.timeline import Kind, timeline
+from tests.fakes import FakeClock
+from tests.told import FENCED, report, server_id
+
+T = float(FENCED)
+
+
+def move(number: int, at: float, status: MoveStatus = MoveStatus.DONE, dest: str = "cmp2", server: str = "a") -> Move:
+    return Move(str(number), server, "cmp1", status, dest, at, at + 9)
+
+
+def trace(request_id: str, at: float, words: str = "", ended: float = 8.0) -> Trace:
+    return Trace(request_id, at, "cmp2", at + 1, at + ended if ended else 0.0, words)
+
+
+def place(server: str, host: str = "cmp2", deleted: bool = False) -> Server:
+    return Server(server, host=host, vm_state="active", name=f"name-{server}", deleted=deleted)
+
+
+# ------------------------------------------------------------------- attempts
+
+
+def test_each_migration_has_the_call_that_made_it() -> None:
+    """Also where a call made none, and where one was never ours."""
+    moves = [move(1, T + 2.0, MoveStatus.FAILED), move(2, T + 40.0), move(3, T + 50)]
+    traces = [trace("req-1", T + 1.9, "Claim refused"), trace("req-lost", T + 20), trace("req-2", T + 39.5)]
+    told = [(a.request_id, a.status) for a in attempts_of(moves, traces)]
+    assert told == [("req-1", "failed"), ("req-lost", ""), ("req-2", "done"), ("", "done")]
+
+
+def test_a_row_that_was_touched_at_the_return_does_not_say_when_it_had_ended() -> None:
+    (attempt,) = attempts_of([replace(move(1, T), status=MoveStatus.COMPLETED, updated=T + 900)], [])
+    assert attempt.ended is None
+    (attempt,) = attempts_of([move(1, T)], [])
+    assert attempt.ended == T + 9
+
+
+# ----------------------------------------------------------------- Nova alone
+
+
+@pytest.mark.parametrize(
+    ("status", "server", "traces", "verdict", "words"),
+    [
+        (MoveStatus.DONE, place("a"), [], "evacuated", "Nova places it there"),
+        (MoveStatus.COMPLETED, place("a", "cmp3"), [trace("r", T)], "evacuated", "now on cmp3"),
+        (MoveStatus.COMPLETED, place("a", "", True), [trace("r", T)], "evacuated", "deleted since"),
+        # FACTS N12: completed alone is no success.
+        (MoveStatus.COMPLETED, place("a", "cmp1"), [], "unknown", "nothing shows that it came up there"),
+        (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, ended=0.0)], "unknown", "nothing shows"),
+        (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, "boom")], "unknown", "nothing shows"),
+        (MoveStatus.DONE, None, [], "unknown", "nothing shows that it came up there"),
+        (MoveStatus.FAILED, place("a", "cmp1"), [trace("r", T, "No room")], "unknown", "failed: No room"),
+        (MoveStatus.PRE_MIGRATING, place("a", "cmp1"), [], "unknown", "pre-migrating"),
+    ],
+)
+def test_says_no_more_than_novas_records_show(
+    status: MoveStatus, server: Optional[Server], traces: list[Trace], verdict: str, words: str
+) -> None:
+    records = Records("cmp1", T, [move(1, T, status)], {"a": traces}, {"a": server} if server else {})
+    (told,) = from_nova("cmp1", records).servers
+    assert (told.verdict, words in told.reason) == (verdict, True), told.reason
+
+
+def test_what_nova_cannot_know_is_named_as_missing() -> None:
+    story = from_nova("cmp1", Records("cmp1", T, [move(1, T)], missing=("half of it",)))
+    assert story.fenced is None
+    assert "not sent (held, skipped)" in story.missing[0]
+    assert story.missing[1] == "half of it"
+
+
+def test_evacuations_an_hour_apart_are_two_incidents() -> None:
+    found = groups([move(1, T), move(2, T + 3000), move(3, T + 6000), move(4, T + 6000 + recorded.GAP_S + 1)])
+    assert [[m.id for m in group] for group in found] == [["1", "2", "3"], ["4"]]
+
+
+# -------------------------------------------------------------------- the two
+
+
+def test_nova_adds_the_attempts_and_changes_no_verdict_of_the_worker() -> None:
+    story = from_worker(report(3, held=1, failed_once=1), "w")
+    ident = server_id(1)
+    moves = [move(1, T + 2, MoveStatus.FAILED, server=ident), move(2, T + 32, server=ident)]
+    traces = {ident: [trace("req-first", T + 1.5, "boom"), trace("req-1-" + ident, T + 31.5)]}
+    told = with_nova(story, Records("cmp1", T + 60, moves, traces))
+    assert told.counts == story.counts == {"held": 1, "evacuated": 2}
+    (twice,) = [server for server in told.servers if server.id == ident]
+    assert [(a.status, a.words) for a in twice.attempts] == [("failed", "boom"), ("done", "")]
+    assert twice.request_ids == (f"req-0-{ident}", f"req-1-{ident}", "req-first")
+    assert (twice.tries, twice.dest) == (2, "cmp2")
+
+
+def test_a_report_that_another_worker_overtook_is_judged_by_nova_where_it_was_open() -> None:
+    told = report(2, held=1)
+    ident = server_id(1)
+    told["proofs"][1].update(verdict="evacuating", to="", ended=None, seconds=None)
+    records = Records("cmp1", T + 60, [move(1, T, server=ident)], {}, {ident: place(ident)})
+    assert with_nova(from_worker(told, "w"), records, final=True).counts == {"held": 1, "evacuating": 1}
+    assert with_nova(from_worker(told, "w"), records, final=False).counts == {"held": 1, "evacuated": 1}
+
+
+def test_a_server_that_the_worker_never_saw_is_told_too() -> None:
+    records = Records("cmp1", T, [move(1, T, server="new")], {}, {"new": place("new")})
+    told = with_nova(from_worker(report(1), "w"), records)
+    assert [server.name for server in told.servers if server.id == "new"] == ["name-new"]
+
+
+def test_what_a_new_worker_says_again_is_told_once() -> None:
+    told = report(1)
+    told["events"] += [{"at": T + 500, "what": "closed: back in service"}]
+    assert [change.word for change in from_worker(told, "w").changes].count("closed") == 1
+
+
+# -------------------------------------------------------------------- asking
+
+
+class Archive:
+    """Nova's records of some servers, each slower or more silent than the last one if need be."""
+
+    def __init__(self, clock: FakeClock, servers: int, seconds: float = 0.0, silent_after: int = 10**6) -> None:
+        self.clock, self.seconds, self.silent_after, self.asked = clock, seconds, silent_after, 0
+        self.moves = [move(n, T + n, server=f"s{n}") for n in range(servers)]
+
+    def services(self) -> list[Service]:
+        return []
+
+    def moves_from(self, host: str, since: float) -> list[Move]:
+        return self.moves
+
+    def server(self, ident: str) -> Server:
+        if ident == "s1":
+            raise NovaRefused("HTTP 404", status=404)
+        return place(ident)
+
+    def traces(self, server: str, since: float) -> list[Trace]:
+        self.asked += 1
+        self.clock.pass_by(self.seconds)
+        if self.asked > self.silent_after:
+            raise NovaUnavailable("connection refused")
+        return [trace(f"req-{server}", T + int(server[1:]))]
+
+
+@pytest.mark.parametrize(
+    ("archive", "asked", "why"),
+    [
+        ((3,), 3, None),
+        ((SERVERS_LIMIT + 7,), SERVERS_LIMIT, "of 7 of 507 servers"),
+        ((100, TIME_LIMIT_S / 10), 11, "longer than 60 s"),
+        ((100, 0.0, 4), 4, "connection refused"),
+    ],
+)
+def test_asks_within_bounds_and_says_what_is_missing(archive: tuple[int, ...], asked: int, why: Optional[str]) -> None:
+    clock = FakeClock()
+    records = gather(Archive(clock, *archive), clock, "cmp1", Wanted(T - 60))
+    assert len(records.traces) == asked
+    assert [why in missing for missing in records.missing] == [True] if why else records.missing == ()
+    assert records.servers["s1"].deleted
+
+
+def test_asks_only_for_what_belongs_to_the_incident() -> None:
+    clock = FakeClock()
+    archive = Archive(clock, 0)
+    archive.moves = [move(1, T, server="s0"), move(2, T + 9000, server="s2")]
+
+    def servers(**wanted: object) -> list[str]:
+        return list(gather(archive, clock, "cmp1", Wanted(T - 60, **wanted)).traces)  # type: ignore[arg-type]
+
+    assert servers() == ["s0", "s2"]
+    assert servers(until=T + 100) == ["s0"]
+    assert (servers(group=0), servers(group=-1)) == (["s0"], ["s2"])
+
+
+# ------------------------------------------------------------------- timeline
+
+
+def bars(story: Story) -> dict[str, list[tuple[Kind, float, float]]]:
+    line = timeline(story)
+    assert line is not None
+    return {bar.server.id: [(s.kind, s.begin - T, s.end - T) for s in bar.stretches] for bar in line.bars}
+
+
+def test_a_bar_waits_is_scheduled_is_rebuilt_and_waits_again() -> None:
+    story = from_worker(report(1, failed_once=1), "w")
+    (bar,) = bars(story).values()
+    kinds = [kind for kind, _, _ in bar if kind is not Kind.WAITING]
+    assert kinds == [Kind.SCHEDULING, Kind.REBUILDING] * 2
+    assert [(round(b, 1), round(e, 1)) for kind, b, e in bar if kind is not Kind.WAITING] == [
+        (1.5, 3.0),
+        (3.0, 13.5),
+        (31.5, 33.0),
+        (33.0, 43.5),
+    ]
+    assert [round(end - begin, 1) for kind, begin, end in bar if kind is Kind.WAITING] == [1.1, 0.4, 18.0]
+
+
+def test_novas_own_times_are_drawn_where_they_are_known() -> None:
+    story = from_worker(report(1), "w")
+    ident = server_id(0)
+    records = Records("cmp1", T, [move(1, T + 2, server=ident)], {ident: [trace("r", T + 2)]})
+    assert bars(with_nova(story, records))[ident] == [
+        (Kind.WAITING, 0.0, 2.0),
+        (Kind.SCHEDULING, 2.0, 3.0),
+        (Kind.REBUILDING, 3.0, 10.0),
+    ]
+
+
+def test_what_was_not_seen_in_parts_is_not_drawn_in_parts() -> None:
+    changes = (Change(T + 1, "evacuating", "asked"), Change(T + 9, "evacuated", "on cmp2", "cmp2"))
+    server = ServerStory("a", verdict="evacuated", changes=changes)
+    story = Story("i", "cmp1", "cmp1", "closed", "", T, T + 99, servers=(server,))
+    assert bars(story) == {"a": [(Kind.WAITING, 0.0, 1.0), (Kind.UNDER_WAY, 1.0, 9.0)]}
+
+
+def test_the_line_ends_when_all_is_settled_not_when_the_host_is_repaired() -> None:
+    told = report(3)
+    told["events"][-1]["at"] = T + 86400 * 3
+    line = timeline(from_worker(told, "w"))
+    assert line is not None
+    assert line.span_s < 60
+    assert "settled" in line.marks[-1].label
+
+
+def test_those_that_need_a_person_are_drawn_first() -> None:
+    line = timeline(from_worker(report(100, held=5), "w"), bars_shown=7)
+    assert line is not None
+    assert (sum(bar.server.verdict == "held" for bar in line.bars), len(line.bars), line.left_out) == (5, 7, 93)
+
+
+def test_without_any_time_there_is_no_line() -> None:
+    assert timeline(from_worker({}, "w")) is None
+
+
+@given(st.floats(min_value=0.001, max_value=1e8), st.floats(0, 1e9))
+def test_marks_of_the_line_are_few_and_within_it(span: float, begin: float) -> None:
+    changes = (Change(begin + span, "settled", ""),)
+    line = timeline(Story("i", "n", "h", "settled", "", begin + 1, begin + span, changes))
+    if line is not None:
+        ticks = line.ticks()
+        assert 1 <= len(ticks) <= 7
+        assert ticks[-1] <= line.span_s
+        assert 0 <= line.share(begin + span) <= 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, ""), (0, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min"), (245, "4 min 5 s")]
+    + [(12000, "3 h 20 min"), (187200, "2 d 4 h")],
+)
+def test_durations_are_read_at_once(seconds: Optional[float], said: str) -> None:
+    assert times.duration(seconds) == said
