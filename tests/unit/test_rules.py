@@ -310,3 +310,11 @@ def test_no_state_is_reset_of_what_is_not_to_be_evacuated() -> None:
     assert verdict(case(paused, policy=policy))[1] == "would-be-empty"
     assert verdict(case(replace(paused, image="", metadata={"evacuable": "no"}), policy=policy))[0] is Verdict.SKIPPED
     assert verdict(case(replace(paused, image="", vm_state="resized"), policy=policy))[0] is Verdict.HELD
+
+
+def test_a_log_that_nova_does_not_give_is_asked_for_less_often_and_not_for_ever() -> None:
+    unknown = case(replace(ACTIVE, vm_state="error"), wanted=Power.UNKNOWN)
+    assert verdict(unknown)[1:] == ("owner-unread", "read-log")
+    assert verdict(replace(unknown, unread=(NOW - 5, 3)))[1:] == ("owner-unread", "")
+    assert verdict(replace(unknown, unread=(NOW - 40, 3)))[1:] == ("owner-unread", "read-log")
+    assert verdict(replace(unknown, unread=(NOW - 40, 10)))[0] is Verdict.HELD
