@@ -262,18 +262,22 @@ def _incident(case: HostCase, rule: HostRule) -> Incident:
 def _server_steps(
     wishes: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
 ) -> list[Step]:
-    by_id = {finding.server.id: (node, finding, step) for node, finding, step in wishes}
-    line = [by_id[server.id] for server in sequence((f.server for _, f, _ in by_id.values()), policy.priority_key)]
-    reads = [ReadLog(f.server.id) for _, f, step in line if step == "read-log"][:LOG_READS_A_PASS]
-    stops = [Stop(f.server.id) for _, f, step in line if step == "stop"]
+    # Two incidents may know one server, where it arrived on a host that died since: each has its own wish.
+    by_id: dict[str, list[tuple[str, Finding, str]]] = {}
+    for wish in wishes:
+        by_id.setdefault(wish[1].server.id, []).append(wish)
+    servers = (same[0][1].server for same in by_id.values())
+    line = [wish for server in sequence(servers, policy.priority_key) for wish in by_id[server.id]]
+    reads = list(dict.fromkeys(ReadLog(f.server.id) for _, f, step in line if step == "read-log"))[:LOG_READS_A_PASS]
+    stops = list(dict.fromkeys(Stop(f.server.id) for _, f, step in line if step == "stop"))
     # The order is strict: as long as the log of a server is unread, those behind it wait for their turn.
-    ready = []
+    ready: dict[str, tuple[str, Finding, str]] = {}
     for node, finding, step in line:
         if step == "read-log" and finding.verdict is Verdict.QUEUED:
             break
         if step in ("evacuate", "reset"):
-            ready.append((node, finding, step))
-    return [*reads, *stops, *_admit(ready, incidents, sight, policy)]
+            ready.setdefault(finding.server.id, (node, finding, step))
+    return [*reads, *stops, *_admit(ready.values(), incidents, sight, policy)]
 
 
 def _admit(

@@ -373,3 +373,39 @@ def test_every_server_has_exactly_one_verdict() -> None:
     findings = decide(sight(node(), *line), settings()).incidents["cmp1"].findings
     assert sorted(findings) == sorted(s.id for s in line)
     assert all(isinstance(f.verdict, Verdict) for f in findings.values())
+
+
+def test_what_another_incident_wants_of_a_server_does_not_take_its_place_in_the_line() -> None:
+    """A15: it had arrived on a host that died since, and a new worker reads for the first incident what its owner wants."""
+    first, second = server("a", "900"), server("b", "500")
+    here = replace(first, host="cmp2"), replace(second, host="cmp2")
+    moved = Move("m", "a", "cmp1", MoveStatus.DONE, "cmp2", FENCED + 1.0, FENCED + 2.0)
+    dead = replace(DOWN, id="u2", host="cmp2")
+    base = {"services": (DOWN, dead), "first_listed_at": NOW - 9, "listed_at": NOW - 1}
+    nodes = {
+        "cmp2": Node("cmp2", True, record=Record(Phase.EVACUATING, FENCED, FENCED), hold=True, fenced_at=FENCED),
+        "cmp1": Node("cmp1", True, record=Record(Phase.RETURNING, FENCED, FENCED), fenced_at=FENCED),
+    }
+    hosts = {
+        "cmp2": HostSight(
+            servers={s.id: s for s in here},
+            wanted={"a": Power.RUNNING, "b": Power.RUNNING},
+            **base,  # type: ignore[arg-type]
+        ),
+        "cmp1": HostSight(servers={"a": here[0]}, moves={"a": (moved,)}, **base),  # type: ignore[arg-type]
+    }
+    decision = decide(Sight(NOW, Cluster(True, "ctl1", nodes), hosts), settings())
+    assert sent(decision) == ["a", "b"]
+    assert [step.server for step in decision.steps if isinstance(step, ReadLog)] == ["a"]
+
+
+def test_a_server_without_a_host_is_sent_for_one_incident_only() -> None:
+    lost = replace(server("a", vm_state="error"), host="")
+    nodes = {
+        name: Node(name, True, record=Record(Phase.EVACUATING, FENCED, FENCED), hold=True, fenced_at=FENCED)
+        for name in ("cmp1", "cmp2")
+    }
+    services = (DOWN, replace(DOWN, id="u2", host="cmp2"))
+    host = HostSight(services, {"a": lost}, first_listed_at=NOW - 9, listed_at=NOW - 1, wanted={"a": Power.RUNNING})
+    decision = decide(Sight(NOW, Cluster(True, "ctl1", nodes), {"cmp1": host, "cmp2": host}), settings())
+    assert sent(decision) == ["a"]
