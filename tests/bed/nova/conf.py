@@ -38,11 +38,11 @@ auth_strategy = keystone
 [wsgi]
 api_paste_config = {paste}
 [database]
-connection = sqlite:///{state_dir}/cell1.sqlite?timeout=60
+connection = sqlite:///{state_dir}/cell1.sqlite
 sqlite_synchronous = false
 max_pool_size = 50
 [api_database]
-connection = sqlite:///{state_dir}/api.sqlite?timeout=60
+connection = sqlite:///{state_dir}/api.sqlite
 sqlite_synchronous = false
 max_pool_size = 50
 [oslo_messaging_notifications]
