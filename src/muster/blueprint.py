@@ -61,21 +61,7 @@ def missing(here: Installation, choices: Choices) -> list[Step]:
     return [*steps, *hold_rules(here, choices.nova_compute), *worker(here, choices)]
 
 
-MOVE_FIRST = (
-    "move to muster in the order of docs/migrate.md; before that, type nothing that is printed about fencing levels,"
-    " fence devices and the worker"
-)
-
-
-def second_evacuator(here: Installation) -> str:
-    """What stands in the way of everything else."""
-    names = " and ".join(f"{name} ({agent})" for name, agent in here.evacuators.items())
-    return f"{names}: another tool evacuates; two of them start a server twice"
-
-
 def _faults(here: Installation, choices: Choices) -> Iterator[str]:
-    if here.evacuators:
-        yield f"{second_evacuator(here)}: {MOVE_FIRST}"
     if not here.workers and not choices.cloud:
         yield "--cloud NAME is missing: the cloud of /etc/muster/clouds.yaml whose hosts these are"
     if not here.workers and not choices.shared_storage:

@@ -20,7 +20,6 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("no-quorum-policy", cluster.quorum_policy),
     ("maintenance", cluster.maintenance),
     ("concurrent-fencing", cluster.concurrent_fencing),
-    ("other evacuators", cluster.evacuators),
     ("fencing levels", cluster.levels),
     ("fence devices", cluster.fence_devices),
     ("fencing of controllers", cluster.controllers),

@@ -69,7 +69,6 @@ class Installation:
     :param levels: by node, the fencing levels that apply to it.
     :param workers: every resource of the agent ComputeRecovery.
     :param nova_compute: what runs nova-compute, by the id to put a rule on: whether muster-hold keeps it away.
-    :param evacuators: by the id of the resource, the agent of another tool that evacuates; not those that are disabled.
     :param ids: of all resources.
     """
 
@@ -82,7 +81,6 @@ class Installation:
     levels: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
     workers: tuple[Resource, ...] = ()
     nova_compute: Mapping[str, bool] = field(default_factory=dict)
-    evacuators: Mapping[str, str] = field(default_factory=dict)
     ids: frozenset[str] = frozenset()
 
 

@@ -165,19 +165,6 @@ def test_refuses_a_choice_of_what_is_not_there(choices: Choices, words: str) -> 
     assert words in str(refused.value)
 
 
-OLD = '<primitive id="nova-evacuate" class="ocf" provider="openstack" type="NovaEvacuate">{}</primitive>'
-STOPPED = '<meta_attributes><nvpair name="target-role" value="Stopped"/></meta_attributes>'
-MONITOR = f'<clone id="hm">{STOPPED}<primitive id="m" class="systemd" type="masakari-hostmonitor"/></clone>'
-
-
-def test_prints_nothing_beside_another_tool_that_evacuates() -> None:
-    """Two of them would start a server twice; one that is disabled does no harm."""
-    with pytest.raises(SettingsError, match=r"nova-evacuate \(NovaEvacuate\): another tool evacuates") as refused:
-        lines(nova_compute=made.NOVA_COMPUTE + OLD.format(""))
-    assert "docs/migrate.md" in str(refused.value)
-    assert lines(nova_compute=made.NOVA_COMPUTE + OLD.format(STOPPED) + MONITOR) == []
-
-
 def test_the_resource_of_nova_compute_can_be_named() -> None:
     odd = '<primitive id="hypervisor" class="systemd" type="odd"/>'
     assert lines(Choices(nova_compute="hypervisor"), nova_compute=odd, hold="") == [

@@ -48,7 +48,7 @@ def test_every_check_finds_something_at_all_times() -> None:
         assert [e.name for e in examine(given) if not e.findings] == []
     assert {e.name for e in examine(nothing) if e.result is OK} <= {
         "stonith-enabled", "no-quorum-policy", "maintenance", "concurrent-fencing", "agents",
-        "shared storage", "fencing of controllers", "credentials", "quorum", "other evacuators",
+        "shared storage", "fencing of controllers", "credentials", "quorum",
     }  # fmt: skip
 
 
@@ -57,12 +57,6 @@ CLUSTER = [
     ("no-quorum-policy", TROUBLE, {'options': pairs({"no-quorum-policy": "ignore"})}, "set no-quorum-policy=stop"),
     ("no-quorum-policy", TROUBLE, {'options': pairs({"no-quorum-policy": "freeze"})}, "set no-quorum-policy=stop"),
     ("maintenance", ATTENTION, {'options': pairs({"maintenance-mode": "true"})}, "set maintenance-mode=false"),
-    (
-        "other evacuators",
-        TROUBLE,
-        {'power': made.PARTS["power"] + device("fence-nova", "fence_compute", {})},
-        "fence-nova (fence_compute): another tool evacuates; two of them start a server twice ~ move to muster in the order",
-    ),
     (
         "fencing levels",
         TROUBLE,

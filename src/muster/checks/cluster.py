@@ -56,14 +56,6 @@ def concurrent_fencing(facts: Facts) -> Iterator[Finding]:
         yield ok("off" if given else "by Pacemaker's default", advice, set_option("concurrent-fencing", "true"))
 
 
-def evacuators(facts: Facts) -> Iterator[Finding]:
-    """Nova takes a second evacuation of a server while the first one runs, and both guests write to one disk."""
-    if facts.here.evacuators:
-        yield trouble(blueprint.second_evacuator(facts.here), blueprint.MOVE_FIRST)
-    else:
-        yield ok("Pacemaker runs no other tool that evacuates")
-
-
 # ------------------------------------------------------------------------ fencing
 
 

@@ -14,8 +14,6 @@ from muster.topology import AGENT
 
 WORKER = ("ocf", "muster", "ComputeRecovery")
 REMOTE = ("ocf", "pacemaker", "remote")
-EVACUATORS = re.compile("NovaEvacuate|fence_compute|fence_evacuate|(openstack-)?masakari-(host|engine).*")
-"""Agents and units of other tools that evacuate, or have Nova do it, when a host dies."""
 NEVER = -1_000_000
 """From this score on Pacemaker means never."""
 
@@ -40,7 +38,6 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
         levels={node: tuple(cib.levels(snapshot, node)) for node in (*controllers, *computes)},
         workers=tuple(resources(snapshot)),
         nova_compute=_nova_compute(snapshot),
-        evacuators=dict(_evacuators(snapshot)),
         ids=frozenset(str(e.get("id")) for e in section.iter() if e.get("id")) if section is not None else frozenset(),
     )
 
@@ -105,14 +102,6 @@ def _nova_compute(snapshot: Element) -> dict[str, bool]:
     return found
 
 
-def _evacuators(snapshot: Element) -> Iterator[tuple[str, str]]:
-    for primitive in _primitives(snapshot):
-        agent = str(primitive.get("type"))
-        roles = [pairs(e, "meta_attributes").get("target-role", "").lower() for e in _with_outer(primitive)]
-        if EVACUATORS.fullmatch(agent) and "stopped" not in roles:
-            yield str(primitive.get("id")), agent
-
-
 def _is_nova_compute(primitive: Element) -> bool:
     if primitive.get("class") == "stonith" or _agent(primitive) == REMOTE:
         return False
@@ -173,13 +162,9 @@ def _agent(primitive: Element) -> tuple[object, ...]:
 
 
 def _chain(primitive: Element) -> list[str]:
-    """Its id, and those of what it is in."""
-    return [str(element.get("id")) for element in _with_outer(primitive)]
-
-
-def _with_outer(primitive: Element) -> list[Element]:
-    """Itself, and the group, clone or bundle that it is in, outwards."""
-    return [primitive, *(e for e in primitive.iterancestors() if e.tag in ("group", "clone", "master", "bundle"))]
+    """Its id, and those of the group, clone or bundle that it is in, outwards."""
+    outer = (str(e.get("id")) for e in primitive.iterancestors() if e.tag in ("group", "clone", "master", "bundle"))
+    return [str(primitive.get("id")), *outer]
 
 
 def _recurs(operation: Element) -> bool:
