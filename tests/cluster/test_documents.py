@@ -3,25 +3,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.bed.cloud import Cloud
+from tests.cluster import replaced
 from tests.documents import commands
 
-NAMES = {r"\bpower-cmp[0-9]\b": "power", r"\bmycloud\b": "bed"}
-"""What is called otherwise in the bed: one power switch for all computes, and its cloud."""
-SAYS_HOW_IT_IS = ("muster", "crm_mon")
-"""Their exit codes tell of the cluster, not of themselves."""
+NAMES = {r"\bpower-cmp[0-9]\b": "power", r"\bmycloud\b": "bed", r"/root/": "/run/"}
+"""What is called otherwise in the bed: one power switch for all computes, its cloud, a directory of the node's own."""
+SAYS_HOW_IT_IS = {"muster": (0, 1, 2), "crm_mon": (0, 1, 2), "attrd_updater": (0, 78)}
+"""Their exit codes tell of the cluster, not of themselves; 78: there is no such attribute."""
 
 
 @pytest.fixture(scope="module")
-def bare() -> Iterator[Cloud]:
+def bare(rpms: list[Path]) -> Iterator[Cloud]:
     """Controllers, computes, a power device, nova-compute; nothing of muster is configured."""
-    with Cloud("documents", computes=3) as cloud:
+    with Cloud(os.environ.get("MUSTER_BED", "") + "doc", computes=3, rpms=rpms) as cloud:
         cloud.type("pcs constraint remove nova-compute-held")
         cloud.type("pcs stonith level clear")
         cloud.remember()
@@ -37,14 +40,14 @@ def cloud(bare: Cloud) -> Iterator[Cloud]:
     bare.forget()
 
 
-def type_all(cloud: Cloud, document: str) -> list[str]:
-    """Type every command of a document; those that failed, with what they said."""
+def type_all(cloud: Cloud, document: str, under: str = "") -> list[str]:
+    """Type every command of a document or a section of it; those that failed, with what they said."""
     failed = []
-    for line in commands(document):
+    for line in commands(document, under):
         for name, ours in NAMES.items():
             line = re.sub(name, ours, line)
         done = cloud.cluster.exec("ctl1", *shlex.split(line), check=False, timeout=90)
-        allowed = (0, 1, 2) if line.split()[0] in SAYS_HOW_IT_IS and "--yes" not in line else (0,)
+        allowed = SAYS_HOW_IT_IS.get(line.split()[0], (0,)) if "--yes" not in line else (0,)
         if done.returncode not in allowed:
             failed.append(f"{line}: exit {done.returncode}: {done.stdout}{done.stderr}")
     return failed
@@ -80,3 +83,28 @@ def test_the_commands_of_the_runbook_work_in_the_middle_of_an_incident(cloud: Cl
     cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the released host is back in service")
     cloud.until(lambda: cloud.back_in_service("cmp2"), 120, "the fenced one, too")
     cloud.calm("everything is done")
+
+
+MIGRATE = "docs/migrate.md"
+OLD = "From fence_compute and NovaEvacuate"
+IN_THIS_ORDER = ("Prepare", OLD, "Check", "Go back")
+
+
+def test_every_command_of_the_migration_is_in_a_section_that_is_typed() -> None:
+    typed = [line for section in IN_THIS_ORDER for line in commands(MIGRATE, section)]
+    assert sorted(typed) == sorted(commands(MIGRATE))
+
+
+def test_the_lines_of_the_migration_lead_from_the_old_tool_to_muster_and_back(cloud: Cloud) -> None:
+    replaced.install(cloud)
+    assert type_all(cloud, MIGRATE, "Prepare") == []
+    assert type_all(cloud, MIGRATE, OLD) == []
+    cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
+    servers = cloud.nova.boot("cmp3", count=2)
+    cloud.calm("what was configured is done")
+    assert type_all(cloud, MIGRATE, "Check") == []
+    cloud.until(lambda: cloud.verdicts("cmp3", servers) == ["evacuated"] * 2, 90, "muster has evacuated both")
+    cloud.until(lambda: cloud.back_in_service("cmp3"), 120, "the host is back in service")
+    assert sorted(row["server"] for row in cloud.nova.evacuations()) == sorted(servers)
+    assert type_all(cloud, MIGRATE, "Go back") == []
+    assert cloud.worker_node() is None
