@@ -50,6 +50,7 @@ class Situation:
     nova_trouble: str = ""
     policy: dict[str, object] = field(default_factory=dict)
     has_worker: bool = True
+    rivals: tuple[str, ...] = ()
 
     def view(self) -> View:
         nodes = {f"cmp{n}": Node(f"cmp{n}", remote=True, member=True) for n in (1, 2, 3)}
@@ -63,7 +64,7 @@ class Situation:
             told = [report.summary(incident) for incident in decision.incidents.values()]
             silent = f"Nova does not answer as it should: {self.nova_trouble}" if self.nova_trouble else ""
             shared = {"reason": silent, "incidents": told}
-        return view(Seen(NOW, cluster, self.resource, self.unclean, shared))
+        return view(Seen(NOW, cluster, self.resource, self.unclean, shared, self.rivals))
 
     def screen(self, width: int = WIDTH) -> str:
         """What a pipe would get."""
@@ -237,6 +238,20 @@ SITUATIONS = (
         ("systemctl status openstack-nova-compute",),
         (Node("cmp1", True, member=True, record=Record(Phase.RETURNING, FENCED - 4000, FENCED - 4000)),),
         {"cmp1": seen(*ARRIVED, moves=ARRIVALS)},
+    ),
+    Situation(
+        "Another tool evacuates, too",
+        "NovaEvacuate was there before; nobody stopped it when muster was started.",
+        ("nova-evacuate", "muster doctor"),
+        rivals=("nova-evacuate",),
+    ),
+    Situation(
+        "Not switched yet",
+        "muster is prepared, and the old tool is in charge.",
+        ("nova-evacuate may evacuate", "muster doctor"),
+        rivals=("nova-evacuate",),
+        resource=Resource("muster", meta={"target-role": "Stopped"}),
+        has_worker=False,
     ),
     Situation(
         "This controller is cut off",

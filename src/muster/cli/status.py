@@ -16,6 +16,7 @@ from muster.cli import commands, terminal
 from muster.cli.site import Site
 from muster.cli.view import Seen, View, view
 from muster.errors import ClusterError
+from muster.gateways import installation
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
 NARROW = 120
@@ -36,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
 
 def look(site: Site) -> View:
     """What is the case now, by Pacemaker and by what the worker has shared."""
-    return view(Seen(time.time(), site.cluster, site.resource, site.pacemaker().unclean(), site.shared()))
+    others = [rival.id for rival in installation.rivals(site.snapshot) if rival.in_charge]
+    return view(Seen(time.time(), site.cluster, site.resource, site.pacemaker().unclean(), site.shared(), others))
 
 
 def render(shown: View, now: float) -> RenderableType:

@@ -64,6 +64,7 @@ class Seen:
 
     :param unclean: nodes that have failed and that Pacemaker has not fenced yet.
     :param shared: what the worker has shared last; empty without it.
+    :param rivals: what else may evacuate here, by its id.
     """
 
     now: float
@@ -71,6 +72,7 @@ class Seen:
     resource: Resource
     unclean: Sequence[str] = ()
     shared: Mapping[str, Any] = field(default_factory=dict)
+    rivals: Sequence[str] = ()
 
 
 def view(seen: Seen) -> View:
@@ -158,6 +160,12 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
             "has failed and is not fenced; nothing is evacuated before that. Look at pcs stonith history show"
             f" {node}; if you know that its power is off: pcs stonith confirm {node}",
         )
+    if seen.rivals and not resource.disabled:
+        yield Todo(
+            "trouble",
+            " and ".join(seen.rivals),
+            "may evacuate here, too: one server may come up on two hosts. See muster doctor, other evacuators",
+        )
     if len(resource.active_on) > 1:
         yield Todo(
             "trouble",
@@ -175,6 +183,9 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
 
 def _no_worker(seen: Seen, busy: bool) -> Todo:
     resource = seen.resource
+    if resource.disabled and seen.rivals:
+        others = " and ".join(seen.rivals)
+        return Todo("attention", resource.id, f"is disabled, and {others} may evacuate: see muster doctor")
     if resource.disabled:
         level = "trouble" if busy else "attention"
         return Todo(level, resource.id, f"is disabled, so no host is evacuated: pcs resource enable {resource.id}")

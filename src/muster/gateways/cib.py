@@ -57,7 +57,7 @@ def cluster(cib: Element, local: str, resource: str) -> Cluster:
     :param resource: the id of the worker's own resource.
     """
     held = _held(cib)
-    nodes = {name: _node(cib, name, held) for name in _names(cib)}
+    nodes = {name: _node(cib, name, held) for name in names(cib)}
     started = list(active(cib, resource))
     return Cluster(
         quorum=quorate(cib),
@@ -115,6 +115,12 @@ def node_id(cib: Element, name: str) -> Optional[tuple[str, str]]:
         if node.get("uname") == name:
             return str(node.get("id")), str(node.get("type", "member"))
     return (name, "remote") if name in _remotes(cib) else None
+
+
+def names(cib: Element) -> list[str]:
+    """Of every node."""
+    named = {str(node.get("uname")) for node in cib.iterfind("configuration/nodes/node") if node.get("uname")}
+    return sorted(named | _remotes(cib))
 
 
 def remotes(cib: Element) -> list[str]:
@@ -279,11 +285,6 @@ def hold_where(name: str) -> str:
 
 
 # -------------------------------------------------------------------- details
-
-
-def _names(cib: Element) -> list[str]:
-    named = {str(node.get("uname")) for node in cib.iterfind("configuration/nodes/node") if node.get("uname")}
-    return sorted(named | _remotes(cib))
 
 
 def _remotes(cib: Element) -> set[str]:
