@@ -37,7 +37,10 @@ LOG_READS_A_PASS = 20
 
 @dataclass(frozen=True)
 class Incident:
-    """One dead host as it is shown: its state, why, and the verdict of every server."""
+    """One dead host as it is shown: its state, why, and the verdict of every server.
+
+    :param lost: when Pacemaker lost it (0: not known, or not any more).
+    """
 
     node: str
     host: str
@@ -47,6 +50,7 @@ class Incident:
     first: int
     last: int
     findings: Mapping[str, Finding] = field(default_factory=dict)
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -255,6 +259,7 @@ def _incident(case: HostCase, rule: HostRule) -> Incident:
         reason=rule.reason(case),
         first=record.first,
         last=record.last,
+        lost=case.node.lost_at,
         findings={finding.server.id: finding for finding in case.findings},
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,17 @@ def test_a_new_worker_goes_on_with_the_events_of_the_last_one(tmp_path: Path) ->
         reports.report(over(State.SETTLED), told())
     events = [event["what"] for event in read(tmp_path / "cmp1-1800000000.json")["events"]]
     assert events == ["evacuating: 3 queued", "closed: back in service"]
+
+
+def test_when_the_host_was_lost_stays_known_once_pacemaker_has_forgotten_it(tmp_path: Path) -> None:
+    """Also to the next worker here; of another incident of that host it says nothing."""
+    for lost in (0, 1_799_999_990, 0):
+        reports = Reports(FakeClock(), LogLines(), tmp_path)  # type: ignore[arg-type]
+        reports.report(replace(over(State.SETTLED), lost=lost), told())
+        reports.report(over(State.SETTLED), told())
+    assert read(tmp_path / "cmp1-1800000000.json")["lost"] == 1_799_999_990
+    reports.report(replace(over(), first=1_800_009_000), told())
+    assert read(tmp_path / "cmp1-1800009000.json")["lost"] is None
 
 
 def test_a_thousand_servers_do_not_crowd_out_how_it_began(

@@ -94,15 +94,16 @@ def render(story: Story, narrow: bool = False) -> RenderableType:
     head.append_text(terminal.styled(story.state))
     head.append(f", {terminal.clean(story.reason)}" if story.reason else "")
     parts: list[RenderableType] = [head, status.counts(story.counts)]
-    steps = [(terminal.clock(story.fenced), "", terminal.styled("fenced"), "recorded")] if story.fenced else []
-    for change in story.changes:
-        after = duration(change.at - story.fenced) if story.fenced else ""
+    steps = []
+    for change in story.steps:
+        after = duration(change.at - story.fenced) if story.fenced and change.at != story.fenced else ""
         steps.append((terminal.clock(change.at), after, terminal.styled(change.word), change.what))
     if steps:
         parts += ["", terminal.table(("TIME", "AFTER", "STATE", "WHY"), steps, wide="WHY")]
     if story.waiting:
         rows = [(server.name, server.id, server.advice) for server in story.waiting]
         parts += ["", terminal.table(("TO DO", "ID", "WHAT"), rows, wide="WHAT")]
+        parts += [Text(story.hint)] if story.hint else []
     if story.servers:
         parts += ["", _servers(story.servers, narrow)]
     said = [f"{source.what}, as of {clock(source.at)}" for source in story.sources]

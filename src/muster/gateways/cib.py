@@ -19,6 +19,8 @@ HOLD = "muster-hold"
 ORDERS = "muster-orders"
 PAUSED = "muster-paused"
 """A meta attribute of the worker's resource: to change one restarts nothing."""
+CONNECTED = ("start", "monitor", "migrate_from")
+"""What succeeds for a remote's connection only where there is one; a stop does also after its loss."""
 SIZE_LIMIT = 64 * 1024 * 1024
 """Of a CIB: twenty remotes have 150 kB, so this is what nobody has."""
 
@@ -341,18 +343,43 @@ def _node(cib: Element, name: str, held: set[str]) -> Node:
     record, orders = node_record(cib, name), node_orders(cib, name)
     states = [s for s in cib.iterfind("status/node_state") if s.get("uname") == name]
     state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
+    member = _since(state.get("in_ccm", "")) > 0
     return Node(
         name=name,
         remote=name in _remotes(cib),
         record=record if isinstance(record, Record) else None,
         unreadable_record=record if isinstance(record, str) else "",
         hold=bool(_attribute(cib, name, HOLD)),
-        member=_since(state.get("in_ccm", "")) > 0,
+        member=member,
         fenced_at=_since(state.get("node_fenced", "")),
+        lost_at=0 if member else _lost_at(cib, name),
         found_running=_found_running(states[0], held) if states else 0,
         orders=orders if isinstance(orders, Orders) else None,
         unreadable_orders=orders if isinstance(orders, str) else "",
     )
+
+
+def _lost_at(cib: Element, name: str) -> int:
+    """When the monitor of a remote's connection last failed, on whichever controller held it; 0 if it came back since.
+
+    Pacemaker forgets it when the remote joins again, and with the controller's own history.
+    """
+    histories = (
+        history
+        for history in cib.iterfind("status/node_state/lrm/lrm_resources/lrm_resource")
+        if history.get("id") == name  # a connection is called like its node
+    )
+    operations = [operation for history in histories for operation in history.iterfind("lrm_rsc_op")]
+    operations = [operation for operation in operations if operation.get("op-status") != "-1"]  # under way
+    recurring = [operation for operation in operations if operation.get("interval") != "0"]
+    lost = max((_changed(op) for op in recurring if op.get("rc-code") != "0"), default=0)
+    joined = [operation for operation in operations if operation.get("operation") in CONNECTED]
+    back = max((_changed(operation) for operation in joined if operation.get("rc-code") == "0"), default=0)
+    return lost if lost >= back else 0
+
+
+def _changed(operation: Element) -> int:
+    return _since(operation.get("last-rc-change", ""))
 
 
 def _since(text: str) -> int:
