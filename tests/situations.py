@@ -51,6 +51,7 @@ class Situation:
     policy: dict[str, object] = field(default_factory=dict)
     has_worker: bool = True
     rivals: tuple[str, ...] = ()
+    under_way: tuple[str, ...] = ()
 
     def view(self) -> View:
         nodes = {f"cmp{n}": Node(f"cmp{n}", remote=True, member=True) for n in (1, 2, 3)}
@@ -64,13 +65,13 @@ class Situation:
             told = [report.summary(incident) for incident in decision.incidents.values()]
             silent = f"Nova does not answer as it should: {self.nova_trouble}" if self.nova_trouble else ""
             shared = {"reason": silent, "incidents": told}
-        return view(Seen(NOW, cluster, self.resource, self.unclean, shared, self.rivals))
+        return view(Seen(NOW, cluster, self.resource, self.unclean, shared, self.rivals, self.under_way))
 
     def screen(self, width: int = WIDTH) -> str:
         """What a pipe would get."""
         out = io.StringIO()
         Console(file=out, width=width, highlight=False, markup=False, emoji=False).print(
-            status.render(self.view(), NOW)
+            status.render(self.view(), NOW, width < status.NARROW_TODO)
         )
         return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
@@ -216,6 +217,15 @@ SITUATIONS = (
             failures={"ctl1": "start: clouds_file='/etc/muster/clouds.yaml': No such file or directory: put it there"},
         ),
         has_worker=False,
+    ),
+    Situation(
+        "The worker waits for Pacemaker",
+        "The controller of the worker was restarted while cmp1 was off; Pacemaker is trying to reach cmp1 first.",
+        ("start of cmp1 on ctl3",),
+        (dead(),),
+        has_worker=False,
+        resource=Resource("muster"),
+        under_way=("start of cmp1 on ctl3",),
     ),
     Situation(
         "It was paused",

@@ -90,7 +90,7 @@ class ServerStory:
     @property
     def advice(self) -> str:
         """The reason with its own id where a command has to have it."""
-        return re.sub(r"\bID\b", lambda _: self.id, self.reason)
+        return with_id(self.reason, self.id)
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,11 @@ class Story:
     def first(self, state: State) -> Optional[float]:
         """When the incident first was in that state."""
         return next((change.at for change in self.changes if change.word == state.value), None)
+
+
+def with_id(reason: str, ident: str) -> str:
+    """A reason, whose commands may have ID where the server's own has to stand."""
+    return re.sub(r"\bID\b", lambda _: ident, reason)
 
 
 def incident_name(node: str, first: float) -> str:

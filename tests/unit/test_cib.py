@@ -209,3 +209,11 @@ def test_only_nodes_that_exist_have_an_id() -> None:
     assert cib.node_id(root, "cmp1") == ("cmp1", "remote")
     assert cib.node_id(root, "ctl1") == ("1", "member")
     assert cib.node_id(root, "cmp9") is None
+
+
+def test_knows_what_pacemaker_has_under_way() -> None:
+    pending = '<lrm_rsc_op operation="{}" op-status="-1" rc-code="193"/>'
+    operations = pending.format("start") + pending.format("monitor") + LOST
+    history = f'<lrm><lrm_resources><lrm_resource id="cmp1">{operations}</lrm_resource></lrm_resources></lrm>'
+    document_ = cib.parse(document(status=f'<node_state uname="ctl3" in_ccm="true">{history}</node_state>'))
+    assert cib.under_way(document_) == ["start of cmp1 on ctl3"]

@@ -65,6 +65,7 @@ class Seen:
     :param unclean: nodes that have failed and that Pacemaker has not fenced yet.
     :param shared: what the worker has shared last; empty without it.
     :param rivals: what else may evacuate here, by its id.
+    :param under_way: what Pacemaker is doing now, in words.
     """
 
     now: float
@@ -73,6 +74,7 @@ class Seen:
     unclean: Sequence[str] = ()
     shared: Mapping[str, Any] = field(default_factory=dict)
     rivals: Sequence[str] = ()
+    under_way: Sequence[str] = ()
 
 
 def view(seen: Seen) -> View:
@@ -201,6 +203,10 @@ def _no_worker(seen: Seen, busy: bool) -> Todo:
     if why:
         remedy = f"mend that, then pcs resource cleanup {resource.id}"
         return Todo("trouble", resource.id, f"runs on no controller ({why}): {remedy}")
+    if seen.under_way:
+        # Measured: while a remote that is off is being connected to, 30 s on each controller, nothing else is started.
+        what = ", ".join(seen.under_way)
+        return Todo("trouble", resource.id, f"does not run yet; Pacemaker starts it when this has ended: {what}")
     return Todo(
         "trouble", resource.id, f"runs on no controller: see pcs status, pcs resource debug-start {resource.id}"
     )

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
                 continue
             silent, level = 0, shown.level
             if screen:
-                screen.update(page(shown, time.time()))
+                screen.update(page(shown, time.time(), out.width < status.NARROW_TODO))
             else:
                 _lines(shown, said)
             if options.until_settled and not _busy(shown):
@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
     return status.EXIT_OF_LEVEL[level]
 
 
-def page(shown: View, now: float) -> RenderableType:
-    parts: list[RenderableType] = [Text(terminal.clock(now), style="dim"), status.render(shown, now)]
+def page(shown: View, now: float, narrow: bool = False) -> RenderableType:
+    parts: list[RenderableType] = [Text(terminal.clock(now), style="dim"), status.render(shown, now, narrow)]
     bars = [progress(incident, now) for incident in shown.incidents if incident.get("servers")]
     if bars:
         parts += ["", *bars]

@@ -404,6 +404,17 @@ def active(cib: Element, resource: str) -> Iterator[str]:
                 yield str(state.get("uname"))
 
 
+def under_way(cib: Element) -> list[str]:
+    """What Pacemaker is starting, stopping or moving now, in words."""
+    return [
+        f"{operation.get('operation')} of {history.get('id')} on {state.get('uname')}"
+        for state in cib.iterfind("status/node_state")
+        for history in state.iterfind("lrm/lrm_resources/lrm_resource")
+        for operation in history.iterfind("lrm_rsc_op[@op-status='-1']")
+        if operation.get("operation") != "monitor"
+    ]
+
+
 def _is_probe_under_way(operation: Element) -> bool:
     return operation.get("operation") == "monitor" and operation.get("op-status") == "-1"
 
