@@ -9,7 +9,7 @@ from typing import Any
 from tests.bed.cloud import Cloud
 
 HOLD = "pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold"
-OFF_REMOTES = "pcs constraint location muster rule score=-INFINITY '#kind' eq remote"
+OFF_REMOTES = "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"
 HOSTS = "'pcmk_host_list=cmp1 cmp2 cmp3 cmp4'"
 AGENT = "/usr/lib/ocf/resource.d/muster/ComputeRecovery"
 HACLIENT = ("setpriv", "--reuid=nobody", "--regid=haclient", "--clear-groups")

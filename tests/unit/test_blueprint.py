@@ -41,7 +41,7 @@ def test_prints_the_lines_of_the_readme_for_a_cluster_without_muster() -> None:
         "pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold",
         "pcs resource create muster ocf:muster:ComputeRecovery cloud=bed shared_storage=yes"
         " meta resource-stickiness=1000 --disabled",
-        "pcs constraint location muster rule score=-INFINITY '#kind' eq remote",
+        "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote",
         "pcs resource enable muster",
     ]
 
@@ -63,9 +63,9 @@ def test_creates_no_worker_without_being_told_of_cloud_and_storage(choices: Choi
                           f"<meta_attributes>{pairs({'target-role': 'Stopped'})}</meta_attributes>")},
          ["pcs stonith enable muster-fence"]),
         ({"hold": ""}, ["pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold"]),
-        ({"off_remotes": ""}, ["pcs constraint location muster rule score=-INFINITY '#kind' eq remote"]),
+        ({"off_remotes": ""}, ["pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"]),
         ({"off_remotes": location("muster", made.OFF_REMOTES.replace("-INFINITY", "-5"))},
-         ["pcs constraint location muster rule score=-INFINITY '#kind' eq remote"]),
+         ["pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"]),
         ({"worker": worker({})}, ["pcs resource meta muster resource-stickiness=1000"]),
         ({"worker": worker(monitor="")}, ["pcs resource op add muster monitor interval=10s timeout=20s"]),
         ({"worker": worker({"target-role": "Stopped", "resource-stickiness": "INFINITY"})}, ["pcs resource enable muster"]),

@@ -134,7 +134,7 @@ CLUSTER = [
     ),
     ("nova-compute is held", TROUBLE, {'hold': ""}, "location nova-compute-clone rule score=-INFINITY defined muster-hold"),
     ("nova-compute is held", UNKNOWN, {'nova_compute': "", 'hold': ""}, "drop-in muster-hold.conf"),
-    ("worker's place", TROUBLE, {'off_remotes': ""}, "pcs constraint location muster rule score=-INFINITY '#kind' eq remote"),
+    ("worker's place", TROUBLE, {'off_remotes': ""}, "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"),
     ("worker's place", ATTENTION, {'worker': worker(meta={})}, "pcs resource meta muster resource-stickiness=1000"),
     ("worker's place", TROUBLE, {'worker': worker(monitor="")}, "pcs resource op add muster monitor interval=10s timeout=20s"),
     (
