@@ -52,6 +52,7 @@ class Situation:
     has_worker: bool = True
     rivals: tuple[str, ...] = ()
     under_way: tuple[str, ...] = ()
+    left: tuple[dict[str, object], ...] = ()
 
     def view(self) -> View:
         nodes = {f"cmp{n}": Node(f"cmp{n}", remote=True, member=True) for n in (1, 2, 3)}
@@ -64,7 +65,7 @@ class Situation:
             decision = decide(sight, settings(**self.policy))
             told = [report.summary(incident) for incident in decision.incidents.values()]
             silent = f"Nova does not answer as it should: {self.nova_trouble}" if self.nova_trouble else ""
-            shared = {"reason": silent, "incidents": told}
+            shared = {"reason": silent, "incidents": told, "left": self.left, "controller": "ctl2"}
         return view(Seen(NOW, cluster, self.resource, self.unclean, shared, self.rivals, self.under_way))
 
     def screen(self, width: int = WIDTH) -> str:
@@ -262,6 +263,12 @@ SITUATIONS = (
         rivals=("nova-evacuate",),
         resource=Resource("muster", meta={"target-role": "Stopped"}),
         has_worker=False,
+    ),
+    Situation(
+        "The host is back, and some of its servers were held",
+        "cmp1 was repaired before anybody had looked at the three that could not be evacuated.",
+        ("muster report cmp1 on ctl2",),
+        left=({"node": "cmp1", "held": 3, "at": NOW - 600},),
     ),
     Situation(
         "This controller is cut off",

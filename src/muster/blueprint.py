@@ -283,7 +283,7 @@ def off_computes(here: Installation, resource: Resource) -> tuple[Argv, ...]:
     """What keeps the worker away from the computes that it may still be started on: remotes by kind, others by name."""
     lacking = [node for node in here.computes if node not in resource.avoids]
     members = [node for node in lacking if node not in here.remotes]
-    # Without a probe there: Pacemaker would start the worker only once it has reached, or given up, a remote that is off.
+    # With a probe there Pacemaker starts the worker only once it has reached, or given up, a remote that is off.
     by_kind = _location(resource.id, "rule", "resource-discovery=never", "score=-INFINITY", "#kind", "eq", "remote")
     rule = (by_kind,) if len(lacking) > len(members) and not resource.off_remotes else ()
     return (*rule, *((_location(resource.id, "avoids", *members),) if members else ()))

@@ -88,7 +88,9 @@ def test_a_worker_is_started_while_pacemaker_tries_to_reach_a_host_that_stays_of
     (server,) = cloud.nova.boot("cmp1", count=1)
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 90, "it is evacuated")
-    cloud.until(lambda: "cmp1_start_0" in cloud.ctl("cibadmin", "--query", "--local"), 60, "Pacemaker tries to reach it")
+    cloud.until(
+        lambda: "cmp1_start_0" in cloud.ctl("cibadmin", "--query", "--local"), 60, "Pacemaker tries to reach it"
+    )
     cloud.type("pcs resource disable muster")
     cloud.until(lambda: cloud.worker_node() is None, 60, "the worker has stopped")
     cloud.type("pcs resource enable muster")

@@ -13,6 +13,7 @@ from typing import Any, Optional
 from muster.decide import has_incident
 from muster.facts import Cluster, Node, Phase
 from muster.installed import Resource
+from muster.times import duration
 
 LEVELS = ("ok", "attention", "trouble")
 SHARED_LATE_S = 120.0
@@ -136,6 +137,7 @@ def _todos(seen: Seen, incidents: Sequence[Mapping[str, Any]]) -> Iterator[Todo]
     yield from _of_cluster(seen, bool(incidents))
     for incident in incidents:
         yield from _of_incident(seen, incident)
+    yield from _of_what_is_left(seen)
     for node in seen.cluster.nodes.values():
         if node.hold and not has_incident(node):
             yield Todo(
@@ -143,6 +145,21 @@ def _todos(seen: Seen, incidents: Sequence[Mapping[str, Any]]) -> Iterator[Todo]
                 node.name,
                 "nova-compute is kept away although nothing is on record:"
                 f" crm_attribute -t nodes -N {node.name} -n muster-hold -D",
+            )
+
+
+def _of_what_is_left(seen: Seen) -> Iterator[Todo]:
+    """Servers that were held when their host returned: no record speaks of them any more."""
+    for left in seen.shared.get("left", ()):
+        node, held = seen.cluster.nodes.get(str(left.get("node"))), int(left.get("held", 0))
+        if node and not has_incident(node):
+            servers = f"{held} server{'s were' if held != 1 else ' was'} held"
+            where = f" on {seen.shared['controller']}" if seen.shared.get("controller") else ""
+            yield Todo(
+                "attention",
+                node.name,
+                f"{servers} when it returned, {duration(seen.now - float(left['at']))} ago, and may be down there."
+                f" Which, and what to do: muster report {node.name}{where}. This is said for a day",
             )
 
 
