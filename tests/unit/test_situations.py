@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+from dataclasses import replace
 
-from muster.cli import status
+import pytest
+from rich.console import Console
+
+from muster.cli import status, watch
+from muster.cli.view import Todo
 from tests import situations
 from tests.situations import SITUATIONS, Situation
 
@@ -44,3 +49,17 @@ def test_the_exit_code_follows_the_worst() -> None:
 def test_the_page_is_up_to_date() -> None:
     """``python -m tests.situations`` writes it."""
     assert situations.page() == situations.PAGE.read_text()
+
+
+@pytest.mark.parametrize(("height", "shown"), [(24, 2), (50, 9)])
+def test_what_waits_for_a_person_does_not_push_progress_off_the_screen(height: int, shown: int) -> None:
+    it = next(one for one in SITUATIONS if one.name == "A host died and the work is under way").view()
+    events = [{"at": situations.NOW + n, "node": "cmp1", "what": f"event {n}"} for n in range(8)]
+    many = replace(it, todo=(Todo("trouble", situations.IDS[0], "held: " + "why " * 40),) * 20, events=tuple(events))
+    out = io.StringIO()
+    Console(file=out, width=80).print(watch.page(many, situations.NOW, True, height))
+    lines = out.getvalue().splitlines()[:height]
+    assert sum(line.startswith("trouble") for line in lines) == shown
+    assert [
+        text for text in ("4/6", f"and {20 - shown} more: muster status", "event 7") if text not in "".join(lines)
+    ] == []

@@ -72,7 +72,7 @@ def render(shown: View, now: float, narrow: bool = False) -> RenderableType:
 
 
 def render_events(events: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """The last events, newest below."""
+    """Events, in the order given."""
     rows = [
         (
             terminal.clock(float(e.get("at", 0))),
