@@ -15,7 +15,7 @@ from muster.decide import has_incident, wanted_now
 from muster.errors import NovaError
 from muster.facts import UNTOUCHED, Cluster, Move, Node, Phase, Power, Server, Service, Sight
 from muster.memory import HostMemory, Memory
-from muster.naming import service_of
+from muster.naming import Names
 from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
 
 POLL_MIN_S = 0.5
@@ -106,8 +106,9 @@ class Look:
             self._note_services(tuple(self._nova.services()), now)
         read_by = self._clock.now()
         poll = now - memory.polled_at >= self._pace(now)
+        names = Names(cluster.nodes, memory.services, self._policy.host_map)
         for node in nodes:
-            service = service_of(node.name, cluster.nodes, memory.services, self._policy.host_map)
+            service = names.service_of(node.name)
             if isinstance(service, str) or not service.known:
                 continue
             host = memory.hosts[node.name]

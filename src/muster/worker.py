@@ -207,11 +207,13 @@ class Worker:
         self._outlet.event(report.Event(round(self._clock.now(), 2), node, what[:300], *server))
 
     def _publish(self, incident: Incident, findings: dict[str, Finding]) -> None:
-        data = report.report(incident, findings)
         text, at = self._published.get(incident.node, ("", 0.0))
         now = self._clock.monotonic()
+        if now - at < PUBLISH_EVERY_S and incident.state is not State.SETTLED:
+            return
+        data = report.report(incident, findings)
         shown = str(data)
-        if shown == text or (now - at < PUBLISH_EVERY_S and incident.state is not State.SETTLED):
+        if shown == text:
             return
         self._published[incident.node] = (shown, now)
         self._outlet.report(incident, data)

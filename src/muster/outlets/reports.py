@@ -33,23 +33,26 @@ class Reports(Quiet):
         self._clock = clock
         self._log = log
         self._directory = directory
-        self._events: dict[tuple[str, bool], deque[Event]] = {}
-        """By node, and whether they are of its servers."""
+        self._events: dict[tuple[str, bool], deque[dict[str, Any]]] = {}
+        """By node, and whether they are of its servers: as the report shows them."""
         self._earlier: dict[str, list[dict[str, Any]]] = {}
 
     def event(self, event: Event) -> None:
         """The next report of its incident has it."""
-        self._events.setdefault((event.node, bool(event.server)), deque(maxlen=EVENTS_KEPT)).append(event)
+        shown = {key: value for key, value in asdict(event).items() if key != "node" and value}
+        self._events.setdefault((event.node, bool(event.server)), deque(maxlen=EVENTS_KEPT)).append(shown)
 
     def report(self, incident: Incident, data: dict[str, object]) -> None:
         name = incident_name(incident.node, incident.first)
+        new = name not in self._earlier
         whole = {**data, "events": self._told(name, incident), "written": round(self._clock.now(), 1)}
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             replace(self._directory / f"{name}.json", json.dumps(whole).encode(), 0o640)
             if incident.state in WITH_PAGE:
                 replace(self._directory / f"{name}.html", page.page(from_worker(whole, "the worker's report")), 0o640)
-            self._drop_old()
+            if new:
+                self._drop_old()
         except OSError as exc:
             complain(self._log, exc)
         if incident.state is State.CLOSED:
@@ -62,8 +65,7 @@ class Reports(Quiet):
         if name not in self._earlier:
             self._earlier[name] = _events_in(self._directory / f"{name}.json")
         kept = [event for of in (False, True) for event in self._events.get((incident.node, of), ())]
-        events = sorted((e for e in kept if e.at >= incident.first), key=lambda e: e.at)
-        ours = [{key: value for key, value in asdict(e).items() if key != "node" and value} for e in events]
+        ours = sorted((e for e in kept if e.get("at", 0.0) >= incident.first), key=lambda e: float(e.get("at", 0.0)))
         return [*self._earlier[name], *ours]
 
     def _drop_old(self) -> None:
