@@ -7,15 +7,19 @@ Nothing ever goes wrong in it; what does is the matter of tests/sim.
 from __future__ import annotations
 
 import heapq
+import json
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from muster.facts import Move, MoveStatus, OwnerLog, Power, Server, Service
-from muster.gateways.nova import PAGE
+from muster.gateways.nova import PAGE, Nova
 from tests.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from bench.scale import Meter
 
 CALL_S = 0.05
 PAGE_S = 1.0
@@ -71,6 +75,11 @@ class Crowd:
     def moves_from(self, host: str, since: float) -> Sequence[Move]:
         moves = list(self._moves[host].values())
         self._take("moves_from", len(moves))
+        return moves
+
+    def moves_of_all(self, since: float) -> Sequence[Move]:
+        moves = [move for of_one in self._moves.values() for move in of_one.values()]
+        self._take("moves_of_all", len(moves))
         return moves
 
     def owner_log(self, server: str) -> OwnerLog:
@@ -150,3 +159,98 @@ class Crowd:
     def catch_up(self) -> None:
         while self._due and self._due[0][0] <= self._clock.now():
             heapq.heappop(self._due)[2]()
+
+
+class PagedNova(Nova):
+    """The real gateway over replies that are put together as they are asked for: every one is JSON until it is read."""
+
+    def __init__(self, hosts: int, servers: int, meter: Meter) -> None:
+        super().__init__("", "", True, "2.98")
+        self.hosts = [f"cmp{n}" for n in range(hosts)]
+        self._count = servers
+        self._text = meter.outside(self._text)  # type: ignore[method-assign]
+        self.login.get = self._answer  # type: ignore[method-assign]
+
+    def _speak(self, pinned: tuple[int, int]) -> tuple[int, int]:
+        return pinned
+
+    def _answer(self, service: str, path: str, params: dict[str, str], *rest: object) -> Any:
+        self.login.requests += 1
+        return json.loads(self._text(path, int(params.get("marker", 0))))
+
+    def _text(self, path: str, first: int) -> str:
+        if path == "/servers/detail":
+            last = min(first + PAGE, self._count)
+            more = [{"rel": "next", "href": f"http://nova/servers/detail?marker={last}"}] if last < self._count else []
+            return json.dumps({"servers": [self._row(n) for n in range(first, last)], "servers_links": more})
+        if path == "/os-services":
+            return json.dumps({"services": [_service(host) for host in self.hosts]})
+        if path == "/os-migrations":
+            return '{"migrations": []}'
+        if path == "/resource_providers":
+            return json.dumps({"resource_providers": [_provider(host) for host in self.hosts]})
+        left = {"VCPU": (256, 100), "MEMORY_MB": (1_000_000, 400_000), "DISK_GB": (20_000, 1000)}
+        resources = {name: {"capacity": capacity, "used": used} for name, (capacity, used) in left.items()}
+        return json.dumps({"provider_summaries": {f"u-{host}": {"resources": resources} for host in self.hosts}})
+
+    def _row(self, n: int) -> dict[str, Any]:
+        """With what Nova shows beside what is read, so that a page is as long as it is."""
+        links = [{"rel": rel, "href": f"http://nova.example/v2.1/servers/{n:08}-0000"} for rel in ("self", "bookmark")]
+        return {
+            "id": f"{n:08}-0000-4000-8000-000000000000",
+            "name": f"vm{n}",
+            "status": "ACTIVE",
+            "tenant_id": f"{n % 40:032}",
+            "user_id": f"{n % 40:032}",
+            "metadata": {"role": "web"},
+            "hostId": "5" * 56,
+            "image": {"id": "0" * 36, "links": links, "properties": {"hw_machine_type": "q35", "os_distro": "debian"}},
+            "flavor": {
+                "vcpus": 2,
+                "ram": 4096,
+                "disk": 20,
+                "ephemeral": 0,
+                "swap": 0,
+                "original_name": "m1",
+                "extra_specs": {"hw:watchdog_action": "reset"},
+            },
+            "created": "2026-01-02T03:04:05Z",
+            "updated": "2026-01-02T03:05:05Z",
+            "addresses": {
+                "net": [
+                    {
+                        "version": 4,
+                        "addr": "192.0.2.1",
+                        "OS-EXT-IPS:type": "fixed",
+                        "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:00:00:00",
+                    }
+                ]
+            },
+            "links": links,
+            "OS-EXT-SRV-ATTR:host": self.hosts[n % len(self.hosts)],
+            "OS-EXT-SRV-ATTR:hypervisor_hostname": self.hosts[n % len(self.hosts)],
+            "OS-EXT-SRV-ATTR:instance_name": f"instance-{n:08x}",
+            "OS-EXT-STS:vm_state": "active",
+            "OS-EXT-STS:task_state": None,
+            "OS-EXT-STS:power_state": 1,
+            "OS-SRV-USG:launched_at": "2026-01-02T03:05:00.000000",
+            "os-extended-volumes:volumes_attached": [{"id": "1" * 36, "delete_on_termination": True}],
+            "security_groups": [{"name": "default"}],
+            "tags": [],
+        }
+
+
+def _service(host: str) -> dict[str, Any]:
+    return {
+        "id": f"id-{host}",
+        "host": host,
+        "binary": "nova-compute",
+        "state": "up",
+        "status": "enabled",
+        "forced_down": False,
+        "updated_at": "2026-01-02T03:04:05.000000",
+    }
+
+
+def _provider(host: str) -> dict[str, str]:
+    return {"uuid": f"u-{host}", "name": host, "root_provider_uuid": f"u-{host}"}

@@ -12,6 +12,8 @@ import argparse
 import contextlib
 import json
 import math
+import os
+import platform
 import resource
 import statistics
 import subprocess
@@ -22,18 +24,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
-from bench.crowd import Crowd
+from bench import scale_page
+from bench.crowd import Crowd, PagedNova
+from muster import wiring
 from muster import worker as engine
 from muster.act import Act
+from muster.cli.plan import data as plan_data
+from muster.hosts import hosts as known_hosts
 from muster.log import line
 from muster.look import Look
 from muster.memory import Memory
 from muster.outlets import Outlets
 from muster.outlets.reports import Reports
 from muster.outlets.status import Status
+from muster.plan import Survey, plans
+from muster.settings import Settings
 from tests.fakes import FakeClock, FakeCluster, settings
 
-FIGURES = Path(__file__).with_name("scale.json")
 IN_FLIGHT = 200
 ONE_HOST = (500, 1000, 2000, 4000)
 MANY_HOSTS = (1250, 2500, 5000, 10_000)
@@ -99,7 +106,8 @@ def incident(hosts: int, servers: int) -> dict[str, Any]:
     policy = settings(in_flight=IN_FLIGHT, per_destination=0, max_failed_hosts="100%")
     memory, log = Memory(), Lines()
     began_with = resident_kb()
-    passes: list[tuple[float, dict[str, float]]] = []
+    passes: list[dict[str, float]] = []
+    afterwards = 0.0
     with tempfile.TemporaryDirectory() as place:
         outlet = Outlets(Status(Path(place) / "status", clock, log), [Reports(clock, log, Path(place))], log)  # type: ignore[arg-type]
         look = Look(Ports(cluster, meter), Ports(crowd, meter), clock, policy, memory)  # type: ignore[arg-type]
@@ -114,29 +122,67 @@ def incident(hosts: int, servers: int) -> dict[str, Any]:
                 cluster.fence(host, clock.now())
             while any(cluster.nodes[host].hold for host in crowd.dead):
                 meter.spent.clear()
+                open_before = sum(len(host.proofs) for host in memory.hosts.values()) < servers
                 rest = one_pass()
-                if memory.hosts:
-                    passes.append((clock.now(), dict(meter.spent)))
+                if open_before:
+                    passes.append(dict(meter.spent))
+                else:
+                    afterwards = max(afterwards, meter.spent["pass"])
                 clock.pass_by(rest)
                 crowd.catch_up()
-    proved = crowd.requests["evacuate"]
-    assert proved == servers, (proved, servers)
-    times = [spent["pass"] * 1000 for _, spent in passes]
+    assert crowd.requests["evacuate"] == servers, crowd.requests
+    times = [spent["pass"] * 1000 for spent in passes]
     whole = sum(times) / 1000
-    share = {part: sum(spent[part] for _, spent in passes) / whole for part in ("look", "decide", "act")}
     asked = sum(crowd.requests.values())
     return {
         "hosts": hosts,
         "servers": servers,
         "passes": len(passes),
         "ms": three(times),
-        "share": {part: round(100 * of, 1) for part, of in share.items()},
+        "settling_ms": round(afterwards * 1000, 1),
+        "share": {
+            part: round(100 * sum(spent[part] for spent in passes) / whole, 1) for part in ("look", "decide", "act")
+        },
         "cpu_s": round(whole, 2),
         "memory_mb": round((peak_kb() - began_with) / 1024),
         "requests": dict(sorted(crowd.requests.items())),
         "requests_a_server": round(asked / servers, 3),
-        "reads_a_pass": round((asked - crowd.requests["evacuate"]) / len(passes), 2),
+        "reads_a_pass": round((asked - servers - hosts) / len(passes), 2),
     }
+
+
+def plan_all(hosts: int, servers: int) -> dict[str, Any]:
+    """``muster plan --all -o json``: from Nova's replies to the text, as often as three times."""
+    meter = Meter()
+    policy = settings()
+    nova = PagedNova(hosts, servers, meter)
+    cluster = FakeCluster.of(*nova.hosts).look()
+    began_with = resident_kb()
+    times = []
+    with contextlib.ExitStack() as stack:
+        stack.callback(setattr, wiring, "_nova", wiring._nova)
+        wiring._nova = lambda settings: nova  # type: ignore[assignment,return-value]
+        for _ in range(3):
+            meter.spent.clear()
+            nova.login.requests = 0
+            survey = meter.of("look", wiring.survey)(policy, cluster, {})
+            text = meter.of("decide", plan_text)(survey, policy)
+            times.append(dict(meter.spent))
+            assert f'"servers": {servers // hosts}' in text
+    whole = sum(sum(spent.values()) for spent in times)
+    return {
+        "hosts": hosts,
+        "servers": servers,
+        "ms": three([1000 * sum(spent.values()) for spent in times]),
+        "share": {part: round(100 * sum(spent[part] for spent in times) / whole, 1) for part in ("look", "decide")},
+        "memory_mb": round((peak_kb() - began_with) / 1024),
+        "requests": survey.requests,
+    }
+
+
+def plan_text(survey: Survey, policy: Settings) -> str:
+    known = known_hosts(survey.cluster, survey.services, policy.host_map, survey.doubts)
+    return json.dumps(plan_data(plans(known, survey, policy), survey, details=False))
 
 
 @contextlib.contextmanager
@@ -180,17 +226,39 @@ def exponent(rows: list[dict[str, Any]], value: Callable[[dict[str, Any]], float
     return round(statistics.linear_regression(*zip(*points)).slope, 2)
 
 
-KINDS: dict[str, Callable[[int, int], dict[str, Any]]] = {"incident": incident}
+KINDS: dict[str, Callable[[int, int], dict[str, Any]]] = {"incident": incident, "plan": plan_all}
+
+
+def figures() -> dict[str, Any]:
+    """All of them, each with the exponent of its growth."""
+    series = {
+        "one host": [("incident", 1, servers) for servers in ONE_HOST],
+        "hosts together": [("incident", HOSTS, servers) for servers in MANY_HOSTS],
+        "plan": [("plan", servers // A_HOST, servers) for servers in PLANNED],
+    }
+    found: dict[str, Any] = {
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)},
+        "in_flight": IN_FLIGHT,
+    }
+    for name, runs in series.items():
+        rows = [in_a_process_of_its_own(*run) for run in runs]
+        grows = {"median": exponent(rows, lambda row: row["ms"][1]), "max": exponent(rows, lambda row: row["ms"][2])}
+        found[name] = {"rows": rows, "exponent": grows}
+    return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", nargs=3, metavar=("KIND", "HOSTS", "SERVERS"), help="measure one, and print it")
+    parser.add_argument("--page", action="store_true", help="measure nothing: write the page from the figures")
     given = parser.parse_args()
     if given.one:
         kind, hosts, servers = given.one
         print(json.dumps(KINDS[kind](int(hosts), int(servers))))
         return 0
+    if not given.page:
+        scale_page.FIGURES.write_text(json.dumps(figures(), indent=1) + "\n")
+    scale_page.write()
     return 0
 
 
