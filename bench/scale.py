@@ -30,6 +30,7 @@ from muster import wiring
 from muster import worker as engine
 from muster.act import Act
 from muster.cli.plan import data as plan_data
+from muster.cli.plan import without_collector
 from muster.hosts import hosts as known_hosts
 from muster.log import line
 from muster.look import Look
@@ -161,6 +162,7 @@ def plan_all(hosts: int, servers: int) -> dict[str, Any]:
     times = []
     with contextlib.ExitStack() as stack:
         stack.callback(setattr, wiring, "_nova", wiring._nova)
+        stack.enter_context(without_collector())
         wiring._nova = lambda settings: nova  # type: ignore[assignment,return-value]
         for _ in range(3):
             meter.spent.clear()
