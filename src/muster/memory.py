@@ -30,6 +30,8 @@ class HostMemory:
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     list_again: bool = True
+    others_seen_to: float = 0.0
+    """How new the newest change is that was read with all that had changed, while nothing moved here."""
     forced_at: float = 0.0
     """When this worker first forced the service down."""
     pulse: Optional[Service] = None
@@ -55,6 +57,22 @@ class HostMemory:
     def since(self) -> float:
         """Evacuations created from then on belong to the incident."""
         return self.record.first - SKEW_S
+
+    @property
+    def at_rest(self) -> bool:
+        """No evacuation from it is open, or finished and not yet proved."""
+        return not any(
+            move.status.open or (move.status.arrived and server not in self.proofs)
+            for server, moves in self.moves.items()
+            for move in moves
+        )
+
+    @property
+    def seen_to(self) -> float:
+        """Changes of its servers are known up to then (Nova's clock).  As long as something moves here only a change
+        of its own proves that: a silent cell leaves its servers out, and the others' changes go on (FACTS N22)."""
+        own = max((server.updated for server in self.servers.values()), default=0.0)
+        return max(own, self.others_seen_to, self.since)
 
     def sight(self, services: tuple[Service, ...]) -> HostSight:
         return HostSight(

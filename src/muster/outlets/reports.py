@@ -45,16 +45,18 @@ class Reports(Quiet):
         self._clock = clock
         self._log = log
         self._directory = directory
-        self._events: dict[tuple[str, bool], deque[Event]] = {}
-        """By node, and whether they are of its servers."""
+        self._events: dict[tuple[str, bool], deque[dict[str, Any]]] = {}
+        """By node, and whether they are of its servers: as the report shows them."""
         self._earlier: dict[str, Earlier] = {}
 
     def event(self, event: Event) -> None:
         """The next report of its incident has it."""
-        self._events.setdefault((event.node, bool(event.server)), deque(maxlen=EVENTS_KEPT)).append(event)
+        shown = {key: value for key, value in asdict(event).items() if key != "node" and value}
+        self._events.setdefault((event.node, bool(event.server)), deque(maxlen=EVENTS_KEPT)).append(shown)
 
     def report(self, incident: Incident, data: dict[str, object]) -> None:
         name = incident_name(incident.node, incident.first)
+        new = name not in self._earlier
         earlier = self._earlier.get(name) or _earlier(self._directory / f"{name}.json")
         # Pacemaker forgets when it lost a host as soon as that is back.
         earlier = self._earlier[name] = replace_fields(earlier, lost=earlier.lost or incident.lost)
@@ -65,7 +67,8 @@ class Reports(Quiet):
             replace(self._directory / f"{name}.json", json.dumps(whole).encode(), 0o640)
             if incident.state in WITH_PAGE:
                 replace(self._directory / f"{name}.html", page.page(from_worker(whole, "the worker's report")), 0o640)
-            self._drop_old()
+            if new:
+                self._drop_old()
         except OSError as exc:
             complain(self._log, exc)
         if incident.state is State.CLOSED:
@@ -76,8 +79,7 @@ class Reports(Quiet):
     def _news(self, incident: Incident) -> list[dict[str, Any]]:
         """The events of this incident that this worker has seen."""
         kept = [event for of in (False, True) for event in self._events.get((incident.node, of), ())]
-        events = sorted((e for e in kept if e.at >= incident.first), key=lambda e: e.at)
-        return [{key: value for key, value in asdict(e).items() if key != "node" and value} for e in events]
+        return sorted((e for e in kept if e.get("at", 0.0) >= incident.first), key=lambda e: float(e.get("at", 0.0)))
 
     def _drop_old(self) -> None:
         files = sorted(self._directory.glob("*.json"), key=lambda path: path.stat().st_mtime)
