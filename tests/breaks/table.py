@@ -213,7 +213,7 @@ BREAKS: tuple[Break, ...] = (
         "takes the only service that is listed, whose it may be",
         "src/muster/naming.py",
         'return _one(alike, node, "its short name")',
-        'return _one(alike or services, node, "its short name")',
+        'return _one(alike or sum(self._short.values(), []), node, "its short name")',
         ("unit/test_decide.py::test_a_list_without_the_service_is_held_and_not_taken_for_an_empty_host",),
     ),
     Break(
@@ -236,8 +236,8 @@ BREAKS: tuple[Break, ...] = (
         "B17",
         "falls back to the name where the map has a typing error",
         "src/muster/naming.py",
-        "if node in host_map:",
-        "if host_map.get(node) in [s.host for s in services]:",
+        "if node in self._host_map:",
+        "if self._host_map.get(node) in self._mapped:",
         ("unit/test_naming.py::test_the_operators_map_wins_and_must_exist",),
     ),
     Break(
