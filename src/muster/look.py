@@ -158,9 +158,12 @@ class Look:
 
     def _pace(self, now: float) -> float:
         memory = self._memory
-        under_way = sum(m.status.open for h in memory.hosts.values() for ms in h.moves.values() for m in ms)
+        begun = [at for host in memory.hosts.values() for at in host.begun.values()]
         calm = 0.25 * (now - memory.changed_at)
-        return max(SENDING_POLL_S if memory.sending else POLL_MIN_S, POLL_PER_OPEN_S * under_way, min(POLL_MAX_S, calm))
+        if begun and memory.took_s:
+            calm = 0.5 * min(abs(at + memory.took_s - now) for at in begun)  # up to when one is expected to end
+        quick = SENDING_POLL_S if memory.sending else POLL_MIN_S
+        return max(quick, POLL_PER_OPEN_S * len(begun), min(POLL_MAX_S, calm))
 
     def _note_services(self, services: tuple[Service, ...], now: float) -> None:
         memory = self._memory
@@ -226,12 +229,24 @@ class Look:
         seen = {server: tuple(ms) for server, ms in found.items()}
         if seen != host.moves:
             self._memory.changed_at = now
+        self._note_durations(host, newest.values(), now)
         for server in [server for server in host.logs if len(seen.get(server, ())) > 1]:
             if _ends({server: seen[server]}) != _ends({server: host.moves.get(server, ())}):
                 del host.logs[server]
         if _ends(seen) != _ends(host.moves):
             self._memory.servers_due = True
         host.moves = seen
+
+    def _note_durations(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
+        """By our own clock: when the next one ends is expected from how long the last ones took."""
+        open_, ended = {}, []
+        for move in moves:
+            if move.status.open:
+                open_[move.id] = host.begun.get(move.id, now)
+            elif move.id in host.begun and move.status.arrived:
+                ended.append(now - host.begun[move.id])
+        host.begun = open_
+        self._memory.took_s = min(ended, default=self._memory.took_s)
 
 
 def _ends(moves: dict[str, tuple[Move, ...]]) -> set[str]:

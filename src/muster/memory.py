@@ -27,6 +27,8 @@ class HostMemory:
     resumed_at: float = 0.0
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
+    begun: dict[str, float] = field(default_factory=dict)
+    """By id of its open evacuations, when each was first seen."""
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     list_again: bool = True
@@ -115,6 +117,8 @@ class Memory:
     room_at: float = 0.0
     changed_at: float = 0.0
     """When something of an evacuation last changed, or was caused by us: the pace of asking follows it."""
+    took_s: float = 0.0
+    """How long the last evacuations that arrived were seen under way; 0.0: none has."""
     polled_at: float = 0.0
     servers_at: float = 0.0
     servers_due: bool = False
