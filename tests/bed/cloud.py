@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -20,11 +21,14 @@ from lxml import etree
 from tests.bed.cluster import BedError, Cluster
 from tests.bed.nova.client import NovaBed
 
+ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 LINKED: dict[str, dict[str, object]] = {
     "sbin": {name: str(BIN / name) for name in ("fence_muster", "muster")},
     "ocf": {"muster": {"ComputeRecovery": str(BIN / "ComputeRecovery")}},
 }
+PRODUCT = tuple(str(ROOT / name) for name in ("src", "ocf_meta", "agents", "fence"))
+"""Where the source tree has what the packages bring."""
 CONFIGURED = ("crm_config", "resources", "constraints", "fencing-topology")
 OURS = " or ".join(f"@name='{name}'" for name in ("standby", "maintenance", "muster", "muster-hold"))
 
@@ -32,7 +36,8 @@ OURS = " or ".join(f"@name='{name}'" for name in ("standby", "maintenance", "mus
 class Cloud:
     """Three controllers, ``computes`` computes, Nova behind them; the power of a compute is that of its guests.
 
-    :param rpms: to be installed on every node, as operators do; without them the agents of this tree are linked in.
+    :param rpms: to be installed on every node, as operators do, which then see nothing of this tree; without them its
+        agents are linked in.
     """
 
     def __init__(self, name: str = "muster", computes: int = 3, keep: bool = False, rpms: Sequence[Path] = ()) -> None:
@@ -50,6 +55,7 @@ class Cloud:
                 files={"/etc/muster/clouds.yaml": clouds},
                 ports=tuple(urlsplit(url).port or 80 for url in self.nova.url.values()),
                 nova=self.nova.url["control"],
+                hidden=PRODUCT if rpms else (),
             )
             self.rpm("--install", rpms)
         except BaseException:
@@ -68,6 +74,12 @@ class Cloud:
         for node in (on or [*self.controllers, *self.hosts]) if rpms else ():
             said.append(self.ctl("sh", "-c", command, node=node))
         return "".join(said)
+
+    @staticmethod
+    def built(out: Path, release: int = 1) -> list[Path]:
+        """The RPMs of this tree, for :meth:`rpm`."""
+        subprocess.run([ROOT / "packaging/rpm/build", out, str(release)], check=True, capture_output=True, timeout=120)
+        return sorted(out.glob(f"*-{release}.noarch.rpm"))
 
     @staticmethod
     def end(name: str) -> bool:

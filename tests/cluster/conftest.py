@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything real for the tests of this folder: Pacemaker, Nova, muster installed by the lines of the README.
 
+With ``MUSTER_RPM=1`` the nodes have what the RPMs bring; without it, this tree.
+
 Whatever a test does, the oracle in front of Nova must have seen nothing forbidden, and no server of a dead host may be
 without a verdict.
 """
@@ -25,8 +27,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Cloud]:
-    with Cloud(os.environ.get("MUSTER_BED", "test"), computes=4) as cloud:
+def rpms(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """What the nodes get; empty for this tree."""
+    return Cloud.built(tmp_path_factory.mktemp("rpms")) if os.environ.get("MUSTER_RPM") else []
+
+
+@pytest.fixture(scope="session")
+def running(rpms: list[Path]) -> Iterator[Cloud]:
+    with Cloud(os.environ.get("MUSTER_BED", "test"), computes=4, rpms=rpms) as cloud:
         cloud.install()
         yield cloud
 

@@ -3,28 +3,23 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.bed.cloud import Cloud
+from tests.bed.cloud import PRODUCT, Cloud
 
-ROOT = Path(__file__).resolve().parents[2]
 SERVERS = 6
 PACKAGES = ("muster", "muster-resource-agent", "fence-agents-muster")
 
 
-def build(out: Path, release: int) -> list[Path]:
-    subprocess.run([ROOT / "packaging/rpm/build", out, str(release)], check=True, capture_output=True, timeout=120)
-    return sorted(out.glob(f"*-{release}.noarch.rpm"))
-
-
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    rpms = build(tmp_path_factory.mktemp("rpms"), 1)
-    with Cloud("packed", computes=3, rpms=rpms) as cloud:
+    rpms = Cloud.built(tmp_path_factory.mktemp("rpms"))
+    with Cloud(os.environ.get("MUSTER_BED", "") + "pack", computes=3, rpms=rpms) as cloud:
         cloud.install()
         yield cloud
         assert cloud.nova.violations() == []
@@ -48,7 +43,13 @@ def in_the_middle(cloud: Cloud) -> list[str]:
 
 def test_the_main_job_is_done_by_what_was_installed(cloud: Cloud) -> None:
     assert cloud.ctl("rpm", "--dbpath", "/var/lib/rpm", "-q", *PACKAGES).count("0.1.0-1.noarch") == 3
-    assert "site-packages/muster/" in cloud.ctl("python3", "-c", "import muster.ocf; print(muster.ocf.__file__)")
+    command = Path(f"/proc/{cloud.worker_pid()}/cmdline").read_text()
+    interpreter, isolated, _, module, *_ = command.split("\0")
+    where = f"import {module}; print({module}.__file__)"
+    assert re.match(r"/usr/lib/python3\.\d+/site-packages/muster/", cloud.ctl(interpreter, isolated, "-c", where))
+    for hidden in PRODUCT:
+        assert Path(hidden).is_dir()
+        assert cloud.ctl("ls", "-A", hidden, node=str(cloud.worker_node())) == ""
     assert cloud.ctl("muster", "status").startswith("OK")
     servers = cloud.nova.boot("cmp1", count=2)
     cloud.cluster.crash("cmp1")
@@ -58,7 +59,9 @@ def test_the_main_job_is_done_by_what_was_installed(cloud: Cloud) -> None:
 
 def test_an_upgrade_in_the_middle_harms_nothing(cloud: Cloud, tmp_path: Path) -> None:
     servers = in_the_middle(cloud)
-    said = cloud.rpm("--upgrade", [p for p in build(tmp_path, 2) if "compute" not in p.name], on=cloud.controllers)
+    said = cloud.rpm(
+        "--upgrade", [p for p in Cloud.built(tmp_path, 2) if "compute" not in p.name], on=cloud.controllers
+    )
     assert "goes on with the version before" in said
     assert "pcs resource restart muster" in said
     cloud.type("pcs resource restart muster")
@@ -74,7 +77,7 @@ def test_a_removal_in_the_middle_says_what_is_left(cloud: Cloud, tmp_path: Path)
     assert "crm_attribute -t nodes -N HOST -n muster-hold -D" in said
     assert cloud.record("cmp1")
     assert cloud.held("cmp1")
-    cloud.rpm("--install", [p for p in build(tmp_path, 3) if "compute" not in p.name], on=cloud.controllers)
+    cloud.rpm("--install", [p for p in Cloud.built(tmp_path, 3) if "compute" not in p.name], on=cloud.controllers)
     cloud.type("pcs resource cleanup muster")
     cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * SERVERS, 120, "all are evacuated")
     assert sorted(row["server"] for row in cloud.nova.evacuations()) == sorted(servers)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bed.cloud import BIN, Cloud
+from tests.bed.cloud import Cloud
 
 pytestmark = pytest.mark.measured
 MONITOR_S, MONITOR_KB = 0.060, 20_000
@@ -68,7 +68,7 @@ def test_validate_all_asks_nova_when_told_to(cloud: Cloud) -> None:
 
 def test_the_monitor_is_cheap(cloud: Cloud) -> None:
     node = cloud.worker_node()
-    monitor = ["env", "OCF_RESOURCE_INSTANCE=muster", str(BIN / "ComputeRecovery"), "monitor"]
+    monitor = ["env", "OCF_RESOURCE_INSTANCE=muster", "/usr/lib/ocf/resource.d/muster/ComputeRecovery", "monitor"]
     times, sizes = [], []
     for _ in range(11):
         done = cloud.cluster.exec(node, "/usr/bin/python3", "-I", "-c", MEASURE, *monitor)

@@ -47,6 +47,7 @@ class Cluster:
         files: Optional[dict[str, str]] = None,
         ports: tuple[int, ...] = (),
         nova: str = "",
+        hidden: tuple[str, ...] = (),
     ) -> Cluster:
         """Start a cluster from nothing and wait until every node is online; see :class:`Layout` for the parameters.
 
@@ -59,7 +60,7 @@ class Cluster:
         with contextlib.suppress(BedError):
             cls.attach(name).stop()
         shutil.rmtree(Layout(name, 0, 0).state, ignore_errors=True)
-        cluster = cls(Layout(name, controllers, computes, agents or {}, files or {}, ports, nova))
+        cluster = cls(Layout(name, controllers, computes, agents or {}, files or {}, ports, nova, hidden))
         try:
             cluster._build()
             cluster._open_room()

@@ -22,6 +22,7 @@ class Layout:
     :param files: absolute path in every controller to text.
     :param ports: of the host's 127.0.0.1, to be reached at 127.0.0.1 in every node.
     :param nova: control URL of the Nova bed whose computes these are; empty without.
+    :param hidden: directories of the host that are empty in every node.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Layout:
     files: dict[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
     nova: str = ""
+    hidden: tuple[str, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -82,4 +84,4 @@ class Layout:
         if not path.exists():
             raise BedError(f"no cluster {name!r}: {path} is missing")
         data = json.loads(path.read_text())
-        return cls(**{**data, "ports": tuple(data["ports"])})
+        return cls(**{**data, "ports": tuple(data["ports"]), "hidden": tuple(data.get("hidden", ()))})

@@ -73,6 +73,7 @@ class Node:
             link = layout.upper(self.name, path)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(str(program))
+        (self._folder / "hidden").write_text("".join(f"{path}\n" for path in layout.hidden))
 
     def _put(self, path: str, content: str | bytes, mode: int) -> Path:
         file = self.layout.upper(self.name, path)
