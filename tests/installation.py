@@ -56,6 +56,14 @@ def worker(
     )
 
 
+def resource(name: str, agent: str, meta: Mapping[str, str] = {}) -> str:
+    """:param agent: as pcs takes it: class, provider if it has one, type."""
+    kind, *provider, of = agent.split(":")
+    given = f'provider="{provider[0]}" ' if provider else ""
+    inner = f"<meta_attributes>{pairs(meta)}</meta_attributes>"
+    return f'<primitive id="{name}" class="{kind}" {given}type="{of}">{inner}</primitive>'
+
+
 def state(node: str, history: str, resource: str = "muster", remote: bool = False) -> str:
     inner = f'<lrm><lrm_resources><lrm_resource id="{resource}">{history}</lrm_resource></lrm_resources></lrm>'
     return f'<node_state uname="{node}" in_ccm="true" remote_node="{str(remote).lower()}">{inner}</node_state>'
@@ -71,6 +79,7 @@ PARTS: dict[str, str] = {
     "worker": worker(),
     "off_remotes": location("muster", OFF_REMOTES),
     "defaults": "",
+    "rivals": "",
     "status": state("ctl1", STARTED),
     "remotes": "".join(f'<primitive id="{n}" class="ocf" provider="pacemaker" type="remote"/>' for n in LEVELS),
     "nodes": '<node id="1" uname="ctl1"/><node id="2" uname="ctl2" type="member"/><node id="cmp1" uname="cmp1" type="remote"/>',
@@ -85,7 +94,7 @@ def document(**changed: str) -> cib.Element:
         f"""<cib have-quorum="1"><configuration>
         <crm_config><cluster_property_set>{p["options"]}</cluster_property_set></crm_config>
         <nodes>{p["nodes"]}</nodes>
-        <resources>{p["remotes"]}{p["power"]}{p["fence"]}{p["nova_compute"]}{p["worker"]}</resources>
+        <resources>{p["remotes"]}{p["power"]}{p["fence"]}{p["nova_compute"]}{p["worker"]}{p["rivals"]}</resources>
         <constraints>{p["hold"]}{p["off_remotes"]}</constraints>
         <fencing-topology>{p["levels"]}</fencing-topology>
         <rsc_defaults><meta_attributes>{p["defaults"]}</meta_attributes></rsc_defaults>

@@ -2,7 +2,7 @@
 """Fills in docs/robustness.md which tests show each scenario: ``python -m tests.robustness``.
 
 A test names its scenarios at the beginning of its docstring, ``C6, C8: what it shows``; for all tests of a module its
-docstring may do so.  A planted bug names those that it breaks.
+docstring may do so.  A planted bug or a break names those that it breaks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.breaks.table import BREAKS
 from tests.sim.mutants import MUTANTS
 
 TESTS = Path(__file__).resolve().parent
@@ -39,6 +40,14 @@ def tests_of(path: Path) -> Iterator[tuple[str, set[str]]]:
             yield item.name, named(ast.get_docstring(item) or "")
 
 
+def shown_by(path: Path) -> Iterator[tuple[str, set[str]]]:
+    """Each test of a file with the scenarios that it or the file's docstring names; first, called "", the file itself."""
+    whole = named(ast.get_docstring(ast.parse(path.read_text())) or "")
+    yield "", whole
+    for name, own in tests_of(path):
+        yield name, own | whole
+
+
 def shown() -> dict[str, list[str]]:
     """By scenario: ``level: test, test``, in the order of the levels."""
     found: dict[str, dict[str, list[str]]] = {}
@@ -56,16 +65,17 @@ def shown() -> dict[str, list[str]]:
     }
 
 
-def planted(scenario: str) -> list[str]:
-    """The planted bugs that break it: ``planted: bug, bug``."""
-    names = [mutant.name for mutant in MUTANTS if scenario in named(mutant.rows)]
-    return [f"planted: {', '.join(names)}"] if names else []
+def put_in(scenario: str) -> list[str]:
+    """What was broken on purpose: ``planted: bug, bug``, ``broken: what, what``."""
+    planted = [mutant.name for mutant in MUTANTS if scenario in named(mutant.rows)]
+    broken = [it.name for it in BREAKS if scenario in named(it.rows)]
+    return [f"{how}: {', '.join(names)}" for how, names in (("planted", planted), ("broken", broken)) if names]
 
 
 def page() -> str:
     """The page with its last column as it should be."""
     tests = shown()
-    return ROW.sub(lambda row: f"{row[1]} {'; '.join([*tests.get(row[2], []), *planted(row[2])])} |", PAGE.read_text())
+    return ROW.sub(lambda row: f"{row[1]} {'; '.join([*tests.get(row[2], []), *put_in(row[2])])} |", PAGE.read_text())
 
 
 def scenarios() -> list[str]:

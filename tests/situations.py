@@ -50,6 +50,9 @@ class Situation:
     nova_trouble: str = ""
     policy: dict[str, object] = field(default_factory=dict)
     has_worker: bool = True
+    rivals: tuple[str, ...] = ()
+    under_way: tuple[str, ...] = ()
+    left: tuple[dict[str, object], ...] = ()
 
     def view(self) -> View:
         nodes = {f"cmp{n}": Node(f"cmp{n}", remote=True, member=True) for n in (1, 2, 3)}
@@ -62,14 +65,14 @@ class Situation:
             decision = decide(sight, settings(**self.policy))
             told = [report.summary(incident) for incident in decision.incidents.values()]
             silent = f"Nova does not answer as it should: {self.nova_trouble}" if self.nova_trouble else ""
-            shared = {"reason": silent, "incidents": told}
-        return view(Seen(NOW, cluster, self.resource, self.unclean, shared))
+            shared = {"reason": silent, "incidents": told, "left": self.left, "controller": "ctl2"}
+        return view(Seen(NOW, cluster, self.resource, self.unclean, shared, self.rivals, self.under_way))
 
     def screen(self, width: int = WIDTH) -> str:
         """What a pipe would get."""
         out = io.StringIO()
         Console(file=out, width=width, highlight=False, markup=False, emoji=False).print(
-            status.render(self.view(), NOW)
+            status.render(self.view(), NOW, width < status.NARROW_TODO)
         )
         return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
@@ -217,6 +220,15 @@ SITUATIONS = (
         has_worker=False,
     ),
     Situation(
+        "The worker waits for Pacemaker",
+        "The controller of the worker was restarted while cmp1 was off; Pacemaker is trying to reach cmp1 first.",
+        ("start of cmp1 on ctl3",),
+        (dead(),),
+        has_worker=False,
+        resource=Resource("muster"),
+        under_way=("start of cmp1 on ctl3",),
+    ),
+    Situation(
         "It was paused",
         "A colleague paused muster during a change of the network.",
         ("muster resume",),
@@ -237,6 +249,26 @@ SITUATIONS = (
         ("systemctl status openstack-nova-compute",),
         (Node("cmp1", True, member=True, record=Record(Phase.RETURNING, FENCED - 4000, FENCED - 4000)),),
         {"cmp1": seen(*ARRIVED, moves=ARRIVALS)},
+    ),
+    Situation(
+        "Another tool evacuates, too",
+        "NovaEvacuate was there before; nobody stopped it when muster was started.",
+        ("nova-evacuate", "muster doctor"),
+        rivals=("nova-evacuate",),
+    ),
+    Situation(
+        "Not switched yet",
+        "muster is prepared, and the old tool is in charge.",
+        ("nova-evacuate may evacuate", "muster doctor"),
+        rivals=("nova-evacuate",),
+        resource=Resource("muster", meta={"target-role": "Stopped"}),
+        has_worker=False,
+    ),
+    Situation(
+        "The host is back, and some of its servers were held",
+        "cmp1 was repaired before anybody had looked at the three that could not be evacuated.",
+        ("muster report cmp1 on ctl2",),
+        left=({"node": "cmp1", "held": 3, "at": NOW - 600},),
     ),
     Situation(
         "This controller is cut off",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from muster.errors import SettingsError
-from muster.installed import STICKINESS, Installation, Resource
+from muster.installed import STICKINESS, Installation, Resource, Rival
 from muster.topology import AGENT, Device, Level, doubt
 
 Argv = tuple[str, ...]
@@ -49,8 +49,13 @@ class Choices:
 def missing(here: Installation, choices: Choices) -> list[Step]:
     """Every step from what is here to what is in the README, in the order in which they can be typed.
 
+    Beside another tool that evacuates there is only one: a person ends that.  No step of ours is safe before.
+
     :raises SettingsError: when a choice that cannot be made for anybody is missing, or names what is not there.
     """
+    if here.in_charge:
+        told = "; commands are printed here once it is gone"
+        return [Step(f"{words(rival)}: {MIGRATE}{told}") for rival in here.in_charge]
     faults = [*_faults(here, choices)]
     if faults:
         raise SettingsError(faults)
@@ -59,6 +64,23 @@ def missing(here: Installation, choices: Choices) -> list[Step]:
         if level not in steps:  # one level may stand for several nodes
             steps.append(level)
     return [*steps, *hold_rules(here, choices.nova_compute), *worker(here, choices)]
+
+
+MIGRATE = "never two at once; docs/migrate.md has the steps from it to muster, in their order"
+
+
+def words(rival: Rival) -> str:
+    """What it is and does, and how it stands."""
+    where = f", in the fencing levels of {', '.join(rival.levels)}" if rival.levels else ""
+    return f"{rival.id} ({rival.agent}) {rival.does}{where}{' (disabled)' * rival.disabled}"
+
+
+def ending(rival: Rival) -> tuple[Argv, ...]:
+    """What takes it out of charge.  To stop a resource waits for what it has in work; pcs deletes a device from the
+    levels, too."""
+    if rival.fences:
+        return (("pcs", "stonith", "delete", rival.id),)
+    return (("pcs", "resource", "disable", rival.id, "--wait=660"),)
 
 
 def _faults(here: Installation, choices: Choices) -> Iterator[str]:
@@ -261,7 +283,8 @@ def off_computes(here: Installation, resource: Resource) -> tuple[Argv, ...]:
     """What keeps the worker away from the computes that it may still be started on: remotes by kind, others by name."""
     lacking = [node for node in here.computes if node not in resource.avoids]
     members = [node for node in lacking if node not in here.remotes]
-    by_kind = _location(resource.id, "rule", "score=-INFINITY", "#kind", "eq", "remote")
+    # With a probe there Pacemaker starts the worker only once it has reached, or given up, a remote that is off.
+    by_kind = _location(resource.id, "rule", "resource-discovery=never", "score=-INFINITY", "#kind", "eq", "remote")
     rule = (by_kind,) if len(lacking) > len(members) and not resource.off_remotes else ()
     return (*rule, *((_location(resource.id, "avoids", *members),) if members else ()))
 

@@ -20,6 +20,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("no-quorum-policy", cluster.quorum_policy),
     ("maintenance", cluster.maintenance),
     ("concurrent-fencing", cluster.concurrent_fencing),
+    ("other evacuators", cluster.rivals),
     ("fencing levels", cluster.levels),
     ("fence devices", cluster.fence_devices),
     ("fencing of controllers", cluster.controllers),

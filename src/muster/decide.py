@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Optional, Union
 
 from muster.facts import (
@@ -22,8 +23,9 @@ from muster.facts import (
     Sight,
 )
 from muster.incident import HEARTBEAT_SKEW_S, HostCase, HostRule, assess
-from muster.naming import service_of
+from muster.naming import Names
 from muster.order import sequence
+from muster.orders import Orders
 from muster.ports import Policy
 from muster.rules import RESETTABLE_STATES, judge
 from muster.steps import Evacuate, ListAgain, ReadLog, Reset, Step, Stop, SwapRecord, WriteRecord
@@ -37,7 +39,10 @@ LOG_READS_A_PASS = 20
 
 @dataclass(frozen=True)
 class Incident:
-    """One dead host as it is shown: its state, why, and the verdict of every server."""
+    """One dead host as it is shown: its state, why, and the verdict of every server.
+
+    :param lost: when Pacemaker lost it (0: not known, or not any more).
+    """
 
     node: str
     host: str
@@ -47,6 +52,7 @@ class Incident:
     first: int
     last: int
     findings: Mapping[str, Finding] = field(default_factory=dict)
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,10 +89,11 @@ def wanted_now(server: Server) -> Power:
 def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
     """Nova hosts proved off and down in Nova, with the time up to which that proves what began there dead."""
     dead = {}
+    services = _services(sight, policy)
     for name, host in sight.hosts.items():
         node = sight.cluster.nodes.get(name)
         record = node.record if node else None
-        service = service_of(name, sight.cluster.nodes, host.services, policy.host_map)
+        service = services[name]
         if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
             continue
         if service.forced_down and not service.up and not host.lives:
@@ -96,10 +103,9 @@ def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
 
 def lying_hosts(sight: Sight, policy: Policy) -> frozenset[str]:
     """Nova hosts that were said to be off, and have been seen to live since."""
-    nodes = sight.cluster.nodes
-    lives = (name for name, host in sight.hosts.items() if host.lives)
-    services = (service_of(name, nodes, sight.hosts[name].services, policy.host_map) for name in lives)
-    return frozenset(service.host for service in services if not isinstance(service, str))
+    lives = [name for name, host in sight.hosts.items() if host.lives]
+    services = _services(sight, policy) if lives else {}
+    return frozenset(service.host for name in lives if not isinstance(service := services[name], str))
 
 
 def decide(sight: Sight, policy: Policy) -> Decision:
@@ -110,12 +116,28 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     failed = sum(_failed(n) for n in nodes)
     remotes = sum(n.remote for n in sight.cluster.nodes.values())
     limit = policy.max_failed_hosts.hosts(remotes)
-    judged = {node.name: _judge_host(node, sight, policy, dead) for node in nodes}
+    services = _services(sight, policy)
+    moved = Counter(server for host in sight.hosts.values() for server in host.moves)
+    judged = {node.name: _judge_host(node, services.get(node.name, ""), sight, policy, dead, moved) for node in nodes}
+    inbound = _inbound(judged, sight)
     incidents: dict[str, Incident] = {}
     steps: list[Step] = []
     wishes: list[tuple[str, Finding, str]] = []
     for node in nodes:
-        case = replace(_host_case(node, sight, policy, judged), failed=failed, limit=limit)
+        service = services.get(node.name, "")
+        case = HostCase(
+            node=node,
+            now=sight.now,
+            policy=policy,
+            sight=sight.hosts.get(node.name, HostSight()),
+            service=service,
+            asked=node.name in sight.hosts,
+            nova_trouble=sight.nova_trouble,
+            findings=tuple(finding for finding, _ in judged[node.name]),
+            inbound=0 if isinstance(service, str) else inbound[service.host] - inbound[node.name, service.host],
+            failed=failed,
+            limit=limit,
+        )
         rule = assess(case)
         incidents[node.name] = _incident(case, rule)
         steps += rule.steps(case)
@@ -156,60 +178,68 @@ def _hindrance(cluster: Cluster) -> str:
     return ""
 
 
-def _service(node: Node, sight: Sight, policy: Policy) -> Union[Service, str]:
-    host = sight.hosts.get(node.name)
-    return service_of(node.name, sight.cluster.nodes, host.services, policy.host_map) if host else ""
+def _services(sight: Sight, policy: Policy) -> dict[str, Union[Service, str]]:
+    """By node that Nova was asked about, its service or the reason why none can be named."""
+    names: dict[int, Names] = {}  # as a rule all have the same list
+    found = {}
+    for name, host in sight.hosts.items():
+        if id(host.services) not in names:
+            names[id(host.services)] = Names(sight.cluster.nodes, host.services, policy.host_map)
+        found[name] = names[id(host.services)].service_of(name)
+    return found
 
 
-def _judge_host(node: Node, sight: Sight, policy: Policy, dead: Mapping[str, float]) -> list[tuple[Finding, str]]:
+def _judge_host(
+    node: Node,
+    service: Union[Service, str],
+    sight: Sight,
+    policy: Policy,
+    dead: Mapping[str, float],
+    moved: Mapping[str, int],
+) -> list[tuple[Finding, str]]:
     host = sight.hosts.get(node.name)
-    service = _service(node, sight, policy)
     if host is None or isinstance(service, str):
         return []
-    return [judge(_server_case(server, service.host, node, sight, policy, dead)) for server in host.servers.values()]
+    orders = node.standing_orders
+    return [
+        judge(_server_case(server, service.host, node, orders, host, sight, policy, dead, moved))
+        for server in host.servers.values()
+    ]
 
 
-def _host_case(
-    node: Node, sight: Sight, policy: Policy, judged: Mapping[str, Sequence[tuple[Finding, str]]]
-) -> HostCase:
-    host = sight.hosts.get(node.name)
-    service = _service(node, sight, policy)
-    return HostCase(
-        node=node,
-        now=sight.now,
-        policy=policy,
-        sight=host or HostSight(),
-        service=service,
-        asked=host is not None,
-        nova_trouble=sight.nova_trouble,
-        findings=tuple(finding for finding, _ in judged[node.name]),
-        inbound=0 if isinstance(service, str) else _inbound(service.host, node.name, sight, judged),
-    )
+def _inbound(judged: Mapping[str, Sequence[tuple[Finding, str]]], sight: Sight) -> Counter[Union[str, tuple[str, str]]]:
+    """Servers that were on their way to a host and are not safe yet (FACTS N28): by host, and by node that they come
+    from and host."""
+    found: Counter[Union[str, tuple[str, str]]] = Counter()
+    for name, findings in judged.items():
+        moves = sight.hosts[name].moves if name in sight.hosts else {}
+        for finding, _ in findings:
+            if finding.verdict.open:
+                for dest in {m.dest for m in moves.get(finding.server.id, ()) if _begun(m)}:
+                    found[dest] += 1
+                    found[name, dest] += 1
+    return found
 
 
-def _inbound(dest: str, name: str, sight: Sight, judged: Mapping[str, Sequence[tuple[Finding, str]]]) -> int:
-    """Servers of other incidents that were on their way to this host and are not safe yet (FACTS N28)."""
-    return sum(
-        finding.verdict.open and any(_begun_on(m, dest) for m in moves.get(finding.server.id, ()))
-        for other, findings in judged.items()
-        if other != name
-        for moves in [sight.hosts[other].moves if other in sight.hosts else {}]
-        for finding, _ in findings
-    )
-
-
-def _begun_on(move: Move, dest: str) -> bool:
-    return move.status is MoveStatus.PRE_MIGRATING and move.dest == dest
+def _begun(move: Move) -> bool:
+    return move.status is MoveStatus.PRE_MIGRATING
 
 
 def _server_case(
-    server: Server, source: str, node: Node, sight: Sight, policy: Policy, dead: Mapping[str, float]
+    server: Server,
+    source: str,
+    node: Node,
+    orders: Orders,
+    host: HostSight,
+    sight: Sight,
+    policy: Policy,
+    dead: Mapping[str, float],
+    moved: Mapping[str, int],
 ) -> ServerCase:
-    host = sight.hosts[node.name]
+    """:param moved: by server id, how many incidents have evacuations of it."""
     log = host.logs.get(server.id)
     moves = host.moves.get(server.id, ())
-    moved = any(server.id in other.moves for name, other in sight.hosts.items() if name != node.name)
-    orders = node.standing_orders
+    elsewhere = moved.get(server.id, 0) > (server.id in host.moves)
     return ServerCase(
         server=server,
         source=source,
@@ -219,7 +249,7 @@ def _server_case(
         dead=dead,
         voids=host.voids,
         sent=host.sent.get(server.id),
-        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves) + moved),
+        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves) + elsewhere),
         log_read=log is not None,
         unread=host.unread.get(server.id, (0.0, 0)),
         log_read_at=log.read_at if log else 0.0,
@@ -255,6 +285,7 @@ def _incident(case: HostCase, rule: HostRule) -> Incident:
         reason=rule.reason(case),
         first=record.first,
         last=record.last,
+        lost=case.node.lost_at,
         findings={finding.server.id: finding for finding in case.findings},
     )
 

@@ -92,6 +92,7 @@ class Node:
     :param hold: nova-compute is kept away from it (``muster-hold``).
     :param member: the node is in the cluster now (``in_ccm``).
     :param fenced_at: Pacemaker's own word that it was fenced and has not come back (0: no).
+    :param lost_at: when Pacemaker's connection to a remote broke, as long as it is away (0: not known).
     :param found_running: when an operation last found there what muster-hold keeps away, or stopped it (0: never).
     :param orders: what operators have said, about whichever incident; see :attr:`standing_orders`.
     :param unreadable_orders: a value that cannot be read, which is never taken for "none".
@@ -104,6 +105,7 @@ class Node:
     hold: bool = False
     member: bool = False
     fenced_at: int = 0
+    lost_at: int = 0
     found_running: int = 0
     orders: Optional[Orders] = None
     unreadable_orders: str = ""

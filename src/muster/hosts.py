@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from muster.facts import Cluster, Server, Service
-from muster.naming import service_of
+from muster.naming import Names
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ def hosts(
     """
     found = []
     mapped = {node: host for node, host in host_map.items() if host}
+    names = Names(cluster.nodes, services, mapped)
     for node in cluster.nodes.values():
         ignored = host_map.get(node.name) == ""
-        service = service_of(node.name, cluster.nodes, services, mapped)
+        service = names.service_of(node.name)
         if isinstance(service, Service):
             fault = "" if service.known else "its cell does not answer Nova"
             found.append(Host(node.name, service, fault, ignored))

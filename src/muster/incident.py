@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Union
@@ -164,22 +165,24 @@ def _still_off(c: HostCase) -> bool:
 
 def _wanted_again(c: HostCase) -> int:
     """Servers that an operator wants tried again and that nothing hinders, although the host was released already."""
+    if not _still_off(c):
+        return 0
     orders = c.node.standing_orders
-    wanted = sum(f.verdict is Verdict.QUEUED and orders.retried_at(f.server.id) > 0 for f in c.findings)
-    return wanted if _still_off(c) else 0
+    return sum(f.verdict is Verdict.QUEUED and orders.retried_at(f.server.id) > 0 for f in c.findings)
 
 
 def _begun_by_hand(c: HostCase) -> int:
     """Evacuations from here that were begun since it was released, as far as that is known: to a later worker one that
     is more than accepted may be the row of one that has died with its destination (FACTS N14)."""
+    if not _still_off(c):
+        return 0
     rows = (m for f in c.findings if f.rule == "on-the-way" for m in c.sight.moves.get(f.server.id, ())[-1:])
-    begun = sum(m.status is MoveStatus.ACCEPTED or (m.status.open and c.sight.released) for m in rows)
-    return begun if _still_off(c) else 0
+    return sum(m.status is MoveStatus.ACCEPTED or (m.status.open and c.sight.released) for m in rows)
 
 
 def _named(c: HostCase, *words: str) -> str:
-    counts = [f"{sum(f.verdict.value == w for f in c.findings)} {w}" for w in words]
-    return ", ".join(text for text in counts if not text.startswith("0 ")) or "no server"
+    count = Counter(f.verdict for f in c.findings)
+    return ", ".join(f"{count[Verdict(w)]} {w}" for w in words if count[Verdict(w)]) or "no server"
 
 
 _ALL = ("evacuated", "evacuating", "queued", "parked", "unknown", "held", "skipped", "gone")

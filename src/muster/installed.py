@@ -58,6 +58,31 @@ class Resource:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """Something else in the cluster that evacuates, or that lifts what muster sets.
+
+    :param id: of the outermost resource, to name it to ``pcs``.
+    :param agent: as Pacemaker calls it.
+    :param does: what it does, after the agent's name.
+    :param fences: it is a fence device.
+    :param disabled: an operator keeps it stopped.
+    :param levels: nodes that have it in a fencing level.
+    """
+
+    id: str
+    agent: str
+    does: str
+    fences: bool = False
+    disabled: bool = False
+    levels: tuple[str, ...] = ()
+
+    @property
+    def in_charge(self) -> bool:
+        """It may act; a level with a disabled device fails, and that is no way to leave it either."""
+        return not self.disabled or bool(self.levels)
+
+
+@dataclass(frozen=True)
 class Installation:
     """The configuration in the CIB, as far as muster depends on it.
 
@@ -69,6 +94,7 @@ class Installation:
     :param levels: by node, the fencing levels that apply to it.
     :param workers: every resource of the agent ComputeRecovery.
     :param nova_compute: what runs nova-compute, by the id to put a rule on: whether muster-hold keeps it away.
+    :param rivals: whatever else evacuates here, or lifts what muster sets.
     :param ids: of all resources.
     """
 
@@ -81,7 +107,13 @@ class Installation:
     levels: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
     workers: tuple[Resource, ...] = ()
     nova_compute: Mapping[str, bool] = field(default_factory=dict)
+    rivals: tuple[Rival, ...] = ()
     ids: frozenset[str] = frozenset()
+
+    @property
+    def in_charge(self) -> tuple[Rival, ...]:
+        """The rivals that may act."""
+        return tuple(rival for rival in self.rivals if rival.in_charge)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ happens: quickly after a change, slowly when nothing moves.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable, Sequence
 
 from muster import pulse
 from muster.decide import has_incident, wanted_now
 from muster.errors import NovaError
 from muster.facts import UNTOUCHED, Cluster, Move, Node, Phase, Power, Server, Service, Sight
 from muster.memory import HostMemory, Memory
-from muster.naming import service_of
+from muster.naming import Names
 from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
 
 POLL_MIN_S = 0.5
@@ -106,8 +107,10 @@ class Look:
             self._note_services(tuple(self._nova.services()), now)
         read_by = self._clock.now()
         poll = now - memory.polled_at >= self._pace(now)
+        names = Names(cluster.nodes, memory.services, self._policy.host_map)
+        moves_of = self._moves_of(len(nodes))
         for node in nodes:
-            service = service_of(node.name, cluster.nodes, memory.services, self._policy.host_map)
+            service = names.service_of(node.name)
             if isinstance(service, str) or not service.known:
                 continue
             host = memory.hosts[node.name]
@@ -119,7 +122,7 @@ class Look:
                 if (service.forced_down and not service.enabled) or now - host.record.first > LIST_ANYWAY_S:
                     self._list(host, now)
             elif poll:
-                self._note_moves(host, self._nova.moves_from(host.name, host.since), now)
+                self._note_moves(host, moves_of(host), now)
                 if set(host.moves) - set(host.servers):
                     memory.servers_due = host.list_again = True
                 # A server of a silent cell does not count as changed when the cell answers again.
@@ -128,6 +131,20 @@ class Look:
             memory.polled_at = now
             if self._servers_due(now):
                 self._note_changed(now)
+
+    def _moves_of(self, hosts: int) -> Callable[[HostMemory], Sequence[Move]]:
+        """The evacuations of one host after the other.  Of several hosts they are asked for together, and only once."""
+        if hosts == 1:
+            return lambda host: self._nova.moves_from(host.name, host.since)
+
+        @functools.cache
+        def by_source() -> dict[str, list[Move]]:
+            found: dict[str, list[Move]] = {}
+            for move in self._nova.moves_of_all(min(host.since for host in self._memory.hosts.values())):
+                found.setdefault(move.source, []).append(move)
+            return found
+
+        return lambda host: [move for move in by_source().get(host.name, ()) if move.created >= host.since]
 
     def _services_pace(self, node: Node) -> float:
         host = self._memory.hosts[node.name]
@@ -141,9 +158,12 @@ class Look:
 
     def _pace(self, now: float) -> float:
         memory = self._memory
-        under_way = sum(m.status.open for h in memory.hosts.values() for ms in h.moves.values() for m in ms)
+        begun = [at for host in memory.hosts.values() for at in host.begun.values()]
         calm = 0.25 * (now - memory.changed_at)
-        return max(SENDING_POLL_S if memory.sending else POLL_MIN_S, POLL_PER_OPEN_S * under_way, min(POLL_MAX_S, calm))
+        if begun and memory.took_s:
+            calm = 0.5 * min(abs(at + memory.took_s - now) for at in begun)  # up to when one is expected to end
+        quick = SENDING_POLL_S if memory.sending else POLL_MIN_S
+        return max(quick, POLL_PER_OPEN_S * len(begun), min(POLL_MAX_S, calm))
 
     def _note_services(self, services: tuple[Service, ...], now: float) -> None:
         memory = self._memory
@@ -158,7 +178,9 @@ class Look:
         moves = self._nova.moves_from(host.name, host.since)
         on_it = self._nova.servers_on(host.name)
         left = {m.server for m in moves} | set(host.servers)
-        changed = self._nova.servers_changed(host.since) if left - {s.id for s in on_it} else []
+        # What becomes of a server after it was proved changes nothing.
+        gone = left - {s.id for s in on_it} - set(host.proofs)
+        changed = self._nova.servers_changed(host.since) if gone else []
         # The moves first: what a server is after a move says nothing of what its owner wanted before.
         self._note_moves(host, moves, now)
         self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == host.name)])
@@ -179,10 +201,12 @@ class Look:
     def _note_changed(self, now: float) -> None:
         memory = self._memory
         hosts = list(memory.hosts.values())
-        newest = [max((s.updated for s in h.servers.values()), default=h.since) for h in hosts]
-        changed = self._nova.servers_changed(max(min(newest), min(h.since for h in hosts)) - 2.0) if hosts else []
+        changed = self._nova.servers_changed(min(host.seen_to for host in hosts) - 2.0) if hosts else []
+        newest = max((server.updated for server in changed), default=0.0)
         for host in hosts:
             self._note_servers(host, [s for s in changed if s.id in host.servers or s.id in host.moves])
+            if host.at_rest:
+                host.others_seen_to = max(host.others_seen_to, newest)
         memory.servers_at, memory.servers_due = now, False
 
     def _note_servers(self, host: HostMemory, servers: Iterable[Server]) -> None:
@@ -205,12 +229,24 @@ class Look:
         seen = {server: tuple(ms) for server, ms in found.items()}
         if seen != host.moves:
             self._memory.changed_at = now
+        self._note_durations(host, newest.values(), now)
         for server in [server for server in host.logs if len(seen.get(server, ())) > 1]:
             if _ends({server: seen[server]}) != _ends({server: host.moves.get(server, ())}):
                 del host.logs[server]
         if _ends(seen) != _ends(host.moves):
             self._memory.servers_due = True
         host.moves = seen
+
+    def _note_durations(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
+        """By our own clock: when the next one ends is expected from how long the last ones took."""
+        open_, ended = {}, []
+        for move in moves:
+            if move.status.open:
+                open_[move.id] = host.begun.get(move.id, now)
+            elif move.id in host.begun and move.status.arrived:
+                ended.append(now - host.begun[move.id])
+        host.begun = open_
+        self._memory.took_s = min(ended, default=self._memory.took_s)
 
 
 def _ends(moves: dict[str, tuple[Move, ...]]) -> set[str]:

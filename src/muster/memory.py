@@ -27,9 +27,13 @@ class HostMemory:
     resumed_at: float = 0.0
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
+    begun: dict[str, float] = field(default_factory=dict)
+    """By id of its open evacuations, when each was first seen."""
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     list_again: bool = True
+    others_seen_to: float = 0.0
+    """How new the newest change is that was read with all that had changed, while nothing moved here."""
     forced_at: float = 0.0
     """When this worker first forced the service down."""
     pulse: Optional[Service] = None
@@ -55,6 +59,22 @@ class HostMemory:
     def since(self) -> float:
         """Evacuations created from then on belong to the incident."""
         return self.record.first - SKEW_S
+
+    @property
+    def at_rest(self) -> bool:
+        """No evacuation from it is open, or finished and not yet proved."""
+        return not any(
+            move.status.open or (move.status.arrived and server not in self.proofs)
+            for server, moves in self.moves.items()
+            for move in moves
+        )
+
+    @property
+    def seen_to(self) -> float:
+        """Changes of its servers are known up to then (Nova's clock).  As long as something moves here only a change
+        of its own proves that: a silent cell leaves its servers out, and the others' changes go on (FACTS N22)."""
+        own = max((server.updated for server in self.servers.values()), default=0.0)
+        return max(own, self.others_seen_to, self.since)
 
     def sight(self, services: tuple[Service, ...]) -> HostSight:
         return HostSight(
@@ -97,6 +117,8 @@ class Memory:
     room_at: float = 0.0
     changed_at: float = 0.0
     """When something of an evacuation last changed, or was caused by us: the pace of asking follows it."""
+    took_s: float = 0.0
+    """How long the last evacuations that arrived were seen under way; 0.0: none has."""
     polled_at: float = 0.0
     servers_at: float = 0.0
     servers_due: bool = False

@@ -101,6 +101,7 @@ def _summary(story: Story, title: str) -> Iterator[Element]:
     yield element("p", {}, story.reason)
     facts = [
         ("host", story.host if story.host != story.node else ""),
+        ("lost", clock(story.lost)),
         ("fenced", clock(story.fenced)),
         ("settled", _since(story, State.SETTLED)),
         ("closed", _since(story, State.CLOSED)),
@@ -125,6 +126,8 @@ def _held(story: Story) -> Iterator[Element]:
     yield element("h2", {"class": "alarm"}, "What waits for a person")
     rows = [(server.name, _code(server.id), server.advice) for server in story.waiting]
     yield _table(("server", "id", "what to do"), rows)
+    if story.hint:
+        yield element("p", {}, story.hint)
 
 
 def _timeline(line: Timeline, servers: int) -> Iterator[Element]:
@@ -145,10 +148,10 @@ def _timeline(line: Timeline, servers: int) -> Iterator[Element]:
 
 
 def _steps(story: Story) -> Iterator[Element]:
-    if not story.changes:
+    if not story.steps:
         return
     yield element("h2", {}, "The host")
-    rows = [(clock(c.at), duration(c.at - story.fenced) if story.fenced else "", c.word, c.what) for c in story.changes]
+    rows = [(clock(c.at), duration(c.at - story.fenced) if story.fenced else "", c.word, c.what) for c in story.steps]
     yield _table(("time", "after", "state", "why"), rows, tight=(0, 1, 2))
 
 

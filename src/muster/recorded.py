@@ -21,8 +21,8 @@ SAME_SECOND_S = 1.0
 MADE_WITHIN_S = 15.0
 """A call writes its action first and its migration next, in one go of nova-api."""
 FROM_NOVA = (
-    "when it was fenced, the steps of the host, and the servers that were not sent (held, skipped): the worker wrote"
-    " its report on another controller, so this is Nova's own record"
+    "when it was lost and fenced, the steps of the host, and the servers that were not sent (held, skipped): the worker"
+    " wrote its report on another controller, so this is Nova's own record"
 )
 
 

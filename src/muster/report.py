@@ -42,10 +42,11 @@ class Event:
 
 
 def summary(incident: Incident) -> dict[str, Any]:
-    """``{node, host, state, rule, reason, fenced, began, servers: {verdict: count}, waiting: [server ...]}``.
+    """``{node, host, state, rule, reason, lost, fenced, began, servers: {verdict: count}, waiting: [server ...]}``.
 
-    :returns: ``waiting`` has those that wait for a person or for something else, those for a person first, six at most;
-        ``began`` is when Nova took the first evacuation, null before.
+    :returns: ``lost`` is when Pacemaker lost the host, null where it does not say; ``waiting`` has those that wait for
+        a person or for something else, those for a person first, six at most; ``began`` is when Nova took the first
+        evacuation, null before.
     """
     counts = Counter(finding.verdict.value for finding in incident.findings.values())
     began = [finding.began for finding in incident.findings.values() if finding.began]
@@ -55,6 +56,7 @@ def summary(incident: Incident) -> dict[str, Any]:
         "state": incident.state.value,
         "rule": incident.rule,
         "reason": incident.reason,
+        "lost": incident.lost or None,
         "fenced": incident.first,
         "began": min(began, default=None),
         "servers": dict(sorted(counts.items())),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Optional, Union
 
 from muster.facts import Server, Service, Size
-from muster.naming import service_of
+from muster.naming import Names
 
 NOT_MODELLED = (
     "room is estimated from CPU, memory and disk alone: server groups, availability zones, cells, aggregates, traits,"
@@ -95,8 +95,9 @@ class Room:
 def left_by_host(left: Mapping[str, Size], services: Sequence[Service]) -> dict[str, Size]:
     """From placement's names (of hypervisors) to Nova's (of services); what is in doubt is left out."""
     found = {}
+    names = Names(left, services, {})
     for name, size in left.items():
-        service = service_of(name, left, services, {})
+        service = names.service_of(name)
         if isinstance(service, Service):
             found[service.host] = size
     return found

@@ -18,6 +18,11 @@ from muster.verdict import State, Verdict
 
 TIME_END = 1e11
 """The year 5138: no time is later."""
+HOST_IS_BACK = (
+    "The host is back, so muster evacuates nothing from it any more, and retry is refused: start what is down there"
+    " (openstack server reboot --hard ID, once you know that it runs nowhere else), or move it."
+)
+WHEN_LOST = "when Pacemaker lost the host: it did not say so any more, or the host was fenced before it was lost"
 ORDER = ("held", "unknown", "parked", "evacuating", "queued", "evacuated", "skipped", "gone")
 """Those that need a person first."""
 
@@ -85,7 +90,7 @@ class ServerStory:
     @property
     def advice(self) -> str:
         """The reason with its own id where a command has to have it."""
-        return re.sub(r"\bID\b", lambda _: self.id, self.reason)
+        return with_id(self.reason, self.id)
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Source:
 class Story:
     """One incident.
 
-    :param fenced: None when nobody here knows it.
+    :param lost: when Pacemaker lost the host; None when nobody here knows it, and so for ``fenced``.
     :param until: up to when this is known.
     :param changes: of the host.
     :param sources: who says so.
@@ -118,6 +123,19 @@ class Story:
     servers: tuple[ServerStory, ...] = ()
     sources: tuple[Source, ...] = ()
     missing: tuple[str, ...] = ()
+    lost: Optional[float] = None
+
+    @property
+    def steps(self) -> tuple[Change, ...]:
+        """What befell the host, from its loss on."""
+        lost = (Change(self.lost, "lost", "Pacemaker's connection to it broke"),) if self.lost else ()
+        fenced = (Change(self.fenced, "fenced", "its power is off: recorded"),) if self.fenced else ()
+        return tuple(sorted((*lost, *fenced, *self.changes), key=lambda change: change.at))
+
+    @property
+    def hint(self) -> str:
+        """What is true of all that wait for a person."""
+        return HOST_IS_BACK if self.state == State.CLOSED.value and self.waiting else ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -133,6 +151,11 @@ class Story:
     def first(self, state: State) -> Optional[float]:
         """When the incident first was in that state."""
         return next((change.at for change in self.changes if change.word == state.value), None)
+
+
+def with_id(reason: str, ident: str) -> str:
+    """A reason, whose commands may have ID where the server's own has to stand."""
+    return re.sub(r"\bID\b", lambda _: ident, reason)
 
 
 def incident_name(node: str, first: float) -> str:
@@ -154,6 +177,7 @@ def from_worker(report: Mapping[str, Any], who: str) -> Story:
     servers = (_server(entry, changes) for entry in _objects(report.get("proofs")))
     node = str(report.get("node") or "")
     until = _number(report.get("written")) or fenced or 0.0
+    lost = _number(report.get("lost")) or None
     return Story(
         incident=incident_name(node, fenced or 0),
         node=node,
@@ -165,6 +189,8 @@ def from_worker(report: Mapping[str, Any], who: str) -> Story:
         changes=_news(changes.get("", ())),
         servers=in_order(servers),
         sources=(Source(who, until),),
+        missing=() if lost else (WHEN_LOST,),
+        lost=lost,
     )
 
 

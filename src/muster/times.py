@@ -27,9 +27,11 @@ def clock(at: Optional[float]) -> str:
 
 
 def duration(seconds: Optional[float]) -> str:
-    """``0.4 s``, ``12 s``, ``4 min 5 s``, ``3 h 20 min``, ``2 d 4 h``; empty for none."""
+    """``0.4 s``, ``12 s``, ``4 min 5 s``, ``3 h 20 min``, ``2 d 4 h``; empty for none; ``-1.0 s`` before."""
     if seconds is None:
         return ""
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
     if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 AGENT = "fence_muster"
-NO_POWER = frozenset({AGENT, "fence_kdump", "fence_dummy", "fence_compute", "fence_evacuate", "fence_heuristics_ping"})
+EVACUATORS = frozenset({"fence_compute", "fence_evacuate"})
+"""Fence agents that force hosts down, enable them again and evacuate, by themselves or for NovaEvacuate."""
+NO_POWER = frozenset({AGENT, "fence_kdump", "fence_dummy", "fence_heuristics_ping"}) | EVACUATORS
 """Agents that succeed without cutting anybody's power."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import fnmatch
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
@@ -131,7 +132,7 @@ class ServerCase:
         """Nothing can come up from it any more, whatever became of its destination since."""
         return move.id in self.voids or died_under_way(move, self.dead)
 
-    @property
+    @functools.cached_property
     def open_move(self) -> Optional[Move]:
         """The newest that may still bring up a guest.  What began before it arrived here has ended, whatever Nova says:
         the row of an evacuation that died with its destination stays open for good (FACTS N14)."""
@@ -142,7 +143,7 @@ class ServerCase:
                 return move
         return None
 
-    @property
+    @functools.cached_property
     def arrival(self) -> Optional[Move]:
         """The finished evacuation that brought it to where Nova says it is; the half of a proof."""
         here = self.server.host

@@ -29,6 +29,8 @@ AFTER_WORK_S = 0.02
 WAKE_POLL_S = 0.1
 SILENCE_S = 30.0
 PUBLISH_EVERY_S = 2.0
+PUBLISH_APART_S = 0.2
+"""On average: a hundred dead hosts are not a hundred files every two seconds."""
 
 
 class Outlet(Protocol):
@@ -75,6 +77,7 @@ class Worker:
         self._said_servers: dict[tuple[str, str], tuple[Verdict, str, str, bool]] = {}
         self._hindrance = ""
         self._published: dict[str, tuple[str, float]] = {}
+        self._lines: dict[str, str] = {}
         self._last: dict[str, tuple[Incident, dict[str, Finding]]] = {}
 
     def run(self) -> None:
@@ -158,8 +161,9 @@ class Worker:
         self._outlet.status(decision.hindrance or paused or silent, list(decision.incidents.values()))
 
     def _publish_all(self, decision: Decision) -> None:
+        every_s = max(PUBLISH_EVERY_S, PUBLISH_APART_S * len(decision.incidents))
         for node in decision.incidents if not decision.hindrance else ():
-            self._publish(*self._last[node])
+            self._publish(*self._last[node], every_s)
         self._outlet.share()
 
     def _say_hindrance(self, hindrance: str) -> None:
@@ -206,16 +210,21 @@ class Worker:
         """:param server: the fields of the event that concern one server."""
         self._outlet.event(report.Event(round(self._clock.now(), 2), node, what[:300], *server))
 
-    def _publish(self, incident: Incident, findings: dict[str, Finding]) -> None:
-        data = report.report(incident, findings)
+    def _publish(self, incident: Incident, findings: dict[str, Finding], every_s: float) -> None:
         text, at = self._published.get(incident.node, ("", 0.0))
         now = self._clock.monotonic()
+        if now - at < every_s and incident.state is not State.SETTLED:
+            return
+        data = report.report(incident, findings)
         shown = str(data)
-        if shown == text or (now - at < PUBLISH_EVERY_S and incident.state is not State.SETTLED):
+        if shown == text:
             return
         self._published[incident.node] = (shown, now)
         self._outlet.report(incident, data)
-        self._cluster.publish(incident.node, report.line(incident))
+        line = report.line(incident)
+        if self._lines.get(incident.node) != line:  # a process each, and a hundred hosts may be dead
+            self._lines[incident.node] = line
+            self._cluster.publish(incident.node, line)
 
     def _close(self, node: str) -> None:
         """Its record is gone: the report says how it ended."""
@@ -230,5 +239,6 @@ class Worker:
         self._cluster.publish(node, "")
         self._said.pop(node, None)
         self._published.pop(node, None)
+        self._lines.pop(node, None)
         for key in [key for key in self._said_servers if key[0] == node]:
             del self._said_servers[key]

@@ -123,7 +123,7 @@ class Cloud:
         options = " ".join(f"{name}={value}" for name, value in given.items())
         sticky = "meta resource-stickiness=1000"
         self.type(f"pcs resource create muster ocf:muster:ComputeRecovery {options} {sticky} --disabled")
-        self.type("pcs constraint location muster rule score=-INFINITY '#kind' eq remote")
+        self.type("pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote")
         self.remember()
         self.type("pcs resource enable muster")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")

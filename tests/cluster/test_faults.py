@@ -30,14 +30,20 @@ def test_a_host_that_lives_on_is_not_evacuated(cloud: Cloud, seen_by: str) -> No
 
 
 def test_a_controller_that_dies_with_a_compute_is_no_hindrance(cloud: Cloud) -> None:
-    """C7: the worker's own controller."""
+    """C7: the worker's own controller, which does not come back."""
     servers = cloud.nova.boot("cmp1", count=3)
+    cloud.change("pcs property set stonith-action=off")
     first = cloud.worker_node()
     assert first
     cloud.cluster.crash(first)
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * 3, 120, "all are evacuated")
     assert len(cloud.nova.evacuations()) == 3
+    assert not cloud.cluster.is_on(first)
+    for node in (first, "cmp1"):
+        cloud.cluster.power(node, "on")
+    cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
+    cloud.until(cloud.cluster.all_online, 60, "the controller is back, too")
 
 
 def test_goes_on_after_all_controllers_were_restarted(cloud: Cloud) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tests.bed.cloud import Cloud
 
 HOLD = "pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold"
-OFF_REMOTES = "pcs constraint location muster rule score=-INFINITY '#kind' eq remote"
+OFF_REMOTES = "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"
 HOSTS = "'pcmk_host_list=cmp1 cmp2 cmp3 cmp4'"
 AGENT = "/usr/lib/ocf/resource.d/muster/ComputeRecovery"
 HACLIENT = ("setpriv", "--reuid=nobody", "--regid=haclient", "--clear-groups")
@@ -26,6 +26,13 @@ MISTAKES = [
     ("pcs constraint remove location-muster", "worker's place", "trouble", "may be started on a compute"),
     ("pcs resource meta muster resource-stickiness=", "worker's place", "attention", "does not stick"),
     ("pcs property set no-quorum-policy=freeze", "no-quorum-policy", "trouble", "no-quorum-policy is freeze"),
+    (
+        "pcs stonith create fence-nova fence_compute auth_url=http://127.0.0.1:9 username=u password=p tenant_name=t"
+        " pcmk_host_check=static-list pcmk_host_list=cmp1",
+        "other evacuators",
+        "trouble",
+        "fence-nova (fence_compute) forces hosts down, enables them again and evacuates, beside muster",
+    ),
     ("muster pause -y", "worker", "attention", "is paused by root"),
     ("pcs resource disable muster", "worker", "trouble", "is disabled"),
 ]  # fmt: skip

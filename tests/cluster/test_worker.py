@@ -82,3 +82,19 @@ def test_nothing_is_left_when_it_is_stopped(cloud: Cloud) -> None:
     assert not os.path.exists(f"/proc/{pid}")
     left = cloud.ctl("ls", "/run/muster", node=node).split()
     assert set(left) <= {"muster.lock", "muster.out"}
+
+
+def test_a_worker_is_started_while_pacemaker_tries_to_reach_a_host_that_stays_off(cloud: Cloud) -> None:
+    """Its start does not wait for a probe on that host: with one it took minutes, a failed connection after the other."""
+    cloud.change("pcs property set stonith-action=off")
+    (server,) = cloud.nova.boot("cmp1", count=1)
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 90, "it is evacuated")
+    cloud.until(
+        lambda: "cmp1_start_0" in cloud.ctl("cibadmin", "--query", "--local"), 60, "Pacemaker tries to reach it"
+    )
+    cloud.type("pcs resource disable muster")
+    cloud.until(lambda: cloud.worker_node() is None, 60, "the worker has stopped")
+    cloud.type("pcs resource enable muster")
+    cloud.until(lambda: cloud.worker_node() is not None, 75, "it runs again")
+    assert not cloud.is_member("cmp1")

@@ -102,6 +102,8 @@ def test_waits_for_a_refused_lifting_and_repeats_it(bed: NovaBed, rig: MakeRig) 
     it.power_on("cmp1")
     it.run_until(it.closed("cmp1"))
     assert not bed.service("cmp1")["forced_down"]
+    said = [event for _, event, _ in it.log.lines if event in ("nova fault", "lifted")]
+    assert said == ["nova fault", "nova fault", "lifted"]
     expect(bed, uuid, "active")
 
 

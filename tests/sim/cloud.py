@@ -157,6 +157,10 @@ class Cloud:
         found = [row.move() for row in self.rows if row.source == host and row.created >= since]
         return sorted(found, key=lambda m: (m.created, m.id))
 
+    def moves_of_all(self, since: float) -> list[Move]:
+        found = [row.move() for row in self.rows if not self.silent(row.source) and row.created >= since]
+        return sorted(found, key=lambda m: (m.created, m.id))
+
     def owner_log(self, ident: str) -> OwnerLog:
         if ident in self.withheld:
             raise NovaUnavailable(f"the action log of {ident}: HTTP 500", status=500)

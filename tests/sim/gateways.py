@@ -19,7 +19,7 @@ NOVA_CALL_S = (0.01, 0.25)
 LATE_S = 25.0
 STALE_S = 5.0
 PAGE = 1000
-LISTS = ("servers_on", "servers_changed", "moves_from")
+LISTS = ("servers_on", "servers_changed", "moves_from", "moves_of_all")
 
 
 class NovaGateway:
@@ -46,6 +46,9 @@ class NovaGateway:
 
     def moves_from(self, host: str, since: float) -> Sequence[Move]:
         return self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since))
+
+    def moves_of_all(self, since: float) -> Sequence[Move]:
+        return self._read("moves_of_all", (since,), lambda: self._cloud.moves_of_all(since))
 
     def owner_log(self, server: str) -> OwnerLog:
         return self._read("owner_log", (server,), lambda: self._cloud.owner_log(server))
@@ -76,6 +79,8 @@ class NovaGateway:
         process.read_at[kind] = at
         if kind == "moves_from":
             process.read_at[f"{kind} {args[0]}"] = at
+        if kind == "moves_of_all":
+            process.read_at |= {f"moves_from {host}": at for host in self._cloud.computes} | {"moves_from": at}
         process.first_read_at.setdefault(kind, at)
         world.call(process, kind, "after")
         return answer

@@ -12,7 +12,7 @@ from muster.blueprint import Choices, missing
 from muster.cli import terminal
 from muster.errors import SettingsError
 from tests import installation as made
-from tests.installation import device, here, level, location, pairs, worker
+from tests.installation import device, here, level, location, pairs, resource, worker
 
 NONE = Choices()
 NEW = Choices(cloud="bed", shared_storage="yes")
@@ -41,7 +41,7 @@ def test_prints_the_lines_of_the_readme_for_a_cluster_without_muster() -> None:
         "pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold",
         "pcs resource create muster ocf:muster:ComputeRecovery cloud=bed shared_storage=yes"
         " meta resource-stickiness=1000 --disabled",
-        "pcs constraint location muster rule score=-INFINITY '#kind' eq remote",
+        "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote",
         "pcs resource enable muster",
     ]
 
@@ -63,9 +63,9 @@ def test_creates_no_worker_without_being_told_of_cloud_and_storage(choices: Choi
                           f"<meta_attributes>{pairs({'target-role': 'Stopped'})}</meta_attributes>")},
          ["pcs stonith enable muster-fence"]),
         ({"hold": ""}, ["pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold"]),
-        ({"off_remotes": ""}, ["pcs constraint location muster rule score=-INFINITY '#kind' eq remote"]),
+        ({"off_remotes": ""}, ["pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"]),
         ({"off_remotes": location("muster", made.OFF_REMOTES.replace("-INFINITY", "-5"))},
-         ["pcs constraint location muster rule score=-INFINITY '#kind' eq remote"]),
+         ["pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"]),
         ({"worker": worker({})}, ["pcs resource meta muster resource-stickiness=1000"]),
         ({"worker": worker(monitor="")}, ["pcs resource op add muster monitor interval=10s timeout=20s"]),
         ({"worker": worker({"target-role": "Stopped", "resource-stickiness": "INFINITY"})}, ["pcs resource enable muster"]),
@@ -212,3 +212,15 @@ def test_what_is_printed_is_printable_and_the_shell_reads_what_was_meant(word: s
     assert line.isprintable()
     done = subprocess.run(["bash", "-c", line], capture_output=True, env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin"})
     assert done.stdout.decode() == word
+
+
+def test_prints_no_command_beside_another_evacuator() -> None:
+    """A level that keeps fence_compute, or a worker beside NovaEvacuate, would make two."""
+    old = device("fence-nova", "fence_compute", {})
+    levels = level("cmp1", "power-cmp1,fence-nova") + level("cmp2", "power-cmp2,fence-nova")
+    printed = lines(NEW, rivals=old, fence="", hold="", levels=levels, **NO_WORKER)
+    assert len(printed) == 1
+    assert "fence-nova (fence_compute) forces hosts down" in printed[0]
+    assert "in the fencing levels of cmp1, cmp2: never two at once; docs/migrate.md" in printed[0]
+    stopped = resource("nova-evacuate", "ocf:openstack:NovaEvacuate", {"target-role": "Stopped"})
+    assert lines(rivals=stopped) == []

@@ -14,7 +14,7 @@ from muster.checkup import CHECKS, examine, option_faults
 from muster.facts import Service
 from muster.installed import AgentSeen, NovaAccess, Right
 from tests import installation as made
-from tests.installation import device, facts, level, location, pairs, state, worker
+from tests.installation import device, facts, level, location, pairs, resource, state, worker
 
 OK, UNKNOWN, ATTENTION, TROUBLE = Result.OK, Result.UNKNOWN, Result.ATTENTION, Result.TROUBLE
 HEALTHY = facts()
@@ -48,7 +48,7 @@ def test_every_check_finds_something_at_all_times() -> None:
         assert [e.name for e in examine(given) if not e.findings] == []
     assert {e.name for e in examine(nothing) if e.result is OK} <= {
         "stonith-enabled", "no-quorum-policy", "maintenance", "concurrent-fencing", "agents",
-        "shared storage", "fencing of controllers", "credentials", "quorum",
+        "shared storage", "fencing of controllers", "credentials", "quorum", "other evacuators",
     }  # fmt: skip
 
 
@@ -134,7 +134,7 @@ CLUSTER = [
     ),
     ("nova-compute is held", TROUBLE, {'hold': ""}, "location nova-compute-clone rule score=-INFINITY defined muster-hold"),
     ("nova-compute is held", UNKNOWN, {'nova_compute': "", 'hold': ""}, "drop-in muster-hold.conf"),
-    ("worker's place", TROUBLE, {'off_remotes': ""}, "pcs constraint location muster rule score=-INFINITY '#kind' eq remote"),
+    ("worker's place", TROUBLE, {'off_remotes': ""}, "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"),
     ("worker's place", ATTENTION, {'worker': worker(meta={})}, "pcs resource meta muster resource-stickiness=1000"),
     ("worker's place", TROUBLE, {'worker': worker(monitor="")}, "pcs resource op add muster monitor interval=10s timeout=20s"),
     (
@@ -310,8 +310,8 @@ def test_the_agent_refuses_the_options_that_doctor_finds() -> None:
     ],
 )
 def test_a_rule_counts_only_if_it_holds_whenever_muster_says_so(rule: str, held: bool) -> None:
-    for resource in ("nova-compute-clone", "nova-compute"):
-        here = made.here(hold=location(resource, rule))
+    for name in ("nova-compute-clone", "nova-compute"):
+        here = made.here(hold=location(name, rule))
         assert here.nova_compute == {"nova-compute-clone": held}
 
 
@@ -357,3 +357,74 @@ def test_a_probe_that_found_it_running_is_no_failure_and_neither_is_a_compute_wi
 
 def test_no_two_checks_have_one_name() -> None:
     assert len({name for name, _ in CHECKS}) == len(CHECKS)
+
+
+# ------------------------------------------------------------- other evacuators
+
+STOPPED = {"target-role": "Stopped"}
+OLD_DEVICE = device("fence-nova", "fence_compute", {"record_only": "1"})
+OLD_LEVELS = level("cmp1", "power-cmp1,fence-nova") + level("cmp2", "power-cmp2,muster-fence")
+DISABLED = {"worker": worker({**STOPPED, "resource-stickiness": "1"}), "status": ""}
+
+
+@pytest.mark.parametrize(
+    ("rivals", "words"),
+    [
+        (OLD_DEVICE, "fence-nova (fence_compute) forces hosts down, enables them again and evacuates, beside muster"),
+        (device("x", "fence_evacuate", {}), "pcs stonith delete x"),
+        (resource("nova-evacuate", "ocf:openstack:NovaEvacuate"), "pcs resource disable nova-evacuate --wait=660"),
+        (resource("e", "ocf:heartbeat:NovaEvacuate"), "e (ocf:heartbeat:NovaEvacuate) evacuates, beside muster"),
+        (f'<clone id="c">{resource("w", "ocf:openstack:nova-compute-wait")}</clone>', "c (ocf:openstack:nova-compute-wait)"),
+        (f'<clone id="t-clone">{resource("compute-unfence-trigger", "ocf:pacemaker:Dummy")}</clone>', "disable t-clone"),
+        (resource("mon", "systemd:openstack-masakari-hostmonitor"), "mon (systemd:openstack-masakari-hostmonitor) reports"),
+        (resource("masakari_hostmonitor-1", "ocf:heartbeat:podman"), "which evacuates, beside muster"),
+        (resource("instanceha", "ocf:heartbeat:podman"), "instanceha (ocf:heartbeat:podman) evacuates, beside muster"),
+    ],
+)  # fmt: skip
+def test_two_evacuators_are_trouble_and_the_remedy_is_to_end_one(rivals: str, words: str) -> None:
+    seen, text = found(facts(rivals=rivals), "other evacuators")
+    assert seen is TROUBLE
+    assert words in text
+    assert "may come up on two hosts, now: never two at once; docs/migrate.md" in text
+
+
+def test_what_merely_sounds_like_another_evacuator_is_none() -> None:
+    harmless = resource("masakari-engine", "systemd:openstack-masakari-engine") + resource("api", "systemd:nova-api")
+    assert others(facts(rivals=harmless), "") == set()
+
+
+def test_before_the_switch_no_command_starts_a_second_evacuator_or_ends_the_only_one() -> None:
+    given = facts(
+        rivals=OLD_DEVICE + resource("ne", "ocf:openstack:NovaEvacuate"), fence="", levels=OLD_LEVELS, **DISABLED
+    )
+    said = {name: found(given, name) for name in ("other evacuators", "worker", "fencing levels", "fence devices")}
+    assert {name: result for name, (result, _) in said.items()} == dict.fromkeys(said, TROUBLE)
+    assert [name for name, (_, text) in said.items() if "pcs " in text] == []
+    assert "docs/migrate.md" in said["other evacuators"][1]
+    assert "fence_compute) forces hosts down, enables them again and evacuates, in the fencing levels of cmp1" in str(
+        said
+    )
+
+
+def test_a_device_of_the_old_tool_that_is_disabled_is_in_charge_as_long_as_a_level_has_it() -> None:
+    stopped = OLD_DEVICE.replace("</primitive>", f"<meta_attributes>{pairs(STOPPED)}</meta_attributes></primitive>")
+    assert found(facts(rivals=stopped, levels=OLD_LEVELS), "other evacuators")[0] is TROUBLE
+    seen, text = found(facts(rivals=stopped), "other evacuators")
+    assert (seen, "(disabled) ~ once you know" in text, "pcs stonith delete fence-nova" in text) == (
+        ATTENTION,
+        True,
+        True,
+    )
+
+
+def test_an_evacuator_that_is_disabled_by_its_clone_only_has_to_be_removed_one_day() -> None:
+    inner = resource("compute-unfence-trigger", "ocf:pacemaker:Dummy")
+    clone = f'<clone id="c"><meta_attributes>{pairs(STOPPED)}</meta_attributes>{inner}</clone>'
+    given = facts(rivals=clone + resource("nova-evacuate", "ocf:openstack:NovaEvacuate", STOPPED))
+    seen, text = found(given, "other evacuators")
+    assert (seen, "pcs resource delete c" in text, "pcs resource delete nova-evacuate" in text) == (
+        ATTENTION,
+        True,
+        True,
+    )
+    assert others(given, "other evacuators") == set()

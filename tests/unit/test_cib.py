@@ -50,6 +50,38 @@ def test_reads_membership_of_old_and_new_pacemaker(in_ccm: str, member: bool) ->
     assert look(status=status).nodes["cmp1"].member is member
 
 
+LOST = '<lrm_rsc_op operation="monitor" interval="2000" rc-code="1" op-status="4" last-rc-change="300"/>'
+WORKS = '<lrm_rsc_op operation="monitor" interval="2000" rc-code="0" op-status="0" last-rc-change="{}"/>'
+BACK = '<lrm_rsc_op operation="start" interval="0" rc-code="0" op-status="0" last-rc-change="400"/>'
+STOP = '<lrm_rsc_op operation="stop" interval="0" rc-code="0" op-status="0" last-rc-change="301"/>'
+NO_START = '<lrm_rsc_op operation="start" interval="0" rc-code="1" op-status="2" last-rc-change="500"/>'
+UNDER_WAY = '<lrm_rsc_op operation="monitor" interval="2000" rc-code="193" op-status="-1" last-rc-change="600"/>'
+
+
+@pytest.mark.parametrize(
+    ("operations", "in_ccm", "lost"),
+    [
+        (LOST, "false", 300),
+        (WORKS.format(100) + LOST, "false", 300),
+        (LOST + NO_START + UNDER_WAY, "false", 300),
+        (LOST + STOP, "false", 300),
+        (LOST + BACK, "false", 0),
+        (WORKS.format(100) + NO_START, "false", 0),
+        (LOST, "true", 0),
+        ("", "false", 0),
+    ],
+)
+def test_knows_when_pacemaker_lost_a_remote_as_long_as_that_is_away(operations: str, in_ccm: str, lost: int) -> None:
+    """As Pacemaker 2.1.5 leaves it on the controller that held the connection; it forgets it at the return."""
+    history = f'<lrm><lrm_resources><lrm_resource id="cmp1">{operations}</lrm_resource></lrm_resources></lrm>'
+    status = (
+        f'<node_state uname="ctl1" in_ccm="true">{history}</node_state>'
+        f'<node_state uname="cmp1" remote_node="true" in_ccm="{in_ccm}" node_fenced="305"/>'
+    )
+    nodes = look(nodes=attributes("cmp1") + attributes("cmp2"), status=status).nodes
+    assert (nodes["cmp1"].lost_at, nodes["cmp2"].lost_at) == (lost, 0)
+
+
 @pytest.mark.parametrize(
     ("resource", "operation", "interval", "code", "found"),
     [
@@ -177,3 +209,11 @@ def test_only_nodes_that_exist_have_an_id() -> None:
     assert cib.node_id(root, "cmp1") == ("cmp1", "remote")
     assert cib.node_id(root, "ctl1") == ("1", "member")
     assert cib.node_id(root, "cmp9") is None
+
+
+def test_knows_what_pacemaker_has_under_way() -> None:
+    pending = '<lrm_rsc_op operation="{}" op-status="-1" rc-code="193"/>'
+    operations = pending.format("start") + pending.format("monitor") + LOST
+    history = f'<lrm><lrm_resources><lrm_resource id="cmp1">{operations}</lrm_resource></lrm_resources></lrm>'
+    document_ = cib.parse(document(status=f'<node_state uname="ctl3" in_ccm="true">{history}</node_state>'))
+    assert cib.under_way(document_) == ["start of cmp1 on ctl3"]

@@ -55,7 +55,8 @@ def test_the_operators_map_wins_and_must_exist() -> None:
     found = service_of("cmp1", ["cmp1"], both, {"cmp1": "cmp1.b.example"})
     assert isinstance(found, Service)
     assert found.host == "cmp1.b.example"
-    assert isinstance(service_of("cmp1", ["cmp1"], both, {"cmp1": "typo"}), str)
+    for listed in (both, services("cmp1")):  # not by its name either
+        assert isinstance(service_of("cmp1", ["cmp1"], listed, {"cmp1": "typo"}), str)
 
 
 def test_a_host_that_the_map_gives_to_another_node_is_not_taken_by_name() -> None:

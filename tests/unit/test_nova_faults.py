@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from keystoneauth1 import exceptions as ksa
 from urllib3 import exceptions as urllib3_exceptions
 
 from muster.errors import NovaError, NovaRefused, NovaUnavailable, NovaUncertain
+from muster.gateways.login import Login
 from muster.gateways.nova_faults import refusal, trouble, write_trouble
 
 
@@ -57,3 +60,9 @@ def test_a_status_that_the_client_raises_counts_like_one_that_it_returns() -> No
     said = trouble("a token", ksa.ServiceUnavailable())
     assert (type(said), said.status) == (NovaUnavailable, 503)
     assert str(said).startswith("a token: ")
+
+
+def test_a_file_of_credentials_that_cannot_be_read_is_named_and_not_its_cloud(tmp_path: Path) -> None:
+    file = tmp_path / "clouds.yaml"
+    with pytest.raises(NovaUnavailable, match="cannot be read: is it there, and is this root"):
+        Login("bed", str(file), lambda silence_s: None).connection()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 
 from muster import log
 from muster.decide import Incident
+from muster.facts import Server
 from muster.outlets import Outlets, Quiet
 from muster.outlets.reports import Reports
 from muster.outlets.status import Status
 from muster.report import Event
-from muster.verdict import State
+from muster.verdict import Finding, State, Verdict
 from tests import told as report
 from tests.fakes import FakeClock, LogLines
 
@@ -60,6 +62,27 @@ def test_the_status_has_a_deadline_from_the_first_announcement_on(tmp_path: Path
     status = read(tmp_path / "m.json")
     assert status["first_look"] is True
     assert status["incidents"][0]["state"] == "evacuating"
+
+
+def test_what_was_held_when_a_host_returned_is_spoken_of_for_a_day(tmp_path: Path) -> None:
+    clock, file = FakeClock(), tmp_path / "muster.json"
+    status = Status(file, clock, LogLines())  # type: ignore[arg-type]
+    server = Server("a", host="cmp1", vm_state="paused")
+    findings = {"a": Finding(server, Verdict.HELD, "refused", "paused")}
+
+    def left(*closed: Incident) -> list[object]:
+        for incident in closed:
+            status.report(incident, {})
+        status.status("", [])
+        return [(entry["node"], entry["held"]) for entry in read(file)["left"]]
+
+    assert left(replace(over(State.SETTLED), findings=findings)) == []
+    assert left(replace(over(), findings=findings)) == [("cmp1", 1)]
+    assert left() == [("cmp1", 1)]
+    assert left(over()) == []
+    left(replace(over(), findings=findings))
+    clock.pass_by(86400)
+    assert left() == []
 
 
 def test_a_nodes_name_cannot_leave_the_folder(reports: Reports, tmp_path: Path) -> None:
@@ -127,6 +150,17 @@ def test_a_new_worker_goes_on_with_the_events_of_the_last_one(tmp_path: Path) ->
         reports.report(over(State.SETTLED), told())
     events = [event["what"] for event in read(tmp_path / "cmp1-1800000000.json")["events"]]
     assert events == ["evacuating: 3 queued", "closed: back in service"]
+
+
+def test_when_the_host_was_lost_stays_known_once_pacemaker_has_forgotten_it(tmp_path: Path) -> None:
+    """Also to the next worker here; of another incident of that host it says nothing."""
+    for lost in (0, 1_799_999_990, 0):
+        reports = Reports(FakeClock(), LogLines(), tmp_path)  # type: ignore[arg-type]
+        reports.report(replace(over(State.SETTLED), lost=lost), told())
+        reports.report(over(State.SETTLED), told())
+    assert read(tmp_path / "cmp1-1800000000.json")["lost"] == 1_799_999_990
+    reports.report(replace(over(), first=1_800_009_000), told())
+    assert read(tmp_path / "cmp1-1800009000.json")["lost"] is None
 
 
 def test_a_thousand_servers_do_not_crowd_out_how_it_began(

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+from dataclasses import replace
 
-from muster.cli import status
+import pytest
+from rich.console import Console
+
+from muster.cli import status, watch
+from muster.cli.view import Todo
 from tests import situations
 from tests.situations import SITUATIONS, Situation
 
@@ -23,12 +28,13 @@ def test_the_screen_says_what_to_do(it: Situation) -> None:
 
 @pytest.mark.parametrize("it", SITUATIONS, ids=lambda it: it.name.replace(" ", "-"))
 def test_everything_is_on_a_narrow_screen_too(it: Situation) -> None:
-    """Wrapped, never cut."""
+    """Wrapped, never cut; and no id in two, for whoever copies a command."""
     narrow = it.screen(width=80)
     assert max(map(len, narrow.splitlines())) <= 80
     assert "…" not in narrow
-    letters = sorted("".join(it.screen(width=400).split()))
-    assert sorted("".join(narrow.split())) == letters
+    wide = it.screen(width=400)
+    assert sorted("".join(narrow.split())) == sorted("".join(wide.replace(" WHAT", "").split()))
+    assert [wide.count(ident) for ident in situations.IDS] == [narrow.count(ident) for ident in situations.IDS]
 
 
 def test_the_exit_code_follows_the_worst() -> None:
@@ -43,3 +49,17 @@ def test_the_exit_code_follows_the_worst() -> None:
 def test_the_page_is_up_to_date() -> None:
     """``python -m tests.situations`` writes it."""
     assert situations.page() == situations.PAGE.read_text()
+
+
+@pytest.mark.parametrize(("height", "shown"), [(24, 2), (50, 9)])
+def test_what_waits_for_a_person_does_not_push_progress_off_the_screen(height: int, shown: int) -> None:
+    it = next(one for one in SITUATIONS if one.name == "A host died and the work is under way").view()
+    events = [{"at": situations.NOW + n, "node": "cmp1", "what": f"event {n}"} for n in range(8)]
+    many = replace(it, todo=(Todo("trouble", situations.IDS[0], "held: " + "why " * 40),) * 20, events=tuple(events))
+    out = io.StringIO()
+    Console(file=out, width=80).print(watch.page(many, situations.NOW, True, height))
+    lines = out.getvalue().splitlines()[:height]
+    assert sum(line.startswith("trouble") for line in lines) == shown
+    assert [
+        text for text in ("4/6", f"and {20 - shown} more: muster status", "event 7") if text not in "".join(lines)
+    ] == []

@@ -265,3 +265,19 @@ def test_marks_of_the_line_are_few_and_within_it(span: float, begin: float) -> N
 )
 def test_durations_are_read_at_once(seconds: Optional[float], said: str) -> None:
     assert times.duration(seconds) == said
+
+
+@pytest.mark.parametrize("lost", [FENCED - 3.5, None, "yesterday"])
+def test_the_steps_begin_with_the_loss_where_it_is_known_and_else_that_is_said(lost: object) -> None:
+    story = from_worker({**report(1), "lost": lost}, "w")
+    known = isinstance(lost, float)
+    first = [(step.word, step.at) for step in story.steps][:2]
+    assert first[known:][0] == ("fenced", FENCED)
+    assert first[:known] == [("lost", lost)][:known]
+    assert ["when Pacemaker lost the host" in what for what in story.missing] == ([] if known else [True])
+
+
+def test_once_the_host_is_back_nobody_is_told_to_retry_without_a_word() -> None:
+    over, under_way = from_worker(report(2, held=1), "w"), from_worker({**report(2, held=1), "state": "settled"}, "w")
+    assert "retry is refused" in over.hint
+    assert [under_way.hint, from_worker(report(2), "w").hint] == ["", ""]

@@ -32,6 +32,8 @@ ENVIRONMENT = {
 def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
     it = Supervisor("m", str(tmp_path))
     yield it
+    if it.is_me():  # to stop it would end pytest
+        os.unlink(it.pid_file)
     assert it.stop()
 
 
@@ -78,7 +80,6 @@ def test_a_pid_that_was_given_anew_is_nobody(supervisor: Supervisor) -> None:
     assert not supervisor.is_me()
     Path(supervisor.pid_file).write_text(f"{os.getpid()} {ticks(os.getpid())}\n")
     assert supervisor.is_me()
-    Path(supervisor.pid_file).unlink()
 
 
 def test_a_worker_whose_starter_died_before_its_pid_was_on_record_ends(tmp_path: Path) -> None:
@@ -100,7 +101,6 @@ def test_the_monitor_tells_slow_from_hung(supervisor: Supervisor, capsys: pytest
         Path(supervisor.status_file).write_text(json.dumps({"deadline": time.monotonic() - late_s}))
         assert ocf.run("monitor", ENVIRONMENT, supervisor.directory) == code
     assert "has not been heard of for 5 s" in capsys.readouterr().err
-    Path(supervisor.pid_file).unlink()
 
 
 @pytest.mark.parametrize("file", ["pid_file", "status_file"])
@@ -109,6 +109,23 @@ def test_follows_no_symlink(supervisor: Supervisor, tmp_path: Path, file: str) -
     target.write_text(f"{os.getpid()} {ticks(os.getpid())}\n" if file == "pid_file" else '{"first_look": true}')
     os.symlink(target, getattr(supervisor, file))
     assert (supervisor.pid(), supervisor.status()) == (0, {})
+
+
+def test_makes_no_file_through_a_symlink(supervisor: Supervisor, tmp_path: Path) -> None:
+    """Of the lock; what else it writes is made anew."""
+    target = tmp_path / "target"
+    os.symlink(target, tmp_path / "m.lock")
+    with pytest.raises(OSError, match="symbolic links"):
+        supervisor.start(ENVIRONMENT, 30)
+    assert not target.exists()
+    assert supervisor.pid() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_starts_nothing_in_a_folder_of_another_user(supervisor: Supervisor) -> None:
+    os.chown(supervisor.directory, 12345, 0)
+    assert "belongs to another user" in supervisor.start(ENVIRONMENT, 30)
+    assert list(Path(supervisor.directory).iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../m", "a/b", "", ".", "a\nb"])

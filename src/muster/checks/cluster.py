@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from muster import blueprint
+from muster.blueprint import Step
 from muster.checks.finding import Facts, Finding, Result, attention, by, counted, ok, set_option, trouble, unknown
 from muster.installed import Installation
 from muster.topology import AGENT, Device, doubt
@@ -56,6 +57,32 @@ def concurrent_fencing(facts: Facts) -> Iterator[Finding]:
         yield ok("off" if given else "by Pacemaker's default", advice, set_option("concurrent-fencing", "true"))
 
 
+# --------------------------------------------------------------------- other tools
+
+
+RIVAL_FIRST = "what else evacuates here comes first: see other evacuators"
+
+
+def rivals(facts: Facts) -> Iterator[Finding]:
+    """Nova takes a second evacuation while the first one runs: two guests would write to one disk."""
+    for rival in facts.here.rivals:
+        what = blueprint.words(rival)
+        if not rival.in_charge:
+            delete = ("pcs", "stonith" if rival.fences else "resource", "delete", rival.id)
+            yield attention(what, "once you know that you will not go back, here and in what deploys the cloud", delete)
+        elif any(worker.active_on for worker in facts.here.workers):
+            danger = "one server may come up on two hosts, now"
+            yield trouble(f"{what}, beside muster", f"{danger}: {blueprint.MIGRATE}", *blueprint.ending(rival))
+        else:
+            yield trouble(f"{what}, and muster does not", blueprint.MIGRATE)
+    if not facts.here.rivals:
+        yield ok("none in this cluster's configuration")
+
+
+def _unless_rivals(here: Installation, steps: Iterable[Step]) -> list[Step]:
+    return [Step(RIVAL_FIRST)] if here.in_charge else list(steps)
+
+
 # ------------------------------------------------------------------------ fencing
 
 
@@ -66,7 +93,7 @@ def levels(facts: Facts) -> Iterator[Finding]:
         mine = here.levels.get(node, ())
         found = doubt(node, mine, here.devices)
         unrecorded = [level for level in mine if blueprint.doubt_of_level(here, node, level)]
-        steps = list(blueprint.levels_of(here, node, {}))
+        steps = _unless_rivals(here, blueprint.levels_of(here, node, {}))
         if found:
             yield by(Result.TROUBLE, found.what, steps)
         elif unrecorded:
@@ -86,7 +113,8 @@ def fence_devices(facts: Facts) -> Iterator[Finding]:
     here = facts.here
     mine = blueprint.ours(here)
     if mine is None:
-        yield by(Result.TROUBLE, f"there is no fence device of the agent {AGENT}", list(blueprint.fence_device(here)))
+        steps = _unless_rivals(here, blueprint.fence_device(here))
+        yield by(Result.TROUBLE, f"there is no fence device of the agent {AGENT}", steps)
     concerned = [d for d in here.devices.values() if d.agent == AGENT or d.cuts_power]
     findings = [finding for device in concerned for finding in _of_device(here, device)]
     yield from findings

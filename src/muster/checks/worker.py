@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from muster import blueprint
+from muster.checks.cluster import RIVAL_FIRST
 from muster.checks.finding import Facts, Finding, attention, ok, trouble, unknown, update_resource
 from muster.installed import Resource
 
@@ -26,7 +27,9 @@ def runs(facts: Facts) -> Iterator[Finding]:
 def _of_worker(facts: Facts, worker: Resource) -> Iterator[Finding]:
     name = worker.id
     failures = "; ".join(f"on {node}: {reason}" for node, reason in sorted(worker.failures.items()))
-    if worker.disabled:
+    if worker.disabled and facts.here.in_charge:
+        yield trouble(f"{name} is disabled: it does not evacuate", RIVAL_FIRST)
+    elif worker.disabled:
         yield trouble(f"{name} is disabled: no host is evacuated", "", ("pcs", "resource", "enable", name))
     elif worker.unmanaged:
         say = attention if worker.active_on else trouble

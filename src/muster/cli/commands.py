@@ -154,9 +154,10 @@ COMMANDS: tuple[Command, ...] = (
         "doctor",
         "doctor",
         "what is wrong before a host dies",
-        "Checks fencing levels and devices, the rule that keeps nova-compute away, the worker, its parameters, the"
-        " agents and the credentials on this controller, and what its user may do in Nova; for whatever is wrong it"
-        " says the remedy and the command. Changes nothing. Run it as root, on every controller.",
+        "Checks for other tools that evacuate, fencing levels and devices, the rule that keeps nova-compute away, the"
+        " worker, its parameters, the agents and the credentials on this controller, and what its user may do in Nova;"
+        " for whatever is wrong it says the remedy and the command. Changes nothing. Run it as root, on every"
+        " controller.",
         (OUTPUT,),
     ),
     Command(
@@ -164,7 +165,8 @@ COMMANDS: tuple[Command, ...] = (
         "setup",
         "what this cluster lacks, as commands of pcs",
         "Prints the commands that add what is missing, for this cluster: the fence device, the fencing levels, the"
-        " resource and its rules. Runs none of them without --apply. Prints no command when nothing is missing.",
+        " resource and its rules. Runs none of them without --apply. Prints no command when nothing is missing, nor"
+        " beside another tool that evacuates.",
         (
             Argument(("--cloud",), "the cloud of clouds.yaml, for a new resource", metavar="NAME", default=""),
             Argument(

@@ -118,7 +118,7 @@ class Incidents:
         if open_ or _is_over(report):
             return story
         said = f"what came after: the worker here wrote last when it was {story.state}; another one went on"
-        return replace(story, missing=(said,))
+        return replace(story, missing=(*story.missing, said))
 
     def _observed(self, site: Site, name: str, report: Optional[Mapping[str, Any]]) -> Optional[Story]:
         from muster.report import report as tell

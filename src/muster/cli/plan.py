@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -26,7 +28,24 @@ WIDE = 120
 """On a narrower terminal ids are left out and names cut: ``-o json`` has them."""
 
 
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """A hundred thousand servers hold no cycles: to look for some while they are read takes half of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def run(options: argparse.Namespace) -> int:
+    with without_collector():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     if bool(options.host) == options.all:
         raise SettingsError(["say a HOST, or --all for every one of them"])
     site = Site(options.resource)

@@ -94,15 +94,20 @@ def render(story: Story, narrow: bool = False) -> RenderableType:
     head.append_text(terminal.styled(story.state))
     head.append(f", {terminal.clean(story.reason)}" if story.reason else "")
     parts: list[RenderableType] = [head, status.counts(story.counts)]
-    steps = [(terminal.clock(story.fenced), "", terminal.styled("fenced"), "recorded")] if story.fenced else []
-    for change in story.changes:
-        after = duration(change.at - story.fenced) if story.fenced else ""
+    steps = []
+    for change in story.steps:
+        after = duration(change.at - story.fenced) if story.fenced and change.at != story.fenced else ""
         steps.append((terminal.clock(change.at), after, terminal.styled(change.word), change.what))
     if steps:
         parts += ["", terminal.table(("TIME", "AFTER", "STATE", "WHY"), steps, wide="WHY")]
     if story.waiting:
-        rows = [(server.name, server.id, server.advice) for server in story.waiting]
-        parts += ["", terminal.table(("TO DO", "ID", "WHAT"), rows, wide="WHAT")]
+        if narrow:
+            below = [(server.advice,) for server in story.waiting]
+            parts += ["", terminal.cards(("TO DO", "ID"), [(s.name, s.id) for s in story.waiting], below)]
+        else:
+            rows = [(server.name, server.id, server.advice) for server in story.waiting]
+            parts += ["", terminal.table(("TO DO", "ID", "WHAT"), rows, wide="WHAT")]
+        parts += [Text(story.hint)] if story.hint else []
     if story.servers:
         parts += ["", _servers(story.servers, narrow)]
     said = [f"{source.what}, as of {clock(source.at)}" for source in story.sources]
@@ -114,12 +119,9 @@ def _servers(servers: Sequence[ServerStory], narrow: bool) -> RenderableType:
     if not narrow:
         columns = ("SERVER", "ID", "VERDICT", "FROM", "TO", "STATE", "TRIES", "TOOK", "REQUESTS", "WHY")
         return terminal.table(columns, map(_line, servers), wide="WHY")
-    rows = []
-    for server in servers:
-        name = Text(f"{terminal.clean(server.name)}\n{terminal.clean(server.id)}")
-        why = Text("\n".join(map(terminal.clean, (server.advice, *server.request_ids))))
-        rows.append((name, terminal.styled(server.verdict), server.dest, duration(server.seconds), why))
-    return terminal.table(("SERVER", "VERDICT", "TO", "TOOK", "WHY"), rows, wide="WHY")
+    rows = [(s.name, s.id, terminal.styled(s.verdict), s.dest, duration(s.seconds)) for s in servers]
+    below = [(server.advice, *server.request_ids) for server in servers]
+    return terminal.cards(("SERVER", "ID", "VERDICT", "TO", "TOOK"), rows, below)
 
 
 def _line(server: ServerStory) -> Sequence[object]:

@@ -16,9 +16,12 @@ from muster.cli import commands, terminal
 from muster.cli.site import Site
 from muster.cli.view import Seen, View, view
 from muster.errors import ClusterError
+from muster.gateways import cib, installation
+from muster.story import with_id
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
 NARROW = 120
+NARROW_TODO = 100
 VERDICTS = ("evacuated", "evacuating", "queued", "parked", "held", "unknown", "skipped", "gone")
 
 
@@ -30,17 +33,23 @@ def run(options: argparse.Namespace) -> int:
     if options.output == "json":
         terminal.print_json({"checked": round(time.time(), 1), **asdict(shown)})
     else:
-        terminal.console().print(render(shown, time.time()))
+        out = terminal.console()
+        out.print(render(shown, time.time(), out.width < NARROW_TODO))
     return EXIT_OF_LEVEL[shown.level]
 
 
 def look(site: Site) -> View:
     """What is the case now, by Pacemaker and by what the worker has shared."""
-    return view(Seen(time.time(), site.cluster, site.resource, site.pacemaker().unclean(), site.shared()))
+    others = [rival.id for rival in installation.rivals(site.snapshot) if rival.in_charge]
+    told = (site.pacemaker().unclean(), site.shared(), others, cib.under_way(site.snapshot))
+    return view(Seen(time.time(), site.cluster, site.resource, *told))
 
 
-def render(shown: View, now: float) -> RenderableType:
-    """The whole page."""
+def render(shown: View, now: float, narrow: bool = False) -> RenderableType:
+    """The whole page.
+
+    :param narrow: what is long stands below what is short, so that an id or a command is not cut in two.
+    """
     dead = len(shown.incidents)
     head = Text()
     head.append(shown.level.upper(), style=terminal.STYLES[shown.level])
@@ -53,13 +62,17 @@ def render(shown: View, now: float) -> RenderableType:
         rows = [_row(incident, now) for incident in shown.incidents]
         parts += ["", terminal.table(("HOST", "STATE", "FENCED", "SERVERS", "NOW"), rows, wide="NOW")]
     if shown.todo:
-        rows = [(terminal.styled(t.level), t.about, t.what) for t in shown.todo]
-        parts += ["", terminal.table(("TO DO", "ABOUT", "WHAT"), rows, wide="WHAT")]
+        heads = [(terminal.styled(t.level), t.about) for t in shown.todo]
+        if narrow:
+            parts += ["", terminal.cards(("TO DO", "ABOUT"), heads, ((t.what,) for t in shown.todo))]
+        else:
+            rows = [(*head, t.what) for head, t in zip(heads, shown.todo)]
+            parts += ["", terminal.table(("TO DO", "ABOUT", "WHAT"), rows, wide="WHAT")]
     return Group(*parts)
 
 
 def render_events(events: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """The last events, newest below."""
+    """Events, in the order given."""
     rows = [
         (
             terminal.clock(float(e.get("at", 0))),
@@ -95,8 +108,13 @@ def counts(servers: Mapping[str, int]) -> Text:
 
 
 def _host(site: Site, options: argparse.Namespace) -> int:
-    name = options.host
-    report = _report(site, name)
+    report = _report(site, options.host)
+    if report is None:
+        if options.output == "json":
+            terminal.print_json({"node": options.host, "state": "", "proofs": []})
+        else:
+            print(f"{terminal.clean(options.host)}: not dead, and of no earlier incident this controller has a report")
+        return commands.OK
     if options.output == "json":
         terminal.print_json(report)
     else:
@@ -118,20 +136,21 @@ def _host(site: Site, options: argparse.Namespace) -> int:
 def servers_table(entries: Sequence[Mapping[str, Any]], narrow: bool) -> RenderableType:
     """One row a server; on a narrow screen its id stands below its name."""
     if not narrow:
-        rows = [(e["name"], e["id"], terminal.styled(e["verdict"]), e["to"], e["state"], e["reason"]) for e in entries]
+        rows = [(e["name"], e["id"], terminal.styled(e["verdict"]), e["to"], e["state"], _why(e)) for e in entries]
         return terminal.table(("SERVER", "ID", "VERDICT", "TO", "STATE", "WHY"), rows, wide="WHY")
-    lines = [(Text(f"{terminal.clean(e['name'])}\n{terminal.clean(e['id'])}"), e) for e in entries]
-    return terminal.table(
-        ("SERVER", "VERDICT", "WHY"),
-        [(name, terminal.styled(e["verdict"]), e["reason"]) for name, e in lines],
-        wide="WHY",
-    )
+    short = [(e["name"], e["id"], terminal.styled(e["verdict"]), e["to"]) for e in entries]
+    return terminal.cards(("SERVER", "ID", "VERDICT", "TO"), short, ((_why(e),) for e in entries))
 
 
-def _report(site: Site, name: str) -> dict[str, Any]:
+def _why(entry: Mapping[str, Any]) -> str:
+    return with_id(str(entry["reason"]), str(entry["id"]))
+
+
+def _report(site: Site, name: str) -> Optional[dict[str, Any]]:
     """The worker's own report where it is at hand; else what Nova says now; else the last incident known here.
 
-    :raises ClusterError: when nothing is known of the host.
+    :returns: None for a host of which no incident is known.
+    :raises ClusterError: when there is no such host.
     """
     node = next((n for n in site.cluster.nodes.values() if name in (n.name, n.name.partition(".")[0])), None)
     kept = site.reports(node.name if node else name)
@@ -147,7 +166,7 @@ def _report(site: Site, name: str) -> dict[str, Any]:
     if node is None:
         known = ", ".join(n.name for n in site.cluster.nodes.values() if n.remote)
         raise ClusterError(f"no host {name!r} in this cluster: it has {known}")
-    raise ClusterError(f"{node.name} has no incident, and this controller knows of none: see muster report")
+    return None
 
 
 def _observed(site: Site, node: str) -> Optional[dict[str, Any]]:

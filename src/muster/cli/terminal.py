@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -92,6 +94,32 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], wide: Option
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
     return made
+
+
+def cards(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], below: Iterable[Sequence[object]]
+) -> RenderableType:
+    """A table for a narrow screen.
+
+    :param below: by row, the lines of what is long: they stand below it, over the whole width.
+    """
+    widths = [
+        max(len(column), *(cell_len(cell.plain if isinstance(cell, Text) else clean(cell)) for cell in cells))
+        for column, cells in zip(columns, zip(*rows))
+    ]
+    made: list[RenderableType] = [_line([Text(column, style="bold") for column in columns], widths)]
+    for row, lines in zip(rows, below):
+        made.append(_line([cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row], widths))
+        made.append(Padding(Text("\n".join(map(clean, lines))), (0, 0, 0, 4), expand=False))
+    return Group(*made)
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    line = Text(overflow="fold")
+    for cell, width in zip(cells, widths):
+        line.append_text(cell).append(" " * (width - cell.cell_len + 2))
+    line.rstrip()
+    return line
 
 
 def print_json(data: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Optional
 from muster.decide import has_incident
 from muster.facts import Cluster, Node, Phase
 from muster.installed import Resource
+from muster.times import duration
 
 LEVELS = ("ok", "attention", "trouble")
 SHARED_LATE_S = 120.0
@@ -64,6 +65,8 @@ class Seen:
 
     :param unclean: nodes that have failed and that Pacemaker has not fenced yet.
     :param shared: what the worker has shared last; empty without it.
+    :param rivals: what else may evacuate here, by its id.
+    :param under_way: what Pacemaker is doing now, in words.
     """
 
     now: float
@@ -71,6 +74,8 @@ class Seen:
     resource: Resource
     unclean: Sequence[str] = ()
     shared: Mapping[str, Any] = field(default_factory=dict)
+    rivals: Sequence[str] = ()
+    under_way: Sequence[str] = ()
 
 
 def view(seen: Seen) -> View:
@@ -132,6 +137,7 @@ def _todos(seen: Seen, incidents: Sequence[Mapping[str, Any]]) -> Iterator[Todo]
     yield from _of_cluster(seen, bool(incidents))
     for incident in incidents:
         yield from _of_incident(seen, incident)
+    yield from _of_what_is_left(seen)
     for node in seen.cluster.nodes.values():
         if node.hold and not has_incident(node):
             yield Todo(
@@ -139,6 +145,21 @@ def _todos(seen: Seen, incidents: Sequence[Mapping[str, Any]]) -> Iterator[Todo]
                 node.name,
                 "nova-compute is kept away although nothing is on record:"
                 f" crm_attribute -t nodes -N {node.name} -n muster-hold -D",
+            )
+
+
+def _of_what_is_left(seen: Seen) -> Iterator[Todo]:
+    """Servers that were held when their host returned: no record speaks of them any more."""
+    for left in seen.shared.get("left", ()):
+        node, held = seen.cluster.nodes.get(str(left.get("node"))), int(left.get("held", 0))
+        if node and not has_incident(node):
+            servers = f"{held} server{'s were' if held != 1 else ' was'} held"
+            where = f" on {seen.shared['controller']}" if seen.shared.get("controller") else ""
+            yield Todo(
+                "attention",
+                node.name,
+                f"{servers} when it returned, {duration(seen.now - float(left['at']))} ago, and may be down there."
+                f" Which, and what to do: muster report {node.name}{where}. This is said for a day",
             )
 
 
@@ -158,6 +179,12 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
             "has failed and is not fenced; nothing is evacuated before that. Look at pcs stonith history show"
             f" {node}; if you know that its power is off: pcs stonith confirm {node}",
         )
+    if seen.rivals and not resource.disabled:
+        yield Todo(
+            "trouble",
+            " and ".join(seen.rivals),
+            "may evacuate here, too: one server may come up on two hosts. See muster doctor, other evacuators",
+        )
     if len(resource.active_on) > 1:
         yield Todo(
             "trouble",
@@ -175,6 +202,9 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
 
 def _no_worker(seen: Seen, busy: bool) -> Todo:
     resource = seen.resource
+    if resource.disabled and seen.rivals:
+        others = " and ".join(seen.rivals)
+        return Todo("attention", resource.id, f"is disabled, and {others} may evacuate: see muster doctor")
     if resource.disabled:
         level = "trouble" if busy else "attention"
         return Todo(level, resource.id, f"is disabled, so no host is evacuated: pcs resource enable {resource.id}")
@@ -190,6 +220,10 @@ def _no_worker(seen: Seen, busy: bool) -> Todo:
     if why:
         remedy = f"mend that, then pcs resource cleanup {resource.id}"
         return Todo("trouble", resource.id, f"runs on no controller ({why}): {remedy}")
+    if seen.under_way:
+        # Measured: while a remote that is off is being connected to, 30 s on each controller, nothing else is started.
+        what = ", ".join(seen.under_way)
+        return Todo("trouble", resource.id, f"does not run yet; Pacemaker starts it when this has ended: {what}")
     return Todo(
         "trouble", resource.id, f"runs on no controller: see pcs status, pcs resource debug-start {resource.id}"
     )

@@ -7,6 +7,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -21,6 +22,8 @@ from muster.errors import ClusterError, SettingsError
 SILENCE_LIMIT = 300
 """So many looks without an answer, and the command gives up."""
 BAR_WIDTH = 24
+LINES_BESIDE, LINES_OF_TODO = 14, 4
+"""How much of a low screen TO DO may take: a row of 80 columns has four lines."""
 UNDER_WAY = ("queued", "evacuating", "parked", "unknown")
 
 
@@ -49,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
                 continue
             silent, level = 0, shown.level
             if screen:
-                screen.update(page(shown, time.time()))
+                screen.update(page(shown, time.time(), out.width < status.NARROW_TODO, out.height))
             else:
                 _lines(shown, said)
             if options.until_settled and not _busy(shown):
@@ -63,13 +66,21 @@ def run(options: argparse.Namespace) -> int:
     return status.EXIT_OF_LEVEL[level]
 
 
-def page(shown: View, now: float) -> RenderableType:
-    parts: list[RenderableType] = [Text(terminal.clock(now), style="dim"), status.render(shown, now)]
+def page(shown: View, now: float, narrow: bool = False, height: int = 50) -> RenderableType:
+    """Progress above, the newest event first: what does not fit on a low screen is cut off below.
+
+    :param height: of the screen, in lines.
+    """
+    most = max(1, (height - LINES_BESIDE) // LINES_OF_TODO)
+    left = len(shown.todo) - most
+    first = replace(shown, todo=shown.todo[:most])
     bars = [progress(incident, now) for incident in shown.incidents if incident.get("servers")]
-    if bars:
-        parts += ["", *bars]
+    parts: list[RenderableType] = [Text(terminal.clock(now), style="dim"), *bars]
+    parts.append(status.render(first, now, narrow))
+    if left > 0:
+        parts.append(Text(f"and {left} more: muster status", style="bold"))
     if shown.events:
-        parts += ["", status.render_events(shown.events)]
+        parts += ["", status.render_events(shown.events[::-1])]
     return Group(*parts)
 
 

@@ -19,6 +19,8 @@ HOLD = "muster-hold"
 ORDERS = "muster-orders"
 PAUSED = "muster-paused"
 """A meta attribute of the worker's resource: to change one restarts nothing."""
+CONNECTED = ("start", "monitor", "migrate_from")
+"""What succeeds for a remote's connection only where there is one; a stop does also after its loss."""
 SIZE_LIMIT = 64 * 1024 * 1024
 """Of a CIB: twenty remotes have 150 kB, so this is what nobody has."""
 
@@ -57,7 +59,7 @@ def cluster(cib: Element, local: str, resource: str) -> Cluster:
     :param resource: the id of the worker's own resource.
     """
     held = _held(cib)
-    nodes = {name: _node(cib, name, held) for name in _names(cib)}
+    nodes = {name: _node(cib, name, held) for name in names(cib)}
     started = list(active(cib, resource))
     return Cluster(
         quorum=quorate(cib),
@@ -115,6 +117,12 @@ def node_id(cib: Element, name: str) -> Optional[tuple[str, str]]:
         if node.get("uname") == name:
             return str(node.get("id")), str(node.get("type", "member"))
     return (name, "remote") if name in _remotes(cib) else None
+
+
+def names(cib: Element) -> list[str]:
+    """Of every node."""
+    named = {str(node.get("uname")) for node in cib.iterfind("configuration/nodes/node") if node.get("uname")}
+    return sorted(named | _remotes(cib))
 
 
 def remotes(cib: Element) -> list[str]:
@@ -281,11 +289,6 @@ def hold_where(name: str) -> str:
 # -------------------------------------------------------------------- details
 
 
-def _names(cib: Element) -> list[str]:
-    named = {str(node.get("uname")) for node in cib.iterfind("configuration/nodes/node") if node.get("uname")}
-    return sorted(named | _remotes(cib))
-
-
 def _remotes(cib: Element) -> set[str]:
     """Remote nodes by their resources, guest nodes by the resource that makes them, and what the status shows."""
     path = "configuration/resources//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
@@ -340,18 +343,43 @@ def _node(cib: Element, name: str, held: set[str]) -> Node:
     record, orders = node_record(cib, name), node_orders(cib, name)
     states = [s for s in cib.iterfind("status/node_state") if s.get("uname") == name]
     state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
+    member = _since(state.get("in_ccm", "")) > 0
     return Node(
         name=name,
         remote=name in _remotes(cib),
         record=record if isinstance(record, Record) else None,
         unreadable_record=record if isinstance(record, str) else "",
         hold=bool(_attribute(cib, name, HOLD)),
-        member=_since(state.get("in_ccm", "")) > 0,
+        member=member,
         fenced_at=_since(state.get("node_fenced", "")),
+        lost_at=0 if member else _lost_at(cib, name),
         found_running=_found_running(states[0], held) if states else 0,
         orders=orders if isinstance(orders, Orders) else None,
         unreadable_orders=orders if isinstance(orders, str) else "",
     )
+
+
+def _lost_at(cib: Element, name: str) -> int:
+    """When the monitor of a remote's connection last failed, on whichever controller held it; 0 if it came back since.
+
+    Pacemaker forgets it when the remote joins again, and with the controller's own history.
+    """
+    histories = (
+        history
+        for history in cib.iterfind("status/node_state/lrm/lrm_resources/lrm_resource")
+        if history.get("id") == name  # a connection is called like its node
+    )
+    operations = [operation for history in histories for operation in history.iterfind("lrm_rsc_op")]
+    operations = [operation for operation in operations if operation.get("op-status") != "-1"]  # under way
+    recurring = [operation for operation in operations if operation.get("interval") != "0"]
+    lost = max((_changed(op) for op in recurring if op.get("rc-code") != "0"), default=0)
+    joined = [operation for operation in operations if operation.get("operation") in CONNECTED]
+    back = max((_changed(operation) for operation in joined if operation.get("rc-code") == "0"), default=0)
+    return lost if lost >= back else 0
+
+
+def _changed(operation: Element) -> int:
+    return _since(operation.get("last-rc-change", ""))
 
 
 def _since(text: str) -> int:
@@ -374,6 +402,17 @@ def active(cib: Element, resource: str) -> Iterator[str]:
             last = max(operations, key=lambda op: int(op.get("call-id", "0")), default=None)
             if any(op.get("operation") == "start" for op in pending) or (last is not None and not _is_stopped(last)):
                 yield str(state.get("uname"))
+
+
+def under_way(cib: Element) -> list[str]:
+    """What Pacemaker is starting, stopping or moving now, in words."""
+    return [
+        f"{operation.get('operation')} of {history.get('id')} on {state.get('uname')}"
+        for state in cib.iterfind("status/node_state")
+        for history in state.iterfind("lrm/lrm_resources/lrm_resource")
+        for operation in history.iterfind("lrm_rsc_op[@op-status='-1']")
+        if operation.get("operation") != "monitor"
+    ]
 
 
 def _is_probe_under_way(operation: Element) -> bool:

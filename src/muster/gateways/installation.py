@@ -9,11 +9,19 @@ from collections.abc import Callable, Collection, Iterator
 from muster.errors import ClusterError
 from muster.gateways import cib
 from muster.gateways.cib import Element, pairs
-from muster.installed import STICKINESS, Installation, Resource
-from muster.topology import AGENT
+from muster.installed import STICKINESS, Installation, Resource, Rival
+from muster.topology import AGENT, EVACUATORS
 
 WORKER = ("ocf", "muster", "ComputeRecovery")
 REMOTE = ("ocf", "pacemaker", "remote")
+RIVALS = {
+    "NovaEvacuate": "evacuates",
+    "nova-compute-wait": "lifts the force-down of a host whenever its nova-compute starts",
+}
+"""Agents of openstack-resource-agents, whichever provider they are packaged under."""
+RIVAL_NAMES = {"masakarihostmonitor": "reports dead hosts to Masakari, which evacuates", "instanceha": "evacuates"}
+"""In the id or the type of a resource, letters only: services and containers have no agent of their own."""
+TRIGGER = "computeunfencetrigger"
 NEVER = -1_000_000
 """From this score on Pacemaker means never."""
 
@@ -38,6 +46,7 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
         levels={node: tuple(cib.levels(snapshot, node)) for node in (*controllers, *computes)},
         workers=tuple(resources(snapshot)),
         nova_compute=_nova_compute(snapshot),
+        rivals=tuple(sorted(rivals(snapshot), key=lambda rival: rival.fences)),
         ids=frozenset(str(e.get("id")) for e in section.iter() if e.get("id")) if section is not None else frozenset(),
     )
 
@@ -89,6 +98,49 @@ def options(snapshot: Element) -> dict[str, str]:
     return pairs(snapshot, "configuration/crm_config/cluster_property_set")
 
 
+# --------------------------------------------------------------- other tools
+
+
+def rivals(snapshot: Element) -> Iterator[Rival]:
+    """What else evacuates in this cluster, or lifts what muster sets, as far as the CIB shows it."""
+    targets = {str(level.get("target")) for level in snapshot.iterfind("configuration/fencing-topology/fencing-level")}
+    nodes = sorted({*cib.names(snapshot), *targets} - {"None"})
+    for primitive in _primitives(snapshot):
+        does = _does(primitive)
+        if does:
+            name, kind = str(primitive.get("id")), [str(word) for word in _agent(primitive) if word]
+            fences = primitive.get("class") == "stonith"
+            concerned = (n for n in nodes if any(name in level.devices for level in cib.levels(snapshot, n)))
+            yield Rival(
+                id=_chain(primitive)[-1],
+                agent=kind[-1] if fences else ":".join(kind),
+                does=does,
+                fences=fences,
+                disabled=_is_disabled(primitive),
+                levels=tuple(concerned) if fences else (),
+            )
+
+
+def _does(primitive: Element) -> str:
+    kind, names = str(primitive.get("type")), [_letters(primitive.get("type")), _letters(primitive.get("id"))]
+    if primitive.get("class") == "stonith":
+        return "forces hosts down, enables them again and evacuates" if kind in EVACUATORS else ""
+    if any(name.endswith(TRIGGER) for name in names):
+        return "has every host unfenced by the old device when it joins"
+    found = (does for word, does in RIVAL_NAMES.items() if any(word in name for name in names))
+    return RIVALS.get(kind) or next(found, "")
+
+
+def _letters(name: object) -> str:
+    return re.sub("[^a-z]", "", str(name).lower())
+
+
+def _is_disabled(primitive: Element) -> bool:
+    outer = (e for e in primitive.iterancestors() if e.tag in ("group", "clone", "master", "bundle"))
+    roles = (pairs(one, "meta_attributes").get("target-role", "") for one in (primitive, *outer))
+    return any(role.lower() == "stopped" for role in roles)
+
+
 # ---------------------------------------------------------------------- rules
 
 
@@ -106,7 +158,7 @@ def _is_nova_compute(primitive: Element) -> bool:
     if primitive.get("class") == "stonith" or _agent(primitive) == REMOTE:
         return False
     names = (str(primitive.get("type")).split(".service")[0], str(primitive.get("id")))
-    return any(re.sub("[^a-z]", "", name.lower()).endswith("novacompute") for name in names)
+    return any(_letters(name).endswith("novacompute") for name in names)
 
 
 def _kept_away(snapshot: Element, primitive: Element, fits: Callable[[Element], bool]) -> bool:

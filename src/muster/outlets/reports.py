@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
@@ -28,28 +29,46 @@ READ_LIMIT = 50_000_000
 WITH_PAGE = (State.SETTLED, State.CLOSED)
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier worker here has left in its report of an incident.
+
+    :param lost: when Pacemaker lost the host, by whoever knew it first; 0 if nobody did.
+    """
+
+    events: tuple[dict[str, Any], ...] = ()
+    lost: int = 0
+
+
 class Reports(Quiet):
     def __init__(self, clock: ClockPort, log: Log, directory: Path = DIRECTORY) -> None:
         self._clock = clock
         self._log = log
         self._directory = directory
-        self._events: dict[tuple[str, bool], deque[Event]] = {}
-        """By node, and whether they are of its servers."""
-        self._earlier: dict[str, list[dict[str, Any]]] = {}
+        self._events: dict[tuple[str, bool], deque[dict[str, Any]]] = {}
+        """By node, and whether they are of its servers: as the report shows them."""
+        self._earlier: dict[str, Earlier] = {}
 
     def event(self, event: Event) -> None:
         """The next report of its incident has it."""
-        self._events.setdefault((event.node, bool(event.server)), deque(maxlen=EVENTS_KEPT)).append(event)
+        shown = {key: value for key, value in asdict(event).items() if key != "node" and value}
+        self._events.setdefault((event.node, bool(event.server)), deque(maxlen=EVENTS_KEPT)).append(shown)
 
     def report(self, incident: Incident, data: dict[str, object]) -> None:
         name = incident_name(incident.node, incident.first)
-        whole = {**data, "events": self._told(name, incident), "written": round(self._clock.now(), 1)}
+        new = name not in self._earlier
+        earlier = self._earlier.get(name) or _earlier(self._directory / f"{name}.json")
+        # Pacemaker forgets when it lost a host as soon as that is back.
+        earlier = self._earlier[name] = replace_fields(earlier, lost=earlier.lost or incident.lost)
+        told = {"lost": earlier.lost or None, "events": [*earlier.events, *self._news(incident)]}
+        whole = {**data, **told, "written": round(self._clock.now(), 1)}
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             replace(self._directory / f"{name}.json", json.dumps(whole).encode(), 0o640)
             if incident.state in WITH_PAGE:
                 replace(self._directory / f"{name}.html", page.page(from_worker(whole, "the worker's report")), 0o640)
-            self._drop_old()
+            if new:
+                self._drop_old()
         except OSError as exc:
             complain(self._log, exc)
         if incident.state is State.CLOSED:
@@ -57,14 +76,10 @@ class Reports(Quiet):
             for of_servers in (False, True):
                 self._events.pop((incident.node, of_servers), None)
 
-    def _told(self, name: str, incident: Incident) -> list[dict[str, Any]]:
-        """The events of this incident; also those that an earlier worker here has left in its report."""
-        if name not in self._earlier:
-            self._earlier[name] = _events_in(self._directory / f"{name}.json")
+    def _news(self, incident: Incident) -> list[dict[str, Any]]:
+        """The events of this incident that this worker has seen."""
         kept = [event for of in (False, True) for event in self._events.get((incident.node, of), ())]
-        events = sorted((e for e in kept if e.at >= incident.first), key=lambda e: e.at)
-        ours = [{key: value for key, value in asdict(e).items() if key != "node" and value} for e in events]
-        return [*self._earlier[name], *ours]
+        return sorted((e for e in kept if e.get("at", 0.0) >= incident.first), key=lambda e: float(e.get("at", 0.0)))
 
     def _drop_old(self) -> None:
         files = sorted(self._directory.glob("*.json"), key=lambda path: path.stat().st_mtime)
@@ -73,12 +88,14 @@ class Reports(Quiet):
             path.with_suffix(".html").unlink(missing_ok=True)
 
 
-def _events_in(path: Path) -> list[dict[str, Any]]:
+def _earlier(path: Path) -> Earlier:
     try:
         with open(path, "rb") as file:
             kept = json.loads(file.read(READ_LIMIT))
     except (OSError, ValueError):
-        return []
-    events = kept.get("events") if isinstance(kept, dict) else None
+        return Earlier()
+    if not isinstance(kept, dict):
+        return Earlier()
+    events, lost = kept.get("events"), kept.get("lost")
     found = [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []
-    return found[-EVENTS_KEPT:]
+    return Earlier(tuple(found[-EVENTS_KEPT:]), lost if type(lost) is int else 0)

@@ -19,10 +19,13 @@ from muster.outlets import Quiet
 from muster.outlets.files import complain, replace
 from muster.ports import ClockPort
 from muster.report import Event
+from muster.verdict import State, Verdict
 
 ANNOUNCE_EVERY_S = 1.0
 SHARE_EVERY_S = 3.0
 EVENTS_SHOWN = 8
+LEFT_SHOWN_S = 86400.0
+"""So long after a host's return those of its servers that were held are spoken of: nobody tells when they are well."""
 
 
 class Status(Quiet):
@@ -46,8 +49,10 @@ class Status(Quiet):
             "first_look": False,
             "reason": "",
             "incidents": [],
+            "left": [],
         }
         self._deadline = 0.0
+        self._left: dict[str, dict[str, Any]] = {}
 
     def announce(self, silence_s: float) -> None:
         deadline = self._clock.monotonic() + silence_s
@@ -56,10 +61,22 @@ class Status(Quiet):
             self._write()
 
     def status(self, reason: str, incidents: list[Incident]) -> None:
-        shown = {"first_look": True, "reason": reason, "incidents": [report.summary(i) for i in incidents]}
+        now = self._clock.now()
+        left = [entry for entry in self._left.values() if now - float(entry["at"]) < LEFT_SHOWN_S]
+        told = [report.summary(incident) for incident in incidents]
+        shown = {"first_look": True, "reason": reason, "incidents": told, "left": left}
         if {**self._status, **shown} != self._status:
             self._status.update(shown)
             self._write()
+
+    def report(self, incident: Incident, data: dict[str, object]) -> None:
+        """Of an incident that is over only what it has left to do: the record, which all look at, is gone."""
+        held = sum(finding.verdict is Verdict.HELD for finding in incident.findings.values())
+        if incident.state is State.CLOSED:
+            self._left.pop(incident.node, None)
+            if held:
+                at = round(self._clock.now(), 1)
+                self._left[incident.node] = {"node": incident.node, "held": held, "at": at}
 
     def event(self, event: Event) -> None:
         """The next status has it."""

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pass and a plan cost with ever more servers: the real engine over a Nova in memory, in virtual time.
+
+    .venv/bin/python -m bench.scale          a few minutes; writes bench/scale.json and docs/performance-scale.md
+
+Times are CPU time of this process without that of the Nova in memory, so what else runs on the machine does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+from bench import scale_page
+from bench.crowd import Crowd, PagedNova
+from muster import wiring
+from muster import worker as engine
+from muster.act import Act
+from muster.cli.plan import data as plan_data
+from muster.cli.plan import without_collector
+from muster.hosts import hosts as known_hosts
+from muster.log import line
+from muster.look import Look
+from muster.memory import Memory
+from muster.outlets import Outlets
+from muster.outlets.reports import Reports
+from muster.outlets.status import Status
+from muster.plan import Survey, plans
+from muster.settings import Settings
+from tests.fakes import FakeClock, FakeCluster, settings
+
+IN_FLIGHT = 200
+ONE_HOST = (500, 1000, 2000, 4000)
+MANY_HOSTS = (1250, 2500, 5000, 10_000)
+HOSTS = 100
+PLANNED = (12_500, 25_000, 50_000, 100_000)
+A_HOST = 100
+"""Servers of each host in a plan of all."""
+
+
+class Meter:
+    """CPU seconds by part; what is spent inside of the simulated world counts nowhere."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+        self._outside = 0.0
+
+    def of(self, part: str, do: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **named: Any) -> Any:
+            began, outside = time.process_time(), self._outside
+            try:
+                return do(*args, **named)
+            finally:
+                own = time.process_time() - began - (self._outside - outside)
+                self.spent[part] = self.spent.get(part, 0.0) + own
+
+        return timed
+
+    def outside(self, do: Callable[..., Any]) -> Callable[..., Any]:
+        def left_out(*args: Any, **named: Any) -> Any:
+            began = time.process_time()
+            try:
+                return do(*args, **named)
+            finally:
+                self._outside += time.process_time() - began
+
+        return left_out
+
+
+class Ports:
+    """A port of which every method counts as outside."""
+
+    def __init__(self, port: object, meter: Meter) -> None:
+        self._port, self._meter = port, meter
+
+    def __getattr__(self, name: str) -> Any:
+        return self._meter.outside(getattr(self._port, name))
+
+
+class Lines:
+    """A log that puts its lines together and drops them."""
+
+    def info(self, event: str, **fields: object) -> None:
+        line(event, fields)
+
+    debug = warning = error = exception = info
+
+
+def incident(hosts: int, servers: int) -> dict[str, Any]:
+    """All of these hosts die together; the passes until the last server is proved and every host may return."""
+    clock, meter = FakeClock(), Meter()
+    crowd = Crowd(clock, hosts, servers)
+    cluster = FakeCluster.of(*crowd.dead, *crowd.alive)
+    policy = settings(in_flight=IN_FLIGHT, per_destination=0, max_failed_hosts="100%")
+    memory, log = Memory(), Lines()
+    began_with = resident_kb()
+    passes: list[dict[str, float]] = []
+    afterwards = 0.0
+    with tempfile.TemporaryDirectory() as place:
+        outlet = Outlets(Status(Path(place) / "status", clock, log), [Reports(clock, log, Path(place))], log)  # type: ignore[arg-type]
+        look = Look(Ports(cluster, meter), Ports(crowd, meter), clock, policy, memory)  # type: ignore[arg-type]
+        act = Act(Ports(cluster, meter), Ports(crowd, meter), clock, memory, log, lambda: True, outlet.announce)  # type: ignore[arg-type]
+        look.sight = meter.of("look", look.sight)  # type: ignore[method-assign]
+        act.carry_out = meter.of("act", act.carry_out)  # type: ignore[method-assign]
+        worker = engine.Worker(look, act, Ports(cluster, meter), clock, policy, memory, log, outlet, lambda s: True)  # type: ignore[arg-type]
+        with timed_decide(meter):
+            one_pass = meter.of("pass", worker.one_pass)
+            one_pass()
+            for host in crowd.dead:
+                cluster.fence(host, clock.now())
+            while any(cluster.nodes[host].hold for host in crowd.dead):
+                meter.spent.clear()
+                open_before = sum(len(host.proofs) for host in memory.hosts.values()) < servers
+                rest = one_pass()
+                if open_before:
+                    passes.append(dict(meter.spent))
+                else:
+                    afterwards = max(afterwards, meter.spent["pass"])
+                clock.pass_by(rest)
+                crowd.catch_up()
+    assert crowd.requests["evacuate"] == servers, crowd.requests
+    times = [spent["pass"] * 1000 for spent in passes]
+    whole = sum(times) / 1000
+    asked = sum(crowd.requests.values())
+    return {
+        "hosts": hosts,
+        "servers": servers,
+        "passes": len(passes),
+        "ms": three(times),
+        "settling_ms": round(afterwards * 1000, 1),
+        "share": {
+            part: round(100 * sum(spent[part] for spent in passes) / whole, 1) for part in ("look", "decide", "act")
+        },
+        "cpu_s": round(whole, 2),
+        "memory_mb": round((peak_kb() - began_with) / 1024),
+        "requests": dict(sorted(crowd.requests.items())),
+        "requests_a_server": round(asked / servers, 3),
+        "reads_a_pass": round((asked - servers - hosts) / len(passes), 2),
+    }
+
+
+def plan_all(hosts: int, servers: int) -> dict[str, Any]:
+    """``muster plan --all -o json``: from Nova's replies to the text, as often as three times."""
+    meter = Meter()
+    policy = settings()
+    nova = PagedNova(hosts, servers, meter)
+    cluster = FakeCluster.of(*nova.hosts).look()
+    began_with = resident_kb()
+    times = []
+    with contextlib.ExitStack() as stack:
+        stack.callback(setattr, wiring, "_nova", wiring._nova)
+        stack.enter_context(without_collector())
+        wiring._nova = lambda settings: nova  # type: ignore[assignment,return-value]
+        for _ in range(3):
+            meter.spent.clear()
+            nova.login.requests = 0
+            survey = meter.of("look", wiring.survey)(policy, cluster, {})
+            text = meter.of("decide", plan_text)(survey, policy)
+            times.append(dict(meter.spent))
+            assert f'"servers": {servers // hosts}' in text
+    whole = sum(sum(spent.values()) for spent in times)
+    return {
+        "hosts": hosts,
+        "servers": servers,
+        "ms": three([1000 * sum(spent.values()) for spent in times]),
+        "share": {part: round(100 * sum(spent[part] for spent in times) / whole, 1) for part in ("look", "decide")},
+        "memory_mb": round((peak_kb() - began_with) / 1024),
+        "requests": survey.requests,
+    }
+
+
+def plan_text(survey: Survey, policy: Settings) -> str:
+    known = known_hosts(survey.cluster, survey.services, policy.host_map, survey.doubts)
+    return json.dumps(plan_data(plans(known, survey, policy), survey, details=False))
+
+
+@contextlib.contextmanager
+def timed_decide(meter: Meter) -> Iterator[None]:
+    decide = engine.decide
+    engine.decide = meter.of("decide", decide)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        engine.decide = decide
+
+
+def three(times: list[float]) -> list[float]:
+    """min, median, max."""
+    return [round(min(times), 2), round(statistics.median(times), 2), round(max(times), 2)]
+
+
+def resident_kb() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+
+
+def peak_kb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def in_a_process_of_its_own(kind: str, hosts: int, servers: int) -> dict[str, Any]:
+    """Its peak is its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.scale", "--one", kind, str(hosts), str(servers)],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    print(json.dumps(found), file=sys.stderr, flush=True)
+    return found
+
+
+def exponent(rows: list[dict[str, Any]], value: Callable[[dict[str, Any]], float]) -> float:
+    """Of the growth with the number of servers, by least squares: 1.0 is linear."""
+    points = [(math.log(row["servers"]), math.log(max(value(row), 1e-6))) for row in rows]
+    return round(statistics.linear_regression(*zip(*points)).slope, 2)
+
+
+KINDS: dict[str, Callable[[int, int], dict[str, Any]]] = {"incident": incident, "plan": plan_all}
+
+
+def figures() -> dict[str, Any]:
+    """All of them, each with the exponent of its growth."""
+    series = {
+        "one host": [("incident", 1, servers) for servers in ONE_HOST],
+        "hosts together": [("incident", HOSTS, servers) for servers in MANY_HOSTS],
+        "plan": [("plan", servers // A_HOST, servers) for servers in PLANNED],
+    }
+    found: dict[str, Any] = {
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)},
+        "in_flight": IN_FLIGHT,
+    }
+    for name, runs in series.items():
+        rows = [in_a_process_of_its_own(*run) for run in runs]
+        grows = {"median": exponent(rows, lambda row: row["ms"][1]), "max": exponent(rows, lambda row: row["ms"][2])}
+        found[name] = {"rows": rows, "exponent": grows}
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--one", nargs=3, metavar=("KIND", "HOSTS", "SERVERS"), help="measure one, and print it")
+    parser.add_argument("--page", action="store_true", help="measure nothing: write the page from the figures")
+    given = parser.parse_args()
+    if given.one:
+        kind, hosts, servers = given.one
+        print(json.dumps(KINDS[kind](int(hosts), int(servers))))
+        return 0
+    if not given.page:
+        scale_page.FIGURES.write_text(json.dumps(figures(), indent=1) + "\n")
+    scale_page.write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,480 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is broken, and which tests have to fail then.
+
+For the scenarios of docs/robustness.md that no planted bug of :mod:`tests.sim.mutants` breaks, at the cheapest level that
+shows them.  A break reads like a mistake that somebody could make: the program still runs and does the wrong thing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+LEVELS = ("unit", "sim", "nova", "cluster")
+
+
+@dataclass(frozen=True)
+class Break:
+    """:param rows: of docs/robustness.md, which are broken by it.
+    :param old: stands in the file exactly once.
+    :param tests: below tests/, as pytest names them, all of one level; each of them, or one of its cases, has to fail.
+    """
+
+    rows: str
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    @property
+    def level(self) -> str:
+        return self.tests[0].partition("/")[0]
+
+    def broken(self, root: Path) -> str:
+        """The text of the file in that tree with the break in it.
+
+        :raises ValueError: when the old text does not stand there once, or what is left is no Python.
+        """
+        text = (root / self.file).read_text()
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.name}: stale, {self.old!r} stands {text.count(self.old)} times in {self.file}")
+        broken = text.replace(self.old, self.new)
+        try:
+            compile(broken, self.file, "exec")
+        except SyntaxError as exc:
+            raise ValueError(f"{self.name}: what is left of {self.file} is no Python: {exc}") from exc
+        return broken
+
+
+RULES = "src/muster/rules.py"
+INCIDENT = "src/muster/incident.py"
+SUPERVISE = "src/muster/supervise.py"
+NOVA = "src/muster/gateways/nova.py"
+
+BREAKS: tuple[Break, ...] = (
+    Break(
+        "A4",
+        "resets states that the operator did not name",
+        RULES,
+        " and c.server.vm_state in c.policy.reset_states",
+        "",
+        (
+            "unit/test_rules.py::test_a_state_that_nova_refuses_is_reset_only_where_the_operator_said_so",
+            "unit/test_rules.py::test_states_that_nova_refuses_are_never_touched",
+        ),
+    ),
+    Break(
+        "A4",
+        "holds what the operator lets it reset",
+        RULES,
+        "    return c.server.vm_state in RESETTABLE_STATES and",
+        "    return False and",
+        ("unit/test_rules.py::test_a_state_that_nova_refuses_is_reset_only_where_the_operator_said_so",),
+    ),
+    Break(
+        "A5",
+        "evacuates out of any state",
+        RULES,
+        'lambda c: c.server.vm_state not in ("active", "stopped", "error") and not _to_reset(c)',
+        "lambda c: False",
+        ("unit/test_rules.py::test_states_that_nova_refuses_are_never_touched",),
+    ),
+    Break(
+        "A5",
+        "evacuates what never ran",
+        RULES,
+        "lambda c: not c.server.launched",
+        "lambda c: False",
+        ("nova/test_states.py::test_leaves_alone_what_nova_would_refuse",),
+    ),
+    Break(
+        "A7",
+        "evacuates what was being live-migrated",
+        RULES,
+        'lambda c: c.server.task_state == "migrating"',
+        "lambda c: False",
+        ("unit/test_rules.py::test_a_server_in_live_migration_is_held_because_it_may_run_on_the_target",),
+    ),
+    Break(
+        "A7",
+        "holds whatever was in the middle of something",
+        RULES,
+        'lambda c: c.server.task_state == "migrating"',
+        "lambda c: bool(c.server.task_state)",
+        ("unit/test_rules.py::test_other_tasks_do_not_keep_a_server_from_evacuation",),
+    ),
+    Break(
+        "A9",
+        "takes an unknown destination for a server that is gone",
+        RULES,
+        " and c.source not in c.policy.target_map",
+        "",
+        ("unit/test_rules.py::test_a_destination_that_nova_does_not_know_makes_no_server_gone",),
+    ),
+    Break(
+        "A9",
+        "keeps Nova's words to itself",
+        "src/muster/verdict.py",
+        "return refused or self.server.fault or status",
+        "return refused or status",
+        ("nova/test_states.py::test_shows_novas_words_where_a_group_must_stay_together",),
+    ),
+    Break(
+        "A11",
+        "evacuates what others look after",
+        RULES,
+        "lambda c: bool(c.keeper_mark)",
+        "lambda c: False",
+        ("unit/test_rules.py::test_what_others_look_after_is_skipped_by_its_mark",),
+    ),
+    Break(
+        "A12",
+        "does not see that its owner has deleted it",
+        RULES,
+        'Rule("deleted", lambda c: c.server.deleted,',
+        'Rule("deleted", lambda c: False,',
+        ("unit/test_rules.py::test_what_its_owner_deleted_is_gone_whatever_was_under_way",),
+    ),
+    Break(
+        "A13",
+        "evacuates what another hand has moved away",
+        RULES,
+        'lambda c: c.server.host not in ("", c.source)',
+        "lambda c: False",
+        ("unit/test_rules.py::test_moved_by_another_hand_is_left_alone",),
+    ),
+    Break(
+        "A14",
+        "reads the first page only",
+        NOVA,
+        "if not marker:",
+        "if True:",
+        ("nova/test_cells.py::test_reads_every_page",),
+    ),
+    Break(
+        "A14",
+        "sees the servers of its own project only",
+        NOVA,
+        '{"all_tenants": "1", "host": host}',
+        '{"host": host}',
+        ("nova/test_cells.py::test_reads_every_page",),
+    ),
+    Break(
+        "A16",
+        "leaves out what is locked",
+        NOVA,
+        '{"all_tenants": "1", "host": host}',
+        '{"all_tenants": "1", "host": host, "locked": "false"}',
+        ("nova/test_states.py::test_evacuates_locked_servers",),
+    ),
+    Break(
+        "B3",
+        "takes a refusal for a call that may have been carried out",
+        "src/muster/gateways/nova_faults.py",
+        "kind = NovaRefused",
+        "kind = NovaUncertain",
+        ("unit/test_nova_faults.py::test_a_status_says_whether_anything_can_have_been_done",),
+    ),
+    Break(
+        "B3",
+        "tries again what Nova forbids",
+        "src/muster/verdict.py",
+        "self.sent.status == 403",
+        "self.sent.status == 0",
+        ("unit/test_rules.py::test_a_refusal_is_that_servers_own_affair",),
+    ),
+    Break(
+        "B5",
+        "keeps to the password that it has read once",
+        "src/muster/gateways/login.py",
+        "if status == 401:",
+        "if False:",
+        ("nova/test_outages.py::test_a_write_that_is_not_let_in_reads_the_file_again_at_once",),
+    ),
+    Break(
+        "B6",
+        "takes what the conductor has not begun for over",
+        "src/muster/facts.py",
+        "return self in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)",
+        "return self in (MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)",
+        ("unit/test_rules.py::test_never_sends_while_an_evacuation_is_open",),
+    ),
+    Break(
+        "B9",
+        "takes ACTIVE after any move for evacuated",
+        RULES,
+        "lambda c: bool(c.arrival) and not c.server.task_state and _vm_power(c) is c.wanted",
+        "lambda c: bool(c.moves) and not c.open_move and not c.server.task_state and _vm_power(c) is c.wanted",
+        ("unit/test_rules.py::test_active_on_the_dead_host_after_a_refused_claim_is_not_evacuated",),
+    ),
+    Break(
+        "B14",
+        "takes the only service that is listed, whose it may be",
+        "src/muster/naming.py",
+        'return _one(alike, node, "its short name")',
+        'return _one(alike or sum(self._short.values(), []), node, "its short name")',
+        ("unit/test_decide.py::test_a_list_without_the_service_is_held_and_not_taken_for_an_empty_host",),
+    ),
+    Break(
+        "B16",
+        "evacuates by a microversion that stops every server",
+        NOVA,
+        "EVACUATE: Version = (2, 94)",
+        "EVACUATE: Version = (2, 95)",
+        ("nova/test_versions.py::test_ends_in_the_same_states_at_every_microversion[2.100-offered]",),
+    ),
+    Break(
+        "B17",
+        "gives a short name to the first of two nodes",
+        "src/muster/naming.py",
+        "if alike and twins:",
+        "if False:",
+        ("unit/test_naming.py::test_two_nodes_never_share_a_service_by_short_name",),
+    ),
+    Break(
+        "B17",
+        "falls back to the name where the map has a typing error",
+        "src/muster/naming.py",
+        "if node in self._host_map:",
+        "if self._host_map.get(node) in self._mapped:",
+        ("unit/test_naming.py::test_the_operators_map_wins_and_must_exist",),
+    ),
+    Break(
+        "B18",
+        "takes the first of two services of a host",
+        "src/muster/naming.py",
+        "if len(found) == 1:",
+        "if found:",
+        ("unit/test_naming.py::test_two_services_of_one_name_are_refused",),
+    ),
+    Break(
+        "C1",
+        "records no fencing, only the hold",
+        "src/muster/gateways/cib.py",
+        '{RECORD: token, HOLD: "1"}',
+        '{HOLD: "1"}',
+        ("cluster/test_hosts.py::test_evacuates_a_lost_host_and_takes_it_back[power cut]",),
+    ),
+    Break(
+        "C2",
+        "does not record what an operator confirms",
+        INCIDENT,
+        "lambda c: (WriteRecord(c.node.name, None, _confirmed(c)),)",
+        "lambda c: ()",
+        ("unit/test_decide.py::test_an_operators_confirmation_is_recorded_before_anything_follows",),
+    ),
+    Break(
+        "C7",
+        "waits until every controller is back",
+        "src/muster/decide.py",
+        "    if not cluster.quorum:\n",
+        "    if not cluster.quorum or not all(node.remote or node.member for node in cluster.nodes.values()):\n",
+        ("cluster/test_faults.py::test_a_controller_that_dies_with_a_compute_is_no_hindrance",),
+    ),
+    Break(
+        "C8",
+        "takes a worker that hangs for one that works",
+        SUPERVISE,
+        "return max(0.0, time.monotonic() - float(deadline)) if isinstance(deadline, (int, float)) else 0.0",
+        "return 0.0",
+        ("unit/test_supervise.py::test_the_monitor_tells_slow_from_hung",),
+    ),
+    Break(
+        "C8",
+        "takes any process with the worker's number for the worker",
+        SUPERVISE,
+        " and ticks(int(identity[0])) == identity[1]",
+        "",
+        ("unit/test_supervise.py::test_a_pid_that_was_given_anew_is_nobody",),
+    ),
+    Break(
+        "C11",
+        "goes on only with what it has begun itself",
+        "src/muster/look.py",
+        "        nodes = self._incidents(cluster)\n",
+        "        begun, known = Phase.EVACUATING, self._memory.hosts\n"
+        "        nodes = [n for n in self._incidents(cluster) if n.record.phase is not begun or n.name in known]\n",
+        ("cluster/test_faults.py::test_goes_on_after_all_controllers_were_restarted",),
+    ),
+    Break(
+        "C13",
+        "takes a power device behind it for one before it",
+        "src/muster/topology.py",
+        "for name in before):",
+        "for name in level.devices):",
+        ("unit/test_topology.py::test_an_objection_names_the_level_and_the_remedy",),
+    ),
+    Break(
+        "C13",
+        "takes one sound level for enough",
+        "src/muster/topology.py",
+        "for level in concerned:",
+        "for level in concerned[:1]:",
+        ("unit/test_topology.py::test_an_objection_names_the_level_and_the_remedy",),
+    ),
+    Break(
+        "C15",
+        "gives up when Pacemaker's tools do not answer",
+        "src/muster/worker.py",
+        "            return IDLE_LOOK_S\n        self._memory.cluster_trouble",
+        "            raise\n        self._memory.cluster_trouble",
+        ("cluster/test_faults.py::test_waits_while_pacemakers_tools_do_not_answer",),
+    ),
+    Break(
+        "D2",
+        "keeps a host away for ever because of what is held",
+        INCIDENT,
+        "return sum(f.verdict.open for f in self.findings)",
+        'return sum(f.verdict.open or f.verdict.value == "held" for f in self.findings)',
+        ("unit/test_decide.py::test_settled_lets_the_host_return_and_names_what_stays",),
+    ),
+    Break(
+        "D5",
+        "lifts the force-down before nova-compute has finished its rows",
+        INCIDENT,
+        "and (c.uncompleted_rows > 0 or not c.sight.alive_again)",
+        "and not c.sight.alive_again",
+        ("unit/test_decide.py::TestReturn::test_stays_forced_down_until_nova_compute_has_finished_its_rows",),
+    ),
+    Break(
+        "D5",
+        "reports a refused lifting as done",
+        NOVA,
+        "        if reply.status_code >= 400:\n            self.login.forget_if",
+        "        if reply.status_code > 400:\n            self.login.forget_if",
+        ("nova/test_return.py::test_waits_for_a_refused_lifting_and_repeats_it",),
+    ),
+    Break(
+        "D6",
+        "takes a failure during the return for the same incident",
+        "src/muster/facts.py",
+        "if self.phase is Phase.RETURNING:",
+        "if False:",
+        (
+            "unit/test_record.py::test_a_second_fencing_goes_on_or_begins_anew",
+            "unit/test_fence.py::test_off_during_the_return_begins_a_new_incident",
+        ),
+    ),
+    Break(
+        "E1",
+        "tells the first fault only",
+        "src/muster/settings.py",
+        "raise SettingsError(faults)",
+        "raise SettingsError(faults[:1])",
+        (
+            "unit/test_settings.py::test_names_every_fault_at_once_with_value_and_remedy",
+            "unit/test_ocf.py::test_all_faults_in_one_line_and_nothing_is_started",
+        ),
+    ),
+    Break(
+        "E1",
+        "takes any number for one within bounds",
+        "src/muster/settings.py",
+        " or not low <= int(text) <= high:",
+        ":",
+        ("unit/test_settings.py::test_names_every_fault_at_once_with_value_and_remedy",),
+    ),
+    Break(
+        "E1",
+        "starts whatever the parameters are",
+        "src/muster/ocf.py",
+        "    code = _validate_all(environment, deep=False)\n    if code:\n        return code\n",
+        "",
+        ("unit/test_ocf.py::test_all_faults_in_one_line_and_nothing_is_started",),
+    ),
+    Break(
+        "E2",
+        "takes every word for a yes",
+        "src/muster/settings.py",
+        "return word in _TRUE\n",
+        "return bool(word)\n",
+        ("unit/test_settings.py::test_reads_booleans_in_every_spelling",),
+    ),
+    Break(
+        "E2",
+        "reads booleans in small letters only",
+        "src/muster/settings.py",
+        "word = text.lower()",
+        "word = text",
+        ("unit/test_settings.py::test_reads_booleans_in_every_spelling",),
+    ),
+    Break(
+        "E3",
+        "writes values into the log as they come",
+        "src/muster/log.py",
+        "return text if _PLAIN.fullmatch(text) else json.dumps(text)",
+        "return text if text else json.dumps(text)",
+        ("unit/test_outlets.py::test_a_value_stays_one_printable_word_of_one_line",),
+    ),
+    Break(
+        "E3",
+        "lets a name out of its XPath",
+        "src/muster/gateways/cib.py",
+        '    if "\'" not in text:\n',
+        "    if True:\n",
+        ("unit/test_untrusted.py::test_a_name_stays_a_name_in_xml_and_in_xpath",),
+    ),
+    Break(
+        "E3",
+        "prints names as they come",
+        "src/muster/words.py",
+        'return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))',
+        "return str(text)",
+        (
+            "unit/test_page.py::test_whatever_a_name_is_it_stays_text",
+            "unit/test_report_command.py::test_a_name_steers_no_terminal",
+        ),
+    ),
+    Break(
+        "E4",
+        "hands the worker its credentials in the environment",
+        SUPERVISE,
+        "env=kept,",
+        'env={**kept, "OS_CLOUDS": _read("/etc/muster/clouds.yaml")},',
+        ("cluster/test_surface.py::test_no_secret_is_to_be_seen_anywhere",),
+    ),
+    Break(
+        "E5",
+        "reads through a symlink",
+        SUPERVISE,
+        "os.open(path, os.O_RDONLY | os.O_NOFOLLOW)",
+        "os.open(path, os.O_RDONLY)",
+        ("unit/test_supervise.py::test_follows_no_symlink",),
+    ),
+    Break(
+        "E5",
+        "makes its lock file through a symlink",
+        SUPERVISE,
+        "os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW",
+        "os.O_RDWR | os.O_CREAT",
+        ("unit/test_supervise.py::test_makes_no_file_through_a_symlink",),
+    ),
+    Break(
+        "E5",
+        "trusts a folder of another user",
+        SUPERVISE,
+        "if os.stat(self.directory).st_uid != os.geteuid():",
+        "if False:",
+        ("unit/test_supervise.py::test_starts_nothing_in_a_folder_of_another_user",),
+    ),
+    Break(
+        "E6",
+        "believes any certificate",
+        "src/muster/gateways/login.py",
+        "                connection.session.timeout = WRITE_TIMEOUT_S",
+        "                connection.session.verify = False\n                connection.session.timeout = WRITE_TIMEOUT_S",
+        (
+            "nova/test_tls.py::test_refuses_a_certificate_that_is_not_right"
+            "[unknown-ca-unable to get local issuer certificate-compute]",
+        ),
+    ),
+    Break(
+        "E7",
+        "lets everybody write where the worker's number stands",
+        SUPERVISE,
+        "os.chmod(self.directory, 0o755)",
+        "os.chmod(self.directory, 0o777)",
+        ("cluster/test_surface.py::test_who_is_not_root_can_change_nothing",),
+    ),
+)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an incident costs in passes, calls and requests: numbers that no machine's speed changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.stage import Stage
+
+HOSTS = 12
+WIDTH = 50
+
+
+def played(dead: int, servers: int) -> Stage:
+    """So many hosts die together, with so many servers in all, until the last one may return."""
+    it = Stage(hosts=HOSTS, servers=0, in_flight=WIDTH, max_failed_hosts=dead)
+    it.verbose = False
+    for n in range(servers):
+        it.cloud.add_server(f"s{n:04}", f"cmp{n % dead + 1}")
+    for n in range(dead):
+        it.fence(f"cmp{n + 1}")
+    for n in range(dead):
+        it.until(it.settled(f"cmp{n + 1}"), 3600.0)
+    it.fair()
+    return it
+
+
+@pytest.mark.parametrize("servers", [100, 200, 400])
+@pytest.mark.parametrize("dead", [1, 5])
+def test_an_incident_costs_one_call_a_server_and_few_reads(dead: int, servers: int) -> None:
+    it = played(dead, servers)
+    asked, waves = it.asked, servers // WIDTH
+    print(dead, servers, it.passes, it.calls, dict(asked))
+    assert asked["evacuate"] == servers
+    assert asked["force_down"] == dead
+    assert asked["owner_log"] == asked["stop"] == asked["reset_state"] == 0
+    assert asked["servers_on"] <= 2 * dead, "a host is listed when it dies, and before it is settled"
+    # A poll is one list of evacuations and at most one of changed servers, however many hosts are dead.
+    polls = asked["moves_of_all"] + asked["moves_from"] - 2 * dead * (dead > 1)
+    assert polls <= 20 + 4 * waves
+    assert asked["servers_changed"] <= polls + 1
+    assert asked["services"] <= 6 + 2 * waves
+    assert it.passes <= 20 + 8 * waves
+    # Before and after its request a call to Nova counts twice, and each effect is behind a look at the quorum.
+    assert it.calls <= 3 * servers + 10 * it.passes

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often Pacemaker and Nova are asked while nothing happens, and what the monitor touches."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from muster.act import Act
+from muster.look import Look
+from muster.memory import Memory
+from muster.supervise import Supervisor
+from muster.worker import Worker
+from tests.fakes import FakeClock, FakeCluster, LogLines, NoOutlet, settings
+
+MONITOR = """
+import sys
+seen = []
+def note(event, args):
+    if event in ("subprocess.Popen", "os.posix_spawn", "os.exec", "os.fork", "os.system", "socket.connect"):
+        seen.append(event)
+    if event == "open" and str(args[0]).startswith(({directory!r}, "/proc")):
+        seen.append(str(args[0]))
+from muster import ocf
+sys.addaudithook(note)
+print(ocf.run("monitor", {{}}, {directory!r}), *seen)
+"""
+
+
+class Counted:
+    """A port, or none, of which every call is counted."""
+
+    def __init__(self, port: object, calls: Counter[str]) -> None:
+        self._port, self._calls = port, calls
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: object) -> Any:
+            self._calls[name] += 1
+            return getattr(self._port, name)(*args) if self._port else []
+
+        return call
+
+
+def test_an_idle_worker_reads_the_cib_twelve_times_a_minute_and_never_asks_nova() -> None:
+    calls: Counter[str] = Counter()
+    clock, memory, policy, log = FakeClock(), Memory(), settings(), LogLines()
+    cluster: Any = Counted(FakeCluster.of("cmp1", "cmp2"), calls)
+    nova: Any = Counted(None, calls)
+    end = clock.at + 60.0
+
+    def wait(seconds: float) -> bool:
+        clock.pass_by(max(seconds, 0.001))
+        return clock.at < end
+
+    act = Act(cluster, nova, clock, memory, log, lambda: True, lambda s: None)  # type: ignore[arg-type]
+    look = Look(cluster, nova, clock, policy, memory)
+    Worker(look, act, cluster, clock, policy, memory, log, NoOutlet(), wait).run()  # type: ignore[arg-type]
+    assert calls.pop("cib_changed") <= 60 / 0.1 + 30, "a stat of a file each time"
+    assert calls.pop("look") <= 13
+    assert calls == {"services": 1}, "the login, and nothing that changes anything"
+
+
+def test_the_monitor_reads_two_files_and_starts_nothing(tmp_path: Path) -> None:
+    supervisor = Supervisor("muster", str(tmp_path))
+    supervisor._write_pid(os.getpid())
+    Path(supervisor.status_file).write_text('{"deadline": 1e12}')
+    code = MONITOR.format(directory=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    pid, status, stat = supervisor.pid_file, supervisor.status_file, f"/proc/{os.getpid()}/stat"
+    assert done.stdout.split()[0] == "0"
+    assert set(done.stdout.split()[1:]) == {pid, status, stat}, done.stdout
