@@ -87,7 +87,10 @@ def wanted_now(server: Server) -> Power:
 
 
 def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
-    """Nova hosts proved off and down in Nova, with the time up to which that proves what began there dead."""
+    """Nova hosts proved off and down in Nova, with the time up to which that proves what began there dead.
+
+    Not as long as heartbeats of theirs are waited for: what an earlier worker had seen of them is lost with it.
+    """
     dead = {}
     services = _services(sight, policy)
     for name, host in sight.hosts.items():
@@ -96,7 +99,8 @@ def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
         service = services[name]
         if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
             continue
-        if service.forced_down and not service.up and not host.lives:
+        waits = host.resumed_at and sight.now < host.resumed_at + LATE_CALL_S
+        if service.forced_down and not service.up and not host.lives and not waits:
             dead[service.host] = record.last + HEARTBEAT_SKEW_S
     return dead
 

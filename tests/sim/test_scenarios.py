@@ -75,6 +75,26 @@ def test_does_not_forget_that_a_host_lives_when_the_worker_changes() -> None:
     it.fair()
 
 
+def test_does_not_forget_that_a_destination_lives_when_the_worker_changes() -> None:
+    """As before, of the host that a server was on its way to: to the next worker it was dead, and what had begun there."""
+    it = Stage(hosts=4, attempts=20)
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    dest = it.cloud.rows_of["s0"][0].dest
+    it.no_room(True)
+    it.fence(dest, lies=True)
+    it.until(lambda: it.state(dest) == "on-hold")
+    it.run_for(15.0)
+    it.no_room(False)
+    it.takeover()
+    sent = len(it.rows("s0"))
+    it.run_for(60.0)
+    assert it.state(dest) == "on-hold"
+    assert len(it.rows("s0")) == sent
+    it.fair()
+
+
 def test_waits_for_room_longer_than_for_anything_else() -> None:
     """B7: no valid host used up the attempts, and a cloud that was full for a minute lost its servers to `held`."""
     it = Stage(attempts=3)

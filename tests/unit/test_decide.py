@@ -364,8 +364,9 @@ def test_a_destination_that_died_lets_its_guests_go_on_and_waits_for_them() -> N
     decision = decide(both, settings())
     assert sent(decision) == ["a"]
     assert decision.incidents["cmp2"].state is State.EVACUATING
-    alive = replace(both, hosts={"cmp1": host1, "cmp2": replace(second, heartbeat_moved=True)})
-    assert sent(decide(alive, settings())) == []
+    for not_proved in ({"heartbeat_moved": True}, {"resumed_at": NOW - 5}):
+        doubtful = replace(both, hosts={"cmp1": host1, "cmp2": replace(second, **not_proved)})
+        assert sent(decide(doubtful, settings())) == []
 
 
 def test_every_server_has_exactly_one_verdict() -> None:
