@@ -7,8 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.bed.nova.client import NovaBed
+
+# Every run tries the same examples, and none is too slow; others with ``pytest --hypothesis-profile explore``.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("same")
 
 UNIT = Path(__file__).parent / "unit"
 

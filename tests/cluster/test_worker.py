@@ -26,8 +26,10 @@ def in_the_middle(cloud: Cloud) -> list[str]:
 
 
 def expect_all_saved_once(cloud: Cloud, servers: list[str]) -> None:
+    """Each was sent away from cmp1 once.  Where Pacemaker lost another host meanwhile, by the load of a busy machine and
+    with no quorum to reach it again, what had arrived there goes on."""
     cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * SERVERS, 180, "all are evacuated")
-    assert sorted(row["server"] for row in cloud.nova.evacuations()) == sorted(servers)
+    assert sorted(e["server"] for e in cloud.nova.evacuations() if e["source"] == "cmp1") == sorted(servers)
     cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
 
 
