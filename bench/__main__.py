@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that docs/performance.md tells, measured: ``.venv/bin/python -m bench [SECTION...] [--quick]``.
+
+In each section the subjects take turns, round by round, on one Nova, so that its ratios are of one run.  What was
+measured replaces those sections in bench/figures.json; ``python -m bench.page`` writes the page from there.  ``--quick``
+is one small round that only prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Optional
+
+from bench import figures
+from bench.figures import Run
+from bench.stage import Stage
+
+ROUNDS = 3
+WIDE = {"in_flight": 200, "per_destination": 0}
+TEN = {"in_flight": 10, "per_destination": 0}
+PHASES = (2.0, 5.0, 8.0)
+"""When NovaEvacuate's monitor runs after the fencing: over the rounds its mean is the mean."""
+
+Subject = tuple[str, str, dict[str, Any]]
+MUSTER: Subject = ("muster", "muster", WIDE)
+INSTALLED: Subject = ("muster-installed", "muster", {})
+BARE: Subject = ("bare", "bare", {"connections": 1})
+BARE_4: Subject = ("bare-4", "bare", {"connections": 4})
+FLOW: Subject = ("flow", "flow", {})
+SMART: Subject = ("smart", "smart", {})
+
+
+def rounds(number: int, subjects: list[Subject], servers: int, dead: int = 1, spawn_s: float = 0.0) -> Iterator[Run]:
+    """So many rounds in which each subject has its turn, every other one in the opposite order."""
+    with Stage.of(dead) as stage:
+        for turn in range(number):
+            for name, program, options in subjects if turn % 2 == 0 else subjects[::-1]:
+                given = {"phase_s": PHASES[turn % len(PHASES)]} if program == "flow" else {}
+                found = stage.run(program, servers, spawn_s, **options, **given)
+                if turn:
+                    del found["arrivals"]
+                yield {"subject": name, "round": turn, **found}
+
+
+def small(quick: bool) -> Iterator[Run]:
+    yield from rounds(1 if quick else ROUNDS, [MUSTER, INSTALLED, BARE, BARE_4, FLOW, SMART], 20)
+
+
+def hundred(quick: bool) -> Iterator[Run]:
+    yield from rounds(1 if quick else ROUNDS, [MUSTER, INSTALLED, BARE, BARE_4, FLOW, SMART], 20 if quick else 100)
+
+
+def large(quick: bool) -> Iterator[Run]:
+    yield from rounds(1 if quick else ROUNDS, [MUSTER, BARE], 40 if quick else 500)
+
+
+def patient(quick: bool) -> Iterator[Run]:
+    """The only one that takes so long that there is one round of it."""
+    yield from rounds(1, [SMART], 40 if quick else 500)
+
+
+def hosts(quick: bool) -> Iterator[Run]:
+    for dead in (1, 2, 5):
+        yield from rounds(1 if quick else ROUNDS, [MUSTER], 20 if quick else 100, dead)
+
+
+def spawns(quick: bool) -> Iterator[Run]:
+    subjects: list[Subject] = [("muster-ten", "muster", TEN), INSTALLED, ("window", "window", {"in_flight": 10})]
+    yield from rounds(1 if quick else ROUNDS, subjects, 20 if quick else 50, spawn_s=10.0)
+
+
+def cluster(quick: bool) -> Iterator[Run]:
+    from bench.cluster import measure
+
+    yield measure(os.environ.get("MUSTER_BED", "bench"), (20,) if quick else (100, 500), quick)
+
+
+SECTIONS: dict[str, Callable[[bool], Iterator[Run]]] = {
+    "small": small,
+    "hundred": hundred,
+    "large": large,
+    "hosts": hosts,
+    "spawns": spawns,
+    "cluster": cluster,
+    "patient": patient,
+}
+
+
+def main(argv: Optional[list[str]] = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"{', '.join(SECTIONS)} [all]")
+    parser.add_argument("--quick", action="store_true", help="one small round of each; prints, writes nothing")
+    args = parser.parse_args(argv)
+    if unknown := set(args.sections) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}")
+    for name in args.sections or SECTIONS:
+        found = []
+        for run in SECTIONS[name](args.quick):
+            found.append(run)
+            print(name, json.dumps({key: value for key, value in run.items() if key != "arrivals"}), flush=True)
+            if not args.quick:
+                figures.keep(name, found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
