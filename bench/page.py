@@ -149,7 +149,7 @@ def cluster(runs: Sequence[Run]) -> str:
         ("worker, idle: share of a core, its children included", f"{idle['percent']:.2f} %", "over a minute"),
         ("worker, idle: memory", f"{idle['mb']:.0f} MB", ""),
         ("worker, idle: queries of the CIB", f"{idle['looks']:.0f} a minute", ""),
-        ("monitor", f"{spread(monitor['ms'], 0)} ms", f"{len(monitor['ms'])} times, beside nothing else"),
+        ("monitor", f"{spread(monitor['ms'], 0)} ms", f"{len(monitor['ms'])} times"),
         ("monitor: memory", f"{monitor['mb']:.0f} MB", ""),
     ]
     return table(("", "median (least to most)", ""), rows)
