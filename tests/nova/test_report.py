@@ -16,7 +16,7 @@ from muster.cli.incidents import Incidents
 from muster.errors import ClusterError
 from muster.gateways.clock import Clock
 from muster.outlets.reports import Reports
-from muster.story import Story
+from muster.story import WHEN_LOST, Story
 from muster.timeline import Kind, timeline
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, fail_spawns
@@ -103,7 +103,7 @@ def test_novas_records_alone_agree_with_the_workers_own(bed: NovaBed, rig: MakeR
     assert [server.id for server in own.waiting] == [held]
     assert held not in {server.id for server in alone.servers}
     assert "held" in alone.missing[0]
-    assert own.missing == ()
+    assert own.missing == (WHEN_LOST,)
 
 
 def test_novas_times_draw_every_stretch(bed: NovaBed, rig: MakeRig, folder: Path) -> None:
