@@ -91,8 +91,11 @@ def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
 
     Not as long as heartbeats of theirs are waited for: what an earlier worker had seen of them is lost with it.
     """
+    return _dead(sight, _services(sight, policy))
+
+
+def _dead(sight: Sight, services: Mapping[str, Union[Service, str]]) -> dict[str, float]:
     dead = {}
-    services = _services(sight, policy)
     for name, host in sight.hosts.items():
         node = sight.cluster.nodes.get(name)
         record = node.record if node else None
@@ -116,11 +119,11 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     """Everything a pass says and does.  Without quorum, or by a worker that is not the one, nothing is done."""
     ignored = {node for node, host in policy.host_map.items() if not host}
     nodes = [n for n in sight.cluster.nodes.values() if has_incident(n) and n.name not in ignored]
-    dead = dead_hosts(sight, policy)
+    services = _services(sight, policy)
+    dead = _dead(sight, services)
     failed = sum(_failed(n) for n in nodes)
     remotes = sum(n.remote for n in sight.cluster.nodes.values())
     limit = policy.max_failed_hosts.hosts(remotes)
-    services = _services(sight, policy)
     moved = Counter(server for host in sight.hosts.values() for server in host.moves)
     judged = {node.name: _judge_host(node, services.get(node.name, ""), sight, policy, dead, moved) for node in nodes}
     inbound = _inbound(judged, sight)

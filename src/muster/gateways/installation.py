@@ -136,8 +136,7 @@ def _letters(name: object) -> str:
 
 
 def _is_disabled(primitive: Element) -> bool:
-    outer = (e for e in primitive.iterancestors() if e.tag in ("group", "clone", "master", "bundle"))
-    roles = (pairs(one, "meta_attributes").get("target-role", "") for one in (primitive, *outer))
+    roles = (pairs(one, "meta_attributes").get("target-role", "") for one in _with_outer(primitive))
     return any(role.lower() == "stopped" for role in roles)
 
 
@@ -214,9 +213,13 @@ def _agent(primitive: Element) -> tuple[object, ...]:
 
 
 def _chain(primitive: Element) -> list[str]:
-    """Its id, and those of the group, clone or bundle that it is in, outwards."""
-    outer = (str(e.get("id")) for e in primitive.iterancestors() if e.tag in ("group", "clone", "master", "bundle"))
-    return [str(primitive.get("id")), *outer]
+    """Its id, and those of what it is in."""
+    return [str(element.get("id")) for element in _with_outer(primitive)]
+
+
+def _with_outer(primitive: Element) -> list[Element]:
+    """Itself, and the group, clone or bundle that it is in, outwards."""
+    return [primitive, *(e for e in primitive.iterancestors() if e.tag in ("group", "clone", "master", "bundle"))]
 
 
 def _recurs(operation: Element) -> bool:
