@@ -93,13 +93,8 @@ def _fence(cloud: Cloud, host: str) -> float:
     """Unix seconds of the moment at which its power was known to be off."""
     before = len(cloud.cluster.bmc_log())
     cloud.cluster.crash(host)
-
-    def off() -> list[float]:
-        log = [e for e in cloud.cluster.bmc_log()[before:] if e["node"] == host and e["do"] in ("off", "status")]
-        return [e["at"] + e["seconds"] for e in log if e["state"] == "off"]
-
-    cloud.until(off, 60, "it is fenced")
-    return off()[0]
+    cloud.until(lambda: meter.offs(cloud, host, before), 60, "it is fenced")
+    return meter.offs(cloud, host, before)[0]
 
 
 def _back(cloud: Cloud, host: str) -> None:

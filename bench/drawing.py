@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ STYLE = (
 
 @dataclass(frozen=True)
 class Line:
-    """:param points: (seconds, servers), in their order."""
+    """:param points: (across, up), in their order."""
 
     label: str
     points: Sequence[tuple[float, float]]
@@ -37,9 +38,13 @@ class Bars:
     values: Sequence[float]
 
 
-def lines(title: str, most: float, drawn: Sequence[Line]) -> bytes:
-    """Servers over seconds, each line with its label beside its end or in the legend."""
-    until = _above(max(line.points[-1][0] for line in drawn))
+def lines(title: str, most: float, drawn: Sequence[Line], unit: str = " s") -> bytes:
+    """Servers over seconds or the like, with a legend.
+
+    :param most: the height of the picture.
+    :param unit: of what runs to the right.
+    """
+    until = above(max(line.points[-1][0] for line in drawn))
     top, bottom = 10.0, LINES_HEIGHT - 30.0
     height = LINES_HEIGHT + 20 * math.ceil(len(drawn) / 3)
 
@@ -51,7 +56,10 @@ def lines(title: str, most: float, drawn: Sequence[Line]) -> bytes:
 
     parts: list[Element] = []
     for tick in _ticks(until):
-        parts += [_line(x(tick), top, x(tick), bottom), _text(x(tick), bottom + 16, f"{tick:g} s", "middle", "soft")]
+        parts += [
+            _line(x(tick), top, x(tick), bottom),
+            _text(x(tick), bottom + 16, f"{tick:g}{unit}", "middle", "soft"),
+        ]
     for share in (0.0, 0.5, 1.0):
         level = y(share * most)
         parts += [
@@ -71,7 +79,7 @@ def lines(title: str, most: float, drawn: Sequence[Line]) -> bytes:
 
 def bars(title: str, unit: str, drawn: Sequence[Bars]) -> bytes:
     """One row for each, all on one scale."""
-    until = _above(max(value for bar in drawn for value in bar.values))
+    until = above(max(value for bar in drawn for value in bar.values))
     bottom = ROW * len(drawn) + 8
 
     def x(value: float) -> float:
@@ -87,7 +95,7 @@ def bars(title: str, unit: str, drawn: Sequence[Bars]) -> bytes:
 
 def _bar(bar: Bars, down: float, colour: str, x) -> Iterator[Element]:
     found = sorted(bar.values)
-    middle = found[len(found) // 2] if len(found) % 2 else sum(found[len(found) // 2 - 1 : len(found) // 2 + 1]) / 2
+    middle = statistics.median(found)
     yield _text(PLOT_LEFT - 8, down + 13, bar.label, "end", "")
     shape = {"x": PLOT_LEFT, "y": down, "width": f"{x(middle) - PLOT_LEFT:.1f}", "height": BAR, "fill": colour}
     yield element("rect", shape)
@@ -97,7 +105,7 @@ def _bar(bar: Bars, down: float, colour: str, x) -> Iterator[Element]:
     yield _text(x(found[-1]) + 8, down + 13, f"{middle:.1f}", "start", "")
 
 
-def _above(value: float) -> float:
+def above(value: float) -> float:
     """A round number that is not less."""
     scale = 10 ** math.floor(math.log10(value))
     return next(step * scale for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * scale >= value)

@@ -12,17 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lxml import etree
-
-from muster.markup import Element, element
+from bench import drawing
 
 FIGURES = Path(__file__).with_name("scale.json")
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "performance-scale.md"
 PICTURE = DOCS / "performance-scale.svg"
 MARKS = r"(<!-- figures: bench/scale.json -->\n).*?(<!-- end -->)"
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 60, 40, 16, 150
-COLOURS = {"one host": "#1976d2", "hosts together": "#2e7d32"}
 
 
 def figures() -> dict[str, Any]:
@@ -104,40 +100,9 @@ def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) ->
 
 def picture(found: dict[str, Any]) -> bytes:
     """Median of a pass by the number of servers, a line for each series."""
-    series = {name: [(row["servers"], row["ms"][1]) for row in found[name]["rows"]] for name in COLOURS}
-    right = max(x for points in series.values() for x, _ in points)
-    top = max(y for points in series.values() for _, y in points) * 1.1
-    parts = [element("rect", {"width": WIDTH, "height": HEIGHT, "fill": "#fff"}), *_axes(right, top)]
-    for name, points in series.items():
-        parts += _line(name, [(_x(x, right), _y(y, top)) for x, y in points])
-    size = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {WIDTH} {HEIGHT}", "width": WIDTH, "role": "img"}
-    whole = element("svg", {**size, "font-family": "sans-serif", "font-size": 12, "fill": "#263238"}, *parts)
-    return etree.tostring(whole, encoding="utf-8") + b"\n"
-
-
-def _x(servers: float, right: float) -> float:
-    return round(LEFT + (WIDTH - LEFT - RIGHT) * servers / right, 1)
-
-
-def _y(ms: float, top: float) -> float:
-    return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * ms / top, 1)
-
-
-def _axes(right: float, top: float) -> Iterator[Element]:
-    for share in range(5):
-        x, y = right * share / 4, top * share / 4
-        across = {"x1": LEFT, "x2": WIDTH - RIGHT, "y1": _y(y, top), "y2": _y(y, top), "stroke": "#eceff1"}
-        yield element("line", across)
-        yield element("text", {"x": LEFT - 6, "y": _y(y, top) + 4, "text-anchor": "end"}, f"{y:.0f} ms")
-        yield element("text", {"x": _x(x, right), "y": HEIGHT - BOTTOM + 18, "text-anchor": "middle"}, f"{x:.0f}")
-    yield element("text", {"x": (LEFT + WIDTH - RIGHT) / 2, "y": HEIGHT - 6, "text-anchor": "middle"}, "servers")
-
-
-def _line(name: str, points: Sequence[tuple[float, float]]) -> Iterator[Element]:
-    colour = COLOURS[name]
-    path = "M" + " L".join(f"{x} {y}" for x, y in points)
-    yield element("path", {"d": path, "fill": "none", "stroke": colour, "stroke-width": 2})
-    for x, y in points:
-        yield element("circle", {"cx": x, "cy": y, "r": 3, "fill": colour})
-    x, y = points[-1]
-    yield element("text", {"x": x + 8, "y": y + 4, "fill": colour}, name)
+    drawn = [
+        drawing.Line(f"{name}: ms, by servers", [(row["servers"], row["ms"][1]) for row in found[name]["rows"]])
+        for name in ("one host", "hosts together")
+    ]
+    most = drawing.above(max(ms for line in drawn for _, ms in line.points))
+    return drawing.lines("milliseconds of a pass by the number of servers", most, drawn, unit="")

@@ -99,10 +99,17 @@ def reaction(cloud: Cloud, host: str) -> Reaction:
     finally:
         record.over.set()
         record.join()
-    log = [e for e in cloud.cluster.bmc_log()[before:] if e["node"] == host and e["do"] in ("off", "status")]
-    off = next(e["at"] + e["seconds"] for e in log if e["state"] == "off")
     sent = cloud.nova.evacuations()[calls]["time"]
-    return Reaction(sent - off, sent - record.at)
+    return Reaction(sent - offs(cloud, host, before)[0], sent - record.at)
+
+
+def offs(cloud: Cloud, host: str, before: int) -> list[float]:
+    """When the power of a host was known to be off (Unix seconds), as often as its device said so.
+
+    :param before: how many entries its log had then; none of those counts.
+    """
+    log = [e for e in cloud.cluster.bmc_log()[before:] if e["node"] == host and e["do"] in ("off", "status")]
+    return [e["at"] + e["seconds"] for e in log if e["state"] == "off"]
 
 
 class _RecordWatch(threading.Thread):
