@@ -38,8 +38,13 @@ def level(target: str, devices: str, index: int = 1) -> str:
     return f'<fencing-level target="{target}" index="{index}" devices="{devices}"/>'
 
 
-def location(resource: str, rule: str) -> str:
-    return f'<rsc_location rsc="{resource}">{rule}</rsc_location>'
+def location(resource: str, rule: str, given: str = "") -> str:
+    return f'<rsc_location id="location-{resource}" rsc="{resource}" {given}>{rule}</rsc_location>'
+
+
+def announced(node: str, version: str = "1.0") -> str:
+    inner = f"<transient_attributes><instance_attributes>{pairs({'muster-version': version})}</instance_attributes></transient_attributes>"
+    return f'<node_state uname="{node}" in_ccm="true">{inner}</node_state>'
 
 
 def worker(
@@ -77,10 +82,10 @@ PARTS: dict[str, str] = {
     "nova_compute": NOVA_COMPUTE,
     "hold": location("nova-compute-clone", HOLD),
     "worker": worker(),
-    "off_remotes": location("muster", OFF_REMOTES),
+    "off_remotes": location("muster", OFF_REMOTES, 'resource-discovery="never"'),
     "defaults": "",
     "rivals": "",
-    "status": state("ctl1", STARTED),
+    "status": state("ctl1", STARTED) + announced("ctl1") + announced("ctl2"),
     "remotes": "".join(f'<primitive id="{n}" class="ocf" provider="pacemaker" type="remote"/>' for n in LEVELS),
     "nodes": '<node id="1" uname="ctl1"/><node id="2" uname="ctl2" type="member"/><node id="cmp1" uname="cmp1" type="remote"/>',
 }

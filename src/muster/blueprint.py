@@ -257,6 +257,8 @@ def _worker(here: Installation, resource: Resource) -> Iterator[Step]:
     away = off_computes(here, resource)
     if away:
         yield Step(f"{resource.id} on controllers only", away)
+    if resource.asking:
+        yield Step(f"{resource.id} is started also while a compute is off", ask_no_remote(resource))
     if not resource.sticks:
         yield Step(f"{resource.id} stays where it is", (stick(resource.id),))
     if not resource.monitored:
@@ -283,10 +285,18 @@ def off_computes(here: Installation, resource: Resource) -> tuple[Argv, ...]:
     """What keeps the worker away from the computes that it may still be started on: remotes by kind, others by name."""
     lacking = [node for node in here.computes if node not in resource.avoids]
     members = [node for node in lacking if node not in here.remotes]
-    # With a probe there Pacemaker starts the worker only once it has reached, or given up, a remote that is off.
-    by_kind = _location(resource.id, "rule", "resource-discovery=never", "score=-INFINITY", "#kind", "eq", "remote")
-    rule = (by_kind,) if len(lacking) > len(members) and not resource.off_remotes else ()
+    rule = (_off_remotes(resource.id),) if len(lacking) > len(members) and not resource.off_remotes else ()
     return (*rule, *((_location(resource.id, "avoids", *members),) if members else ()))
+
+
+def ask_no_remote(resource: Resource) -> tuple[Argv, ...]:
+    """The rule anew, with what it lacks."""
+    return (*(("pcs", "constraint", "delete", name) for name in resource.asking), _off_remotes(resource.id))
+
+
+def _off_remotes(name: str) -> Argv:
+    # With a probe there Pacemaker starts the worker only once it has reached, or given up, a remote that is off.
+    return _location(name, "rule", "resource-discovery=never", "score=-INFINITY", "#kind", "eq", "remote")
 
 
 def _enable(name: str) -> Argv:

@@ -28,6 +28,7 @@ class Resource:
     :param stickiness: its own, or the cluster's default; empty for Pacemaker's, which is none.
     :param monitored: it has a recurring monitor.
     :param off_remotes: a rule keeps it away from remote nodes.
+    :param asking: ids of the constraints that do so and yet have Pacemaker ask every remote whether it runs there.
     :param avoids: nodes that it is kept away from by their names.
     """
 
@@ -40,6 +41,7 @@ class Resource:
     stickiness: str = ""
     monitored: bool = False
     off_remotes: bool = False
+    asking: tuple[str, ...] = ()
     avoids: frozenset[str] = frozenset()
 
     @property
@@ -95,6 +97,7 @@ class Installation:
     :param workers: every resource of the agent ComputeRecovery.
     :param nova_compute: what runs nova-compute, by the id to put a rule on: whether muster-hold keeps it away.
     :param rivals: whatever else evacuates here, or lifts what muster sets.
+    :param versions: by controller, of the agent that Pacemaker last found there, or that was installed since.
     :param ids: of all resources.
     """
 
@@ -108,6 +111,7 @@ class Installation:
     workers: tuple[Resource, ...] = ()
     nova_compute: Mapping[str, bool] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
     ids: frozenset[str] = frozenset()
 
     @property
@@ -169,6 +173,7 @@ class NovaAccess:
     :param trouble: why it did not answer, or was not asked; nothing else is known then.
     :param offered: the newest microversion.
     :param services: None if they cannot be listed.
+    :param evacuators: what else, by Keystone's catalogue and by the services' reasons, evacuates in this cloud.
     :param placement: why Placement cannot be reached; empty if it answers, None if it was not asked.
     :param clock_ahead_s: by how much the API's host is ahead of this controller; None if it does not say.
     """
@@ -178,5 +183,6 @@ class NovaAccess:
     offered: str = ""
     rights: tuple[Right, ...] = ()
     services: Optional[tuple[Service, ...]] = None
+    evacuators: tuple[str, ...] = ()
     placement: Optional[str] = None
     clock_ahead_s: Optional[float] = None

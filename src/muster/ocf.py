@@ -15,6 +15,7 @@ SUCCESS, GENERIC, UNIMPLEMENTED, PERMISSION, INSTALLED, CONFIGURED, NOT_RUNNING 
 
 START_WAIT_S = 30.0
 DEEP = 10
+FROM_PACEMAKER = "OCF_RESKEY_crm_feature_set"
 USAGE = "usage: ComputeRecovery start|stop|monitor|validate-all|meta-data (parameters: OCF_RESKEY_* in the environment)"
 
 
@@ -57,6 +58,7 @@ def _meta_data() -> int:
 
 def _monitor(supervisor: Supervisor, environment: dict[str, str]) -> int:
     if not supervisor.pid():
+        _announce(environment)
         return NOT_RUNNING
     overdue_s = supervisor.silent_for_s()
     if overdue_s:
@@ -64,6 +66,15 @@ def _monitor(supervisor: Supervisor, environment: dict[str, str]) -> int:
     if _level(environment) >= DEEP:
         _report_nova(environment)
     return SUCCESS
+
+
+def _announce(environment: dict[str, str]) -> None:
+    """Pacemaker's probe of a controller that joins is the one call that each of them gets.  Only Pacemaker's own."""
+    if FROM_PACEMAKER in environment:
+        from muster import meta
+        from muster.gateways.pacemaker import Pacemaker
+
+        Pacemaker.announce(meta.version())
 
 
 def _report_nova(environment: dict[str, str]) -> None:
@@ -86,6 +97,7 @@ def _start(supervisor: Supervisor, environment: dict[str, str]) -> int:
     code = _validate_all(environment, deep=False)
     if code:
         return code
+    _announce(environment)
     fault = supervisor.start(environment, START_WAIT_S)
     return _fail(GENERIC, fault) if fault else SUCCESS
 

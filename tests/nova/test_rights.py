@@ -170,3 +170,16 @@ def test_says_that_placement_is_silent(bed: NovaBed, ask: Ask) -> None:
     said = ask().placement
     bed.ctl("http", service="placement", up=True)
     assert "ConnectFailure" in (said or "")
+
+
+@pytest.mark.parametrize("kind", ["instance-ha", "masakari"])
+def test_masakari_is_named_by_the_catalogue(bed: NovaBed, ask: Ask, kind: str) -> None:
+    assert ask().evacuators == ()
+    bed.ctl("catalogue", others={kind: "http://127.0.0.1:15868/v1"})
+    assert ask().evacuators == (f"Keystone's catalogue has Masakari ({kind}, http://127.0.0.1:15868/v1)",)
+
+
+def test_hosts_that_instanceha_has_disabled_are_named(bed: NovaBed, ask: Ask) -> None:
+    for host, reason in (("cmp1", "instanceha evacuation FAILED: 2026-11-25T03:00:00"), ("cmp2", "instanceha? no")):
+        assert bed.update_service(host, status="disabled", disabled_reason=reason).status == 200
+    assert ask().evacuators == ("instanceha has disabled cmp1",)

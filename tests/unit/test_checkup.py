@@ -135,6 +135,26 @@ CLUSTER = [
     ("nova-compute is held", TROUBLE, {'hold': ""}, "location nova-compute-clone rule score=-INFINITY defined muster-hold"),
     ("nova-compute is held", UNKNOWN, {'nova_compute': "", 'hold': ""}, "drop-in muster-hold.conf"),
     ("worker's place", TROUBLE, {'off_remotes': ""}, "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"),
+    (
+        "worker's place",
+        ATTENTION,
+        {'off_remotes': location("muster", made.OFF_REMOTES)},
+        "after a stop, as long as a compute is off: its rule lacks resource-discovery=never"
+        " ~ pcs constraint delete location-muster ~ pcs constraint location muster rule resource-discovery=never",
+    ),
+    (
+        "agents",
+        UNKNOWN,
+        {'status': state("ctl1", made.STARTED) + made.announced("ctl1")},
+        "not found the agent on ctl2 yet ~ see on ctl2: muster doctor; then have Pacemaker look again"
+        " ~ crm_resource --refresh --resource muster --node ctl2",
+    ),
+    (
+        "agents",
+        ATTENTION,
+        {'status': state("ctl1", made.STARTED) + made.announced("ctl2", "0.9")},
+        "ctl2 has version 0.9, this controller 1.0",
+    ),
     ("worker's place", ATTENTION, {'worker': worker(meta={})}, "pcs resource meta muster resource-stickiness=1000"),
     ("worker's place", TROUBLE, {'worker': worker(monitor="")}, "pcs resource op add muster monitor interval=10s timeout=20s"),
     (
@@ -173,6 +193,7 @@ NOVA = [
     ("names in Nova", TROUBLE, {'services': (Service("1", "cmp1"),)}, "pcs resource update muster host_map=cmp2:HOST"),
     ("names in Nova", TROUBLE, {'services': ()}, "no nova-compute service at all"),
     ("names in Nova", UNKNOWN, {'services': None}, "cannot be listed"),
+    ("other evacuators", ATTENTION, {'evacuators': ("instanceha has disabled cmp1",)}, "cmp1 ~ make sure that it evacuates"),
     ("Placement", ATTENTION, {'placement': "the catalogue has no placement"}, "no destination"),
     ("Placement", UNKNOWN, {'placement': None}, "not asked"),
     ("clocks", ATTENTION, {'clock_ahead_s': 31.0}, "31 s ahead"),
@@ -353,6 +374,11 @@ def test_a_probe_that_found_it_running_is_no_failure_and_neither_is_a_compute_wi
     probe = FAILED.replace('rc-code="5"', 'rc-code="0"')
     status = state("ctl1", made.STARTED + probe) + state("cmp1", FAILED, remote=True)
     assert found(facts(status=status), "worker") == (OK, "muster runs on ctl1")
+
+
+def test_one_rule_that_says_never_to_ask_a_remote_is_enough() -> None:
+    both = location("muster", made.OFF_REMOTES) + made.PARTS["off_remotes"]
+    assert found(facts(off_remotes=both), "worker's place")[0] is OK
 
 
 def test_no_two_checks_have_one_name() -> None:

@@ -12,6 +12,8 @@ from typing import Callable
 import pytest
 
 from muster import ocf
+from muster.gateways import command
+from muster.meta import version
 
 
 @pytest.fixture
@@ -105,6 +107,23 @@ def test_stop_and_monitor_need_no_configuration(tmp_path: Path) -> None:
     assert ocf.run("monitor", {}, str(tmp_path)) == ocf.NOT_RUNNING
     assert ocf.run("stop", {}, str(tmp_path)) == ocf.SUCCESS
     assert ocf.run("stop", {"OCF_RESKEY_cloud": "\n"}, str(tmp_path / "nowhere")) == ocf.SUCCESS
+
+
+@pytest.mark.parametrize(("given", "told"), [({"OCF_RESKEY_crm_feature_set": "3.16"}, True), ({}, False)])
+def test_a_probe_of_pacemakers_tells_the_version(
+    given: dict[str, str], told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tmp_path / "said"
+    (tmp_path / "attrd_updater").write_text(f'#!/bin/sh\necho "$@" >{said}\n')
+    (tmp_path / "attrd_updater").chmod(0o755)
+    monkeypatch.setitem(command.ENVIRONMENT, "PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert ocf.run("monitor", given, str(tmp_path)) == ocf.NOT_RUNNING
+    assert (said.read_text() if said.exists() else "") == f"--name muster-version --update {version()}\n" * told
+
+
+def test_a_cluster_that_takes_no_version_fails_no_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(command.ENVIRONMENT, "PATH", str(tmp_path))
+    assert ocf.run("monitor", {"OCF_RESKEY_crm_feature_set": "3.16"}, str(tmp_path)) == ocf.NOT_RUNNING
 
 
 @pytest.mark.parametrize("action", ["", "promote", "reload", "x"])

@@ -75,8 +75,11 @@ def rivals(facts: Facts) -> Iterator[Finding]:
             yield trouble(f"{what}, beside muster", f"{danger}: {blueprint.MIGRATE}", *blueprint.ending(rival))
         else:
             yield trouble(f"{what}, and muster does not", blueprint.MIGRATE)
-    if not facts.here.rivals:
-        yield ok("none in this cluster's configuration")
+    for what in facts.nova.evacuators:
+        yield attention(what, f"make sure that it evacuates none of these hosts: {blueprint.MIGRATE}")
+    if not facts.here.rivals and not facts.nova.evacuators:
+        elsewhere = "" if facts.nova.trouble else ", Keystone's catalogue and Nova's services"
+        yield ok(f"none in this cluster's configuration{elsewhere}")
 
 
 def _unless_rivals(here: Installation, steps: Iterable[Step]) -> list[Step]:

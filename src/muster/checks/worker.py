@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from muster import blueprint
 from muster.checks.cluster import RIVAL_FIRST
-from muster.checks.finding import Facts, Finding, attention, ok, trouble, unknown, update_resource
+from muster.checks.finding import Facts, Finding, attention, counted, ok, trouble, unknown, update_resource
 from muster.installed import Resource
 
 
@@ -58,13 +58,16 @@ def place(facts: Facts) -> Iterator[Finding]:
         away = blueprint.off_computes(facts.here, worker)
         if away:
             yield trouble(f"{worker.id} may be started on a compute, where it dies with the host", "", *away)
+        if worker.asking:
+            what = f"{worker.id} would not be started, after a stop, as long as a compute is off: its rule lacks"
+            yield attention(f"{what} resource-discovery=never", "", *blueprint.ask_no_remote(worker))
         if not worker.sticks:
             what = f"{worker.id} does not stick: Pacemaker may move it in the middle of an incident"
             yield attention(what, "", blueprint.stick(worker.id))
         if not worker.monitored:
             what = f"{worker.id} has no recurring monitor: a worker that hangs is never replaced"
             yield trouble(what, "", blueprint.monitor(worker.id))
-        if not away and worker.sticks and worker.monitored:
+        if not away and not worker.asking and worker.sticks and worker.monitored:
             yield ok(f"{worker.id} is on controllers only, stays where it is, and is monitored")
     if not workers:
         yield unknown("there is no resource")
@@ -99,7 +102,7 @@ def shared_storage(facts: Facts) -> Iterator[Finding]:
 
 
 def agents(facts: Facts) -> Iterator[Finding]:
-    """What is installed on the other controllers only they can say."""
+    """On the other controllers it is Pacemaker's last word: what its probe found, or an installation told it since."""
     me = facts.controller
     faults = 0
     for path, agent in me.agents.items():
@@ -116,9 +119,21 @@ def agents(facts: Facts) -> Iterator[Finding]:
         remedy = "the same version on every controller, and then, also in the middle of an incident"
         yield attention(what, remedy, ("pcs", "resource", "restart", facts.worker.id if facts.worker else "muster"))
     others = [node for node in facts.here.controllers if node != me.name]
+    for node in others:
+        seen = facts.here.versions.get(node)
+        name = facts.worker.id if facts.worker else "muster"
+        look_again = ("crm_resource", "--refresh", "--resource", name, "--node", node)
+        if seen is None:
+            faults += 1
+            what = f"Pacemaker has not found the agent on {node} yet"
+            yield unknown(what, f"see on {node}: muster doctor; then have Pacemaker look again", look_again)
+        elif seen != me.version:
+            faults += 1
+            what = f"{node} has version {seen}, this controller {me.version}"
+            remedy = "install the same version on every controller; without the package, then have Pacemaker look again"
+            yield attention(what, remedy, look_again)
     if not faults:
-        told = f"; as for {' and '.join(others)}, run muster doctor there, too" if others else ""
-        yield ok(f"{me.version} here{told}")
+        yield ok(f"{me.version} on {counted(len(others) + 1, 'controller')}")
 
 
 def credentials(facts: Facts) -> Iterator[Finding]:

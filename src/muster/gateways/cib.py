@@ -17,6 +17,8 @@ from muster.topology import Device, Level
 RECORD = "muster"
 HOLD = "muster-hold"
 ORDERS = "muster-orders"
+VERSION = "muster-version"
+"""A transient attribute of each controller."""
 PAUSED = "muster-paused"
 """A meta attribute of the worker's resource: to change one restarts nothing."""
 CONNECTED = ("start", "monitor", "migrate_from")
@@ -127,6 +129,16 @@ def names(cib: Element) -> list[str]:
 
 def remotes(cib: Element) -> list[str]:
     return sorted(_remotes(cib))
+
+
+def versions(cib: Element) -> dict[str, str]:
+    """By controller, the version of the agent that it last announced."""
+    found = {}
+    for state in cib.iterfind("status/node_state"):
+        announced = pairs(state, "transient_attributes/instance_attributes").get(VERSION)
+        if announced:
+            found[str(state.get("uname"))] = announced
+    return found
 
 
 # ------------------------------------------------------------------- topology

@@ -47,6 +47,7 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
         workers=tuple(resources(snapshot)),
         nova_compute=_nova_compute(snapshot),
         rivals=tuple(sorted(rivals(snapshot), key=lambda rival: rival.fences)),
+        versions=cib.versions(snapshot),
         ids=frozenset(str(e.get("id")) for e in section.iter() if e.get("id")) if section is not None else frozenset(),
     )
 
@@ -59,6 +60,7 @@ def resources(snapshot: Element) -> list[Resource]:
         if _agent(primitive) == WORKER:
             name = str(primitive.get("id"))
             meta = pairs(primitive, "meta_attributes")
+            off_remotes = list(_keeping_away(snapshot, primitive, _is_of_remotes))
             found.append(
                 Resource(
                     id=name,
@@ -69,7 +71,8 @@ def resources(snapshot: Element) -> list[Resource]:
                     failures=dict(_failures(snapshot, name)),
                     stickiness=meta.get(STICKINESS, default),
                     monitored=any(_recurs(op) for op in primitive.iterfind("operations/op[@name='monitor']")),
-                    off_remotes=_kept_away(snapshot, primitive, _is_of_remotes),
+                    off_remotes=bool(off_remotes),
+                    asking=tuple(_asking(off_remotes)),
                     avoids=frozenset(_avoided(snapshot, primitive)),
                 )
             )
@@ -147,7 +150,7 @@ def _nova_compute(snapshot: Element) -> dict[str, bool]:
     """What runs nova-compute, by its agent, its name or its rule: the outermost resource, and whether it is held."""
     found: dict[str, bool] = {}
     for primitive in _primitives(snapshot):
-        held = _kept_away(snapshot, primitive, _is_hold)
+        held = next(_keeping_away(snapshot, primitive, _is_hold), None) is not None
         if held or _is_nova_compute(primitive):
             found[_chain(primitive)[-1]] = held
     return found
@@ -160,16 +163,18 @@ def _is_nova_compute(primitive: Element) -> bool:
     return any(_letters(name).endswith("novacompute") for name in names)
 
 
-def _kept_away(snapshot: Element, primitive: Element, fits: Callable[[Element], bool]) -> bool:
-    """Whether a location rule of the resource, or of what it is in, says never wherever the expression fits."""
+def _keeping_away(snapshot: Element, primitive: Element, fits: Callable[[Element], bool]) -> Iterator[Element]:
+    """The location constraints of the resource, or of what it is in, that say never wherever the expression fits."""
     chain = _chain(primitive)
-    rules = (
-        rule
-        for location in snapshot.iterfind("configuration/constraints/rsc_location")
-        if location.get("rsc") in chain
-        for rule in location.iterfind("rule")
-    )
-    return any(_says_never(rule, fits) for rule in rules)
+    for location in snapshot.iterfind("configuration/constraints/rsc_location"):
+        if location.get("rsc") in chain and any(_says_never(rule, fits) for rule in location.iterfind("rule")):
+            yield location
+
+
+def _asking(locations: Collection[Element]) -> Iterator[str]:
+    """One that says never to ask is enough: Pacemaker takes it for all of them."""
+    if not any(location.get("resource-discovery") == "never" for location in locations):
+        yield from (str(location.get("id")) for location in locations)
 
 
 def _avoided(snapshot: Element, primitive: Element) -> Iterator[str]:

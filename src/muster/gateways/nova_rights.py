@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Optional
 
@@ -35,6 +35,8 @@ from muster.ports import ClockPort
 EVACUATE_FORCED: Version = (2, 67)  # the newest that takes a body with force
 EVACUATE_FORCED_SINCE: Version = (2, 29)
 HOST_OF_SERVER = "OS-EXT-SRV-ATTR:host"
+MASAKARI = ("instance-ha", "ha", "masakari")
+INSTANCEHA = "instanceha evacuation"
 SILENT = "Nova had stopped answering before"
 NO_SERVER = "it sees no server, and the call that tells has to name one"
 
@@ -66,6 +68,7 @@ class NovaRights(Nova):
             offered="{}.{}".format(*self._offered),
             rights=rights,
             services=tuple(services) if rights[0].may else None,
+            evacuators=tuple(self._evacuators(services)),
             placement=self._placement(),
             clock_ahead_s=ahead_s,
         )
@@ -134,6 +137,18 @@ class NovaRights(Nova):
         except (KeyError, TypeError, ValueError):
             return None
         return theirs - (began + clock.now()) / 2
+
+    def _evacuators(self, services: Collection[Service]) -> Iterator[str]:
+        """Masakari by what it is called in a catalogue, instanceha by what it writes as reason (their own sources)."""
+        for kind in MASAKARI:
+            with contextlib.suppress(NovaError, ksa.ClientException, openstack.exceptions.SDKException):
+                url = self._connect().endpoint_for(kind)
+                if url:
+                    yield f"Keystone's catalogue has Masakari ({kind}, {url})"
+                    break
+        left = sorted(service.host for service in services if service.disabled_reason.startswith(INSTANCEHA))
+        if left:
+            yield f"instanceha has disabled {', '.join(left)}"
 
     def _placement(self) -> Optional[str]:
         """Why Placement cannot be reached by the catalogue; empty if it answers, None if Nova does not, either."""

@@ -21,6 +21,7 @@ TIMEOUT_S = 10.0
 NOTHING_MATCHED = 105  # CRM_EX_NOSUCH: the xpath of a guarded write found nothing, so nothing was written
 RECORD_TRIES = 5
 SHARED = "muster-shared"
+ANNOUNCE_TIMEOUT_S = 3.0
 
 Runner = Callable[[Sequence[str], float], Result]
 
@@ -146,6 +147,12 @@ class Pacemaker:
             self._done("attrd_updater", "--name", "muster-status", "--node", node, *change)
         except ClusterError:
             return
+
+    @classmethod
+    def announce(cls, version: str, runner: Runner = run) -> None:
+        """Which version this controller has, for ``muster doctor`` on all of them.  Its loss harms nobody."""
+        with contextlib.suppress(ClusterError):
+            cls("", "", runner, ANNOUNCE_TIMEOUT_S)._done("attrd_updater", "--name", cib.VERSION, "--update", version)
 
     def share(self, text: str) -> None:
         """What this worker shows, for commands on other controllers: in Pacemaker's memory, not in the CIB."""

@@ -95,6 +95,12 @@ def change_password(bed, password, user="admin", revoke=True):
 
 
 @operation
+def catalogue(bed, others):
+    """What the catalogue has beside Nova's own services: service type -> url.  In tokens issued from now on."""
+    bed.identity.others = dict(others)
+
+
+@operation
 def identity(bed):
     return {"issued": bed.identity.issued, "validated": bed.identity.validated}
 

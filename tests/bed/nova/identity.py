@@ -37,6 +37,7 @@ class Identity:
 
     def __init__(self, url, users, project, endpoints, ttl):
         self._url, self._users, self._project, self._endpoints = url, dict(users), project, endpoints
+        self.others = {}  # service type -> url of what else the catalogue is to have
         self.ttl = ttl
         self.issued = self.validated = 0
         self._tokens = {}
@@ -113,7 +114,7 @@ class Identity:
                     for interface in ("public", "internal", "admin")
                 ],
             }
-            for kind, url in sorted(self._endpoints.items())
+            for kind, url in sorted({**self._endpoints, **self.others}.items())
         ]
 
     # ------------------------------------------------------------- requests

@@ -58,6 +58,7 @@ def _heal_apis(bed):
     for user, (password, _) in conf.USERS.items():
         bed.identity.change_password(user, password)
     bed.identity.ttl = bed.options.token_ttl
+    bed.identity.others = {}
     cloud_ops.max_microversion(bed, bed.options.max_microversion)
     for name, group in bed.overrides:
         bed.settings.clear_override(name, group)
