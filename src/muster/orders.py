@@ -53,13 +53,18 @@ class Orders:
 
     @classmethod
     def parse(cls, token: str) -> Orders:
-        """:raises ValueError: naming the word that is none of ours."""
+        """What is written is read as it is: a write compares with what :attr:`token` makes of it.
+
+        :raises ValueError: naming the word that is none of ours, or what muster would not write so.
+        """
         first, *words = token.split(" ")
         if not _TIME.fullmatch(first):
             raise ValueError(f"orders {token!r}: expected the time of the incident first")
         orders = cls(int(first))
         for word in words:
             orders = orders._with(word)
+        if orders.token != token:
+            raise ValueError(f"orders {token!r}: muster writes them as {orders.token!r}")
         return orders
 
     def _with(self, word: str) -> Orders:
@@ -70,9 +75,11 @@ class Orders:
         if word == "release":
             return replace(self, released=True)
         if key == "skip":
-            return self.skip(value)
-        if key == "retry" and _TIME.fullmatch(at):
-            return self.retry(server, int(at))
+            return replace(self, skipped=self.skipped | {value})
+        if key == "retry" and server and _TIME.fullmatch(at):
+            return replace(self, retried={**self.retried, server: int(at)})
+        if key == "retry" and _TIME.fullmatch(value):
+            return replace(self, all_retried=int(value))
         raise ValueError(f"orders: {word!r} is none")
 
     def skip(self, server: str) -> Orders:

@@ -92,8 +92,6 @@ def observe(settings: Settings, cluster: Pacemaker) -> Decision:
     nova = _nova(settings)
     look = Look(cluster, nova, Clock(), settings, memory)
     look.sight()
-    for host in memory.hosts.values():
-        host.resumed_at = 0.0  # an earlier worker's calls concern who sends, not who looks
     decision = _as_the_worker(look.sight(), settings)
     findings = [finding for incident in decision.incidents.values() for finding in incident.findings.values()]
     unread = [finding.server.id for finding in findings if finding.rule in UNREAD_RULES][:OBSERVED_LOGS]
@@ -144,7 +142,9 @@ def node_of_server(settings: Settings, cluster: Cluster, server: str) -> Optiona
 
 def _as_the_worker(sight: Sight, settings: Settings) -> Decision:
     cluster = replace(sight.cluster, quorum=True, active_here=True, active_elsewhere=())
-    return decide(replace(sight, cluster=cluster), settings)
+    # An earlier worker's calls concern who sends, not who looks.
+    hosts = {node: replace(host, resumed_at=0.0) for node, host in sight.hosts.items()}
+    return decide(replace(sight, cluster=cluster, hosts=hosts), settings)
 
 
 ARRIVALS, TIMED = 200, 5

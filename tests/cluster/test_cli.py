@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from muster.cli import commands
 from tests.bed.cloud import Cloud
 from tests.cluster.test_worker import in_the_middle
 
@@ -49,10 +50,83 @@ def test_every_controller_shows_the_same_incident(cloud: Cloud) -> None:
         code, text = muster(cloud, "status", "cmp1", node=node)
         assert code == 1
         assert text.count("evacuated") + text.count("evacuating") + text.count("queued") >= 8
+        assert "earlier worker" not in text
     code, text = muster(cloud, "status", as_user=HACLIENT)
     assert (code, "cmp1" in text) == (1, True)
     code, text = muster(cloud, "status", as_user=NOBODY)
     assert (code, "haclient" in text) == (3, True)
+
+
+LOOKS = ("status", "status cmp1", "plan cmp2", "plan --all", "report", "report cmp1", "doctor", "setup")
+ORDERS = ("skip SERVER", "approve cmp1", "release cmp1", "retry cmp1", "pause", "resume")
+COMMANDS = (*LOOKS, *ORDERS, "watch --until-settled", "register --dry-run")
+CUT_OFF = 124  # by timeout(1): watch goes on as long as anything is under way, or nobody answers
+FINE, AT_WORK, TROUBLE, UNSEEN = 0, 1, 2, 3
+PLIGHTS: dict[str, dict[str, tuple[int, ...]]] = {
+    # exit codes, where 0 is not the one
+    "calm": {"report cmp1": (UNSEEN,), **dict.fromkeys(ORDERS[:4], (TROUBLE,))},
+    "as nobody": {**dict.fromkeys(COMMANDS[:-1], (UNSEEN,)), COMMANDS[-2]: (CUT_OFF,)},
+    "in the middle": {"status": (AT_WORK,), "status cmp1": (AT_WORK,), "plan --all": (AT_WORK,)},
+    # whether the next worker is there already, and what it has told
+    "during a failover": {
+        "status": (AT_WORK, TROUBLE),
+        "status cmp1": (AT_WORK, TROUBLE),
+        "plan cmp2": (FINE, TROUBLE),
+        "plan --all": (AT_WORK, TROUBLE),
+        "doctor": (AT_WORK, TROUBLE),  # for one controller is away
+        "setup": (FINE, AT_WORK),
+    },
+    "without Nova": {
+        "status": (AT_WORK, TROUBLE),
+        "status cmp1": (AT_WORK, TROUBLE),
+        "plan cmp2": (UNSEEN,),
+        "plan --all": (UNSEEN,),
+        "doctor": (TROUBLE,),
+    },
+    "without a worker": {**dict.fromkeys(LOOKS[:4], (TROUBLE,)), "doctor": (TROUBLE,), "setup": (AT_WORK,)},
+}
+
+
+def test_every_command_has_an_answer_in_every_plight(cloud: Cloud) -> None:
+    """Within seconds, with the exit code that fits, and never by breaking down."""
+    assert {line.split()[0] for line in COMMANDS} == {command.name for command in commands.COMMANDS}
+    servers = cloud.nova.boot("cmp1", count=8)
+
+    def expect(plight: str, node: str = "ctl1", as_user: tuple[str, ...] = ()) -> None:
+        wrong = {}
+        for line in COMMANDS:
+            words = line.replace("SERVER", servers[-1]).split()
+            cut = ("timeout", "2") if words[0] == "watch" else ()
+            done = cloud.cluster.exec(node, *cut, *as_user, "muster", *words, check=False, timeout=15)
+            said = done.stdout + done.stderr
+            codes = PLIGHTS[plight].get(line, (FINE,))
+            if words[0] == "watch" and plight not in ("calm", "as nobody"):
+                codes = (*codes, CUT_OFF)
+            if done.returncode not in codes or not said.strip() and line != "watch --until-settled":
+                wrong[line] = (done.returncode, said)
+            if "Traceback" in said or "the command failed" in said:
+                wrong[line] = (done.returncode, said)
+        assert not wrong, (plight, wrong)
+
+    expect("calm")
+    expect("as nobody", as_user=NOBODY)
+    for host in OTHERS:
+        cloud.nova.hypervisor(host, spawn_delay=20)
+    cloud.change("pcs resource update muster in_flight=2")
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: "evacuating" in cloud.verdicts("cmp1", servers), 60, "it has begun")
+    first = cloud.worker_node()
+    other = next(node for node in cloud.controllers if node != first)
+    expect("in the middle", node=other)
+    assert first
+    cloud.cluster.crash(first)
+    expect("during a failover", node=other)
+    cloud.until(lambda: cloud.worker_node() is not None, 90, "another worker runs")
+    cloud.nova.ctl("http", service="compute", up=False)
+    expect("without Nova", node=other)
+    cloud.nova.ctl("http", service="compute", up=True)
+    cloud.ctl("pcs", "resource", "disable", "muster", "--wait=60", node=other)
+    expect("without a worker", node=other)
 
 
 def test_follows_the_worker_to_another_controller(cloud: Cloud) -> None:

@@ -146,7 +146,7 @@ CLUSTER = [
         "agents",
         UNKNOWN,
         {'status': state("ctl1", made.STARTED) + made.announced("ctl1")},
-        "not found the agent on ctl2 yet ~ see on ctl2: muster doctor; then have Pacemaker look again"
+        "no version is known of ctl2: it is away, or Pacemaker has not found the agent there yet ~ see on ctl2: muster doctor; then have Pacemaker look again"
         " ~ crm_resource --refresh --resource muster --node ctl2",
     ),
     (

@@ -125,7 +125,7 @@ def agents(facts: Facts) -> Iterator[Finding]:
         look_again = ("crm_resource", "--refresh", "--resource", name, "--node", node)
         if seen is None:
             faults += 1
-            what = f"Pacemaker has not found the agent on {node} yet"
+            what = f"no version is known of {node}: it is away, or Pacemaker has not found the agent there yet"
             yield unknown(what, f"see on {node}: muster doctor; then have Pacemaker look again", look_again)
         elif seen != me.version:
             faults += 1

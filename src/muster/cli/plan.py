@@ -14,7 +14,7 @@ from rich.text import Text
 
 from muster import wiring
 from muster.cli import commands, terminal
-from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, one_host, totals
+from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, hindrance, one_host, totals
 from muster.cli.site import Site
 from muster.errors import SettingsError
 from muster.gateways import cib
@@ -54,18 +54,21 @@ def _run(options: argparse.Namespace) -> int:
     known = hosts(survey.cluster, survey.services, settings.host_map, survey.doubts)
     chosen = known if options.all else [host for host in [find(known, options.host)] if host]
     made = plans(chosen, survey, settings)
-    said = [*hindrances(site.resource), *_strays(astray(known, survey.servers))]
-    level = max([EXIT_OF_VERDICT[one.verdict] for one in made] + [code for code, _ in said], default=commands.UNKNOWN)
-    notes = [note for _, note in said]
+    hindered, strays = list(hindrances(site.resource)), list(_strays(astray(known, survey.servers)))
+    codes = [EXIT_OF_VERDICT[one.verdict] for one in made] + [code for code, _ in (*hindered, *strays)]
+    level = max(codes, default=commands.UNKNOWN)
+    notes = [note for _, note in (*hindered, *strays)]
     rests_on = list(basis(survey, settings.delay_s))
     if options.output == "json":
         terminal.print_json({**data(made, survey, details=not options.all), "notes": notes, "basis": rests_on})
         return level
     out = terminal.console()
     wide = out.width >= WIDE
+    for code, note in hindered:
+        out.print(hindrance(code, note))
     out.print(cloud(made, wide) if options.all else one_host(made[0], wide))
     out.print("")
-    for line in [*notes, *rests_on, f"{survey.requests} requests, nothing changed"]:
+    for line in [*(note for _, note in strays), *rests_on, f"{survey.requests} requests, nothing changed"]:
         out.print(Text(terminal.clean(line), style="dim"))
     return level
 

@@ -25,6 +25,12 @@ SHOWN_HOSTS = 3
 """So many are named where the same is the matter with more."""
 
 
+def hindrance(code: int, why: str) -> RenderableType:
+    """Above everything else: why no host at all would be evacuated now."""
+    word = "trouble" if code == commands.TROUBLE else "attention"
+    return Text.assemble((word.upper(), terminal.STYLES[word]), f"  {terminal.clean(why)}; if that were mended:\n")
+
+
 # -------------------------------------------------------------------- one host
 
 

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         if options.output == "html":
             raise ClusterError("a page tells one incident: name it, as muster report lists them")
         _put(options, [asdict(one) for one in known], render_list(known, missing))
-        return commands.OK
+        return commands.UNKNOWN if missing and not known else commands.OK
     story = incidents.tell(options.incident)
     if options.output == "html":
         from muster.page import page
@@ -90,10 +90,12 @@ def render_list(known: Sequence[Known], missing: Sequence[str]) -> RenderableTyp
 
 def render(story: Story, narrow: bool = False) -> RenderableType:
     """One incident: its steps, what waits for a person, every server, and what is not known."""
+    counts = status.counts(story.counts)
     head = Text(f"{terminal.clean(story.node)}: ")
     head.append_text(terminal.styled(story.state))
     head.append(f", {terminal.clean(story.reason)}" if story.reason else "")
-    parts: list[RenderableType] = [head, status.counts(story.counts)]
+    parts: list[RenderableType] = [head]
+    parts += [] if status.says_no_more(story.reason, counts) else [counts]
     steps = []
     for change in story.steps:
         after = duration(change.at - story.fenced) if story.fenced and change.at != story.fenced else ""
@@ -140,4 +142,4 @@ def _line(server: ServerStory) -> Sequence[object]:
 
 
 def _missing(missing: Sequence[str]) -> list[RenderableType]:
-    return [Text(f"not known: {terminal.clean(what)}", style="yellow") for what in missing]
+    return [Text(f"not known: {terminal.clean(' '.join(what.split()))}", style="yellow") for what in missing]

@@ -89,9 +89,13 @@ def _row(incident: Mapping[str, Any], now: float) -> Sequence[object]:
     ago = terminal.age(now - float(incident["fenced"])) + " ago"
     servers, reason = counts(incident.get("servers", {})), str(incident.get("reason", ""))
     below = incident["state"] == "on-hold" or incident.get("rule", "").startswith("nova-silent")
-    said = "see below" if below else reason
-    said = said if sorted(reason.split(", ")) != sorted(servers.plain.split(", ")) else ""
+    said = "" if says_no_more(reason, servers) else "see below" if below else reason
     return (incident["node"], terminal.styled(str(incident["state"])), ago, servers, said)
+
+
+def says_no_more(reason: str, servers: Text) -> bool:
+    """The reason is the counts, in another order maybe."""
+    return sorted(reason.split(", ")) == sorted(servers.plain.split(", "))
 
 
 def counts(servers: Mapping[str, int]) -> Text:
@@ -115,6 +119,7 @@ def _host(site: Site, options: argparse.Namespace) -> int:
         else:
             print(f"{terminal.clean(options.host)}: not dead, and of no earlier incident this controller has a report")
         return commands.OK
+    nobody = report["state"] != "closed" and not site.resource.active_on
     if options.output == "json":
         terminal.print_json(report)
     else:
@@ -124,11 +129,13 @@ def _host(site: Site, options: argparse.Namespace) -> int:
         head.append(f", fenced {terminal.clock(float(report['fenced']))}: {terminal.clean(report['reason'])}")
         out.print(head)
         out.print(Text(f"as {terminal.clean(report['source'])}", style="dim"))
+        if nobody:
+            out.print(Text("no worker is at it, and muster status says why", style=terminal.STYLES["trouble"]))
         if report["proofs"]:
             out.print("")
             out.print(servers_table(report["proofs"], narrow=out.width < NARROW))
     open_ones = any(entry["verdict"] in ("held", "unknown", "parked") for entry in report["proofs"])
-    if report["state"] == "on-hold" or any(entry["verdict"] == "held" for entry in report["proofs"]):
+    if nobody or report["state"] == "on-hold" or any(entry["verdict"] == "held" for entry in report["proofs"]):
         return commands.TROUBLE
     return commands.ATTENTION if report["state"] != "closed" or open_ones else commands.OK
 

@@ -19,6 +19,7 @@ LEVELS = ("ok", "attention", "trouble")
 SHARED_LATE_S = 120.0
 """A busy worker shares every change, so for so long nothing changes only if it hangs, or nothing is left to do."""
 RETURN_LATE_S = 900.0
+PAUSED_BY = "paused by "
 
 _STATE_OF_PHASE = {
     Phase.FENCED: "fenced",
@@ -195,9 +196,15 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
         yield _no_worker(seen, busy)
     if resource.paused:
         yield Todo("attention", resource.id, f"paused by {resource.paused}; nothing is changed: muster resume")
-    elif resource.active_on and seen.shared.get("reason"):
+    elif resource.active_on and _hindrance(seen):
         level = "trouble" if busy else "attention"
-        yield Todo(level, resource.id, f"{seen.shared['reason']}; it goes on by itself once it does")
+        yield Todo(level, resource.id, f"{_hindrance(seen)}; it goes on by itself once it does")
+
+
+def _hindrance(seen: Seen) -> str:
+    """Why the worker changes nothing, as it shared it; but for a pause of whose end it has not heard yet."""
+    told = str(seen.shared.get("reason", ""))
+    return "" if told.startswith(PAUSED_BY) else told
 
 
 def _no_worker(seen: Seen, busy: bool) -> Todo:

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     interval = _interval(options.interval)
     live = sys.stdout.isatty()
     out = terminal.console()
-    said: set[tuple[Any, ...]] = set()
+    lines = Lines()
     silent = 0
     level = "ok"
     screen = Live(console=out, refresh_per_second=4, transient=False) if live else None
@@ -48,13 +48,15 @@ def run(options: argparse.Namespace) -> int:
                     raise
                 if screen:
                     screen.update(Text(f"{terminal.clock(time.time())} {terminal.clean(exc)}", style="yellow"))
+                else:
+                    lines.silence(str(exc))
                 time.sleep(interval)
                 continue
             silent, level = 0, shown.level
             if screen:
                 screen.update(page(shown, time.time(), out.width < status.NARROW_TODO, out.height))
             else:
-                _lines(shown, said)
+                lines.say(shown)
             if options.until_settled and not _busy(shown):
                 break
             time.sleep(interval)
@@ -102,16 +104,36 @@ def progress(incident: Mapping[str, Any], now: float) -> Text:
     return text
 
 
-def _lines(shown: View, said: set[tuple[Any, ...]]) -> None:
-    """Without a terminal: each event once, a line each."""
-    for event in shown.events:
-        key = (event.get("at"), event.get("node"), event.get("server"), event.get("what"))
-        if key not in said:
-            said.add(key)
-            who = terminal.clean(event.get("name") or event.get("server") or "")
-            what = terminal.clean(event.get("what"))
-            place = f"{terminal.clean(event.get('node'))} {who}".strip()
-            print(f"{terminal.clock(float(event.get('at', 0)))} {place}: {what}", flush=True)
+class Lines:
+    """Without a terminal: each event once, and what waits for a person whenever it begins to, a line each."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[Any, ...]] = set()
+        self._waiting: set[tuple[str, str]] = set()
+        self._silence = ""
+
+    def say(self, shown: View) -> None:
+        self._silence = ""
+        for event in shown.events:
+            key = (event.get("at"), event.get("node"), event.get("server"), event.get("what"))
+            if key not in self._said:
+                self._said.add(key)
+                who = event.get("name") or event.get("server") or ""
+                _print(float(event.get("at", 0)), f"{event.get('node')} {who}".strip(), event.get("what"))
+        # What is said of it may change with every second that it waits.
+        for todo in shown.todo:
+            if (todo.level, todo.about) not in self._waiting:
+                _print(time.time(), f"{todo.level} {todo.about}", todo.what)
+        self._waiting = {(todo.level, todo.about) for todo in shown.todo}
+
+    def silence(self, why: str) -> None:
+        if why != self._silence:
+            print(f"muster: {why}", file=sys.stderr)
+        self._silence = why
+
+
+def _print(at: float, about: object, what: object) -> None:
+    print(f"{terminal.clock(at)} {terminal.clean(about)}: {terminal.clean(what)}", flush=True)
 
 
 def _busy(shown: View) -> bool:
