@@ -51,12 +51,14 @@ class FakeCluster:
 
     def rejoin(self, name: str) -> None:
         self.change(name, member=True, fenced_at=0)
+        self.published.pop(name, None)
 
     # what the worker does with it
 
     def look(self) -> Cluster:
         self._answer()
-        return Cluster(self.quorum, "ctl1", dict(self.nodes), self.active_here)
+        nodes = {name: replace(node, shown=self.published.get(name, "")) for name, node in self.nodes.items()}
+        return Cluster(self.quorum, "ctl1", nodes, self.active_here)
 
     def quorate(self) -> bool:
         return self.quorum and not self.silent

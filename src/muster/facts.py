@@ -96,6 +96,7 @@ class Node:
     :param found_running: when an operation last found there what muster-hold keeps away, or stopped it (0: never).
     :param orders: what operators have said, about whichever incident; see :attr:`standing_orders`.
     :param unreadable_orders: a value that cannot be read, which is never taken for "none".
+    :param shown: what muster has it show to crm_mon; Pacemaker forgets it whenever the node joins.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Node:
     found_running: int = 0
     orders: Optional[Orders] = None
     unreadable_orders: str = ""
+    shown: str = ""
 
     @property
     def standing_orders(self) -> Orders:

@@ -31,6 +31,8 @@ SILENCE_S = 30.0
 PUBLISH_EVERY_S = 2.0
 PUBLISH_APART_S = 0.2
 """On average: a hundred dead hosts are not a hundred files every two seconds."""
+SHOW_AGAIN_S = 5.0
+"""Pacemaker forgets what a node shows when it joins; a snapshot may be from before it was shown."""
 
 
 class Outlet(Protocol):
@@ -77,7 +79,7 @@ class Worker:
         self._said_servers: dict[tuple[str, str], tuple[Verdict, str, str, bool]] = {}
         self._hindrance = ""
         self._published: dict[str, tuple[str, float]] = {}
-        self._lines: dict[str, str] = {}
+        self._lines: dict[str, tuple[str, float]] = {}
         self._last: dict[str, tuple[Incident, dict[str, Finding]]] = {}
 
     def run(self) -> None:
@@ -107,7 +109,7 @@ class Worker:
         self._tell(decision, sight.nova_trouble)
         done = self._act.carry_out(decision.steps)
         # Afterwards: nobody waits for it, and the first evacuation does not wait for Pacemaker to take notes.
-        self._publish_all(decision)
+        self._publish_all(sight, decision)
         if done:
             return AFTER_WORK_S
         return BUSY_LOOK_S if decision.incidents else IDLE_LOOK_S
@@ -160,10 +162,11 @@ class Worker:
         silent = f"Nova does not answer as it should: {trouble}" if trouble else ""
         self._outlet.status(decision.hindrance or paused or silent, list(decision.incidents.values()))
 
-    def _publish_all(self, decision: Decision) -> None:
+    def _publish_all(self, sight: Sight, decision: Decision) -> None:
         every_s = max(PUBLISH_EVERY_S, PUBLISH_APART_S * len(decision.incidents))
         for node in decision.incidents if not decision.hindrance else ():
             self._publish(*self._last[node], every_s)
+            self._show(decision.incidents[node], sight.cluster.nodes[node].shown, every_s)
         self._outlet.share()
 
     def _say_hindrance(self, hindrance: str) -> None:
@@ -221,9 +224,17 @@ class Worker:
             return
         self._published[incident.node] = (shown, now)
         self._outlet.report(incident, data)
-        line = report.line(incident)
-        if self._lines.get(incident.node) != line:  # a process each, and a hundred hosts may be dead
-            self._lines[incident.node] = line
+
+    def _show(self, incident: Incident, shown: str, every_s: float) -> None:
+        """Beside the node in crm_mon.  A process each, and a hundred hosts may be dead: seldom."""
+        line, now = report.line(incident), self._clock.monotonic()
+        said, at = self._lines.get(incident.node, ("", 0.0))
+        if line == said:
+            due = line != shown and now - at > SHOW_AGAIN_S
+        else:
+            due = now - at >= every_s or incident.state is State.SETTLED
+        if due:
+            self._lines[incident.node] = (line, now)
             self._cluster.publish(incident.node, line)
 
     def _close(self, node: str) -> None:

@@ -27,6 +27,18 @@ def test_keeps_nova_compute_away_while_an_evacuation_is_open(bed: NovaBed, rig: 
     assert evacuations(bed, uuid) == ["completed"]
 
 
+def test_shows_again_beside_its_node_what_pacemaker_forgot(bed: NovaBed, rig: MakeRig) -> None:
+    """A host that is off for seconds only, while its incident does not move: Pacemaker drops the attribute as it joins."""
+    boot(bed)
+    fail_spawns(bed, "hang")
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(lambda: it.cluster.published.get("cmp1") == "evacuating 0/1")
+    it.power_on("cmp1")
+    assert "cmp1" not in it.cluster.published
+    it.run_until(lambda: it.cluster.published.get("cmp1") == "evacuating 0/1")
+
+
 def test_lets_the_host_return_with_what_is_held(bed: NovaBed, rig: MakeRig) -> None:
     """D2."""
     paused, plain = boot(bed, 2)

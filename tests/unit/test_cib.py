@@ -42,6 +42,18 @@ def test_reads_record_hold_and_fencing_of_a_remote() -> None:
     assert seen.quorum
 
 
+def test_reads_what_is_shown_of_a_host_and_what_each_controller_announces() -> None:
+    def state(node: str, name: str, value: str) -> str:
+        pair = f'<nvpair id="s-{node}" name="{name}" value="{value}"/>'
+        inner = f"<transient_attributes><instance_attributes>{pair}</instance_attributes></transient_attributes>"
+        return f'<node_state uname="{node}">{inner}</node_state>'
+
+    status = state("cmp1", "muster-status", "on-hold 0/3") + state("ctl1", "muster-version", "1.2")
+    seen = look(status=status)
+    assert (seen.nodes["cmp1"].shown, seen.nodes["ctl1"].shown) == ("on-hold 0/3", "")
+    assert cib.versions(cib.parse(document(status=status))) == {"ctl1": "1.2"}
+
+
 @pytest.mark.parametrize(
     ("in_ccm", "member"), [("true", True), ("1795532627", True), ("false", False), ("0", False), ("", False)]
 )

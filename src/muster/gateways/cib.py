@@ -17,8 +17,8 @@ from muster.topology import Device, Level
 RECORD = "muster"
 HOLD = "muster-hold"
 ORDERS = "muster-orders"
-VERSION = "muster-version"
-"""A transient attribute of each controller."""
+STATUS, VERSION = "muster-status", "muster-version"
+"""Transient attributes: of a dead host, of each controller."""
 PAUSED = "muster-paused"
 """A meta attribute of the worker's resource: to change one restarts nothing."""
 CONNECTED = ("start", "monitor", "migrate_from")
@@ -135,7 +135,7 @@ def versions(cib: Element) -> dict[str, str]:
     """By controller, the version of the agent that it last announced."""
     found = {}
     for state in cib.iterfind("status/node_state"):
-        announced = pairs(state, "transient_attributes/instance_attributes").get(VERSION)
+        announced = _transient(state, VERSION)
         if announced:
             found[str(state.get("uname"))] = announced
     return found
@@ -325,6 +325,10 @@ def _attribute(cib: Element, name: str, attribute: str) -> set[str]:
     }
 
 
+def _transient(state: Element, attribute: str) -> str:
+    return pairs(state, "transient_attributes/instance_attributes").get(attribute, "")
+
+
 def _parent_id(element: Element) -> str:
     parent = element.getparent()
     return "" if parent is None else str(parent.get("id"))
@@ -368,6 +372,7 @@ def _node(cib: Element, name: str, held: set[str]) -> Node:
         found_running=_found_running(states[0], held) if states else 0,
         orders=orders if isinstance(orders, Orders) else None,
         unreadable_orders=orders if isinstance(orders, str) else "",
+        shown=_transient(states[0], STATUS) if states else "",
     )
 
 

@@ -144,7 +144,7 @@ class Pacemaker:
         """A transient attribute for ``crm_mon -A``; empty removes it.  Its loss harms nobody, so nothing is raised."""
         change = ("--update", text) if text else ("--delete",)
         try:
-            self._done("attrd_updater", "--name", "muster-status", "--node", node, *change)
+            self._done("attrd_updater", "--name", cib.STATUS, "--node", node, *change)
         except ClusterError:
             return
 
