@@ -143,6 +143,19 @@ class Supervisor:
         return True
 
 
+def running(directory: str = RUN_DIRECTORY) -> list[str]:
+    """The resources whose worker runs on this controller."""
+    found = sorted(name[: -len(".pid")] for name in _names(directory) if name.endswith(".pid"))
+    return [name for name in found if Supervisor(name, directory).pid()]
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+
+
 def ticks(pid: int) -> str:
     """When a process began, in the kernel's own count; empty when there is none or it is a zombie."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()

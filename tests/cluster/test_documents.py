@@ -110,3 +110,13 @@ def test_the_lines_of_the_migration_lead_from_the_old_tool_to_muster_and_back(cl
     assert sorted(e["server"] for e in cloud.nova.evacuations() if e["server"] in servers) == sorted(servers)
     assert type_all(cloud, MIGRATE, "Go back") == []
     assert cloud.worker_node() is None
+    expect_the_old_tool_to_evacuate(cloud)
+
+
+def expect_the_old_tool_to_evacuate(cloud: Cloud) -> None:
+    """That it lifts its force-down Nova refuses (400) as long as nova-compute has not finished the evacuations' rows."""
+    (server,) = cloud.nova.boot("cmp1", count=1)
+    cloud.calm("the configuration is the old one")
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: cloud.nova.running_on(server) in (["cmp2"], ["cmp3"]), 90, "the old tool has evacuated it")
+    assert (cloud.record("cmp1"), cloud.report("cmp1")) == (None, {})

@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.bed.cloud import PRODUCT, Cloud
+from muster.cli import register
+from tests.bed.cloud import PRODUCT, ROOT, Cloud
 
 SERVERS = 6
 PACKAGES = ("muster", "muster-resource-agent", "fence-agents-muster")
@@ -29,6 +34,11 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def cloud(packed: Cloud) -> Cloud:
     packed.reset()
     return packed
+
+
+def installed(cloud: Cloud, node: str) -> int:
+    """How many of muster's packages it has."""
+    return cloud.ctl("rpm", "--dbpath", "/var/lib/rpm", "-qa", node=node).count("muster") - 1  # muster-compute
 
 
 def in_the_middle(cloud: Cloud) -> list[str]:
@@ -71,16 +81,81 @@ def test_an_upgrade_in_the_middle_harms_nothing(cloud: Cloud, tmp_path: Path) ->
 
 
 def test_a_removal_in_the_middle_says_what_is_left(cloud: Cloud, tmp_path: Path) -> None:
+    """Not below the worker: without its agent Pacemaker cannot stop it, and fences the controller."""
+    again = [p for p in Cloud.built(tmp_path, 3) if "compute" not in p.name]
     servers = in_the_middle(cloud)
+    active = cloud.worker_node()
+    assert active
+    with pytest.raises(RuntimeError, match="pcs resource disable muster --wait=60"):
+        cloud.rpm("--erase", PACKAGES[:2], on=[active])
+    assert installed(cloud, active) == 3
+    cloud.type("pcs resource disable muster --wait=60")
     said = cloud.rpm("--erase", PACKAGES, on=cloud.controllers)
     assert "removed while hosts are on record: cmp1" in said
     assert "crm_attribute -t nodes -N HOST -n muster-hold -D" in said
     assert cloud.record("cmp1")
     assert cloud.held("cmp1")
-    cloud.rpm("--install", [p for p in Cloud.built(tmp_path, 3) if "compute" not in p.name], on=cloud.controllers)
-    cloud.type("pcs resource cleanup muster")
+    cloud.rpm("--install", again, on=cloud.controllers)
+    cloud.type("pcs resource enable muster")
     cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * SERVERS, 120, "all are evacuated")
     assert sorted(row["server"] for row in cloud.nova.evacuations()) == sorted(servers)
+
+
+def pip_installed(folder: Path) -> str:
+    """``muster`` in an environment of its own, from a wheel of this tree; what it needs comes from the tests' environment."""
+    system, environment = "/usr/bin/python3", folder / "environment"
+    for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
+        copy = folder / "tree" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy)
+    site = environment / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    install = [
+        system,
+        "-m",
+        "pip",
+        "--python",
+        environment / "bin/python",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+    ]
+    for argv in (
+        [system, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, folder / "tree"],
+        [system, "-m", "venv", "--without-pip", environment],
+    ):
+        subprocess.run(argv, check=True, timeout=120)
+    subprocess.run([*install, *folder.glob("*.whl")], check=True, timeout=120)
+    (site / "bed.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return str(environment / "bin/muster")
+
+
+def test_what_pip_installed_and_muster_register_linked_does_the_same(cloud: Cloud, tmp_path: Path) -> None:
+    again = Cloud.built(tmp_path, 4)
+    muster = pip_installed(tmp_path)
+    cloud.type("pcs resource disable muster --wait=60")
+    cloud.rpm("--erase", (*PACKAGES, "muster-compute"))
+    places = list(register.PLACES.values())
+    try:
+        for node in cloud.controllers:
+            assert cloud.cluster.exec(node, "ls", *places, check=False).returncode != 0
+            cloud.ctl(muster, "register", node=node)
+            assert cloud.ctl("readlink", *places, node=node).count(str(tmp_path)) == 2
+        cloud.type("pcs resource enable muster")
+        cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
+        assert str(tmp_path) in Path(f"/proc/{cloud.worker_pid()}/cmdline").read_text()
+        servers = cloud.nova.boot("cmp1", count=2)
+        cloud.cluster.crash("cmp1")
+        cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * 2, 90, "both are evacuated")
+        cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
+        undone = cloud.cluster.exec(str(cloud.worker_node()), muster, "register", "--undo", check=False)
+        assert (undone.returncode, "disable muster --wait=60" in undone.stderr) == (2, True)
+    finally:
+        cloud.type("pcs resource disable muster --wait=60")
+        for node in cloud.controllers:
+            cloud.ctl(muster, "register", "--undo", node=node)
+            assert cloud.cluster.exec(node, "ls", *places, check=False).stdout == ""
+        cloud.rpm("--install", again)
 
 
 def test_nova_compute_waits_while_its_host_is_held(cloud: Cloud) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from muster import ocf
-from muster.supervise import Supervisor, ticks
+from muster.supervise import Supervisor, running, ticks
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -47,10 +47,12 @@ def test_starts_once_and_stops_without_a_trace(supervisor: Supervisor) -> None:
     assert supervisor.silent_for_s() == 0.0
     assert supervisor.start(ENVIRONMENT, 30) == ""
     assert supervisor.pid() == pid
+    assert running(supervisor.directory) == ["m"]
     assert b"SOMETHING_ELSE" not in Path(f"/proc/{pid}/environ").read_bytes()
     assert os.getsid(pid) == pid
     assert supervisor.stop()
     assert (supervisor.pid(), ticks(pid)) == (0, "")
+    assert running(supervisor.directory) == running(f"{supervisor.directory}/nowhere") == []
     assert supervisor.stop()
 
 

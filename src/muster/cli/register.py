@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from muster.cli import commands
+from muster.supervise import RUN_DIRECTORY, running
 
 PLACES = {
     "ComputeRecovery": "/usr/lib/ocf/resource.d/muster/ComputeRecovery",
@@ -40,10 +41,24 @@ class Link:
 
 def run(options: argparse.Namespace) -> int:
     try:
+        if options.undo and options.root == "/" and not options.dry_run and _below_a_worker(RUN_DIRECTORY):
+            return commands.TROUBLE
         return register(list(links(options.root)), options.undo, options.dry_run)
     except OSError as exc:
         print(f"muster: {exc.filename}: {exc.strerror}: run this as root", file=sys.stderr)
         return commands.TROUBLE
+
+
+def _below_a_worker(directory: str) -> bool:
+    """Pacemaker could not stop it any more without its agent, and would fence this node."""
+    names = running(directory)
+    for name in names:
+        print(
+            f"muster: the worker of {name} runs here, and Pacemaker would fence what it cannot stop: first"
+            f" pcs resource disable {name} --wait=60",
+            file=sys.stderr,
+        )
+    return bool(names)
 
 
 def links(root: str) -> Iterator[Link]:

@@ -22,7 +22,10 @@ LIMIT_S = 100
 
 
 def attrd(*argv: str) -> str:
-    return subprocess.run(["attrd_updater", "-n", "evacuate", *argv], capture_output=True, text=True, timeout=20).stdout
+    """In an agent's environment Pacemaker 2.1.5 would tell of the agent's own node alone."""
+    command = ["attrd_updater", "-n", "evacuate", *argv]
+    plain = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, env=plain).stdout
 
 
 def evacuate(host: str) -> None:
