@@ -26,7 +26,7 @@ POLL_PER_OPEN_S = 0.05
 SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
 SERVICES_CLOSE_S = 2.0
-SENDING_POLL_S = 5.0
+SENDING_POLL_S = 10.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
