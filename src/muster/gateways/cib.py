@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Optional, Union
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Optional, TypeVar, Union
 
 from lxml import etree
 
@@ -27,6 +28,7 @@ SIZE_LIMIT = 64 * 1024 * 1024
 """Of a CIB: twenty remotes have 150 kB, so this is what nobody has."""
 
 Element = etree._Element
+Said = TypeVar("Said")
 
 
 def parse(document: bytes) -> Element:
@@ -60,8 +62,8 @@ def cluster(cib: Element, local: str, resource: str) -> Cluster:
     :param local: this controller's node name.
     :param resource: the id of the worker's own resource.
     """
-    held = _held(cib)
-    nodes = {name: _node(cib, name, held) for name in names(cib)}
+    index = _Index.of(cib)
+    nodes = {name: _node(index, name) for name in names(cib)}
     started = list(active(cib, resource))
     return Cluster(
         quorum=quorate(cib),
@@ -79,26 +81,7 @@ def quorate(cib: Element) -> bool:
 
 def node_record(cib: Element, name: str) -> Union[Record, str, None]:
     """The record of a node; a string if the attribute is there and cannot be read; None without one."""
-    values = _attribute(cib, name, RECORD)
-    if not values:
-        return None
-    value = " and ".join(sorted(values))
-    try:
-        return Record.parse(value)
-    except ValueError:
-        return value or "empty"
-
-
-def node_orders(cib: Element, name: str) -> Union[Orders, str, None]:
-    """What operators have said about a node's incident; a string if it cannot be read; None if nothing."""
-    values = _attribute(cib, name, ORDERS)
-    if not values:
-        return None
-    value = " and ".join(sorted(values))
-    try:
-        return Orders.parse(value)
-    except ValueError:
-        return value or "empty"
+    return _read(_nodes_named(cib, name), RECORD, Record.parse)
 
 
 def paused(cib: Element, resource: str) -> str:
@@ -204,7 +187,7 @@ def _applies(cib: Element, level: Element, name: str) -> bool:
         except re.error:
             return True  # what cannot be judged is checked like the others
     if attribute is not None:
-        return level.get("target-value") in _attribute(cib, name, attribute)
+        return level.get("target-value") in _values(_nodes_named(cib, name), attribute)
     return False
 
 
@@ -315,14 +298,26 @@ def _nodes_named(cib: Element, name: str) -> Iterator[Element]:
     return (node for node in cib.iterfind("configuration/nodes/node") if node.get("uname") == name)
 
 
-def _attribute(cib: Element, name: str, attribute: str) -> set[str]:
+def _values(nodes: Iterable[Element], attribute: str) -> set[str]:
     """Every value of a permanent node attribute: more than one only if somebody wrote it by hand in two places."""
     return {
         str(pair.get("value"))
-        for node in _nodes_named(cib, name)
+        for node in nodes
         for pair in node.iterfind("instance_attributes/nvpair")
         if pair.get("name") == attribute
     }
+
+
+def _read(nodes: Iterable[Element], attribute: str, parse: Callable[[str], Said]) -> Union[Said, str, None]:
+    """What an attribute says; a string if it is there and cannot be read; None without one."""
+    values = _values(nodes, attribute)
+    if not values:
+        return None
+    value = " and ".join(sorted(values))
+    try:
+        return parse(value)
+    except ValueError:
+        return value or "empty"
 
 
 def _transient(state: Element, attribute: str) -> str:
@@ -355,37 +350,60 @@ def _found_running(state: Element, held: set[str]) -> int:
     return max((_since(operation.get("last-rc-change", "")) for operation in operations), default=0)
 
 
-def _node(cib: Element, name: str, held: set[str]) -> Node:
-    record, orders = node_record(cib, name), node_orders(cib, name)
-    states = [s for s in cib.iterfind("status/node_state") if s.get("uname") == name]
+@dataclass(frozen=True)
+class _Index:
+    """Elements by the name of their node, and connections by theirs: to search for each name would be quadratic."""
+
+    remotes: set[str]
+    held: set[str]
+    nodes: Mapping[str, Sequence[Element]]
+    states: Mapping[str, Sequence[Element]]
+    histories: Mapping[str, Sequence[Element]]
+
+    @classmethod
+    def of(cls, cib: Element) -> _Index:
+        return cls(
+            _remotes(cib),
+            _held(cib),
+            _by("uname", cib.iterfind("configuration/nodes/node")),
+            _by("uname", cib.iterfind("status/node_state")),
+            _by("id", cib.iterfind("status/node_state/lrm/lrm_resources/lrm_resource")),
+        )
+
+
+def _by(key: str, elements: Iterable[Element]) -> dict[str, list[Element]]:
+    found: dict[str, list[Element]] = {}
+    for element in elements:
+        found.setdefault(str(element.get(key)), []).append(element)
+    return found
+
+
+def _node(index: _Index, name: str) -> Node:
+    nodes, states = index.nodes.get(name, ()), index.states.get(name, ())
+    record, orders = _read(nodes, RECORD, Record.parse), _read(nodes, ORDERS, Orders.parse)
     state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
     member = _since(state.get("in_ccm", "")) > 0
     return Node(
         name=name,
-        remote=name in _remotes(cib),
+        remote=name in index.remotes,
         record=record if isinstance(record, Record) else None,
         unreadable_record=record if isinstance(record, str) else "",
-        hold=bool(_attribute(cib, name, HOLD)),
+        hold=bool(_values(nodes, HOLD)),
         member=member,
         fenced_at=_since(state.get("node_fenced", "")),
-        lost_at=0 if member else _lost_at(cib, name),
-        found_running=_found_running(states[0], held) if states else 0,
+        lost_at=0 if member else _lost_at(index.histories.get(name, ())),  # a connection is called like its node
+        found_running=_found_running(states[0], index.held) if states else 0,
         orders=orders if isinstance(orders, Orders) else None,
         unreadable_orders=orders if isinstance(orders, str) else "",
         shown=_transient(states[0], STATUS) if states else "",
     )
 
 
-def _lost_at(cib: Element, name: str) -> int:
+def _lost_at(histories: Iterable[Element]) -> int:
     """When the monitor of a remote's connection last failed, on whichever controller held it; 0 if it came back since.
 
     Pacemaker forgets it when the remote joins again, and with the controller's own history.
     """
-    histories = (
-        history
-        for history in cib.iterfind("status/node_state/lrm/lrm_resources/lrm_resource")
-        if history.get("id") == name  # a connection is called like its node
-    )
     operations = [operation for history in histories for operation in history.iterfind("lrm_rsc_op")]
     operations = [operation for operation in operations if operation.get("op-status") != "-1"]  # under way
     recurring = [operation for operation in operations if operation.get("interval") != "0"]

@@ -36,13 +36,21 @@ class Pacemaker:
         self._resource = resource
         self._run = runner
         self._timeout_s = timeout_s
+        self._seen: Optional[tuple[bytes, Cluster]] = None
 
     def look(self) -> Cluster:
-        return cib.cluster(self.snapshot(), self._local, self._resource)
+        """The same object as before where nothing has changed: to read a CIB costs more than to compare it."""
+        text = self._query()
+        if self._seen is None or self._seen[0] != text:
+            self._seen = text, cib.cluster(cib.parse(text), self._local, self._resource)
+        return self._seen[1]
 
     def snapshot(self) -> cib.Element:
         """The local copy of the CIB: the same on all controllers with quorum, readable without."""
-        return cib.parse(self._done("cibadmin", "--query", "--local").output)
+        return cib.parse(self._query())
+
+    def _query(self) -> bytes:
+        return self._done("cibadmin", "--query", "--local").output
 
     def quorate(self) -> bool:
         """Cheaper than a look, to be asked before each effect.  No answer is no quorum."""
