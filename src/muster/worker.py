@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Optional, Protocol
 
 from muster import report
 from muster.act import Act
@@ -166,7 +166,8 @@ class Worker:
         every_s = max(PUBLISH_EVERY_S, PUBLISH_APART_S * len(decision.incidents))
         for node in decision.incidents if not decision.hindrance else ():
             self._publish(*self._last[node], every_s)
-            self._show(decision.incidents[node], sight.cluster.nodes[node].shown, every_s)
+        for seen in sight.cluster.nodes.values() if not decision.hindrance else ():
+            self._show(seen.name, decision.incidents.get(seen.name), seen.shown, every_s)
         self._outlet.share()
 
     def _say_hindrance(self, hindrance: str) -> None:
@@ -225,17 +226,20 @@ class Worker:
         self._published[incident.node] = (shown, now)
         self._outlet.report(incident, data)
 
-    def _show(self, incident: Incident, shown: str, every_s: float) -> None:
-        """Beside the node in crm_mon.  A process each, and a hundred hosts may be dead: seldom."""
-        line, now = report.line(incident), self._clock.monotonic()
-        said, at = self._lines.get(incident.node, ("", 0.0))
+    def _show(self, node: str, incident: Optional[Incident], shown: str, every_s: float) -> None:
+        """Beside the node in crm_mon; nothing without an incident, whatever an earlier worker has left there.
+
+        A process each, and a hundred hosts may be dead: seldom.
+        """
+        line, now = report.line(incident) if incident else "", self._clock.monotonic()
+        said, at = self._lines.get(node, ("", 0.0))
         if line == said:
             due = line != shown and now - at > SHOW_AGAIN_S
         else:
-            due = now - at >= every_s or incident.state is State.SETTLED
+            due = now - at >= every_s or (incident is not None and incident.state is State.SETTLED)
         if due:
-            self._lines[incident.node] = (line, now)
-            self._cluster.publish(incident.node, line)
+            self._lines[node] = (line, now)
+            self._cluster.publish(node, line)
 
     def _close(self, node: str) -> None:
         """Its record is gone: the report says how it ended."""
@@ -248,8 +252,8 @@ class Worker:
         self._event(node, f"{closed.state.value}: {reason}")
         self._outlet.report(closed, report.report(closed, findings))
         self._cluster.publish(node, "")
+        self._lines[node] = ("", self._clock.monotonic())
         self._said.pop(node, None)
         self._published.pop(node, None)
-        self._lines.pop(node, None)
         for key in [key for key in self._said_servers if key[0] == node]:
             del self._said_servers[key]

@@ -39,6 +39,13 @@ def test_shows_again_beside_its_node_what_pacemaker_forgot(bed: NovaBed, rig: Ma
     it.run_until(lambda: it.cluster.published.get("cmp1") == "evacuating 0/1")
 
 
+def test_what_an_earlier_worker_left_beside_a_node_is_cleared(bed: NovaBed, rig: MakeRig) -> None:
+    it = rig()
+    it.cluster.published["cmp2"] = "evacuating 4/8"
+    it.step()
+    assert it.cluster.published["cmp2"] == ""
+
+
 def test_lets_the_host_return_with_what_is_held(bed: NovaBed, rig: MakeRig) -> None:
     """D2."""
     paused, plain = boot(bed, 2)
