@@ -20,6 +20,10 @@ STOP_TERM_S = 5.0
 """For the call that is under way; being killed is harmless, so no longer."""
 STOP_KILL_S = 5.0
 POLL_S = 0.05
+SETPRIV = "/usr/bin/setpriv"
+DROP = (SETPRIV, "--bounding-set", "-all,+dac_override,+dac_read_search", "--inh-caps", "-all", "--")
+"""Pacemaker's sockets and shared memory belong to hacluster, files of other users may have to be read."""
+MAY_DROP = 1 << 8  # CAP_SETPCAP
 KEPT_ENVIRONMENT = ("PATH", "LANG", "HOME", "OCF_RESOURCE_INSTANCE")
 
 
@@ -90,7 +94,7 @@ class Supervisor:
             try:
                 # The worker begins only once its pid is on record, and ends if we die before: no stray can exist.
                 worker = subprocess.Popen(
-                    [sys.executable, "-I", "-m", "muster.workerd", self.directory],
+                    [*_dropping(environment), sys.executable, "-I", "-m", "muster.workerd", self.directory],
                     stdin=subprocess.PIPE,
                     stdout=out,
                     stderr=out,
@@ -154,6 +158,22 @@ def _names(directory: str) -> list[str]:
         return os.listdir(directory)
     except FileNotFoundError:
         return []
+
+
+def _dropping(environment: dict[str, str]) -> tuple[str, ...]:
+    """What to start the worker by, so that of root's capabilities it has those that it needs.
+
+    A hook is the operators' own program, and may need any.  Without the means to drop them it starts all the same.
+    """
+    if environment.get("OCF_RESKEY_hook") or not os.access(SETPRIV, os.X_OK) or not capabilities("self") & MAY_DROP:
+        return ()
+    return DROP
+
+
+def capabilities(pid: int | str) -> int:
+    """The effective ones of a process, as the kernel numbers them (capabilities(7)); 0 where it does not say."""
+    lines = _read(f"/proc/{pid}/status").splitlines()
+    return int(next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0"), 16)
 
 
 def ticks(pid: int) -> str:

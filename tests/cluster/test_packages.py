@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from muster.cli import register
+from muster.supervise import MAY_DROP, capabilities
 from tests.bed.cloud import PRODUCT, ROOT, Cloud
 
 SERVERS = 6
@@ -61,6 +62,8 @@ def test_the_main_job_is_done_by_what_was_installed(cloud: Cloud) -> None:
         assert Path(hidden).is_dir()
         assert cloud.ctl("ls", "-A", hidden, node=str(cloud.worker_node())) == ""
     assert cloud.ctl("muster", "status").startswith("OK")
+    if capabilities("self") & MAY_DROP:
+        assert capabilities(cloud.worker_pid()) == 1 << 1 | 1 << 2, "dac_override, dac_read_search"
     servers = cloud.nova.boot("cmp1", count=2)
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * 2, 90, "both are evacuated")

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from muster import ocf
-from muster.supervise import Supervisor, running, ticks
+from muster.supervise import MAY_DROP, Supervisor, capabilities, running, ticks
 
+TWO = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "OCF_RESOURCE_INSTANCE": "m",
@@ -48,12 +49,18 @@ def test_starts_once_and_stops_without_a_trace(supervisor: Supervisor) -> None:
     assert supervisor.start(ENVIRONMENT, 30) == ""
     assert supervisor.pid() == pid
     assert running(supervisor.directory) == ["m"]
+    assert capabilities(pid) == (TWO if capabilities("self") & MAY_DROP else capabilities("self"))
     assert b"SOMETHING_ELSE" not in Path(f"/proc/{pid}/environ").read_bytes()
     assert os.getsid(pid) == pid
     assert supervisor.stop()
     assert (supervisor.pid(), ticks(pid)) == (0, "")
     assert running(supervisor.directory) == running(f"{supervisor.directory}/nowhere") == []
     assert supervisor.stop()
+
+
+def test_what_has_a_hook_keeps_the_capabilities_that_the_hook_may_need(supervisor: Supervisor) -> None:
+    assert supervisor.start({**ENVIRONMENT, "OCF_RESKEY_hook": "/usr/bin/true"}, 30) == ""
+    assert capabilities(supervisor.pid()) == capabilities("self")
 
 
 def test_a_worker_that_was_killed_is_not_there(supervisor: Supervisor) -> None:
