@@ -89,7 +89,12 @@ def test_a_controller_that_is_cut_off_changes_nothing(cloud: Cloud) -> None:
 
 
 def test_nothing_is_changed_without_quorum(cloud: Cloud) -> None:
-    """C10: one controller of three is left."""
+    """C10: one controller of three is left.
+
+    Pacemaker would stop nova-compute, too, wherever it reaches one, in the middle of what is being built there: another
+    story, and the end of it depends on who is quicker.
+    """
+    cloud.change("pcs resource unmanage nova-compute-clone")
     servers = in_the_middle(cloud)
     last = cloud.worker_node()
     others = [node for node in cloud.controllers if node != last]
@@ -104,6 +109,8 @@ def test_nothing_is_changed_without_quorum(cloud: Cloud) -> None:
     assert len(cloud.nova.evacuations()) == sent
     for node in others:
         cloud.cluster.power(node, "on")
+    cloud.until(lambda: cloud.cluster.cib(last).get("have-quorum") == "1", 90, "the quorum is back")
+    cloud.ctl("pcs", "resource", "manage", "nova-compute-clone", node=last)
     expect_all_saved_once(cloud, servers)
 
 
