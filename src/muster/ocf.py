@@ -97,9 +97,11 @@ def _start(supervisor: Supervisor, environment: dict[str, str]) -> int:
     code = _validate_all(environment, deep=False)
     if code:
         return code
-    _announce(environment)
     fault = supervisor.start(environment, START_WAIT_S)
-    return _fail(GENERIC, fault) if fault else SUCCESS
+    if fault:
+        return _fail(GENERIC, fault)
+    _announce(environment)  # after a failover nobody waits for it
+    return SUCCESS
 
 
 def _validate_all(environment: dict[str, str], deep: bool) -> int:

@@ -21,6 +21,7 @@ def with_proofs(incident: Incident, proofs: Mapping[str, Finding]) -> dict[str, 
 
 
 SHOWN_SERVERS = 6
+PAUSED_BY = "paused by "
 _WAITING = (Verdict.HELD, Verdict.UNKNOWN, Verdict.PARKED)
 
 
@@ -84,6 +85,11 @@ def report(incident: Incident, findings: Mapping[str, Finding]) -> dict[str, Any
     """The summary and, under ``proofs``, one entry for each server."""
     shown = {key: value for key, value in summary(incident).items() if key != "waiting"}
     return {**shown, "proofs": [_entry(incident, findings[key]) for key in sorted(findings)]}
+
+
+def paused(who: str) -> str:
+    """Why nothing is changed, as the worker shares it; empty if nobody paused it."""
+    return f"{PAUSED_BY}{who}" if who else ""
 
 
 def line(incident: Incident) -> str:

@@ -147,7 +147,8 @@ class Worker:
     # ------------------------------------------------------------- what it says
 
     def _tell(self, decision: Decision, trouble: str) -> None:
-        self._say_hindrance(decision.hindrance or (decision.paused and f"paused by {decision.paused}"))
+        hindrance = decision.hindrance or report.paused(decision.paused)
+        self._say_hindrance(hindrance)
         for node, incident in decision.incidents.items():
             self._say_incident(incident)
             host = self._memory.hosts.get(node)
@@ -158,9 +159,8 @@ class Worker:
 
         for node in set(self._said) - set(decision.incidents):
             self._close(node)
-        paused = f"paused by {decision.paused}" if decision.paused else ""
         silent = f"Nova does not answer as it should: {trouble}" if trouble else ""
-        self._outlet.status(decision.hindrance or paused or silent, list(decision.incidents.values()))
+        self._outlet.status(hindrance or silent, list(decision.incidents.values()))
 
     def _publish_all(self, sight: Sight, decision: Decision) -> None:
         every_s = max(PUBLISH_EVERY_S, PUBLISH_APART_S * len(decision.incidents))

@@ -13,13 +13,13 @@ from typing import Any, Optional
 from muster.decide import has_incident
 from muster.facts import Cluster, Node, Phase
 from muster.installed import Resource
+from muster.report import PAUSED_BY
 from muster.times import duration
 
 LEVELS = ("ok", "attention", "trouble")
 SHARED_LATE_S = 120.0
 """A busy worker shares every change, so for so long nothing changes only if it hangs, or nothing is left to do."""
 RETURN_LATE_S = 900.0
-PAUSED_BY = "paused by "
 
 _STATE_OF_PHASE = {
     Phase.FENCED: "fenced",
@@ -196,9 +196,11 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
         yield _no_worker(seen, busy)
     if resource.paused:
         yield Todo("attention", resource.id, f"paused by {resource.paused}; nothing is changed: muster resume")
-    elif resource.active_on and _hindrance(seen):
+        return
+    hindrance = _hindrance(seen)
+    if resource.active_on and hindrance:
         level = "trouble" if busy else "attention"
-        yield Todo(level, resource.id, f"{_hindrance(seen)}; it goes on by itself once it does")
+        yield Todo(level, resource.id, f"{hindrance}; it goes on by itself once it does")
 
 
 def _hindrance(seen: Seen) -> str:
