@@ -253,6 +253,7 @@ def _server_case(
         policy=policy,
         now=sight.now,
         moves=moves,
+        moves_at=host.moves_at,
         dead=dead,
         voids=host.voids,
         sent=host.sent.get(server.id),

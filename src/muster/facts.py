@@ -324,6 +324,7 @@ class HostSight:
     :param moves: by server id, oldest first: evacuations from this host that belong to the incident.
     :param first_listed_at: when its servers were first listed by this worker; 0.0 = never.
     :param listed_at: when they were last listed; 0.0 = never.
+    :param moves_at: when its evacuations were last asked for; what Nova did since may not show yet.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
     :param late_until: before this a force-down may still be carried out that nobody waits for any more.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
@@ -343,6 +344,7 @@ class HostSight:
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
     first_listed_at: float = 0.0
     listed_at: float = 0.0
+    moves_at: float = 0.0
     resumed_at: float = 0.0
     late_until: float = 0.0
     heartbeat_moved: bool = False

@@ -109,6 +109,7 @@ class Look:
         poll = now - memory.polled_at >= self._pace(now)
         names = Names(cluster.nodes, memory.services, self._policy.host_map)
         moves_of = self._moves_of(len(nodes))
+        listed = 0
         for node in nodes:
             service = names.service_of(node.name)
             if isinstance(service, str) or not service.known:
@@ -121,6 +122,7 @@ class Look:
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
                 if (service.forced_down and not service.enabled) or now - host.record.first > LIST_ANYWAY_S:
                     self._list(host, now)
+                    listed += 1
             elif poll:
                 self._note_moves(host, moves_of(host), now)
                 if set(host.moves) - set(host.servers):
@@ -129,7 +131,9 @@ class Look:
                 host.list_again = host.list_again or not all(s.known for s in host.servers.values())
         if poll:
             memory.polled_at = now
-            if self._servers_due(now):
+            if listed == len(nodes):
+                memory.servers_at, memory.servers_due = now, False  # nothing is newer than these lists
+            elif self._servers_due(now):
                 self._note_changed(now)
 
     def _moves_of(self, hosts: int) -> Callable[[HostMemory], Sequence[Move]]:
@@ -159,7 +163,7 @@ class Look:
     def _pace(self, now: float) -> float:
         memory = self._memory
         begun = [at for host in memory.hosts.values() for at in host.begun.values()]
-        calm = 0.25 * (now - memory.changed_at)
+        calm = 0.1 * (now - memory.changed_at)
         if begun and memory.took_s:
             calm = 0.5 * min(abs(at + memory.took_s - now) for at in begun)  # up to when one is expected to end
         quick = SENDING_POLL_S if memory.sending else POLL_MIN_S
@@ -200,7 +204,7 @@ class Look:
 
     def _note_changed(self, now: float) -> None:
         memory = self._memory
-        hosts = list(memory.hosts.values())
+        hosts = [host for host in memory.hosts.values() if host.first_listed_at]  # others are listed whole
         changed = self._nova.servers_changed(min(host.seen_to for host in hosts) - 2.0) if hosts else []
         newest = max((server.updated for server in changed), default=0.0)
         for host in hosts:
@@ -235,16 +239,18 @@ class Look:
                 del host.logs[server]
         if _ends(seen) != _ends(host.moves):
             self._memory.servers_due = True
-        host.moves = seen
+        host.moves, host.moves_at = seen, now
 
     def _note_durations(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
-        """By our own clock: when the next one ends is expected from how long the last ones took."""
+        """When the next one ends is expected from how long the last ones took, by Nova's clock alone, and from when it
+        began, by ours alone."""
         open_, ended = {}, []
         for move in moves:
             if move.status.open:
-                open_[move.id] = host.begun.get(move.id, now)
+                sent = host.sent.get(move.server)
+                open_[move.id] = host.begun.get(move.id, sent.at if sent else now)
             elif move.id in host.begun and move.status.arrived:
-                ended.append(now - host.begun[move.id])
+                ended.append(move.updated - move.created)
         host.begun = open_
         self._memory.took_s = min(ended, default=self._memory.took_s)
 

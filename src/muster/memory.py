@@ -28,9 +28,10 @@ class HostMemory:
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
     begun: dict[str, float] = field(default_factory=dict)
-    """By id of its open evacuations, when each was first seen."""
+    """By id of its open evacuations, when each was asked for, or first seen where it was not by us."""
     first_listed_at: float = 0.0
     listed_at: float = 0.0
+    moves_at: float = 0.0
     list_again: bool = True
     others_seen_to: float = 0.0
     """How new the newest change is that was read with all that had changed, while nothing moved here."""
@@ -83,6 +84,7 @@ class HostMemory:
             moves=dict(self.moves),
             first_listed_at=self.first_listed_at,
             listed_at=self.listed_at,
+            moves_at=self.moves_at,
             resumed_at=self.resumed_at,
             late_until=self.late_until,
             heartbeat_moved=self.heartbeat_moved,
@@ -118,7 +120,7 @@ class Memory:
     changed_at: float = 0.0
     """When something of an evacuation last changed, or was caused by us: the pace of asking follows it."""
     took_s: float = 0.0
-    """How long the last evacuations that arrived were seen under way; 0.0: none has."""
+    """How long the quickest of the last evacuations that arrived took; 0.0: none has."""
     polled_at: float = 0.0
     servers_at: float = 0.0
     servers_due: bool = False

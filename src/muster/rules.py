@@ -351,7 +351,7 @@ RULES: tuple[Rule, ...] = (
     Rule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
     Rule(
         "waits-for-earlier-call",
-        lambda c: c.now < c.resumed_until,
+        lambda c: c.moves_at < c.resumed_until,
         Verdict.QUEUED,
         lambda c: "an earlier worker may have asked for it: waiting to see",
     ),

@@ -93,6 +93,7 @@ class ServerCase:
 
     :param source: the dead host, by Nova's name.
     :param moves: its evacuations from there in this incident, oldest first.
+    :param moves_at: when Nova was asked for them: a call may have been carried out since.
     :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
     :param voids: ids of evacuations that this worker has known to have died with their destination.
     :param proved: this worker has already proved it evacuated.
@@ -109,6 +110,7 @@ class ServerCase:
     policy: Policy
     now: float
     moves: tuple[Move, ...] = ()
+    moves_at: float = 0.0
     dead: Mapping[str, float] = field(default_factory=dict)
     voids: frozenset[str] = frozenset()
     sent: Optional[Sent] = None
@@ -174,14 +176,14 @@ class ServerCase:
     def pending(self) -> bool:
         """A call of this worker has no visible evacuation yet."""
         sent = self.sent
-        if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.now):
+        if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.moves_at):
             return False
         return sent.outcome is not Outcome.REFUSED and len(self.moves) <= sent.moves_before
 
     @property
     def asked(self) -> bool:
         """A call of this worker may still be on its way, whatever is to be seen."""
-        return self.pending and self.sent is not None and self.now < self.sent.quiet_until
+        return self.pending and self.sent is not None and self.moves_at < self.sent.quiet_until
 
     @property
     def forbidden(self) -> bool:

@@ -25,10 +25,11 @@ from muster.verdict import Finding, State, Verdict, died_under_way
 IDLE_LOOK_S = 5.0
 """A manual confirmation touches only the CIB's status section, which no file shows."""
 BUSY_LOOK_S = 0.5
-AFTER_WORK_S = 0.02
-WAKE_POLL_S = 0.1
+WAKE_POLL_S = 0.05
 SILENCE_S = 30.0
 PUBLISH_EVERY_S = 2.0
+PUBLISH_LATE_S = 1.0
+"""The first evacuation does not wait for Pacemaker to take notes; nor do people wait longer than this for them."""
 PUBLISH_APART_S = 0.2
 """On average: a hundred dead hosts are not a hundred files every two seconds."""
 SHOW_AGAIN_S = 5.0
@@ -81,6 +82,7 @@ class Worker:
         self._published: dict[str, tuple[str, float]] = {}
         self._lines: dict[str, tuple[str, float]] = {}
         self._last: dict[str, tuple[Incident, dict[str, Finding]]] = {}
+        self._acts_since = 0.0
 
     def run(self) -> None:
         """Passes until ``wait`` says stop."""
@@ -108,10 +110,12 @@ class Worker:
         self._memory.sending = any(isinstance(step, Evacuate) for step in decision.steps)
         self._tell(decision, sight.nova_trouble)
         done = self._act.carry_out(decision.steps)
-        # Afterwards: nobody waits for it, and the first evacuation does not wait for Pacemaker to take notes.
-        self._publish_all(sight, decision)
+        now = self._clock.monotonic()
+        self._acts_since = (self._acts_since or now) if done else 0.0
+        if not done or now - self._acts_since >= PUBLISH_LATE_S:
+            self._publish_all(sight, decision)
         if done:
-            return AFTER_WORK_S
+            return 0.0
         return BUSY_LOOK_S if decision.incidents else IDLE_LOOK_S
 
     def _rest(self, at_most_s: float, seen: object) -> bool:

@@ -121,10 +121,15 @@ class PacemakersTools:
         self._cibadmin("--modify", "--allow-create", "--scope", "nodes", "--xml-text", xml)
 
     def _run(self, argv: Sequence[str], timeout_s: float) -> Result:
-        if tuple(argv) == ("crm_node", "--quorum"):
+        if tuple(argv) == ("corosync-quorumtool", "-s"):
             answer = command.run(("cibadmin", "--query", "--xpath", "/cib[@have-quorum='1']"), timeout_s)
-            silent = not self._file.exists()
-            return Result(silent, b"1\n" if answer.code == 0 else b"0\n", "")
+            if not self._file.exists():
+                return Result(1, b"", "Cannot initialize QUORUM service")
+            return (
+                Result(0, b"Quorate:          Yes\n", "")
+                if answer.code == 0
+                else Result(2, b"Quorate:          No\n", "")
+            )
         return command.run(argv, timeout_s)
 
     @staticmethod

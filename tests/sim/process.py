@@ -51,19 +51,19 @@ class Process:
         self._patience_s = 0.0
         self._key: object = None
         self._running = False
-        self._memory = Memory()
+        self.memory = Memory()
         clock = Clock(world.timeline)
         cluster = ClusterGateway(self)
         nova = NovaGateway(self)
-        look = Look(cluster, nova, clock, world.policy, self._memory)
-        act = Act(cluster, nova, clock, self._memory, self, self.ask_current, lambda seconds: None)  # type: ignore[arg-type]
+        look = Look(cluster, nova, clock, world.policy, self.memory)
+        act = Act(cluster, nova, clock, self.memory, self, self.ask_current, lambda seconds: None)  # type: ignore[arg-type]
         self.worker = Worker(
             look,
             act,
             cluster,
             clock,
             world.policy,
-            self._memory,
+            self.memory,
             self,  # type: ignore[arg-type]
             self,  # type: ignore[arg-type]
             lambda seconds: True,

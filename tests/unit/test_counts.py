@@ -20,7 +20,7 @@ from muster.gateways.pacemaker import Pacemaker
 from muster.look import Look
 from muster.memory import Memory
 from muster.supervise import Supervisor
-from muster.worker import Worker
+from muster.worker import WAKE_POLL_S, Worker
 from tests.fakes import FakeClock, FakeCluster, LogLines, NoOutlet, settings
 
 MONITOR = """
@@ -65,7 +65,7 @@ def test_an_idle_worker_reads_the_cib_twelve_times_a_minute_and_never_asks_nova(
     act = Act(cluster, nova, clock, memory, log, lambda: True, lambda s: None)  # type: ignore[arg-type]
     look = Look(cluster, nova, clock, policy, memory)
     Worker(look, act, cluster, clock, policy, memory, log, NoOutlet(), wait).run()  # type: ignore[arg-type]
-    assert calls.pop("cib_changed") <= 60 / 0.1 + 30, "a stat of a file each time"
+    assert calls.pop("cib_changed") <= 60 / WAKE_POLL_S + 30, "a stat of a file each time"
     assert calls.pop("look") <= 13
     assert calls == {"services": 1}, "the login, and nothing that changes anything"
 

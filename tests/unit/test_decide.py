@@ -74,6 +74,7 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         servers={s.id: s for s in servers},
         moves={m.server: tuple(x for x in moves if x.server == m.server) for m in moves},
         listed_at=NOW - 1,
+        moves_at=NOW,
         wanted={s.id: Power.RUNNING for s in servers},
     )
     for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at", "logs", "wanted"):

@@ -18,6 +18,7 @@ ACTIVE = Server(id="s1", host="dead", vm_state="active", name="db", created=NOW 
 
 def case(server: Server = ACTIVE, *moves: Move, wanted: Power = Power.RUNNING, **facts: object) -> ServerCase:
     policy = facts.pop("policy", None) or settings()
+    facts.setdefault("moves_at", NOW)
     return ServerCase(server, "dead", policy, NOW, moves, wanted=wanted, **facts)  # type: ignore[arg-type]
 
 

@@ -66,7 +66,7 @@ SENT: list[Optional[Sent]] = [
 ]
 WISHES = [(Power.RUNNING, True), (Power.STOPPED, True), (Power.UNKNOWN, False)]
 SERVER = Server("s", "source", "active", updated=LONG_AGO)
-CASE = ServerCase(SERVER, "source", POLICY, NOW, dead={"dead-dest": NOW - 100})
+CASE = ServerCase(SERVER, "source", POLICY, NOW, moves_at=NOW, dead={"dead-dest": NOW - 100})
 
 
 def cases() -> Iterator[ServerCase]:
@@ -87,6 +87,8 @@ def cases() -> Iterator[ServerCase]:
         {"server": {"metadata": {"keeper": "x"}}},
         {"proved": True},
         {"resumed_until": NOW + 9},
+        {"resumed_until": NOW - 5, "moves_at": NOW - 8},
+        {"sent": Sent(NOW - 35, Outcome.UNCERTAIN, NOW - 5, 0, "req-1"), "moves_at": NOW - 8},
         {"room_at": NOW},
         {"wanted": Power.UNKNOWN},
         {"host_back": True},
@@ -127,7 +129,7 @@ def may_come_up(c: ServerCase) -> bool:
     if sent is None or sent.outcome is Outcome.REFUSED or len(c.moves) > sent.moves_before:
         return rows
     # What Nova took and nobody sees, an operator may have looked into.
-    return rows or c.now < sent.quiet_until or (sent.outcome is Outcome.TAKEN and sent.at >= c.retried_at)
+    return rows or c.moves_at < sent.quiet_until or (sent.outcome is Outcome.TAKEN and sent.at >= c.retried_at)
 
 
 def may_be_touched(c: ServerCase) -> bool:
@@ -160,7 +162,7 @@ def test_no_server_is_ever_touched_that_must_not_be() -> None:
             assert not may_come_up(c), c
             assert may_be_touched(c), c
             assert c.now >= c.due, c
-            assert c.moves or c.now >= c.resumed_until, c
+            assert c.moves or c.moves_at >= c.resumed_until, c
         if step == "evacuate":
             assert c.server.vm_state in ("active", "stopped", "error"), c
             assert c.wanted is not Power.UNKNOWN, c

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Optional
 
@@ -20,6 +21,7 @@ CIB_FILE = "/var/lib/pacemaker/cib/cib.xml"
 TIMEOUT_S = 10.0
 NOTHING_MATCHED = 105  # CRM_EX_NOSUCH: the xpath of a guarded write found nothing, so nothing was written
 RECORD_TRIES = 5
+QUORATE = re.compile(rb"^Quorate:\s+Yes\s*$", re.MULTILINE)
 SHARED = "muster-shared"
 ANNOUNCE_TIMEOUT_S = 3.0
 
@@ -53,9 +55,13 @@ class Pacemaker:
         return self._done("cibadmin", "--query", "--local").output
 
     def quorate(self) -> bool:
-        """Cheaper than a look, to be asked before each effect.  No answer is no quorum."""
+        """Cheaper than a look, to be asked before each effect.  No answer is no quorum.
+
+        Of corosync, which tells Pacemaker.  ``crm_node --quorum`` asks Pacemaker's controller, and that of the DC
+        answers nobody for up to a second after it has lost a node: just when the first evacuation is to be sent.
+        """
         try:
-            return self._done("crm_node", "--quorum").output.strip() == b"1"
+            return QUORATE.search(self._done("corosync-quorumtool", "-s").output) is not None
         except ClusterError:
             return False
 
@@ -117,7 +123,8 @@ class Pacemaker:
         self._guarded("--modify", "--allow-create", where, cib.record_fragment(node, *known, record.token))
 
     def swap_record(self, node: str, old: Record, new: Record) -> None:
-        ident = cib.record_pair_id(self.snapshot(), node)
+        # The id may be from the last look: the record itself is compared where it is written.
+        ident = cib.record_pair_id(cib.parse(self._seen[0]) if self._seen else self.snapshot(), node)
         if ident is None:
             raise ClusterRefused(f"{node} has no record any more")
         self._guarded("--modify", "", cib.record_where(node, old.token), cib.record_pair(ident, new.token))
