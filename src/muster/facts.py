@@ -327,6 +327,7 @@ class HostSight:
     :param moves_at: when its evacuations were last asked for; what Nova did since may not show yet.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
     :param late_until: before this a force-down may still be carried out that nobody waits for any more.
+    :param still_s: before the claim: for how long its service has been seen without any change.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
     :param released: this worker has let nova-compute start again, so what is under way now began since.
@@ -347,6 +348,7 @@ class HostSight:
     moves_at: float = 0.0
     resumed_at: float = 0.0
     late_until: float = 0.0
+    still_s: float = 0.0
     heartbeat_moved: bool = False
     found_running: bool = False
     alive_again: bool = False

@@ -16,6 +16,7 @@ from muster.verdict import Finding, State, Verdict
 MARK = "muster: "
 """Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
 
+HEARTBEAT_S = 10.0
 HEARTBEAT_SKEW_S = 5.0
 REFENCED_AFTER_S = 60
 """Pacemaker's own fencing time is that of the whole operation, the record's that of its middle: no second fencing
@@ -121,6 +122,11 @@ def _refuted(c: HostCase) -> bool:
     # An admin's change moves that time, too: if somebody disabled it, Nova has to call it down first.
     changed = service.forced_down or not (service.enabled or service.up)
     return c.sight.heartbeat_moved or (early and not c.disabled_by_us and not changed)
+
+
+def _doubtful(c: HostCase) -> bool:
+    """Its service was written to since the fencing: by an admin, or by a nova-compute that lives."""
+    return c.phase in UNTOUCHED and c.known_service.updated_at > c.record.last + HEARTBEAT_SKEW_S
 
 
 def _claim(c: HostCase) -> tuple[Step, ...]:
@@ -351,6 +357,14 @@ RULES: tuple[HostRule, ...] = (
         lambda c: c.now < c.record.last + c.policy.delay_s,
         State.FENCED,
         lambda c: f"waiting for storage leases until {c.record.last + c.policy.delay_s}",
+    ),
+    HostRule(
+        "pulse-awaited",
+        lambda c: _doubtful(c) and c.sight.still_s < HEARTBEAT_S,
+        State.FENCED,
+        lambda c: (
+            f"its service was changed in Nova after the fencing: looking for {HEARTBEAT_S:.0f} s whether it lives"
+        ),
     ),
     HostRule(
         "claim",

@@ -116,7 +116,7 @@ class Look:
                 continue
             host = memory.hosts[node.name]
             host.name = service.host
-            pulse.feel(host, node, service, read_by)
+            self._feel(node, service, read_by)
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
@@ -135,6 +135,26 @@ class Look:
                 memory.servers_at, memory.servers_due = now, False  # nothing is newer than these lists
             elif self._servers_due(now):
                 self._note_changed(now)
+        self._read_again_before_a_claim(cluster, nodes)
+
+    def _feel(self, node: Node, service: Service, read_by: float) -> None:
+        host = self._memory.hosts[node.name]
+        if host.record.phase in UNTOUCHED:
+            host.felt_at = self._memory.services_at
+        pulse.feel(host, node, service, read_by)
+
+    def _read_again_before_a_claim(self, cluster: Cluster, nodes: list[Node]) -> None:
+        """The first change to a service hides the heartbeats since it was read: that must not be before long lists."""
+        memory, at = self._memory, self._clock.now()
+        untouched = [node for node in nodes if memory.hosts[node.name].record.phase in UNTOUCHED]
+        if not untouched or at - memory.services_at <= SERVICES_CLOSE_S:
+            return
+        self._note_services(tuple(self._nova.services()), at)
+        names = Names(cluster.nodes, memory.services, self._policy.host_map)
+        for node in untouched:
+            service = names.service_of(node.name)
+            if not isinstance(service, str) and service.known:
+                self._feel(node, service, self._clock.now())
 
     def _moves_of(self, hosts: int) -> Callable[[HostMemory], Sequence[Move]]:
         """The evacuations of one host after the other.  Of several hosts they are asked for together, and only once."""

@@ -38,7 +38,10 @@ class HostMemory:
     forced_at: float = 0.0
     """When this worker first forced the service down."""
     pulse: Optional[Service] = None
-    """Its service as it was first seen forced down and disabled."""
+    """Its service as it was first seen as it is; after the claim, forced down and disabled."""
+    pulse_at: float = 0.0
+    felt_at: float = 0.0
+    """Before the claim: when its service had been read that way first, and when it was last asked for."""
     heartbeat_moved: bool = False
     found_running: bool = False
     late_until: float = 0.0
@@ -87,6 +90,7 @@ class HostMemory:
             moves_at=self.moves_at,
             resumed_at=self.resumed_at,
             late_until=self.late_until,
+            still_s=max(0.0, self.felt_at - self.pulse_at),
             heartbeat_moved=self.heartbeat_moved,
             found_running=self.found_running,
             alive_again=self.alive_again,

@@ -11,11 +11,11 @@ from typing import Optional
 
 from muster.decide import LATE_CALL_S
 from muster.facts import UNTOUCHED, MoveStatus, Node, Phase, Service
-from muster.incident import HEARTBEAT_SKEW_S
+from muster.incident import HEARTBEAT_S, HEARTBEAT_SKEW_S
 from muster.memory import HostMemory
 
-FRESH_S = 10.0
-"""A heartbeat's interval: who looks first later than that after the force-down has missed one."""
+FRESH_S = HEARTBEAT_S
+"""Who looks first later than that after the force-down has missed one."""
 
 
 def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
@@ -31,7 +31,7 @@ def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
         late = service.updated_at > host.record.last + HEARTBEAT_SKEW_S
         host.heartbeat_moved = host.heartbeat_moved or (late and _moved(host.pulse, service))
         if not _same(host.pulse, service):
-            host.pulse = service
+            host.pulse, host.pulse_at = service, now
     if phase is Phase.RETURNING:
         back = has_finished_its_rows(host) or (node.member and _moved(host.back, service))
         host.alive_again = host.alive_again or back
@@ -48,7 +48,7 @@ def has_finished_its_rows(host: HostMemory) -> bool:
 
 def _feel_none(host: HostMemory, service: Service, now: float) -> None:
     """The host is to be dead.  What nobody here has seen comes again while earlier calls are waited for."""
-    watched = host.ours and now - host.forced_at < FRESH_S
+    watched = host.ours and now - host.forced_at < FRESH_S and host.forced_at - host.felt_at < FRESH_S
     if host.pulse is None and not host.ours:
         host.late_until = now + LATE_CALL_S
     ours = min(now, service.updated_at - HEARTBEAT_SKEW_S) < host.late_until

@@ -137,10 +137,15 @@ def _truly_stuck(world: World, finding: Finding) -> bool:
 
 
 def _known_limit(world: World, finding: Finding) -> bool:
-    """A row that died with its destination, which is back since: a later worker cannot know that it is dead."""
+    """A row that died with its destination, which is back since, or let back: a later worker cannot know that it is
+    dead."""
     rows = [r for r in world.cloud.rows_of[finding.server.id] if r.status == "pre-migrating"]
-    dests = [world.cloud.computes[r.dest] for r in rows]
-    return any(host.running and r.life != host.life for r, host in zip(rows, dests))
+    return any(_let_back(world, r.dest) and r.life != world.cloud.computes[r.dest].life for r in rows)
+
+
+def _let_back(world: World, name: str) -> bool:
+    record = world.site.nodes[name].record
+    return world.cloud.computes[name].running or (record is not None and record.phase is Phase.RETURNING)
 
 
 def _unfenced(world: World, dest: str) -> bool:

@@ -233,6 +233,37 @@ def test_sees_that_a_host_lives_when_nova_was_silent_meanwhile(moment: str) -> N
     it.fair()
 
 
+def test_reads_the_services_once_more_before_it_claims_after_a_long_list() -> None:
+    """The heartbeats while the servers were listed were hidden by the force-down that followed."""
+    it = Stage()
+    it.until(lambda: 5.0 < it.now - it.cloud.computes["cmp1"].beat(it.now) < 6.0)
+    it.nova_down = True
+    it.fence("cmp1", lies=True)
+    it.run_for(6.0)
+    it.on_call = lambda process, kind, moment: kind == "servers_on" and moment == "after" and it.timeline.pass_by(8.0)
+    it.nova_down = False
+    it.until(lambda: it.state() == "on-hold", 30.0)
+    it.run_for(60.0)
+    assert it.state() == "on-hold"
+    assert it.rows("s0") == []
+    it.fair()
+
+
+@pytest.mark.parametrize("lies", [True, False])
+def test_looks_for_a_heartbeat_before_it_claims_where_an_admins_change_may_hide_it(lies: bool) -> None:
+    """Who forces a service down moves the same time as its heartbeat: one look could not tell the two apart."""
+    it = Stage()
+    it.nova_down = True
+    it.fence("cmp1", lies=lies)
+    it.run_for(20.0)
+    it.cloud.force_down("service-cmp1", None, by="operator")
+    it.nova_down = False
+    it.until(lambda: it.state() in ("on-hold", "settled"))
+    it.run_for(60.0)
+    assert it.rows("s0") == ([] if lies else ["done"])
+    it.fair()
+
+
 def test_sends_nothing_to_a_host_that_lives_when_nova_was_silent_for_a_takeover() -> None:
     """The time in which a new worker waits had passed before it could see anything."""
     it = Stage(attempts=20)
