@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
@@ -34,10 +35,10 @@ FLOW: Subject = ("flow", "flow", {})
 SMART: Subject = ("smart", "smart", {})
 
 
-def rounds(number: int, subjects: list[Subject], servers: int, dead: int = 1, spawn_s: float = 0.0) -> Iterator[Run]:
-    """So many rounds in which each subject has its turn, every other one in the opposite order."""
+def rounds(which: range, subjects: list[Subject], servers: int, dead: int = 1, spawn_s: float = 0.0) -> Iterator[Run]:
+    """These rounds; in each every subject has its turn, in every other one in the opposite order."""
     with Stage.of(dead) as stage:
-        for turn in range(number):
+        for turn in which:
             for name, program, options in subjects if turn % 2 == 0 else subjects[::-1]:
                 given = {"phase_s": PHASES[turn % len(PHASES)]} if program == "flow" else {}
                 found = stage.run(program, servers, spawn_s, **options, **given)
@@ -46,40 +47,41 @@ def rounds(number: int, subjects: list[Subject], servers: int, dead: int = 1, sp
                 yield {"subject": name, "round": turn, **found}
 
 
-def small(quick: bool) -> Iterator[Run]:
-    yield from rounds(1 if quick else ROUNDS, [MUSTER, INSTALLED, BARE, BARE_4, FLOW, SMART], 20)
+def small(which: range, quick: bool) -> Iterator[Run]:
+    yield from rounds(which, [MUSTER, INSTALLED, BARE, BARE_4, FLOW, SMART], 20)
 
 
-def hundred(quick: bool) -> Iterator[Run]:
-    yield from rounds(1 if quick else ROUNDS, [MUSTER, INSTALLED, BARE, BARE_4, FLOW, SMART], 20 if quick else 100)
+def hundred(which: range, quick: bool) -> Iterator[Run]:
+    yield from rounds(which, [MUSTER, INSTALLED, BARE, BARE_4, FLOW, SMART], 20 if quick else 100)
 
 
-def large(quick: bool) -> Iterator[Run]:
-    yield from rounds(1 if quick else ROUNDS, [MUSTER, BARE], 40 if quick else 500)
+def large(which: range, quick: bool) -> Iterator[Run]:
+    yield from rounds(which, [MUSTER, BARE], 40 if quick else 500)
 
 
-def patient(quick: bool) -> Iterator[Run]:
+def patient(which: range, quick: bool) -> Iterator[Run]:
     """The only one that takes so long that there is one round of it."""
-    yield from rounds(1, [SMART], 40 if quick else 500)
+    yield from rounds(range(which.start, 1), [SMART], 40 if quick else 500)
 
 
-def hosts(quick: bool) -> Iterator[Run]:
+def hosts(which: range, quick: bool) -> Iterator[Run]:
     for dead in (1, 2, 5):
-        yield from rounds(1 if quick else ROUNDS, [MUSTER], 20 if quick else 100, dead)
+        yield from rounds(which, [MUSTER], 20 if quick else 100, dead)
 
 
-def spawns(quick: bool) -> Iterator[Run]:
+def spawns(which: range, quick: bool) -> Iterator[Run]:
     subjects: list[Subject] = [("muster-ten", "muster", TEN), INSTALLED, ("window", "window", {"in_flight": 10})]
-    yield from rounds(1 if quick else ROUNDS, subjects, 20 if quick else 50, spawn_s=10.0)
+    yield from rounds(which, subjects, 20 if quick else 50, spawn_s=10.0)
 
 
-def cluster(quick: bool) -> Iterator[Run]:
+def cluster(which: range, quick: bool) -> Iterator[Run]:
     from bench.cluster import measure
 
-    yield measure(os.environ.get("MUSTER_BED", "bench"), (20,) if quick else (100, 500), quick)
+    if which.start == 0:
+        yield measure(os.environ.get("MUSTER_BED", "bench"), (20,) if quick else (100, 500), quick)
 
 
-SECTIONS: dict[str, Callable[[bool], Iterator[Run]]] = {
+SECTIONS: dict[str, Callable[[range, bool], Iterator[Run]]] = {
     "small": small,
     "hundred": hundred,
     "large": large,
@@ -90,16 +92,24 @@ SECTIONS: dict[str, Callable[[bool], Iterator[Run]]] = {
 }
 
 
+def whole_rounds(runs: list[Run]) -> list[Run]:
+    """Without the one in whose middle the measuring ended."""
+    of_round = Counter(run.get("round", 0) for run in runs)
+    return [run for run in runs if of_round[run.get("round", 0)] == of_round[0]]
+
+
 def main(argv: Optional[list[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"{', '.join(SECTIONS)} [all]")
+    parser.add_argument("--resume", action="store_true", help="keep the whole rounds that a section has already")
     parser.add_argument("--quick", action="store_true", help="one small round of each; prints, writes nothing")
     args = parser.parse_args(argv)
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}")
     for name in args.sections or SECTIONS:
-        found = []
-        for run in SECTIONS[name](args.quick):
+        found = whole_rounds(figures.read().get(name, [])) if args.resume else []
+        begun = 1 + max((run.get("round", 0) for run in found), default=-1)
+        for run in SECTIONS[name](range(1) if args.quick else range(begun, ROUNDS), args.quick):
             found.append(run)
             print(name, json.dumps({key: value for key, value in run.items() if key != "arrivals"}), flush=True)
             if not args.quick:

@@ -13,6 +13,7 @@ from tests.bed import meter
 from tests.bed.cloud import Cloud
 
 MONITORS = 15
+STARTS = 5
 REACTIONS = 6
 BACK_S = 180
 EVACUATED_S = 900
@@ -28,6 +29,7 @@ def measure(bed: str, servers: Sequence[int], short: bool) -> dict[str, Any]:
         found = {
             **_noise(),
             "idle": _idle(cloud, 15 if short else 60),
+            "start": {"ms": [_start(cloud) for _ in range(2 if short else STARTS)]},
             "monitor": _monitor(cloud, 5 if short else MONITORS),
             "reactions": [_reaction(cloud, number) for number in range(2 if short else REACTIONS)],
             "incidents": [_incident(cloud, count) for count in servers],
@@ -44,6 +46,16 @@ def _noise() -> dict[str, float]:
 def _idle(cloud: Cloud, seconds: float) -> dict[str, float]:
     found = meter.idle(cloud, seconds)
     return {"percent": round(found.share * 100, 2), "mb": round(found.kb / 1024, 1), "looks": round(found.looks, 1)}
+
+
+def _start(cloud: Cloud) -> int:
+    """Milliseconds of the agent's start as Pacemaker took them; it ends when the worker has looked for the first time."""
+    cloud.change("pcs resource restart muster")
+    node = cloud.worker_node()
+    (operation,) = cloud.cluster.cib(str(node)).iterfind(
+        f"status/node_state[@uname='{node}']//lrm_rsc_op[@operation='start'][@rc-code='0'][@id='muster_last_0']"
+    )
+    return int(operation.get("exec-time", ""))
 
 
 def _monitor(cloud: Cloud, times: int) -> dict[str, Any]:

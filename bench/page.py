@@ -45,6 +45,12 @@ def _maybe(runs: Sequence[Run], key: str) -> str:
     return spread(values) if values else "never asks"
 
 
+def _last_runs(runs: Sequence[Run]) -> str:
+    """With how many never came: Nova failed at them, and nobody tried again."""
+    lost = sum(run.get("lost", 0) for run in runs)
+    return spread(run["running_s"] for run in runs) + (f"; {lost} lost" if lost else "")
+
+
 def servers(runs: Sequence[Run]) -> str:
     """Of one number of servers: times since the fencing, and what they cost."""
     head = (
@@ -67,7 +73,7 @@ def servers(runs: Sequence[Run]) -> str:
             (
                 NAMES[name],
                 spread((run["first_s"] for run in found), ROUNDED),
-                _maybe(found, "running_s"),
+                _last_runs(found),
                 _maybe(found, "proved_s"),
                 _maybe(found, "done_s"),
                 spread((run["left_when_done"] for run in found), 0),
@@ -142,13 +148,18 @@ def cluster(runs: Sequence[Run]) -> str:
     (found,) = runs
     off = [run["since_off_s"] for run in found["reactions"]]
     record = [run["since_record_s"] for run in found["reactions"]]
-    idle, monitor = found["idle"], found["monitor"]
+    idle, start, monitor = found["idle"], found["start"], found["monitor"]
     rows = [
         ("power known to be off, to the first evacuate at Nova", f"{spread(off, ROUNDED)} s", f"{len(off)} fencings"),
         ("record in the worker's copy of the CIB, to the same", f"{spread(record, ROUNDED)} s", "the same ones"),
         ("worker, idle: share of a core, its children included", f"{idle['percent']:.2f} %", "over a minute"),
         ("worker, idle: memory", f"{idle['mb']:.0f} MB", ""),
         ("worker, idle: queries of the CIB", f"{idle['looks']:.0f} a minute", ""),
+        (
+            "start, until the worker has looked for the first time",
+            f"{spread(start['ms'], 0)} ms",
+            f"{len(start['ms'])} times",
+        ),
         ("monitor", f"{spread(monitor['ms'], 0)} ms", f"{len(monitor['ms'])} times"),
         ("monitor: memory", f"{monitor['mb']:.0f} MB", ""),
     ]

@@ -18,6 +18,8 @@ from tests.bed.nova.client import ROOT, NovaBed
 
 WATCH_S = 0.2
 LONGEST_S = 1800.0
+STILL_S = 30.0
+"""Whoever has ended will not send it again: what has not come by then is lost."""
 DESTINATIONS = 2
 LOOP = 2_000_000
 POINTS = 60
@@ -93,7 +95,7 @@ class Stage:
             self._bed.hypervisor(host, spawn_delay=spawn_s)
 
     def _watch(self, process: subprocess.Popen[str], fenced: float) -> list[tuple[float, int]]:
-        """Servers that do not yet run elsewhere, over the seconds since the fencing, until all do and it has ended.
+        """Servers that do not yet run elsewhere, over the seconds since the fencing, until it has ended and no more come.
 
         Asked of the database: no request, whoever is measured.
         """
@@ -103,10 +105,13 @@ class Stage:
             f"and (host in ({marks}) or task_state is not null or vm_state != 'active')"
         )
         seen: list[tuple[float, int]] = []
-        while time.time() < fenced + LONGEST_S:
+        moved = ended = 0.0
+        while (now := time.time() - fenced) < LONGEST_S:
             (row,) = self._bed.ctl("sql", query=query, args=self._dead)
-            seen.append((time.time() - fenced, int(row["n"])))
-            if row["n"] == 0 and process.poll() is not None:
+            moved = moved if seen and row["n"] == seen[-1][1] else now
+            ended = ended or (now if process.poll() is not None else 0.0)
+            seen.append((now, int(row["n"])))
+            if ended and (row["n"] == 0 or now - max(moved, ended) > STILL_S):
                 return seen
             time.sleep(WATCH_S)
         raise RuntimeError(f"not within {LONGEST_S} s: {seen[-1][1]} servers are left")
@@ -117,11 +122,12 @@ class Stage:
         log = self._bed.requests()
         calls = [row for row in log if row["service"] == "compute" and '"evacuate"' in row.get("body", "")]
         own = [row for row in log if row["service"] == "identity" and not _is_novas(row)]
-        done = said["said"] - fenced
+        done, lost = said["said"] - fenced, left[-1][1]
         return {
             "first_s": round(min(row["time"] for row in calls) - fenced, 2),
             "last_call_s": round(max(row["time"] for row in calls) - fenced, 2),
-            "running_s": round(next(at for at, n in left if n == 0), 2),
+            "running_s": round(next(at for at, n in left if n == lost), 2),
+            "lost": lost,
             "proved_s": _since(said["proved"], fenced),
             "done_s": round(done, 2),
             "left_when_done": next((n for at, n in left if at >= done), 0),
@@ -143,7 +149,7 @@ def _since(at: Optional[float], fenced: float) -> Optional[float]:
 
 def _thinned(servers: int, left: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
     """Servers that run elsewhere over time, in a few points, up to the last arrival."""
-    until = next(number for number, (_, n) in enumerate(left) if n == 0)
+    until = next(number for number, (_, n) in enumerate(left) if n == left[-1][1])
     step = max(1, until // POINTS)
     kept = [*left[:until:step], left[until]]
     return [(round(at, 1), servers - n) for at, n in kept]
