@@ -17,6 +17,8 @@ MARK = "muster: "
 """Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
 
 HEARTBEAT_S = 10.0
+WATCHED_S = 12.0
+"""Long enough to have seen a heartbeat, also one that comes a little late."""
 HEARTBEAT_SKEW_S = 5.0
 REFENCED_AFTER_S = 60
 """Pacemaker's own fencing time is that of the whole operation, the record's that of its middle: no second fencing
@@ -360,11 +362,9 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "pulse-awaited",
-        lambda c: _doubtful(c) and c.sight.still_s < HEARTBEAT_S,
+        lambda c: _doubtful(c) and c.sight.still_s < WATCHED_S,
         State.FENCED,
-        lambda c: (
-            f"its service was changed in Nova after the fencing: looking for {HEARTBEAT_S:.0f} s whether it lives"
-        ),
+        lambda c: f"its service was changed in Nova after the fencing: looking for {WATCHED_S:.0f} s whether it lives",
     ),
     HostRule(
         "claim",

@@ -28,8 +28,6 @@ BUSY_LOOK_S = 0.5
 WAKE_POLL_S = 0.05
 SILENCE_S = 30.0
 PUBLISH_EVERY_S = 2.0
-PUBLISH_LATE_S = 1.0
-"""The first evacuation does not wait for Pacemaker to take notes; nor do people wait longer than this for them."""
 PUBLISH_APART_S = 0.2
 """On average: a hundred dead hosts are not a hundred files every two seconds."""
 SHOW_AGAIN_S = 5.0
@@ -82,7 +80,6 @@ class Worker:
         self._published: dict[str, tuple[str, float]] = {}
         self._lines: dict[str, tuple[str, float]] = {}
         self._last: dict[str, tuple[Incident, dict[str, Finding]]] = {}
-        self._acts_since = 0.0
 
     def run(self) -> None:
         """Passes until ``wait`` says stop."""
@@ -110,9 +107,8 @@ class Worker:
         self._memory.sending = any(isinstance(step, Evacuate) for step in decision.steps)
         self._tell(decision, sight.nova_trouble)
         done = self._act.carry_out(decision.steps)
-        now = self._clock.monotonic()
-        self._acts_since = (self._acts_since or now) if done else 0.0
-        if not done or now - self._acts_since >= PUBLISH_LATE_S:
+        begins = done and any(i.state is State.FORCING_DOWN for i in decision.incidents.values())
+        if not begins:  # the first evacuation does not wait for Pacemaker to take notes
             self._publish_all(sight, decision)
         if done:
             return 0.0
