@@ -235,6 +235,11 @@ class Look:
 
     def _note_servers(self, host: HostMemory, servers: Iterable[Server]) -> None:
         for server in servers:
+            known = host.servers.get(server.id)
+            if not server.known and server.id in host.proofs:
+                continue  # its cell is silent now; what was proved stays as it was
+            if known and known.vm_state != server.vm_state and server.host != host.name:
+                host.logs.pop(server.id, None)  # its owner may have asked for it since
             host.servers[server.id] = server
             moves = host.moves.get(server.id, ())
             if not moves and server.host == host.name and wanted_now(server) is not Power.UNKNOWN:

@@ -210,7 +210,7 @@ RULES: tuple[Rule, ...] = (
     Rule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),
     Rule(
         "moved-by-hand",
-        lambda c: c.server.host not in ("", c.source),
+        lambda c: c.server.host not in ("", c.source) and not c.asked,
         Verdict.SKIPPED,
         lambda c: f"now on {c.server.host}, moved there by another hand",
     ),

@@ -54,6 +54,14 @@ NOVA = "src/muster/gateways/nova.py"
 
 BREAKS: tuple[Break, ...] = (
     Break(
+        "B4",
+        "goes on while Nova does not answer",
+        INCIDENT,
+        "bool(c.nova_trouble) and c.phase is phase,",
+        "bool(c.nova_trouble) and c.phase is phase and False,",
+        ("unit/test_decide.py::test_nova_silent_means_no_effect_and_no_settling",),
+    ),
+    Break(
         "A4",
         "resets states that the operator did not name",
         RULES,

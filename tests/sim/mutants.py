@@ -103,10 +103,6 @@ def _lift_everything(case: Any) -> tuple[Any, ...]:
     return (ForceUp(case.node.name, service.id, service.host, service.forced_down, not service.enabled),)
 
 
-def _note_no_trouble(self: Any, exc: Any, now: float) -> None:
-    return None
-
-
 def _forget_moves(self: Any, host: Any, moves: Any, now: float) -> None:
     found: dict[str, list[Any]] = {}
     for move in moves:
@@ -182,7 +178,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("overwrites the record without comparing", "C14", patch(act.Act, "carry_out", _swap_whatever_is_there)),
     Mutant("forgets the incident at a second fencing", "C14", patch(Record, "fenced_again", _fenced_again_anew)),
     Mutant("knows only evacuations since the last fencing", "C14", _forget_old_moves),
-    Mutant("goes on while Nova does not answer", "B4", patch(memory.Memory, "note_trouble", _note_no_trouble)),
     Mutant("calls a server of a silent cell gone", "B13", row(rules, "cell-silent", verdict=Verdict.GONE)),
     Mutant("takes a silent cell for an empty one", "B13", without(incident, "list-again", "listed-once")),
     Mutant("forgets evacuations that an answer leaves out", "B12", patch(look.Look, "_note_moves", _forget_moves)),

@@ -72,6 +72,10 @@ class Stage(World):
         self.cloud.stop(ident, by="owner")
         self.server(ident).wanted = Power.STOPPED
 
+    def owner_starts(self, ident: str) -> None:
+        self.cloud.start(ident)
+        self.server(ident).wanted = Power.RUNNING
+
     def takeover(self) -> None:
         """The worker dies, and another one begins at once."""
         old = self.current

@@ -233,6 +233,50 @@ def test_sees_that_a_host_lives_when_nova_was_silent_meanwhile(moment: str) -> N
     it.fair()
 
 
+def test_what_was_proved_stays_when_its_cell_falls_silent_afterwards() -> None:
+    """B13: as it was no longer asked about, it stayed `unknown` for ever, and its host was not let return."""
+    it = Stage(servers=2, in_flight=1)
+    it.fence("cmp1")
+    it.until(it.says("s0", "evacuated"))
+    it.cloud.odds.hang = 1.0
+    it.until(lambda: it.rows("s1") == ["pre-migrating"])
+    it.cloud.silent_cells.add("cell1")
+    it.cloud.touch(it.server("s0"))
+    it.until(it.says("s1", "unknown"))
+    assert it.verdict("s0") == "evacuated"
+    it.cloud.silent_cells.clear()
+    it.run_for(30.0)
+    assert (it.verdict("s0"), it.verdict("s1")) == ("evacuated", "evacuating")
+    it.cloud.rebuild.release_hung(it.cloud.rows[-1])
+    it.until(it.settled("cmp1"))
+    it.fair()
+
+
+def test_asks_again_what_its_owner_wants_when_it_has_changed_since() -> None:
+    """A2: a new worker read that it was to be stopped, its owner started it, and it was stopped."""
+    it = Stage(servers=2, in_flight=1)
+    it.owner_stops("s0")
+    it.run_for(5.0)
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["done"])
+    it.cloud.odds.hang = 1.0
+    it.until(lambda: it.rows("s1") == ["pre-migrating"])
+
+    def start(process: object, kind: str, moment: str) -> None:
+        if (kind, moment) == ("owner_log", "after"):
+            it.on_call = lambda process, kind, moment: None
+            it.owner_starts("s0")
+            it.timeline.pass_by(5.0)
+            assert it.current is not None
+            it.current.memory.servers_due, it.current.memory.polled_at = True, 0.0
+
+    it.on_call = start
+    it.takeover()
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").vm_state == "active"
+    it.fair()
+
+
 def test_reads_the_services_once_more_before_it_claims_after_a_long_list() -> None:
     """The heartbeats while the servers were listed were hidden by the force-down that followed."""
     it = Stage()

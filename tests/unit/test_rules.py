@@ -252,6 +252,8 @@ def test_what_its_owner_deleted_is_gone_whatever_was_under_way() -> None:
 def test_moved_by_another_hand_is_left_alone() -> None:
     """A13."""
     assert verdict(case(replace(ACTIVE, host="elsewhere")))[:2] == (Verdict.SKIPPED, "moved-by-hand")
+    ours = Sent(NOW - 5, Outcome.TAKEN, quiet_until=NOW + 55, moves_before=0)
+    assert verdict(case(replace(ACTIVE, host="elsewhere"), sent=ours))[:2] == (Verdict.EVACUATING, "call-pending")
 
 
 def test_a_rebuild_that_takes_too_long_raises_an_alarm_and_nothing_else() -> None:
