@@ -54,6 +54,14 @@ NOVA = "src/muster/gateways/nova.py"
 
 BREAKS: tuple[Break, ...] = (
     Break(
+        "D4",
+        "forgets at a second fencing whose the force-down is",
+        "src/muster/facts.py",
+        "Record(Phase.FENCED, at, at, self.kept, not self.kept)",
+        "Record(Phase.FENCED, at, at, self.kept)",
+        ("unit/test_record.py::test_a_second_fencing_goes_on_or_begins_anew",),
+    ),
+    Break(
         "B4",
         "goes on while Nova does not answer",
         INCIDENT,

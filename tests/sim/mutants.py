@@ -86,13 +86,6 @@ def _fenced_again_anew(self: Record, at: int) -> Record:
     return Record(Phase.FENCED, max(at, self.last), max(at, self.last))
 
 
-def _fenced_again_unforced(self: Record, at: int) -> Record:
-    return replace(_FENCED_AGAIN(self, at), forced=False)
-
-
-_FENCED_AGAIN = Record.fenced_again
-
-
 def _lift_while_working(case: Any) -> tuple[Any, ...]:
     service = case.known_service
     return (ForceUp(case.node.name, service.id, service.host, True, True),)
@@ -209,7 +202,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("never lifts anything", "D1", without(incident, "force-up")),
     Mutant("proves nothing on the way back", "C6", row(incident, "awaits-compute", proves=False)),
     Mutant("waits for an action log for ever", "B4", patch(rules, "LOG_TRIES", 1_000_000)),
-    Mutant("forgets at a second fencing whose the force-down is", "D4", patch(Record, "fenced_again", _fenced_again_unforced)),
     Mutant("stops servers that are to run", "A1", lambda: [
         (rules, "RULES", tuple(replace(r, when=lambda c: bool(c.arrival) and c.server.vm_state == "active")
                                if r.name == "arrived-woken" else r for r in _woken_first())),
