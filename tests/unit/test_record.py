@@ -36,5 +36,5 @@ def test_its_marks_are_read_as_they_were_written(mark: str) -> None:
     ],
 )
 def test_a_second_fencing_goes_on_or_begins_anew(before: str, after: str) -> None:
-    """C14, D6: and it is still known whose the force-down is."""
+    """C14, D4, D6: and it is still known whose the force-down is."""
     assert Record.parse(before).fenced_again(30).token == after
