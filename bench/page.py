@@ -118,7 +118,7 @@ def hosts(runs: Sequence[Run]) -> str:
             (
                 str(dead),
                 spread((run["first_s"] for run in found), ROUNDED),
-                spread(run["running_s"] for run in found),
+                _last_runs(found),
                 spread(run["proved_s"] for run in found),
                 spread((run["nova"] for run in found), 0),
             )
@@ -135,7 +135,7 @@ def spawns(runs: Sequence[Run]) -> str:
             (
                 NAMES[name],
                 f"{ideal:.0f} s",
-                spread(run["running_s"] for run in found),
+                _last_runs(found),
                 _maybe(found, "proved_s"),
                 f"{middle(run['proved_s'] or run['running_s'] for run in found) / ideal:.2f}",
                 spread((run["nova"] for run in found), 0),

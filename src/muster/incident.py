@@ -16,7 +16,6 @@ from muster.verdict import Finding, State, Verdict
 MARK = "muster: "
 """Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
 
-HEARTBEAT_S = 10.0
 WATCHED_S = 12.0
 """Long enough to have seen a heartbeat, also one that comes a little late."""
 HEARTBEAT_SKEW_S = 5.0

@@ -11,11 +11,11 @@ from typing import Optional
 
 from muster.decide import LATE_CALL_S
 from muster.facts import UNTOUCHED, MoveStatus, Node, Phase, Service
-from muster.incident import HEARTBEAT_S, HEARTBEAT_SKEW_S
+from muster.incident import HEARTBEAT_SKEW_S
 from muster.memory import HostMemory
 
-FRESH_S = HEARTBEAT_S
-"""Who looks first later than that after the force-down has missed one."""
+FRESH_S = 10.0
+"""A heartbeat's interval: who looks first later than that after the force-down has missed one."""
 
 
 def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:

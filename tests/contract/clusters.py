@@ -125,11 +125,8 @@ class PacemakersTools:
             answer = command.run(("cibadmin", "--query", "--xpath", "/cib[@have-quorum='1']"), timeout_s)
             if not self._file.exists():
                 return Result(1, b"", "Cannot initialize QUORUM service")
-            return (
-                Result(0, b"Quorate:          Yes\n", "")
-                if answer.code == 0
-                else Result(2, b"Quorate:          No\n", "")
-            )
+            code, word = (2, b"No") if answer.code else (0, b"Yes")
+            return Result(code, b"Quorate:          " + word + b"\n", "")
         return command.run(argv, timeout_s)
 
     @staticmethod
