@@ -27,6 +27,7 @@ SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
 SERVICES_CLOSE_S = 2.0
 SENDING_POLL_S = 10.0
+SENDING_PER_OPEN_S = 0.1
 """While servers can be sent without waiting for others, there is no hurry to see others arrive."""
 LIST_ANYWAY_S = 5.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
@@ -186,8 +187,9 @@ class Look:
         calm = 0.1 * (now - memory.changed_at)
         if begun and memory.took_s:
             calm = 0.5 * min(abs(at + memory.took_s - now) for at in begun)  # up to when one is expected to end
-        quick = SENDING_POLL_S if memory.sending else POLL_MIN_S
-        return max(quick, POLL_PER_OPEN_S * len(begun), min(POLL_MAX_S, calm))
+        if memory.sending:
+            return max(SENDING_POLL_S, SENDING_PER_OPEN_S * len(begun))
+        return max(POLL_MIN_S, POLL_PER_OPEN_S * len(begun), min(POLL_MAX_S, calm))
 
     def _note_services(self, services: tuple[Service, ...], now: float) -> None:
         memory = self._memory
@@ -238,7 +240,7 @@ class Look:
             known = host.servers.get(server.id)
             if not server.known and server.id in host.proofs:
                 continue  # its cell is silent now; what was proved stays as it was
-            if known and known.vm_state != server.vm_state and server.host != host.name:
+            if known and known.vm_state != server.vm_state:
                 host.logs.pop(server.id, None)  # its owner may have asked for it since
             host.servers[server.id] = server
             moves = host.moves.get(server.id, ())

@@ -277,6 +277,27 @@ def test_asks_again_what_its_owner_wants_when_it_has_changed_since() -> None:
     it.fair()
 
 
+def test_asks_again_what_its_owner_wants_when_it_has_changed_on_a_host_that_lived() -> None:
+    """A2: the device had lied, its owner started the server there, and it was stopped after the next fencing."""
+    it = Stage(delay_s=15)
+    it.owner_stops("s0")
+    it.run_for(5.0)
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["done"])
+    second = it.server("s0").host
+    it.fence(second, lies=True)
+    it.until(lambda: it.state(second) == "on-hold")
+    it.takeover()
+    it.until(lambda: it.says("s0", "evacuated")() and it.state(second) == "on-hold")
+    it.owner_starts("s0")
+    it.run_for(30.0)
+    it.liars.discard(second)
+    it.fence(second)
+    it.until(it.says("s0", "evacuated", second))
+    assert it.server("s0").vm_state == "active"
+    it.fair()
+
+
 def test_reads_the_services_once_more_before_it_claims_after_a_long_list() -> None:
     """The heartbeats while the servers were listed were hidden by the force-down that followed."""
     it = Stage()
