@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -32,6 +33,21 @@ def test_pacemaker_validates_the_parameters(cloud: Cloud) -> None:
     assert bad.returncode != 0
     assert "in_flight" in bad.stdout + bad.stderr
     assert cloud.cluster.exec("ctl1", "stonith_admin", "--validate", "--agent", "fence_muster").returncode == 0
+
+
+def test_validate_all_asks_nova_when_told_to(cloud: Cloud) -> None:
+    def validate(*parameters: str) -> subprocess.CompletedProcess[str]:
+        given = ["OCF_CHECK_LEVEL=10", "OCF_RESKEY_cloud=bed", "OCF_RESKEY_shared_storage=no", *parameters]
+        return cloud.cluster.exec("ctl1", "env", *given, AGENT, "validate-all", check=False)
+
+    assert validate().returncode == 0, validate().stderr
+    wrong = validate("OCF_RESKEY_cloud=elsewhere")
+    assert (wrong.returncode, "elsewhere" in wrong.stderr) == (1, True)
+    cloud.type("pcs property set no-quorum-policy=freeze")
+    try:
+        assert "pcs property set no-quorum-policy=stop" in validate().stderr
+    finally:
+        cloud.type("pcs property set no-quorum-policy=stop")
 
 
 def test_ocf_tester_is_content(cloud: Cloud) -> None:
