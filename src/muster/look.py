@@ -27,8 +27,9 @@ SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
 SERVICES_CLOSE_S = 2.0
 SENDING_POLL_S = 10.0
-SENDING_PER_OPEN_S = 0.1
-"""While servers can be sent without waiting for others, there is no hurry to see others arrive."""
+SENDING_SERVERS_S = 30.0
+"""While servers can be sent without waiting for others, there is no hurry to see others arrive: the evacuations are
+cheap to read, each server several milliseconds of Nova."""
 LIST_ANYWAY_S = 5.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
 
@@ -187,9 +188,8 @@ class Look:
         calm = 0.1 * (now - memory.changed_at)
         if begun and memory.took_s:
             calm = 0.5 * min(abs(at + memory.took_s - now) for at in begun)  # up to when one is expected to end
-        if memory.sending:
-            return max(SENDING_POLL_S, SENDING_PER_OPEN_S * len(begun))
-        return max(POLL_MIN_S, POLL_PER_OPEN_S * len(begun), min(POLL_MAX_S, calm))
+        quick = SENDING_POLL_S if memory.sending else POLL_MIN_S
+        return max(quick, POLL_PER_OPEN_S * len(begun), min(POLL_MAX_S, calm))
 
     def _note_services(self, services: tuple[Service, ...], now: float) -> None:
         memory = self._memory
@@ -215,6 +215,8 @@ class Look:
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory
+        if memory.sending:
+            return now - memory.servers_at >= SENDING_SERVERS_S
         if memory.servers_due or now - memory.servers_at >= SERVERS_EVERY_S:
             return True
         return any(
