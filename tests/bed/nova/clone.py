@@ -55,8 +55,7 @@ def _multiply(db, table, column, uuid, new, prefix, owners):
             record = {c: v.replace(uuid, copy) if isinstance(v, str) else v for c, v in zip(columns, original)}
             if table == "instances":
                 record["display_name"] = record["hostname"] = f"{prefix}-{number + 1}"
-                age = datetime.timedelta(minutes=number + 1)
-                record |= {c: str(datetime.datetime.fromisoformat(record[c]) - age) for c in AGES if record[c]}
+                record |= {c: _earlier(record[c], number + 1) for c in AGES if record[c]}
             elif table == "block_device_mapping":
                 record["uuid"] = str(uuidlib.uuid4())
             if owners and "project_id" in record and table != "consumers":
@@ -64,6 +63,12 @@ def _multiply(db, table, column, uuid, new, prefix, owners):
             copies.append(tuple(record.values()))
     marks = ",".join("?" * len(columns))
     db.executemany(f"insert into {table} ({names}) values ({marks})", copies)
+
+
+def _earlier(at, minutes):
+    # With its microseconds, even none: SQLite compares words, and Nova's pages would begin with their own marker.
+    then = datetime.datetime.fromisoformat(at) - datetime.timedelta(minutes=minutes)
+    return then.isoformat(sep=" ", timespec="microseconds")
 
 
 def _multiply_guest(bed, uuid, new):
