@@ -26,10 +26,9 @@ POLL_PER_OPEN_S = 0.05
 SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
 SERVICES_CLOSE_S = 2.0
-SENDING_POLL_S = 10.0
-SENDING_SERVERS_S = 30.0
-"""While servers can be sent without waiting for others, there is no hurry to see others arrive: the evacuations are
-cheap to read, each server several milliseconds of Nova."""
+SENDING_POLL_S = 30.0
+"""While servers can be sent without waiting for others, there is no hurry to see others arrive, and each of those costs
+Nova as much to tell as several milliseconds of sending."""
 LIST_ANYWAY_S = 5.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
 
@@ -215,8 +214,6 @@ class Look:
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory
-        if memory.sending:
-            return now - memory.servers_at >= SENDING_SERVERS_S
         if memory.servers_due or now - memory.servers_at >= SERVERS_EVERY_S:
             return True
         return any(
