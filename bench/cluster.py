@@ -34,7 +34,7 @@ def measure(bed: str, servers: Sequence[int], short: bool) -> dict[str, Any]:
             "reactions": [_reaction(cloud, number) for number in range(2 if short else REACTIONS)],
             "incidents": [_incident(cloud, count) for count in servers],
         }
-        _empty_nova(cloud)
+        _check(cloud)
     return found
 
 
@@ -104,10 +104,13 @@ def _incident(cloud: Cloud, count: int) -> dict[str, float]:
 
 
 def _empty_nova(cloud: Cloud) -> None:
-    """:raises RuntimeError: when what is forgotten with it was not as it should be."""
+    _check(cloud)  # the oracle forgets, too
+    cloud.nova.reset()
+
+
+def _check(cloud: Cloud) -> None:
     if violations := cloud.nova.violations():
         raise RuntimeError(f"the oracle objects: {violations}")
-    cloud.nova.reset()
 
 
 def _fence(cloud: Cloud, host: str) -> float:

@@ -27,8 +27,8 @@ SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
 SERVICES_CLOSE_S = 2.0
 SENDING_POLL_S = 30.0
-"""While servers can be sent without waiting for others, there is no hurry to see others arrive, and each of those costs
-Nova as much to tell as several milliseconds of sending."""
+"""While servers can be sent without waiting for others, there is no hurry to see others arrive: to tell of one costs
+Nova milliseconds that it could send another in."""
 LIST_ANYWAY_S = 5.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
 

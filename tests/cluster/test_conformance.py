@@ -21,8 +21,7 @@ def test_pcs_describes_both_agents(cloud: Cloud) -> None:
     names = [p.name for p in parameters("ComputeRecovery")]
     assert [name for name in names if f"\n  {name}" not in described] == []
     assert "shared_storage (required)" in described
-    fence = cloud.ctl("pcs", "stonith", "describe", "fence_muster")
-    assert "records" in fence.lower()
+    assert "Records the fencing" in cloud.ctl("pcs", "stonith", "describe", "fence_muster")
 
 
 def test_pacemaker_validates_the_parameters(cloud: Cloud) -> None:

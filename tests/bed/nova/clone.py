@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hundreds of servers in a second: the rows of a booted one, and its guest on the hypervisor, multiplied.
 
-Nova itself would take minutes to build them, so each is a minute older than the one before: a list of what has changed
-since the newest one is short, as in a cloud that has grown.  Not for servers with ports or volumes.
+Nova itself would take minutes to build them.  Each is a minute older than the one before, so that a list of what has
+changed since the newest one is short, as in a cloud that has grown.  Not for servers with ports or volumes.
 """
 
 import datetime
@@ -27,8 +27,6 @@ TABLES = {
     "api": (("instance_mappings", "instance_uuid"), ("request_specs", "instance_uuid")),
     "placement": (("consumers", "uuid"), ("allocations", "consumer_id")),
 }
-
-
 AGES = ("created_at", "launched_at", "updated_at")
 
 
