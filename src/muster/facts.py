@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -301,6 +301,10 @@ class Sent:
     words: str = ""
     refusals: int = 0
 
+    def unseen(self, moves: Sequence[Move]) -> bool:
+        """Nova has not refused it, and none of the server's evacuations is its."""
+        return self.outcome is not Outcome.REFUSED and len(moves) <= self.moves_before
+
 
 @dataclass(frozen=True)
 class OwnerLog:
@@ -322,9 +326,10 @@ class HostSight:
 
     :param servers: by id: those on the host and those that left it since the record.
     :param moves: by server id, oldest first: evacuations from this host that belong to the incident.
-    :param first_listed_at: when its servers were first listed by this worker; 0.0 = never.
+    :param first_listed_at: when its servers were first listed by this worker, its cell answering; 0.0 = never.
     :param listed_at: when they were last listed; 0.0 = never.
-    :param moves_at: when its evacuations were last asked for; what Nova did since may not show yet.
+    :param doubted: its cell may have been silent then: it has not been seen to answer since.
+    :param moves_at: when its evacuations were last asked for, its cell answering; what Nova did since may not show yet.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
     :param late_until: before this a force-down may still be carried out that nobody waits for any more.
     :param still_s: before the claim: for how long its service has been seen without any change.
@@ -345,6 +350,7 @@ class HostSight:
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
     first_listed_at: float = 0.0
     listed_at: float = 0.0
+    doubted: bool = False
     moves_at: float = 0.0
     resumed_at: float = 0.0
     late_until: float = 0.0

@@ -407,11 +407,24 @@ RULES: tuple[HostRule, ...] = (
         lambda c: f"{c.open_rows} evacuations are still under way in Nova: nova-compute stays away",
     ),
     HostRule(
+        # Until then a heartbeat may be that call; the next one is not.
+        "call-late",
+        lambda c: c.now < c.sight.late_until + HEARTBEAT_SKEW_S + WATCHED_S,
+        State.EVACUATING,
+        lambda c: "a force-down that was not answered may still be carried out, or look like a heartbeat",
+    ),
+    HostRule(
         "list-again",
         lambda c: c.now - c.sight.listed_at > LIST_FRESH_S,
         State.EVACUATING,
         lambda c: "listing its servers once more",
         lambda c: (ListAgain(c.node.name),),
+    ),
+    HostRule(
+        "list-doubted",
+        lambda c: c.sight.doubted,
+        State.EVACUATING,
+        lambda c: "making sure that its cell answered while its servers were listed",
     ),
     HostRule(
         # One list may be short because a cell was silent for its moment; memory keeps what any of them has shown.
@@ -420,12 +433,6 @@ RULES: tuple[HostRule, ...] = (
         State.EVACUATING,
         lambda c: "listing its servers a second time",
         lambda c: (ListAgain(c.node.name),) * (c.now - c.sight.first_listed_at >= LISTS_APART_S),
-    ),
-    HostRule(
-        "call-late",
-        lambda c: c.now < c.sight.late_until,
-        State.EVACUATING,
-        lambda c: "a force-down that was not answered may still be carried out",
     ),
     HostRule("settled", lambda c: True, State.SETTLED, lambda c: _named(c, *_ALL), _release),
 )

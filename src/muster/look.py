@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 
 from muster import pulse
-from muster.decide import has_incident, wanted_now
+from muster.decide import LATE_CALL_S, has_incident, wanted_now
 from muster.errors import NovaError
 from muster.facts import UNTOUCHED, Cluster, Move, Node, Phase, Power, Server, Service, Sight
 from muster.memory import HostMemory, Memory
@@ -113,10 +113,12 @@ class Look:
         listed = 0
         for node in nodes:
             service = names.service_of(node.name)
-            if isinstance(service, str) or not service.known:
-                continue
             host = memory.hosts[node.name]
+            if isinstance(service, str) or not service.known:
+                host.distrust()
+                continue
             host.name = service.host
+            host.trust(memory.services_at)
             self._feel(node, service, read_by)
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
@@ -173,13 +175,24 @@ class Look:
 
     def _services_pace(self, node: Node) -> float:
         host = self._memory.hosts[node.name]
-        if host.list_again:
-            return 0.0  # a silent cell leaves its servers out of the list (FACTS N22)
+        if host.silent:
+            return SERVICES_CLOSE_S
+        if host.list_again or self._absence_decides(host):
+            return 0.0  # a silent cell leaves what is its own out of lists (FACTS N22)
         if host.record.phase is Phase.RETURNING and (host.alive_again or pulse.has_finished_its_rows(host)):
             return 0.0  # what is lifted next must be ours as it is now, not as it was a moment ago
         # What operators do to the service must be known before the first change, and on the way back.
         close = node.member if host.record.phase is Phase.RETURNING else host.record.phase in UNTOUCHED
         return SERVICES_CLOSE_S if close else SERVICES_EVERY_S
+
+    def _absence_decides(self, host: HostMemory) -> bool:
+        """What the last lists left out would be taken for not being there."""
+        if host.doubted and not self._memory.sending:
+            return True
+        waits = [sent.quiet_until for server, sent in host.sent.items() if sent.unseen(host.moves.get(server, ()))]
+        if host.resumed_at:
+            waits.append(host.resumed_at + LATE_CALL_S)
+        return any(host.moves_at < until <= host.moves_read_at for until in waits)
 
     def _pace(self, now: float) -> float:
         memory = self._memory
@@ -200,8 +213,9 @@ class Look:
 
     def _list(self, host: HostMemory, now: float) -> None:
         """Everything of this host: what is on it, what left it, and what became of that."""
-        moves = self._nova.moves_from(host.name, host.since)
+        # The servers first: one that another hand has just begun to move shows it by its task before its row is there.
         on_it = self._nova.servers_on(host.name)
+        moves = self._nova.moves_from(host.name, host.since)
         left = {m.server for m in moves} | set(host.servers)
         # What becomes of a server after it was proved changes nothing.
         gone = left - {s.id for s in on_it} - set(host.proofs)
@@ -209,8 +223,9 @@ class Look:
         # The moves first: what a server is after a move says nothing of what its owner wanted before.
         self._note_moves(host, moves, now)
         self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == host.name)])
+        for other in self._memory.hosts.values():
+            self._note_servers(other, [s for s in changed if s.id in other.servers and other is not host])
         host.listed_at, host.list_again = now, False
-        host.first_listed_at = host.first_listed_at or now
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory
@@ -225,7 +240,7 @@ class Look:
 
     def _note_changed(self, now: float) -> None:
         memory = self._memory
-        hosts = [host for host in memory.hosts.values() if host.first_listed_at]  # others are listed whole
+        hosts = [host for host in memory.hosts.values() if host.listed_at]  # others are listed whole
         changed = self._nova.servers_changed(min(host.seen_to for host in hosts) - 2.0) if hosts else []
         newest = max((server.updated for server in changed), default=0.0)
         for host in hosts:
@@ -265,7 +280,7 @@ class Look:
                 del host.logs[server]
         if _ends(seen) != _ends(host.moves):
             self._memory.servers_due = True
-        host.moves, host.moves_at = seen, now
+        host.moves, host.moves_read_at = seen, now
 
     def _note_durations(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
         """When the next one ends is expected from how long the last ones took, by Nova's clock alone, and from when it

@@ -32,6 +32,11 @@ class HostMemory:
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     moves_at: float = 0.0
+    moves_read_at: float = 0.0
+    answered_at: float = 0.0
+    """When its cell was last seen to answer: what was listed before that is all there is (see :meth:`trust`)."""
+    silent: bool = False
+    """Its cell did not answer when the services were last read, or its service is doubtful."""
     list_again: bool = True
     others_seen_to: float = 0.0
     """How new the newest change is that was read with all that had changed, while nothing moved here."""
@@ -80,6 +85,26 @@ class HostMemory:
         own = max((server.updated for server in self.servers.values()), default=0.0)
         return max(own, self.others_seen_to, self.since)
 
+    @property
+    def doubted(self) -> bool:
+        """Nothing shows yet that the last list of its servers is all there is."""
+        return self.listed_at >= self.answered_at
+
+    def trust(self, answered_at: float) -> None:
+        """Its cell answered then, so what the lists of before do not show is not there: a cell that falls silent
+        between the services and a list leaves its rows out of it (FACTS N22)."""
+        self.answered_at, self.silent = answered_at, False
+        if self.moves_read_at < answered_at:
+            self.moves_at = self.moves_read_at
+        if not self.doubted:
+            self.first_listed_at = self.first_listed_at or self.listed_at
+
+    def distrust(self) -> None:
+        """Its cell does not answer: nothing follows from what the lists since it last did have left out."""
+        self.silent, self.list_again, self.moves_read_at = True, True, self.moves_at
+        if self.doubted:
+            self.listed_at = 0.0
+
     def sight(self, services: tuple[Service, ...]) -> HostSight:
         return HostSight(
             services=services,
@@ -87,6 +112,7 @@ class HostMemory:
             moves=dict(self.moves),
             first_listed_at=self.first_listed_at,
             listed_at=self.listed_at,
+            doubted=self.doubted,
             moves_at=self.moves_at,
             resumed_at=self.resumed_at,
             late_until=self.late_until,

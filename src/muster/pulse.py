@@ -48,14 +48,17 @@ def has_finished_its_rows(host: HostMemory) -> bool:
 
 def _feel_none(host: HostMemory, service: Service, now: float) -> None:
     """The host is to be dead.  What nobody here has seen comes again while earlier calls are waited for."""
-    watched = host.ours and now - host.forced_at < FRESH_S and host.forced_at - host.felt_at < FRESH_S
+    again = host.record.last != host.record.first
+    watched = host.ours and not again and now - host.forced_at < FRESH_S and host.forced_at - host.felt_at < FRESH_S
     if host.pulse is None and not host.ours:
         host.late_until = now + LATE_CALL_S
     ours = min(now, service.updated_at - HEARTBEAT_SKEW_S) < host.late_until
     if not _same(host.pulse, service) or (_moved(host.pulse, service) and ours):
         host.pulse = service
         host.resumed_at = 0.0 if watched and now >= host.late_until else now
-    host.heartbeat_moved = host.heartbeat_moved or _moved(host.pulse, service)
+    # Of one that was fenced again, a heartbeat of before may be read late: what it is sent waits for longer than that.
+    after = not again or service.updated_at > host.record.last + HEARTBEAT_SKEW_S
+    host.heartbeat_moved = host.heartbeat_moved or (after and _moved(host.pulse, service))
 
 
 def _same(before: Optional[Service], service: Service) -> bool:

@@ -178,7 +178,7 @@ class ServerCase:
         sent = self.sent
         if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.moves_at):
             return False
-        return sent.outcome is not Outcome.REFUSED and len(self.moves) <= sent.moves_before
+        return sent.unseen(self.moves)
 
     @property
     def asked(self) -> bool:

@@ -70,6 +70,17 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_decide.py::test_nova_silent_means_no_effect_and_no_settling",),
     ),
     Break(
+        "B13",
+        "takes what a cell left out as it fell silent for absent",
+        "src/muster/look.py",
+        "                host.distrust()\n",
+        "",
+        (
+            "sim/test_scenarios.py::test_forgets_no_server_when_one_list_is_of_a_silent_cell_and_the_next_one_half",
+            "sim/test_scenarios.py::test_sends_nothing_again_when_its_cell_was_silent_while_it_was_looked_for",
+        ),
+    ),
+    Break(
         "A4",
         "resets states that the operator did not name",
         RULES,

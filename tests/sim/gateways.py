@@ -66,12 +66,13 @@ class NovaGateway:
         if fault == "slow":
             self._take(world.rng.uniform(2.0, 18.0))
         shown = world.shown.get((kind, *args))
-        if fault == "stale" and shown and world.now - shown[0] < STALE_S:
+        if fault == "stale" and shown and world.now - shown[0] < STALE_S and not self._cloud.silent_cells:
             at, answer = shown
         else:
             self._take(world.rng.uniform(*NOVA_CALL_S))
             at, answer = world.now, do()
-            world.shown[(kind, *args)] = (at, answer)  # an old view is one of the database, where no half is missing
+            if not self._cloud.silent_cells:  # an old view is one of the database, where nothing is missing
+                world.shown[(kind, *args)] = (at, answer)
             if kind in LISTS and world.faults.draw_half(world.now):
                 answer = type(answer)()
             world.asked[kind] += len(answer) // PAGE + 1 if isinstance(answer, list) else 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from muster.act import FINISHED_FAULT_S
 from muster.facts import Outcome, Power
 from muster.orders import Orders
+from tests.sim.inventory import BEAT_S
 from tests.sim.stage import Stage
 
 
@@ -177,6 +179,49 @@ def test_sends_nothing_when_evacuations_are_missing_from_the_answer() -> None:
     it.fair()
 
 
+def test_forgets_no_server_when_one_list_is_of_a_silent_cell_and_the_next_one_half() -> None:
+    """B12, B13: the first list was empty as the cell was silent, the second lacked a half; the host was released."""
+    it = Stage(servers=3)
+    it.cloud.omits_silent = True
+
+    def fall_short(process: object, kind: str, moment: str) -> None:
+        _silence(it, kind, moment, seconds=3.0)
+        it.faults.halves = float(it.asked["servers_on"] == 1 and (kind, moment) == ("servers_on", "before"))
+
+    it.on_call = fall_short
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    assert it.faults.injected["read half"] == 1
+    assert [it.server(f"s{n}").host != "cmp1" for n in range(3)] == [True] * 3
+    it.fair()
+
+
+def test_sends_nothing_again_when_its_cell_was_silent_while_it_was_looked_for() -> None:
+    """B1, B13: Nova had failed after it did the work, and what a silent cell left out passed for absent."""
+    it = Stage()
+    it.cloud.omits_silent, it.cloud.odds.hang = True, 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.cloud.computes["cmp1"].forced_down)
+    it.faults.kinds_of_writes, it.faults.writes = ("failed",), 1.0
+    it.until(lambda: it.faults.injected["write failed"] == 1)
+    it.faults.calm()
+    if not it.cloud.rows:
+        it.cloud.evacuate("s0", None)
+
+    def fall_silent(process: object, kind: str, moment: str) -> None:
+        if (kind, moment) == ("moves_from", "before"):
+            it.on_call = lambda process, kind, moment: None
+            it.cloud.silent_cells.add("cell1")
+            it.after(FINISHED_FAULT_S + 4.0, it.cloud.silent_cells.clear)
+            it.timeline.pass_by(FINISHED_FAULT_S + 1.0)
+
+    it.on_call = fall_silent
+    it.run_for(60.0)
+    assert it.asked["evacuate"] == 1
+    assert it.rows("s0") == ["pre-migrating"]
+    it.fair()
+
+
 def test_evacuates_servers_whose_cell_was_silent_when_they_were_listed() -> None:
     """B13: they stayed `unknown` for ever, as nothing about them had changed when the cell came back."""
     it = Stage()
@@ -184,6 +229,118 @@ def test_evacuates_servers_whose_cell_was_silent_when_they_were_listed() -> None
     it.fence("cmp1")
     it.until(it.says("s0", "unknown"))
     it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+def test_reads_anew_what_changed_while_a_cell_was_silent() -> None:
+    """A6, B13: what had changed was asked of the silent cell, and what its owner was deleting by then was sent."""
+    it = Stage(servers=2, delay_s=30)
+    it.cloud.omits_silent = True
+    it.fence("cmp1")
+    it.until(it.says("s0", "queued"))
+    it.run_for(15.0)
+    it.cloud.delete("s0")
+    it.cloud.silent_cells.add("cell1")
+    it.until(lambda: it.state() == "on-hold")
+    read = it.asked["servers_changed"]
+    it.until(lambda: it.asked["servers_changed"] > read)
+    it.after(1.0, it.cloud.silent_cells.clear)
+    it.until(it.says("s1", "evacuated"))
+    assert it.rows("s0") == []
+    it.fair()
+
+
+def test_uses_for_every_host_what_it_has_read_for_one() -> None:
+    """A6: a list for one host showed that a server of another is being deleted, and it was sent all the same."""
+    it = Stage(servers=2, hosts=4, delay_s=15)
+    it.cloud.add_server("t0", "cmp2")
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s1") == ["pre-migrating"])
+    it.cloud.delete("s0")
+    it.fence("cmp2")
+
+    def delete(process: object, kind: str, moment: str) -> None:
+        if (kind, moment) == ("force_down", "before") and it.current is not None:
+            it.cloud.delete("t0")
+            memory = it.current.memory
+            memory.hosts["cmp1"].list_again, memory.polled_at, memory.servers_at = True, it.now, it.now
+
+    it.on_call = delete
+    it.until(lambda: it.cloud.computes["cmp2"].forced_down)
+    it.run_for(20.0)
+    assert it.rows("t0") == []
+    it.fair()
+
+
+def test_sees_that_an_empty_host_lives_behind_what_may_be_a_late_force_down() -> None:
+    """C3: heartbeats may be a force-down of an earlier worker, for as long as that may be late; after it, it was
+    released without one more look."""
+    for seed in range(5):
+        it = Stage(servers=0, seed=seed)
+        it.fence("cmp1", lies=True)
+        it.until(lambda it=it: it.cloud.computes["cmp1"].forced_down)
+        it.run_for(0.5)
+        it.takeover()
+        it.run_for(70.0)
+        assert it.state() == "on-hold", seed
+        it.fair()
+
+
+def test_takes_no_heartbeat_of_before_for_life_when_it_was_fenced_once_more() -> None:
+    """C3: it had lived, was fenced, and the first reading of its service was an older one: it lived for ever."""
+    it = Stage(attempts=20)
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold")
+    host = it.cloud.computes["cmp1"]
+    assert it.current is not None
+    read_at = it.current.read_at
+    it.until(lambda: it.now - read_at["services"] < 0.5 and it.now - host.beat(it.now) > BEAT_S - 3.0)
+    it.run_for(3.0)
+    it.fence("cmp1")
+    it.faults.draw_read = lambda: "stale"  # type: ignore[method-assign]
+    read = it.passes
+    it.until(lambda: it.passes > read + 1)
+    del it.faults.draw_read
+    it.cloud.odds.refuse = 0.0
+    it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+def test_sees_what_another_hand_began_while_the_servers_were_listed() -> None:
+    """A13: the evacuations had been read by then, its task was taken for an old one, and it was sent once more."""
+    it = Stage()
+
+    def by_hand(process: object, kind: str, moment: str) -> None:
+        if (kind, moment) == ("servers_on", "before") and not it.cloud.rows:
+            it.cloud.evacuate("s0", None, by="operator")
+
+    it.on_call = by_hand
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    assert it.rows("s0") == ["done"]
+    it.fair()
+
+
+def test_lifts_nothing_of_a_host_that_was_fenced_while_nova_was_slow() -> None:
+    """D5: it acted on what it had seen of the cluster before, and took its own change for a sign of life."""
+    it = Stage(delay_s=15)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.power_on("cmp1")
+
+    def fence(process: object, kind: str, moment: str) -> None:
+        if (kind, moment) == ("services", "after") and it.rows("s0") == ["completed"]:
+            it.on_call = lambda process, kind, moment: None
+            it.timeline.pass_by(8.0)
+            it.fence("cmp1")
+
+    it.on_call = fence
+    it.until(lambda: not it.cloud.computes["cmp1"].powered)
+    it.run_for(5.0)
+    assert it.asked["force_up"] == 0
+    it.until(it.settled("cmp1"))
     it.fair()
 
 

@@ -234,6 +234,7 @@ def host_cases() -> Iterator[HostCase]:
         {"sight": HostSight(listed_at=0.0)},
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=LONG_AGO)},
         {"sight": HostSight(first_listed_at=JUST_NOW, listed_at=JUST_NOW)},
+        {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, doubted=True)},
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, late_until=NOW + 5)},
         {"node": {"unreadable_record": "x"}},
         {"node": {"unreadable_orders": "x"}},
@@ -310,6 +311,7 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert not c.inbound, c
         assert c.sight.listed_at >= JUST_NOW - 5, c
         assert c.sight.first_listed_at <= c.sight.listed_at - 1, c
+        assert not c.sight.doubted, c
         assert c.now >= c.sight.late_until, c
         assert MoveStatus.ACCEPTED not in rows or c.findings, c
     if isinstance(step, DropHold):
