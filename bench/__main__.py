@@ -72,8 +72,10 @@ def hosts(which: range, quick: bool) -> Iterator[Run]:
 
 
 def spawns(which: range, quick: bool) -> Iterator[Run]:
-    subjects: list[Subject] = [("muster-ten", "muster", TEN), INSTALLED, ("window", "window", {"in_flight": 10})]
-    yield from rounds(which, subjects, 20 if quick else 50, spawn_s=10.0)
+    ten, told = ("muster-ten", "muster", TEN), ("window", "window", {"in_flight": 10})
+    yield from rounds(which, [ten, INSTALLED, told], 20 if quick else 50, spawn_s=10.0)
+    if not quick:
+        yield from rounds(which, [ten, told], 200, spawn_s=10.0)
 
 
 def cluster(which: range, quick: bool) -> Iterator[Run]:

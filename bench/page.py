@@ -128,11 +128,12 @@ def hosts(runs: Sequence[Run]) -> str:
 
 def spawns(runs: Sequence[Run]) -> str:
     rows = []
-    for name in _subjects(runs):
-        found = of(runs, name)
-        ideal = -(-found[0]["servers"] // 10) * found[0]["spawn_s"]
+    for servers, name in dict.fromkeys((run["servers"], run["subject"]) for run in runs):
+        found = of(runs, name, servers=servers)
+        ideal = -(-servers // 10) * found[0]["spawn_s"]
         rows.append(
             (
+                str(servers),
                 NAMES[name],
                 f"{ideal:.0f} s",
                 _last_runs(found),
@@ -141,7 +142,7 @@ def spawns(runs: Sequence[Run]) -> str:
                 spread((run["nova"] for run in found), 0),
             )
         )
-    return table(("", "ideal", "last one runs", "all proved", "end / ideal", "Nova requests"), rows)
+    return table(("servers", "", "ideal", "last one runs", "all proved", "end / ideal", "Nova requests"), rows)
 
 
 def cluster(runs: Sequence[Run]) -> str:

@@ -35,6 +35,7 @@ LATE_CALL_S = 30.0
 """How long a call may be carried out after its sender died, or it or a proxy gave up: the time-out of our own POST."""
 
 LOG_READS_A_PASS = 20
+TO_SEND = ("evacuate", "reset")
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,14 @@ class Decision:
 
     :param hindrance: why this worker is to do nothing at all, nor speak for the cluster.
     :param paused: who told muster to change nothing for now.
+    :param waiting: for how many servers the limits leave no place now.
     """
 
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     hindrance: str = ""
     paused: str = ""
+    waiting: int = 0
 
 
 def has_incident(node: Node) -> bool:
@@ -150,12 +153,13 @@ def decide(sight: Sight, policy: Policy) -> Decision:
         steps += rule.steps(case)
         wishes += [(node.name, finding, step) for finding, step in judged[node.name] if _serves(rule, finding, step)]
     steps += _server_steps(wishes, incidents.values(), sight, policy)
+    waiting = sum(step in TO_SEND for _, _, step in wishes) - sum(isinstance(step, (Evacuate, Reset)) for step in steps)
     hindrance, paused = _hindrance(sight.cluster), sight.cluster.paused
     if hindrance:
         steps = []
     elif paused:
         steps = [step for step in steps if _even_paused(step)]
-    return Decision(incidents, tuple(steps), hindrance, paused)
+    return Decision(incidents, tuple(steps), hindrance, paused, max(0, waiting))
 
 
 def _serves(rule: HostRule, finding: Finding, step: str) -> bool:
@@ -314,7 +318,7 @@ def _server_steps(
     for node, finding, step in line:
         if step == "read-log" and finding.verdict is Verdict.QUEUED:
             break
-        if step in ("evacuate", "reset"):
+        if step in TO_SEND:
             ready.setdefault(finding.server.id, (node, finding, step))
     return [*reads, *stops, *_admit(ready.values(), incidents, sight, policy)]
 

@@ -11,7 +11,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterable, Sequence
 
-from muster import pulse
+from muster import pace, pulse
 from muster.decide import LATE_CALL_S, has_incident, wanted_now
 from muster.errors import NovaError
 from muster.facts import UNTOUCHED, Cluster, Move, Node, Phase, Power, Server, Service, Sight
@@ -19,16 +19,9 @@ from muster.memory import HostMemory, Memory
 from muster.naming import Names
 from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
 
-POLL_MIN_S = 0.5
-POLL_MAX_S = 5.0
-POLL_PER_OPEN_S = 0.05
-"""With many servers under way a poll costs Nova more and tells as much: 100 of them are asked about every 5 s."""
 SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
 SERVICES_CLOSE_S = 2.0
-SENDING_POLL_S = 30.0
-"""While servers can be sent without waiting for others, there is no hurry to see others arrive: to tell of one costs
-Nova milliseconds that it could send another in."""
 LIST_ANYWAY_S = 5.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
 
@@ -42,6 +35,7 @@ class Look:
         self._clock = clock
         self._policy = policy
         self._memory = memory
+        self._took_s = 0.0
 
     def sight(self) -> Sight:
         """:raises ClusterError: when Pacemaker does not answer; Nova's silence is part of the sight instead."""
@@ -56,6 +50,7 @@ class Look:
                 self._memory.note_trouble(exc, self._clock.now())
             else:
                 self._memory.nova_trouble, self._memory.nova_faults = "", 0
+        self._took_s = self._clock.now() - now
         memory = self._memory
         return Sight(
             now=now,  # not later than anything that was read: slow answers must not make a wait seem over
@@ -107,7 +102,7 @@ class Look:
         if now - memory.services_at >= min(self._services_pace(node) for node in nodes):
             self._note_services(tuple(self._nova.services()), now)
         read_by = self._clock.now()
-        poll = now - memory.polled_at >= self._pace(now)
+        poll = now >= pace.poll_due(memory, now)
         names = Names(cluster.nodes, memory.services, self._policy.host_map)
         moves_of = self._moves_of(len(nodes))
         listed = 0
@@ -189,19 +184,16 @@ class Look:
         """What the last lists left out would be taken for not being there."""
         if host.doubted and not self._memory.sending:
             return True
-        waits = [sent.quiet_until for server, sent in host.sent.items() if sent.unseen(host.moves.get(server, ()))]
+        waits = [sent.quiet_until for sent in host.unseen]
         if host.resumed_at:
             waits.append(host.resumed_at + LATE_CALL_S)
         return any(host.moves_at < until <= host.moves_read_at for until in waits)
 
-    def _pace(self, now: float) -> float:
-        memory = self._memory
-        begun = [at for host in memory.hosts.values() for at in host.begun.values()]
-        calm = 0.1 * (now - memory.changed_at)
-        if begun and memory.took_s:
-            calm = 0.5 * min(abs(at + memory.took_s - now) for at in begun)  # up to when one is expected to end
-        quick = SENDING_POLL_S if memory.sending else POLL_MIN_S
-        return max(quick, POLL_PER_OPEN_S * len(begun), min(POLL_MAX_S, calm))
+    def rest_s(self) -> float:
+        """How long nothing is to be asked of Nova about evacuations: no pass sees more until then.  At least as long as
+        the last look took: a slow Nova is not asked all the time."""
+        now = self._clock.now()
+        return max(self._took_s, pace.poll_due(self._memory, now) - now)
 
     def _note_services(self, services: tuple[Service, ...], now: float) -> None:
         memory = self._memory
@@ -285,15 +277,14 @@ class Look:
     def _note_durations(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
         """When the next one ends is expected from how long the last ones took, by Nova's clock alone, and from when it
         began, by ours alone."""
-        open_, ended = {}, []
+        open_ = {}
         for move in moves:
             if move.status.open:
                 sent = host.sent.get(move.server)
                 open_[move.id] = host.begun.get(move.id, sent.at if sent else now)
             elif move.id in host.begun and move.status.arrived:
-                ended.append(move.updated - move.created)
+                self._memory.took.append(move.updated - move.created)
         host.begun = open_
-        self._memory.took_s = min(ended, default=self._memory.took_s)
 
 
 def _ends(moves: dict[str, tuple[Move, ...]]) -> set[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -68,6 +69,11 @@ class HostMemory:
     def since(self) -> float:
         """Evacuations created from then on belong to the incident."""
         return self.record.first - SKEW_S
+
+    @property
+    def unseen(self) -> list[Sent]:
+        """The calls of this worker that may have been carried out, but are not to be seen among the evacuations."""
+        return [sent for server, sent in self.sent.items() if sent.unseen(self.moves.get(server, ()))]
 
     @property
     def at_rest(self) -> bool:
@@ -149,13 +155,15 @@ class Memory:
     room_at: float = 0.0
     changed_at: float = 0.0
     """When something of an evacuation last changed, or was caused by us: the pace of asking follows it."""
-    took_s: float = 0.0
-    """How long the quickest of the last evacuations that arrived took; 0.0: none has."""
+    took: deque[float] = field(default_factory=lambda: deque(maxlen=10))
+    """How long the last evacuations that arrived took."""
     polled_at: float = 0.0
     servers_at: float = 0.0
     servers_due: bool = False
     sending: bool = False
     """The last decision had servers that could be sent at once."""
+    waiting: bool = False
+    """It had servers for which the limits left no place: each waits for another to arrive."""
     nova_trouble: str = ""
     nova_faults: int = 0
     nova_again_at: float = 0.0

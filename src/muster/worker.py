@@ -105,6 +105,7 @@ class Worker:
         self._keep_proofs(decision)
         self._keep_voids(sight)
         self._memory.sending = any(isinstance(step, Evacuate) for step in decision.steps)
+        self._memory.waiting = decision.waiting > 0
         self._tell(decision, sight.nova_trouble)
         done = self._act.carry_out(decision.steps)
         begins = done and any(i.state is State.FORCING_DOWN for i in decision.incidents.values())
@@ -112,6 +113,8 @@ class Worker:
             self._publish_all(sight, decision)
         if done:
             return 0.0
+        if decision.waiting:
+            return min(BUSY_LOOK_S, self._look.rest_s())
         return BUSY_LOOK_S if decision.incidents else IDLE_LOOK_S
 
     def _rest(self, at_most_s: float, seen: object) -> bool:

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When Nova is asked next what has become of the evacuations: quickly where a server waits for the end of another,
+seldom where nothing is about to change."""
+
+from __future__ import annotations
+
+from muster.memory import Memory
+
+POLL_MIN_S = 0.5
+POLL_MAX_S = 5.0
+POLL_QUICK_S = 0.2
+"""When an evacuation is expected to end and another server waits for its place."""
+SHOWS_S = 1.0
+"""A call that Nova has taken is to be seen among its evacuations by then."""
+POLL_PER_OPEN_S = 0.05
+"""With many servers under way a poll costs Nova more and tells as much: 100 of them are asked about every 5 s."""
+SENDING_POLL_S = 30.0
+"""While servers can be sent without waiting for others, there is no hurry to see others arrive: to tell of one costs
+Nova milliseconds that it could send another in."""
+
+
+def poll_due(memory: Memory, now: float) -> float:
+    """:returns: a time, in the past if it is overdue."""
+    last, hosts = memory.polled_at, memory.hosts.values()
+    took_s = min(memory.took, default=0.0)  # Nova gives whole seconds: the least is the nearest
+    expected = [at + took_s for host in hosts for at in host.begun.values()]
+    many = POLL_PER_OPEN_S * len(expected)
+    if memory.sending:
+        return last + max(SENDING_POLL_S, many)
+    if not expected or not took_s:
+        calm = (0.05 if memory.waiting else 0.1) * (now - memory.changed_at)
+        return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
+    if not memory.waiting:
+        calm = 0.5 * min(abs(at - now) for at in expected)
+        return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
+    expected += [sent.at + SHOWS_S for host in hosts for sent in host.unseen]
+    # The next one when it is expected; what is late is looked for ever more seldom.
+    pauses = [at - last if at > last else 0.5 * (last - at) for at in expected]
+    quick = min(POLL_MIN_S, max(POLL_QUICK_S, 0.02 * took_s))
+    return last + max(quick, many - POLL_MIN_S, min(POLL_MAX_S, *pauses))

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How soon Nova is asked again, in each plight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.facts import Outcome, Phase, Record, Sent
+from muster.memory import HostMemory, Memory
+from muster.pace import POLL_MAX_S, POLL_PER_OPEN_S, POLL_QUICK_S, SENDING_POLL_S, SHOWS_S, poll_due
+
+LAST = 1_000.0
+
+
+def pause(ends_in: tuple[float, ...] = (), took_s: float = 10.0, after_s: float = 0.0, **facts: Any) -> float:
+    """Seconds from the last poll to the next one.
+
+    :param ends_in: of each evacuation under way, when it is expected to end, from the last poll on.
+    :param after_s: how long after the last poll that is asked.
+    """
+    memory = Memory(polled_at=LAST, changed_at=LAST - facts.pop("calm_s", 0.0))
+    host = HostMemory(Record(Phase.EVACUATING, 900, 900), sent=facts.pop("sent", {}))
+    host.begun = {str(n): LAST + end - took_s for n, end in enumerate(ends_in)}
+    memory.hosts["cmp1"] = host
+    memory.took.append(took_s)
+    for name, value in facts.items():
+        setattr(memory, name, value)
+    return round(poll_due(memory, LAST + after_s) - LAST, 6)
+
+
+def test_where_a_server_waits_the_next_poll_is_when_the_next_place_is_expected_to_be_free() -> None:
+    assert pause((3.0, 4.0, 9.0), waiting=True) == 3.0
+    assert pause((3.0, 4.0, 9.0), waiting=True, after_s=2.9) == 3.0
+    assert pause((0.05,), waiting=True) == POLL_QUICK_S
+    assert pause((60.0,), waiting=True) == POLL_MAX_S
+
+
+def test_what_is_late_is_looked_for_ever_more_seldom() -> None:
+    pauses = [pause((-late_s,), waiting=True) for late_s in (0.1, 1.0, 4.0, 60.0)]
+    assert pauses == [POLL_QUICK_S, 0.5, 2.0, POLL_MAX_S]
+
+
+def test_a_call_that_was_sent_is_looked_for_when_it_has_to_show() -> None:
+    """A destination is not known before, and per_destination may leave no place until then."""
+    sent = {"s": Sent(LAST, Outcome.TAKEN, LAST + 30, 0)}
+    assert pause((9.0,), waiting=True, sent=sent) == SHOWS_S
+
+
+@pytest.mark.parametrize(("took_s", "quickest"), [(2.0, 0.2), (15.0, 0.3), (60.0, 0.5)])
+def test_the_longer_it_takes_the_less_it_matters(took_s: float, quickest: float) -> None:
+    assert pause((0.0,), took_s, waiting=True) == quickest
+
+
+def test_where_nothing_waits_there_is_no_hurry() -> None:
+    assert pause((4.0,)) == 2.0
+    assert pause((4.0,), after_s=3.0) == 0.5
+    assert pause((4.0,), sending=True) == SENDING_POLL_S
+
+
+@given(
+    ends_in=st.lists(st.floats(-900, 900), max_size=150).map(tuple),
+    took_s=st.sampled_from([0.0, 1.0, 10.0, 300.0]),
+    after_s=st.floats(0, 900),
+    calm_s=st.floats(0, 900),
+    waiting=st.booleans(),
+    sending=st.booleans(),
+)
+def test_never_more_often_than_it_costs_nor_later_than_is_bearable(ends_in: tuple[float, ...], **facts: Any) -> None:
+    found, many = pause(ends_in, **facts), POLL_PER_OPEN_S * len(ends_in)
+    assert max(POLL_QUICK_S, many - 0.5) <= found
+    assert found <= max(SENDING_POLL_S if facts["sending"] else POLL_MAX_S, many)
