@@ -331,7 +331,8 @@ class HostSight:
     :param doubted: its cell may have been silent then: it has not been seen to answer since.
     :param moves_at: when its evacuations were last asked for, its cell answering; what Nova did since may not show yet.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
-    :param late_until: before this a force-down may still be carried out that nobody waits for any more.
+    :param late_until: before this a force-down may still be carried out that nobody waits for any more, or what may
+        have been one prove a heartbeat.
     :param still_s: before the claim: for how long its service has been seen without any change.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.

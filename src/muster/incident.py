@@ -292,11 +292,14 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
     ),
     HostRule(
+        # Also with nothing left to lift: a lift that was lost may be carried out when the host is off once more.
         "awaits-compute",
         lambda c: (
             c.phase is Phase.RETURNING
-            and (c.uncompleted_rows > 0 or not c.sight.alive_again)
-            and (c.known_service.forced_down or c.disabled_by_us)
+            and (
+                not c.sight.alive_again
+                or (c.uncompleted_rows > 0 and (c.known_service.forced_down or c.disabled_by_us))
+            )
         ),
         State.RETURNING,
         lambda c: (
@@ -407,9 +410,8 @@ RULES: tuple[HostRule, ...] = (
         lambda c: f"{c.open_rows} evacuations are still under way in Nova: nova-compute stays away",
     ),
     HostRule(
-        # Until then a heartbeat may be that call; the next one is not.
         "call-late",
-        lambda c: c.now < c.sight.late_until + HEARTBEAT_SKEW_S + WATCHED_S,
+        lambda c: c.now < c.sight.late_until,
         State.EVACUATING,
         lambda c: "a force-down that was not answered may still be carried out, or look like a heartbeat",
     ),

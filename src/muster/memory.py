@@ -52,6 +52,8 @@ class HostMemory:
     found_running: bool = False
     late_until: float = 0.0
     """Until then a force-down of ours or of an earlier worker may still be carried out."""
+    doubtful_until: float = 0.0
+    """Something looked like a heartbeat before that was over: until then the next one shows what it was."""
     back: Optional[Service] = None
     """Its service as it was first seen on the way back."""
     alive_again: bool = False
@@ -121,7 +123,7 @@ class HostMemory:
             doubted=self.doubted,
             moves_at=self.moves_at,
             resumed_at=self.resumed_at,
-            late_until=self.late_until,
+            late_until=max(self.late_until, self.doubtful_until),
             still_s=max(0.0, self.felt_at - self.pulse_at),
             heartbeat_moved=self.heartbeat_moved,
             found_running=self.found_running,

@@ -11,7 +11,7 @@ from typing import Optional
 
 from muster.decide import LATE_CALL_S
 from muster.facts import UNTOUCHED, MoveStatus, Node, Phase, Service
-from muster.incident import HEARTBEAT_SKEW_S
+from muster.incident import HEARTBEAT_SKEW_S, WATCHED_S
 from muster.memory import HostMemory
 
 FRESH_S = 10.0
@@ -53,6 +53,8 @@ def _feel_none(host: HostMemory, service: Service, now: float) -> None:
     if host.pulse is None and not host.ours:
         host.late_until = now + LATE_CALL_S
     ours = min(now, service.updated_at - HEARTBEAT_SKEW_S) < host.late_until
+    if _moved(host.pulse, service) and ours:
+        host.doubtful_until = now + HEARTBEAT_SKEW_S + WATCHED_S  # that may have been a late call; the next one is not
     if not _same(host.pulse, service) or (_moved(host.pulse, service) and ours):
         host.pulse = service
         host.resumed_at = 0.0 if watched and now >= host.late_until else now

@@ -360,8 +360,8 @@ BREAKS: tuple[Break, ...] = (
         "D5",
         "lifts the force-down before nova-compute has finished its rows",
         INCIDENT,
-        "and (c.uncompleted_rows > 0 or not c.sight.alive_again)",
-        "and not c.sight.alive_again",
+        "or (c.uncompleted_rows > 0 and (c.known_service.forced_down or c.disabled_by_us))",
+        "",
         ("unit/test_decide.py::TestReturn::test_stays_forced_down_until_nova_compute_has_finished_its_rows",),
     ),
     Break(

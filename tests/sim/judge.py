@@ -212,7 +212,8 @@ class Judge(Claims):
             self._count_dead(process, name)
         if new.phase is Phase.CLOSED:
             host = self.world.cloud.computes[name]
-            if host.started_at < self.claimed.pop(key, 0.0):
+            self.claimed.pop(key, None)
+            if host.started_at < new.last:
                 self.blame("5", f"incident of {name} closed, and its nova-compute has not run since")
         if new.phase is not Phase.RETURNING:
             return

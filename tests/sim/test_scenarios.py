@@ -323,6 +323,19 @@ def test_sees_what_another_hand_began_while_the_servers_were_listed() -> None:
     it.fair()
 
 
+def test_ends_no_incident_of_a_host_that_is_off_because_a_lift_was_carried_out_late() -> None:
+    """D3: fenced again by then, it was neither forced down nor disabled any more, and by its last heartbeat still up."""
+    it = Stage(servers=0)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.cloud.force_up("service-cmp1", True, True)
+    it.run_for(30.0)
+    assert it.state() == "returning"
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"))
+    it.fair()
+
+
 def test_lifts_nothing_of_a_host_that_was_fenced_while_nova_was_slow() -> None:
     """D5: it acted on what it had seen of the cluster before, and took its own change for a sign of life."""
     it = Stage(delay_s=15)

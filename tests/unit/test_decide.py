@@ -346,6 +346,7 @@ class TestReturn:
         lifted = replace(DOWN, forced_down=False, enabled=True, disabled_reason="")
         assert decide(sight(self.back, service=lifted, alive_again=True), settings()).steps == ()
         up = replace(lifted, up=True)
+        assert decide(sight(self.back, service=up), settings()).steps == (), "its last heartbeat may be that of before"
         steps = decide(sight(self.back, service=up, alive_again=True), settings()).steps
         assert [type(s) for s in steps] == [SwapRecord, DropRecord]
 
