@@ -190,8 +190,8 @@ class Look:
         return any(host.moves_at < until <= host.moves_read_at for until in waits)
 
     def rest_s(self) -> float:
-        """How long nothing is to be asked of Nova about evacuations: no pass sees more until then.  After a slow look at
-        least as long as that took: a slow Nova is not asked all the time."""
+        """How long nothing is to be asked of Nova about evacuations: no pass sees more until then.  After a slow look
+        at least as long as that took: a slow Nova is not asked all the time."""
         now = self._clock.now()
         slow_s = self._took_s if self._took_s > pace.POLL_MIN_S else 0.0
         return max(slow_s, pace.poll_due(self._memory, now) - now)
