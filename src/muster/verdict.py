@@ -81,10 +81,10 @@ def died_under_way(move: Move, dead: Mapping[str, float]) -> bool:
     """It had begun on a host that was fenced since.
 
     One that is only accepted may still wait for that host in a queue, and is carried out when it returns; one that
-    began after the fencing is a sign of life.
+    began after the fencing, whenever it was asked for, is a sign of life.
     """
     begun = move.status is MoveStatus.PRE_MIGRATING and move.dest != move.source
-    return begun and dead.get(move.dest, 0.0) >= move.created > 0
+    return begun and dead.get(move.dest, 0.0) >= max(move.created, move.updated) > 0
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,8 @@ def test_a_move_to_a_host_that_died_is_void_and_only_then() -> None:
     assert verdict(case(ACTIVE, stuck, dead={"second": NOW - 200}))[0] is Verdict.EVACUATING
     assert verdict(case(ACTIVE, stuck, dead={"second": NOW - 50}))[2] == "evacuate"
     assert verdict(case(ACTIVE, stuck, dead={"third": NOW - 50}))[0] is Verdict.EVACUATING
+    began_since = replace(stuck, updated=NOW - 40)  # it had waited in that host's queue, and the host has returned
+    assert verdict(case(ACTIVE, began_since, dead={"second": NOW - 50}))[0] is Verdict.EVACUATING
 
 
 def test_another_workers_call_may_still_be_under_way() -> None:
