@@ -53,9 +53,10 @@ def _feel_none(host: HostMemory, service: Service, now: float) -> None:
     if host.pulse is None and not host.ours:
         host.late_until = now + LATE_CALL_S
     ours = min(now, service.updated_at - HEARTBEAT_SKEW_S) < host.late_until
-    if _moved(host.pulse, service) and ours:
+    doubtful = ours and _moved(host.pulse, service)
+    if doubtful:
         host.doubtful_until = now + HEARTBEAT_SKEW_S + WATCHED_S  # that may have been a late call; the next one is not
-    if not _same(host.pulse, service) or (_moved(host.pulse, service) and ours):
+    if doubtful or not _same(host.pulse, service):
         host.pulse = service
         host.resumed_at = 0.0 if watched and now >= host.late_until else now
     # Of one that was fenced again, a heartbeat of before may be read late: what it is sent waits for longer than that.

@@ -81,12 +81,18 @@ def test_looks_once_more_before_it_sends_again_what_may_have_come_late() -> None
     it.fair()
 
 
-def test_does_not_forget_that_a_host_lives_when_the_worker_changes() -> None:
-    """The heartbeats that refuted the fencing were known to the dead worker only: the next one sent a retry at once."""
+def _found_alive() -> Stage:
+    """The power device of cmp1 lied, its heartbeats have told, and its server was not taken by any destination."""
     it = Stage(attempts=20)
     it.cloud.odds.refuse = 1.0
     it.fence("cmp1", lies=True)
     it.until(lambda: it.state() == "on-hold")
+    return it
+
+
+def test_does_not_forget_that_a_host_lives_when_the_worker_changes() -> None:
+    """The heartbeats that refuted the fencing were known to the dead worker only: the next one sent a retry at once."""
+    it = _found_alive()
     it.run_for(20.0)
     sent = len(it.rows("s0"))
     it.takeover()
@@ -289,10 +295,7 @@ def test_sees_that_an_empty_host_lives_behind_what_may_be_a_late_force_down() ->
 
 def test_takes_no_heartbeat_of_before_for_life_when_it_was_fenced_once_more() -> None:
     """C3: it had lived, was fenced, and the first reading of its service was an older one: it lived for ever."""
-    it = Stage(attempts=20)
-    it.cloud.odds.refuse = 1.0
-    it.fence("cmp1", lies=True)
-    it.until(lambda: it.state() == "on-hold")
+    it = _found_alive()
     host = it.cloud.computes["cmp1"]
     assert it.current is not None
     read_at = it.current.read_at
@@ -501,10 +504,7 @@ def test_looks_for_a_heartbeat_before_it_claims_where_an_admins_change_may_hide_
 
 def test_sends_nothing_to_a_host_that_lives_when_nova_was_silent_for_a_takeover() -> None:
     """The time in which a new worker waits had passed before it could see anything."""
-    it = Stage(attempts=20)
-    it.cloud.odds.refuse = 1.0
-    it.fence("cmp1", lies=True)
-    it.until(lambda: it.state() == "on-hold")
+    it = _found_alive()
     it.nova_down = True
     it.takeover()
     it.run_for(60.0)
@@ -686,10 +686,7 @@ def test_calls_a_server_evacuated_whose_first_destination_had_died() -> None:
 
 def test_slow_answers_do_not_make_a_wait_seem_over() -> None:
     """A new worker waits for heartbeats; an answer took so long that the wait ended before the next one could be read."""
-    it = Stage(attempts=20)
-    it.cloud.odds.refuse = 1.0
-    it.fence("cmp1", lies=True)
-    it.until(lambda: it.state() == "on-hold")
+    it = _found_alive()
     it.cloud.stop_conductor()
     it.takeover()
     it.until(lambda: it.state() == "evacuating")
