@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import json
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.bed.nova.client import NovaBed
+from tests.bed.nova.client import BedError, NovaBed
 
 # Every run tries the same examples, and none is too slow; others with ``pytest --hypothesis-profile explore``.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +26,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if UNIT not in item.path.parents:
             item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What Nova itself was at when a test failed on it: afterwards nobody can ask any more."""
+    report = yield
+    bed = getattr(item, "funcargs", {}).get("bed")
+    if report.failed and isinstance(bed, NovaBed):
+        with contextlib.suppress(OSError, BedError):  # it may be what the test has killed
+            report.sections.append(("Nova", json.dumps(bed.ctl("plight"), indent=1)))
+    return report
 
 
 @pytest.fixture(scope="session")

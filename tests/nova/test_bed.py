@@ -6,9 +6,11 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import urllib.error
 
 import pytest
@@ -49,6 +51,18 @@ def evacuated(bed, uuid, source):
 
 def up(bed, host):
     return bed.service(host)["state"] == "up"
+
+
+def test_what_nova_writes_waits_for_its_turn(bed):
+    """It was lost to `database is locked`, and with it an evacuation that Nova had taken."""
+    (uuid,) = bed.boot("cmp1")
+    db = sqlite3.connect(f"{bed.info['dir']}/cell1.sqlite", isolation_level=None, check_same_thread=False)
+    db.execute("begin immediate")
+    threading.Timer(1.0, db.rollback).start()
+    assert bed.action(uuid, "os-stop").status == 202
+    assert not db.in_transaction
+    bed.wait_until(lambda: bed.server(uuid)["vm_state"] == "stopped")
+    db.close()
 
 
 def test_refuses_to_evacuate_a_host_that_is_up(bed):

@@ -3,7 +3,9 @@
 
 import os
 import signal
+import sys
 import threading
+import traceback
 
 from nova.api.openstack import api_version_request
 from nova.api.openstack.compute import versions
@@ -12,6 +14,8 @@ from tests.bed.nova import driver
 from tests.bed.nova.control import operation
 from tests.bed.nova.faults import is_own_request
 
+COMPLAINTS = ("WARNING", "ERROR", "CRITICAL", "TRACE")
+OPEN = ("accepted", "preparing", "pre-migrating", "migrating", "running")
 _NEWEST = api_version_request._MAX_API_VERSION
 
 
@@ -158,6 +162,26 @@ def truth(bed):
         "services": bed.select(
             'select uuid, host, "binary", forced_down, disabled, disabled_reason from services where deleted=0'
         ),
+    }
+
+
+@operation
+def plight(bed):
+    """What one looks at when Nova does not get on: complaints since the reset, what is under way, where threads are."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    stacks = {names.get(ident, ident): frame for ident, frame in sys._current_frames().items()}
+    with open(bed.log, encoding="utf-8") as file:
+        file.seek(bed.log_begins)
+        complaints = [line.rstrip() for line in file if any(f" {level} " in line for level in COMPLAINTS)]
+    return {
+        "complaints": complaints[-30:],
+        "open": bed.select(f"select * from migrations where status in ({','.join('?' * len(OPEN))})", args=OPEN),
+        "busy": bed.select("select uuid, host, vm_state, task_state from instances where task_state is not null"),
+        "threads": {
+            str(name): [f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in traceback.extract_stack(frame)]
+            for name, frame in stacks.items()
+            if any("/nova/" in f.filename and "/tests/" not in f.filename for f in traceback.extract_stack(frame))
+        },
     }
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Back to an empty, healthy cloud, much faster than a new bed: servers are wiped from the databases, not deleted."""
 
+import os
+
 from nova import context, objects
 from nova.compute import api as compute_api
 from oslo_messaging._drivers import impl_fake
@@ -41,6 +43,7 @@ def reset(bed):
         bed.start_compute(host)
     bed.oracle.clear()
     bed.requests.clear()
+    bed.log_begins = os.path.getsize(bed.log)
 
 
 def _forget_messages():

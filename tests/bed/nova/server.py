@@ -19,7 +19,7 @@ from nova.compute import rpcapi
 from nova.db import migration
 from oslo_log import log as oslo_log
 
-from tests.bed.nova import cells, conf, control, driver, heartbeat, speed, state
+from tests.bed.nova import cells, conf, control, driver, heartbeat, speed, sqlite, state
 from tests.bed.nova.faults import Rules, Spoiler
 from tests.bed.nova.identity import AdminDoor, Identity
 from tests.bed.nova.listener import Listener, reserve_ports
@@ -58,6 +58,7 @@ class Bed:
         self.laps = {}
         self._begin = time.monotonic()
         self.dir = state.make_state_dir()
+        self.log, self.log_begins = os.path.join(self.dir, "nova.log"), 0
         numbers = [options.port + i for i in range(len(PORTS))] if options.port else reserve_ports(len(PORTS))
         self._ports = dict(zip(PORTS, numbers))
         self.url = {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
@@ -78,6 +79,8 @@ class Bed:
         self._use_fixtures()
         self._serve_identity()
         self._serve("placement", AdminDoor(self._placement_app(), self.identity))
+        for name in state.DATABASES:
+            sqlite.hold_open(state.database(self.dir, name))
         self._lap("placement")
         self.heartbeats = heartbeat.Heartbeats(self.options.first_report, self.options.service_down_time)
         sys.modules["nova.virt.bed"] = driver  # Nova loads drivers from nova.virt only
@@ -119,7 +122,8 @@ class Bed:
         from nova.tests.fixtures.nova import ComputeNodeIdFixture, DatabaseWriteLock
 
         host = FixtureHost(self.settings)
-        host.useFixture(DatabaseWriteLock())  # sqlite has one writer
+        host.useFixture(DatabaseWriteLock())
+        sqlite.announce_writers()
         host.useFixture(ComputeNodeIdFixture())
         self.neutron = host.useFixture(NeutronFixture(host))
         self.glance = host.useFixture(GlanceFixture(host))
