@@ -152,14 +152,14 @@ def decide(sight: Sight, policy: Policy) -> Decision:
         incidents[node.name] = _incident(case, rule)
         steps += rule.steps(case)
         wishes += [(node.name, finding, step) for finding, step in judged[node.name] if _serves(rule, finding, step)]
-    steps += _server_steps(wishes, incidents.values(), sight, policy)
-    waiting = sum(step in TO_SEND for _, _, step in wishes) - sum(isinstance(step, (Evacuate, Reset)) for step in steps)
+    of_servers, waiting = _server_steps(wishes, incidents.values(), sight, policy)
+    steps += of_servers
     hindrance, paused = _hindrance(sight.cluster), sight.cluster.paused
     if hindrance:
         steps = []
     elif paused:
         steps = [step for step in steps if _even_paused(step)]
-    return Decision(incidents, tuple(steps), hindrance, paused, max(0, waiting))
+    return Decision(incidents, tuple(steps), hindrance, paused, waiting)
 
 
 def _serves(rule: HostRule, finding: Finding, step: str) -> bool:
@@ -304,7 +304,8 @@ def _incident(case: HostCase, rule: HostRule) -> Incident:
 
 def _server_steps(
     wishes: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
-) -> list[Step]:
+) -> tuple[list[Step], int]:
+    """:returns: what is to be done about servers now, and for how many more there is no place."""
     # Two incidents may know one server, where it arrived on a host that died since: each has its own wish.
     by_id: dict[str, list[tuple[str, Finding, str]]] = {}
     for wish in wishes:
@@ -320,7 +321,8 @@ def _server_steps(
             break
         if step in TO_SEND:
             ready.setdefault(finding.server.id, (node, finding, step))
-    return [*reads, *stops, *_admit(ready.values(), incidents, sight, policy)]
+    admitted = _admit(ready.values(), incidents, sight, policy)
+    return [*reads, *stops, *admitted], len(ready) - len(admitted)
 
 
 def _admit(

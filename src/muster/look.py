@@ -43,9 +43,10 @@ class Look:
         nodes = self._incidents(cluster)
         self._keep_only(nodes)
         now = self._clock.now()
+        unread, self._memory.arrivals_unread = self._memory.arrivals_unread, False
         if nodes and now >= self._memory.nova_again_at:
             try:
-                self._ask(cluster, nodes, now)
+                self._ask(cluster, nodes, now, unread)
             except NovaError as exc:
                 self._memory.note_trouble(exc, self._clock.now())
             else:
@@ -97,12 +98,13 @@ class Look:
 
     # ------------------------------------------------------------------ Nova
 
-    def _ask(self, cluster: Cluster, nodes: list[Node], now: float) -> None:
+    def _ask(self, cluster: Cluster, nodes: list[Node], now: float, unread: bool) -> None:
+        """:param unread: the last pass left out what had become of the servers whose evacuations had ended."""
         memory = self._memory
         if now - memory.services_at >= min(self._services_pace(node) for node in nodes):
             self._note_services(tuple(self._nova.services()), now)
         read_by = self._clock.now()
-        poll = now >= pace.poll_due(memory, now)
+        poll, was_due = now >= pace.poll_due(memory, now), memory.servers_due
         names = Names(cluster.nodes, memory.services, self._policy.host_map)
         moves_of = self._moves_of(len(nodes))
         listed = 0
@@ -129,10 +131,12 @@ class Look:
                 host.list_again = host.list_again or not all(s.known for s in host.servers.values())
         if poll:
             memory.polled_at = now
-            if listed == len(nodes):
-                memory.servers_at, memory.servers_due = now, False  # nothing is newer than these lists
-            elif self._servers_due(now):
-                self._note_changed(now)
+        if poll and listed == len(nodes):
+            memory.servers_at, memory.servers_due = now, False  # nothing is newer than these lists
+        elif memory.waiting and memory.servers_due and not was_due:
+            memory.arrivals_unread = True  # others wait for their places, and come first
+        elif unread or (poll and self._servers_due(now)):
+            self._note_changed(now)
         self._read_again_before_a_claim(cluster, nodes)
 
     def _feel(self, node: Node, service: Service, read_by: float) -> None:
@@ -213,11 +217,10 @@ class Look:
         # What becomes of a server after it was proved changes nothing.
         gone = left - {s.id for s in on_it} - set(host.proofs)
         changed = self._nova.servers_changed(host.since) if gone else []
-        # The moves first: what a server is after a move says nothing of what its owner wanted before.
         self._note_moves(host, moves, now)
-        self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == host.name)])
+        self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == host.name)], now)
         for other in self._memory.hosts.values():
-            self._note_servers(other, [s for s in changed if s.id in other.servers and other is not host])
+            self._note_servers(other, [s for s in changed if s.id in other.servers and other is not host], now)
         host.listed_at, host.list_again = now, False
 
     def _servers_due(self, now: float) -> bool:
@@ -237,12 +240,13 @@ class Look:
         changed = self._nova.servers_changed(min(host.seen_to for host in hosts) - 2.0) if hosts else []
         newest = max((server.updated for server in changed), default=0.0)
         for host in hosts:
-            self._note_servers(host, [s for s in changed if s.id in host.servers or s.id in host.moves])
+            self._note_servers(host, [s for s in changed if s.id in host.servers or s.id in host.moves], now)
             if host.at_rest:
                 host.others_seen_to = max(host.others_seen_to, newest)
         memory.servers_at, memory.servers_due = now, False
 
-    def _note_servers(self, host: HostMemory, servers: Iterable[Server]) -> None:
+    def _note_servers(self, host: HostMemory, servers: Iterable[Server], now: float) -> None:
+        moves_known = host.moves_read_at >= now  # else one may be at rest in a state that an evacuation brought
         for server in servers:
             known = host.servers.get(server.id)
             if not server.known and server.id in host.proofs:
@@ -251,7 +255,8 @@ class Look:
                 host.logs.pop(server.id, None)  # its owner may have asked for it since
             host.servers[server.id] = server
             moves = host.moves.get(server.id, ())
-            if not moves and server.host == host.name and wanted_now(server) is not Power.UNKNOWN:
+            at_home = moves_known and not moves and server.host == host.name
+            if at_home and wanted_now(server) is not Power.UNKNOWN:
                 host.wanted[server.id] = wanted_now(server)
             if server.task_state in POWER_TASKS and not any(m.status.open for m in moves):
                 # Its owner asked for it and the dead host will not do it: the action log knows.

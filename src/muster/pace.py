@@ -18,6 +18,14 @@ SENDING_POLL_S = 30.0
 """While servers can be sent without waiting for others, there is no hurry to see others arrive: to tell of one costs
 Nova milliseconds that it could send another in."""
 
+STILL = 0.1
+"""Where nothing says when the next one ends: again after this share of the time in which nothing has changed."""
+STILL_WAITING = 0.05
+HALFWAY = 0.5
+"""Of the time until, or since, one was expected to end."""
+QUICK = 0.02
+"""Of the time that one takes: the longer that is, the less a place that is empty for a moment matters."""
+
 
 def poll_due(memory: Memory, now: float) -> float:
     """:returns: a time, in the past if it is overdue."""
@@ -28,13 +36,13 @@ def poll_due(memory: Memory, now: float) -> float:
     if memory.sending:
         return last + max(SENDING_POLL_S, many)
     if not expected or not took_s:
-        calm = (0.05 if memory.waiting else 0.1) * (now - memory.changed_at)
+        calm = (STILL_WAITING if memory.waiting else STILL) * (now - memory.changed_at)
         return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
     if not memory.waiting:
-        calm = 0.5 * min(abs(at - now) for at in expected)
+        calm = HALFWAY * min(abs(at - now) for at in expected)
         return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
     expected += [sent.at + SHOWS_S for host in hosts for sent in host.unseen]
     # The next one when it is expected; what is late is looked for ever more seldom.
-    pauses = [at - last if at > last else 0.5 * (last - at) for at in expected]
-    quick = min(POLL_MIN_S, max(POLL_QUICK_S, 0.02 * took_s))
+    pauses = [at - last if at > last else HALFWAY * (last - at) for at in expected]
+    quick = min(POLL_MIN_S, max(POLL_QUICK_S, QUICK * took_s))
     return last + max(quick, many - POLL_MIN_S, min(POLL_MAX_S, *pauses))

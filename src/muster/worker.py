@@ -6,8 +6,9 @@ Level-triggered and crash-only: each pass begins from what is, not from what the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import takewhile
 from typing import Optional, Protocol
 
 from muster import report
@@ -19,7 +20,7 @@ from muster.log import Log
 from muster.look import Look
 from muster.memory import Memory
 from muster.ports import ClockPort, ClusterPort, Policy
-from muster.steps import Evacuate
+from muster.steps import Evacuate, Reset, Step
 from muster.verdict import Finding, State, Verdict, died_under_way
 
 IDLE_LOOK_S = 5.0
@@ -48,6 +49,12 @@ class Outlet(Protocol):
     def event(self, event: report.Event) -> None: ...
 
     def report(self, incident: Incident, data: dict[str, object]) -> None: ...
+
+
+def first_calls(decision: Decision) -> Iterable[Step]:
+    """All that half a look may do: give places away, in the order of the line, to what nothing has moved yet."""
+    calls = [step for step in decision.steps if isinstance(step, (Evacuate, Reset))]
+    return takewhile(lambda step: isinstance(step, Evacuate) and not step.moves_before, calls)
 
 
 class Worker:
@@ -107,6 +114,9 @@ class Worker:
         self._memory.sending = any(isinstance(step, Evacuate) for step in decision.steps)
         self._memory.waiting = decision.waiting > 0
         self._tell(decision, sight.nova_trouble)
+        if self._memory.arrivals_unread:
+            self._act.carry_out(first_calls(decision))
+            return 0.0
         done = self._act.carry_out(decision.steps)
         begins = done and any(i.state is State.FORCING_DOWN for i in decision.incidents.values())
         if not begins:  # the first evacuation does not wait for Pacemaker to take notes
@@ -157,7 +167,7 @@ class Worker:
             host = self._memory.hosts.get(node)
             findings = report.with_proofs(incident, host.proofs if host else {})
             self._last[node] = (incident, findings)
-            for finding in findings.values():
+            for finding in findings.values() if not self._memory.arrivals_unread else ():
                 self._say_server(node, finding.server.id, finding)
 
         for node in set(self._said) - set(decision.incidents):

@@ -66,6 +66,7 @@ class Claims:
             return
         process.believed.add(key)
         inst = self.world.cloud.instances[ident]
+        self.note_arrival(inst)  # a row may have been completed since, without a change of the server
         if (finding.source, finding.server.host) not in inst.arrivals:
             self.blame("6", f"{ident} called evacuated ({finding.reason}): {self.told(inst)}")
 

@@ -55,7 +55,7 @@ class Judge(Claims):
         host = world.cloud.computes[inst.host]
         node = world.site.nodes[host.name]
         if inst.deleted or not any(n.record for n in world.site.nodes.values()):
-            process.sent_this_pass.add(ident)
+            process.sent(ident)
             return False
         if process.knows_of_elsewhere(inst):
             return False
@@ -111,13 +111,13 @@ class Judge(Claims):
         sending = [i for i in process.incidents.values() if i.rule == "working"]
         for incident in sending:
             for other, finding in incident.findings.items():
-                waits = finding.rule == "ready" and other not in process.sent_this_pass
+                waits = finding.rule == "ready" and other not in process.sent_since_told
                 if waits and priority(finding.server, policy.priority_key) > place:
                     self.blame("A15", f"evacuate of {ident} before {other}, whose priority is higher")
         known = [r for r in self.world.cloud.rows if self._in_flight(process, r)]
         if len(known) + len(process.sent_this_pass) >= policy.in_flight:
             self.blame("8", f"evacuate of {ident} while {len(known)} are in flight, in_flight is {policy.in_flight}")
-        process.sent_this_pass.add(ident)
+        process.sent(ident)
 
     def _in_flight(self, process: Process, row: Row) -> bool:
         cloud = self.world.cloud

@@ -46,6 +46,7 @@ class Process:
         self.beats: dict[str, float] = {}
         self.looked: Mapping[str, Node] = {}
         self.sent_this_pass: set[str] = set()
+        self.sent_since_told: set[str] = set()
         self.believed: set[tuple[str, str]] = set()
         self._turn = 0
         self._patience_s = 0.0
@@ -118,6 +119,7 @@ class Process:
     def _pass(self) -> None:
         self._turn += 1
         self._running = True
+        self.sent_this_pass = set()
         self.world.passes += 1
         try:
             self.check()
@@ -138,7 +140,7 @@ class Process:
         pass
 
     def status(self, reason: str, incidents: list[Incident]) -> None:
-        self.sent_this_pass = set()
+        self.sent_since_told = set()
         self.incidents = {incident.node: incident for incident in incidents}
         self.world.judge.heard(self, incidents)
 
@@ -159,6 +161,10 @@ class Process:
             )
 
     debug = info = warning = error = _log
+
+    def sent(self, ident: str) -> None:
+        self.sent_this_pass.add(ident)
+        self.sent_since_told.add(ident)
 
     # ------------------------------------------------------- what it could know
 

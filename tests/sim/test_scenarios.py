@@ -406,12 +406,72 @@ def test_sees_that_a_host_lives_when_nova_was_silent_meanwhile(moment: str) -> N
     it.fair()
 
 
+def test_a_place_is_given_away_before_what_has_left_it_is_read() -> None:
+    it = Stage(servers=4, in_flight=1)
+    calls: list[str] = []
+
+    def note(process: object, kind: str, moment: str) -> None:
+        if kind in ("moves_from", "servers_changed", "evacuate") and moment == "before":
+            calls.append(kind)
+
+    it.on_call = note
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    at = [n for n, kind in enumerate(calls) if kind == "evacuate"]
+    assert len(at) == 4
+    assert [calls[n - 1 : n + 2] for n in at[1:]] == [["moves_from", "evacuate", "servers_changed"]] * 3
+    assert not [line for line in it.story if "verdict=unknown" in line], "it is read at once, and told then"
+    it.fair()
+
+
+def test_a_state_that_an_evacuation_brought_is_not_what_the_owner_wants() -> None:
+    """22,483: read after its call had been sent and before that showed, it was at rest: in the state Nova gave it."""
+    it = Stage(seed=22, servers=2, in_flight=1)
+    it.owner_stops("s1")
+    it.run_for(60.0)
+    it.server("s1").vm_state = "error"
+    it.cloud.touch(it.server("s1"))
+
+    def linger(process: object, kind: str, moment: str) -> None:
+        if kind == "servers_changed" and moment == "before" and it.rows("s1"):
+            it.on_call = lambda process, kind, moment: None
+            it.until(lambda: it.server("s1").vm_state == "active")
+            assert it.server("s1").host == "cmp1"
+
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    it.on_call = linger
+    it.until(it.settled("cmp1"))
+    assert it.server("s1").vm_state == "stopped"
+    it.fair()
+
+
+def test_an_arrival_that_could_not_be_read_at_once_is_told_all_the_same() -> None:
+    it = Stage(servers=2, in_flight=1)
+
+    def fall_silent(process: object, kind: str, moment: str) -> None:
+        if kind == "servers_changed" and moment == "before" and it.rows("s1"):
+            it.on_call = lambda process, kind, moment: None
+            it.nova_down = True
+
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    it.on_call = fall_silent
+    it.until(it.says("s0", "unknown"))
+    assert len(it.rows("s1")) == 1
+    it.run_for(20.0)
+    it.nova_down = False
+    it.until(it.settled("cmp1"))
+    it.fair()
+
+
 def test_what_was_proved_stays_when_its_cell_falls_silent_afterwards() -> None:
     """B13: as it was no longer asked about, it stayed `unknown` for ever, and its host was not let return."""
     it = Stage(servers=2, in_flight=1)
     it.fence("cmp1")
-    it.until(it.says("s0", "evacuated"))
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
     it.cloud.odds.hang = 1.0
+    it.until(it.says("s0", "evacuated"))
     it.until(lambda: it.rows("s1") == ["pre-migrating"])
     it.cloud.silent_cells.add("cell1")
     it.cloud.touch(it.server("s0"))
