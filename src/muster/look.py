@@ -22,6 +22,8 @@ from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
 SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
 SERVICES_CLOSE_S = 2.0
+SERVERS_CLOSE_S = 2.0
+"""What was read of servers within that time is good enough to send the next one before they are read again."""
 LIST_ANYWAY_S = 5.0
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
 
@@ -133,7 +135,7 @@ class Look:
             memory.polled_at = now
         if poll and listed == len(nodes):
             memory.servers_at, memory.servers_due = now, False  # nothing is newer than these lists
-        elif memory.waiting and memory.servers_due and not was_due:
+        elif memory.waiting and memory.servers_due and not was_due and now - memory.servers_at <= SERVERS_CLOSE_S:
             memory.arrivals_unread = True  # others wait for their places, and come first
         elif unread or (poll and self._servers_due(now)):
             self._note_changed(now)

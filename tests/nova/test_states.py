@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from muster.look import SERVERS_CLOSE_S
 from muster.steps import Evacuate
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
@@ -140,6 +141,8 @@ def test_sees_what_was_moved_or_deleted_by_hand_while_it_waited(bed: NovaBed, ri
     """A13: neither is sent, each is told for what it is."""
     (first,) = boot(bed, metadata={"evacuate_priority": "9"})
     moved, deleted = boot(bed, 2)
+    for host in ("cmp2", "cmp3"):  # long enough that nothing is sent before all are read again
+        bed.ctl("hypervisor", host=host, spawn_delay=SERVERS_CLOSE_S)
     it = rig(in_flight=1)
     done: list[int] = []
 
