@@ -227,7 +227,7 @@ class Look:
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory
-        if memory.servers_due or now - memory.servers_at >= SERVERS_EVERY_S:
+        if memory.servers_due or now - memory.servers_at >= (SERVERS_CLOSE_S if memory.waiting else SERVERS_EVERY_S):
             return True
         return any(
             moves and moves[-1].status.arrived and host.servers[server].host != moves[-1].dest

@@ -22,7 +22,9 @@ STILL = 0.1
 """Where nothing says when the next one ends: again after this share of the time in which nothing has changed."""
 STILL_WAITING = 0.05
 HALFWAY = 0.5
-"""Of the time until, or since, one was expected to end."""
+"""Of the time until, or since, one was expected to end, where nothing waits for that."""
+LATE = 0.25
+"""Of the time since one was expected to end, where something does."""
 QUICK = 0.02
 """Of the time that one takes: the longer that is, the less a place that is empty for a moment matters."""
 
@@ -43,6 +45,6 @@ def poll_due(memory: Memory, now: float) -> float:
         return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
     expected += [sent.at + SHOWS_S for host in hosts for sent in host.unseen]
     # The next one when it is expected; what is late is looked for ever more seldom.
-    pauses = [at - last if at > last else HALFWAY * (last - at) for at in expected]
+    pauses = [at - last if at > last else LATE * (last - at) for at in expected]
     quick = min(POLL_MIN_S, max(POLL_QUICK_S, QUICK * took_s))
     return last + max(quick, many - POLL_MIN_S, min(POLL_MAX_S, *pauses))

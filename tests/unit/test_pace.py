@@ -41,7 +41,7 @@ def test_where_a_server_waits_the_next_poll_is_when_the_next_place_is_expected_t
 
 def test_what_is_late_is_looked_for_ever_more_seldom() -> None:
     pauses = [pause((-late_s,), waiting=True) for late_s in (0.1, 1.0, 4.0, 60.0)]
-    assert pauses == [POLL_QUICK_S, 0.5, 2.0, POLL_MAX_S]
+    assert pauses == [POLL_QUICK_S, 0.25, 1.0, POLL_MAX_S]
 
 
 def test_a_call_that_was_sent_is_looked_for_when_it_has_to_show() -> None:
