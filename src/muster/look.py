@@ -219,6 +219,7 @@ class Look:
         # What becomes of a server after it was proved changes nothing.
         gone = left - {s.id for s in on_it} - set(host.proofs)
         changed = self._nova.servers_changed(host.since) if gone else []
+        # The moves first: what a server is after a move says nothing of what its owner wanted before.
         self._note_moves(host, moves, now)
         self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == host.name)], now)
         for other in self._memory.hosts.values():
