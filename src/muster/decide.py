@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Optional, Union
 
 from muster.facts import (
@@ -173,6 +174,12 @@ def _even_paused(step: Step) -> bool:
     if isinstance(step, SwapRecord):
         return step.new.phase is step.old.phase
     return isinstance(step, (WriteRecord, ReadLog, ListAgain))
+
+
+def first_calls(decision: Decision) -> tuple[Step, ...]:
+    """All that half a look may do: give places away, in the order of the line, to what nothing has moved yet."""
+    calls = [step for step in decision.steps if isinstance(step, (Evacuate, Reset))]
+    return tuple(takewhile(lambda step: isinstance(step, Evacuate) and not step.moves_before, calls))
 
 
 def _failed(node: Node) -> bool:

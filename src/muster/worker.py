@@ -6,21 +6,20 @@ Level-triggered and crash-only: each pass begins from what is, not from what the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import takewhile
 from typing import Optional, Protocol
 
 from muster import report
 from muster.act import Act
-from muster.decide import Decision, Incident, dead_hosts, decide, lying_hosts
+from muster.decide import Decision, Incident, dead_hosts, decide, first_calls, lying_hosts
 from muster.errors import ClusterError
 from muster.facts import Sight
 from muster.log import Log
 from muster.look import Look
 from muster.memory import Memory
 from muster.ports import ClockPort, ClusterPort, Policy
-from muster.steps import Evacuate, Reset, Step
+from muster.steps import Evacuate
 from muster.verdict import Finding, State, Verdict, died_under_way
 
 IDLE_LOOK_S = 5.0
@@ -49,12 +48,6 @@ class Outlet(Protocol):
     def event(self, event: report.Event) -> None: ...
 
     def report(self, incident: Incident, data: dict[str, object]) -> None: ...
-
-
-def first_calls(decision: Decision) -> Iterable[Step]:
-    """All that half a look may do: give places away, in the order of the line, to what nothing has moved yet."""
-    calls = [step for step in decision.steps if isinstance(step, (Evacuate, Reset))]
-    return takewhile(lambda step: isinstance(step, Evacuate) and not step.moves_before, calls)
 
 
 class Worker:

@@ -169,8 +169,8 @@ def truth(bed):
 def plight(bed):
     """What one looks at when Nova does not get on: complaints since the reset, what is under way, where threads are."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    stacks = {names.get(ident, ident): frame for ident, frame in sys._current_frames().items()}
-    with open(bed.log, encoding="utf-8") as file:
+    stacks = {names.get(of, str(of)): traceback.extract_stack(frame) for of, frame in sys._current_frames().items()}
+    with open(bed.settings.log_file, encoding="utf-8") as file:
         file.seek(bed.log_begins)
         complaints = [line.rstrip() for line in file if any(f" {level} " in line for level in COMPLAINTS)]
     return {
@@ -178,9 +178,9 @@ def plight(bed):
         "open": bed.select(f"select * from migrations where status in ({','.join('?' * len(OPEN))})", args=OPEN),
         "busy": bed.select("select uuid, host, vm_state, task_state from instances where task_state is not null"),
         "threads": {
-            str(name): [f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in traceback.extract_stack(frame)]
-            for name, frame in stacks.items()
-            if any("/nova/" in f.filename and "/tests/" not in f.filename for f in traceback.extract_stack(frame))
+            name: [f"{os.path.basename(at.filename)}:{at.lineno} {at.name}" for at in stack]
+            for name, stack in stacks.items()
+            if any("/nova/" in at.filename and "/tests/" not in at.filename for at in stack)
         },
     }
 

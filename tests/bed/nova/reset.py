@@ -43,7 +43,7 @@ def reset(bed):
         bed.start_compute(host)
     bed.oracle.clear()
     bed.requests.clear()
-    bed.log_begins = os.path.getsize(bed.log)
+    bed.log_begins = os.path.getsize(bed.settings.log_file)
 
 
 def _forget_messages():

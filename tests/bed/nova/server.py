@@ -58,7 +58,7 @@ class Bed:
         self.laps = {}
         self._begin = time.monotonic()
         self.dir = state.make_state_dir()
-        self.log, self.log_begins = os.path.join(self.dir, "nova.log"), 0
+        self.log_begins = 0
         numbers = [options.port + i for i in range(len(PORTS))] if options.port else reserve_ports(len(PORTS))
         self._ports = dict(zip(PORTS, numbers))
         self.url = {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
