@@ -106,7 +106,7 @@ class Look:
         if now - memory.services_at >= min(self._services_pace(node) for node in nodes):
             self._note_services(tuple(self._nova.services()), now)
         read_by = self._clock.now()
-        poll, was_due = now >= pace.poll_due(memory, now), memory.servers_due
+        poll = now >= pace.poll_due(memory, now)
         names = Names(cluster.nodes, memory.services, self._policy.host_map)
         moves_of = self._moves_of(len(nodes))
         listed = 0
@@ -135,10 +135,11 @@ class Look:
             memory.polled_at = now
         if poll and listed == len(nodes):
             memory.servers_at, memory.servers_due = now, False  # nothing is newer than these lists
-        elif memory.waiting and memory.servers_due and not was_due and now - memory.servers_at <= SERVERS_CLOSE_S:
-            memory.arrivals_unread = True  # others wait for their places, and come first
         elif unread or (poll and self._servers_due(now)):
-            self._note_changed(now)
+            if memory.waiting and now - memory.servers_at <= SERVERS_CLOSE_S and not self._untouched(nodes):
+                memory.arrivals_unread = True  # others wait for their places, and come first
+            else:
+                self._note_changed(now)
         self._read_again_before_a_claim(cluster, nodes)
 
     def _feel(self, node: Node, service: Service, read_by: float) -> None:
@@ -150,7 +151,7 @@ class Look:
     def _read_again_before_a_claim(self, cluster: Cluster, nodes: list[Node]) -> None:
         """The first change to a service hides the heartbeats since it was read: that must not be before long lists."""
         memory, at = self._memory, self._clock.now()
-        untouched = [node for node in nodes if memory.hosts[node.name].record.phase in UNTOUCHED]
+        untouched = self._untouched(nodes)
         if not untouched or at - memory.services_at <= SERVICES_CLOSE_S:
             return
         self._note_services(tuple(self._nova.services()), at)
@@ -159,6 +160,9 @@ class Look:
             service = names.service_of(node.name)
             if not isinstance(service, str) and service.known:
                 self._feel(node, service, self._clock.now())
+
+    def _untouched(self, nodes: Iterable[Node]) -> list[Node]:
+        return [node for node in nodes if self._memory.hosts[node.name].record.phase in UNTOUCHED]
 
     def _moves_of(self, hosts: int) -> Callable[[HostMemory], Sequence[Move]]:
         """The evacuations of one host after the other.  Of several hosts they are asked for together, and only once."""

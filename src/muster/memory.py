@@ -163,7 +163,7 @@ class Memory:
     servers_at: float = 0.0
     servers_due: bool = False
     arrivals_unread: bool = False
-    """Evacuations were just seen to end; what became of their servers is read in the next pass, which comes at once."""
+    """Evacuations were seen to end; what became of their servers is read two seconds after the last time."""
     sending: bool = False
     """The last decision had servers that could be sent at once."""
     waiting: bool = False

@@ -8,7 +8,7 @@ from muster.memory import Memory
 
 POLL_MIN_S = 0.5
 POLL_MAX_S = 5.0
-POLL_QUICK_S = 0.2
+POLL_QUICK_S = 0.1
 """When an evacuation is expected to end and another server waits for its place."""
 SHOWS_S = 1.0
 """A call that Nova has taken is to be seen among its evacuations by then."""
@@ -25,7 +25,7 @@ HALFWAY = 0.5
 """Of the time until, or since, one was expected to end, where nothing waits for that."""
 LATE = 0.25
 """Of the time since one was expected to end, where something does."""
-QUICK = 0.02
+QUICK = 0.01
 """Of the time that one takes: the longer that is, the less a place that is empty for a moment matters."""
 
 

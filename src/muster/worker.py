@@ -104,15 +104,14 @@ class Worker:
         decision = decide(sight, self._policy)
         self._keep_proofs(decision)
         self._keep_voids(sight)
-        self._memory.sending = any(isinstance(step, Evacuate) for step in decision.steps)
+        unread = self._memory.arrivals_unread
+        steps = first_calls(decision) if unread else decision.steps
+        self._memory.sending = any(isinstance(step, Evacuate) for step in steps)
         self._memory.waiting = decision.waiting > 0
         self._tell(decision, sight.nova_trouble)
-        if self._memory.arrivals_unread:
-            self._act.carry_out(first_calls(decision))
-            return 0.0
-        done = self._act.carry_out(decision.steps)
+        done = self._act.carry_out(steps)
         begins = done and any(i.state is State.FORCING_DOWN for i in decision.incidents.values())
-        if not begins:  # the first evacuation does not wait for Pacemaker to take notes
+        if not begins and not unread:  # the first evacuation does not wait for Pacemaker to take notes
             self._publish_all(sight, decision)
         if done:
             return 0.0

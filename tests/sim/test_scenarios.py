@@ -7,6 +7,7 @@ import pytest
 
 from muster.act import FINISHED_FAULT_S
 from muster.facts import Outcome, Power
+from muster.look import SERVERS_CLOSE_S
 from muster.orders import Orders
 from tests.sim.inventory import BEAT_S
 from tests.sim.stage import Stage
@@ -426,6 +427,28 @@ def test_a_place_is_given_away_before_what_has_left_it_is_read() -> None:
     assert around.count(("moves_from", "servers_changed")) >= 5
     assert max(ages) < 4.0, "two seconds, and those of a slow answer"
     assert not [line for line in it.story if "verdict=unknown" in line], "it is read at once, and told then"
+    it.fair()
+
+
+@pytest.mark.parametrize("seed", [0, 2, 15])
+def test_a_host_that_dies_while_others_servers_wait_does_not_wait_for_them(seed: int) -> None:
+    """Giving places away first must not put off the force-down until all servers are read again."""
+    it = Stage(seed=seed, servers=30, in_flight=5)
+    forced: list[float] = []
+
+    def note(process: object, kind: str, moment: str) -> None:
+        if (kind, moment) == ("force_down", "before"):
+            forced.append(it.now)
+
+    it.on_call = note
+    it.fence("cmp1")
+    it.run_for(6.0 + seed * 0.37)
+    assert len(forced) == 1 and it.verdict("s29") == "queued"
+    died = it.now
+    it.fence("cmp2")
+    it.until(lambda: len(forced) > 1)
+    assert forced[1] - died < SERVERS_CLOSE_S
+    it.until(it.settled("cmp2"))
     it.fair()
 
 

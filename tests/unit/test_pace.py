@@ -50,7 +50,7 @@ def test_a_call_that_was_sent_is_looked_for_when_it_has_to_show() -> None:
     assert pause((9.0,), waiting=True, sent=sent) == SHOWS_S
 
 
-@pytest.mark.parametrize(("took_s", "quickest"), [(2.0, 0.2), (15.0, 0.3), (60.0, 0.5)])
+@pytest.mark.parametrize(("took_s", "quickest"), [(2.0, 0.1), (20.0, 0.2), (60.0, 0.5)])
 def test_the_longer_it_takes_the_less_it_matters(took_s: float, quickest: float) -> None:
     assert pause((0.0,), took_s, waiting=True) == quickest
 
@@ -71,5 +71,5 @@ def test_where_nothing_waits_there_is_no_hurry() -> None:
 )
 def test_never_more_often_than_it_costs_nor_later_than_is_bearable(ends_in: tuple[float, ...], **facts: Any) -> None:
     found, many = pause(ends_in, **facts), POLL_PER_OPEN_S * len(ends_in)
-    assert max(POLL_QUICK_S, many - 0.5) <= found
+    assert round(max(POLL_QUICK_S, many - 0.5), 6) <= found
     assert found <= max(SENDING_POLL_S if facts["sending"] else POLL_MAX_S, many)
