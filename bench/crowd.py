@@ -72,12 +72,12 @@ class Crowd:
         self._take("servers_changed", len(idents))
         return [self._servers[ident] for ident in idents]
 
-    def moves_from(self, host: str, since: float) -> Sequence[Move]:
+    def moves_from(self, host: str, since: float, page: int = 0) -> Sequence[Move]:
         moves = list(self._moves[host].values())
         self._take("moves_from", len(moves))
         return moves
 
-    def moves_of_all(self, since: float) -> Sequence[Move]:
+    def moves_of_all(self, since: float, page: int = 0) -> Sequence[Move]:
         moves = [move for of_one in self._moves.values() for move in of_one.values()]
         self._take("moves_of_all", len(moves))
         return moves

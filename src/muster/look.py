@@ -25,6 +25,8 @@ SERVICES_CLOSE_S = 2.0
 SERVERS_CLOSE_S = 2.0
 """What was read of servers within that time is good enough to send the next one before they are read again."""
 LIST_ANYWAY_S = 5.0
+CREATED_APART_S = 5.0
+"""An evacuation may show so much later than one that was created after it."""
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
 
 
@@ -106,9 +108,11 @@ class Look:
         if now - memory.services_at >= min(self._services_pace(node) for node in nodes):
             self._note_services(tuple(self._nova.services()), now)
         read_by = self._clock.now()
-        poll = now >= pace.poll_due(memory, now)
+        # Servers wait for the places of others: these come first, and what has arrived is read a little later.
+        hurry = memory.waiting and now - memory.servers_at <= SERVERS_CLOSE_S and not self._untouched(nodes)
+        poll = now >= pace.poll_due(memory, now) or (unread and not hurry)
         names = Names(cluster.nodes, memory.services, self._policy.host_map)
-        moves_of = self._moves_of(len(nodes))
+        moves_of = self._moves_of(len(nodes), hurry)
         listed = 0
         for node in nodes:
             service = names.service_of(node.name)
@@ -126,7 +130,7 @@ class Look:
                     self._list(host, now)
                     listed += 1
             elif poll:
-                self._note_moves(host, moves_of(host), now)
+                self._note_moves(host, moves_of(host), now, whole=not hurry)
                 if set(host.moves) - set(host.servers):
                     memory.servers_due = host.list_again = True
                 # A server of a silent cell does not count as changed when the cell answers again.
@@ -136,8 +140,8 @@ class Look:
         if poll and listed == len(nodes):
             memory.servers_at, memory.servers_due = now, False  # nothing is newer than these lists
         elif unread or (poll and self._servers_due(now)):
-            if memory.waiting and now - memory.servers_at <= SERVERS_CLOSE_S and not self._untouched(nodes):
-                memory.arrivals_unread = True  # others wait for their places, and come first
+            if hurry:
+                memory.arrivals_unread = True
             else:
                 self._note_changed(now)
         self._read_again_before_a_claim(cluster, nodes)
@@ -164,15 +168,24 @@ class Look:
     def _untouched(self, nodes: Iterable[Node]) -> list[Node]:
         return [node for node in nodes if self._memory.hosts[node.name].record.phase in UNTOUCHED]
 
-    def _moves_of(self, hosts: int) -> Callable[[HostMemory], Sequence[Move]]:
-        """The evacuations of one host after the other.  Of several hosts they are asked for together, and only once."""
+    def _moves_of(self, hosts: int, recent: bool) -> Callable[[HostMemory], Sequence[Move]]:
+        """The evacuations of one host after the other.  Of several hosts they are asked for together, and only once.
+
+        :param recent: none that are older than all that were open: they have ended, and it is dear to list them again.
+        """
+        under_way = sum(len(host.begun) for host in self._memory.hosts.values())
+        page = {"page": 2 * (under_way + 1)} if recent else {}  # as many again have ended since the oldest began
+
+        def since(host: HostMemory) -> float:
+            return max(host.since, host.oldest_open - CREATED_APART_S) if recent else host.since
+
         if hosts == 1:
-            return lambda host: self._nova.moves_from(host.name, host.since)
+            return lambda host: self._nova.moves_from(host.name, since(host), **page)
 
         @functools.cache
         def by_source() -> dict[str, list[Move]]:
             found: dict[str, list[Move]] = {}
-            for move in self._nova.moves_of_all(min(host.since for host in self._memory.hosts.values())):
+            for move in self._nova.moves_of_all(min(map(since, self._memory.hosts.values())), **page):
                 found.setdefault(move.source, []).append(move)
             return found
 
@@ -270,7 +283,7 @@ class Look:
                 host.wanted.pop(server.id, None)
                 host.logs.pop(server.id, None)
 
-    def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
+    def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float, whole: bool = True) -> None:
         # A silent cell leaves its evacuations out (FACTS N22): what was once seen has not gone away.
         newest = {m.id: m for ms in (*host.moves.values(), moves) for m in ms}
         found: dict[str, list[Move]] = {}
@@ -285,18 +298,19 @@ class Look:
                 del host.logs[server]
         if _ends(seen) != _ends(host.moves):
             self._memory.servers_due = True
-        host.moves, host.moves_read_at = seen, now
+        host.moves = seen
+        if whole:  # from others nothing follows that is not in them
+            host.moves_read_at = now
 
     def _note_durations(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
-        """When the next one ends is expected from how long the last ones took, by Nova's clock alone, and from when it
-        began, by ours alone."""
+        """When the next one ends is expected from how long the last ones took, and from when it began, by our clock."""
         open_ = {}
         for move in moves:
             if move.status.open:
                 sent = host.sent.get(move.server)
                 open_[move.id] = host.begun.get(move.id, sent.at if sent else now)
             elif move.id in host.begun and move.status.arrived:
-                self._memory.took.append(move.updated - move.created)
+                self._memory.took.append(pace.took_s(move.updated - move.created, now - host.begun[move.id]))
         host.begun = open_
 
 

@@ -25,26 +25,37 @@ HALFWAY = 0.5
 """Of the time until, or since, one was expected to end, where nothing waits for that."""
 LATE = 0.25
 """Of the time since one was expected to end, where something does."""
+EARLY_S = 0.1
+"""Sooner than the quickest of the last ones: the next one may be quicker, and is to be seen then."""
 QUICK = 0.01
 """Of the time that one takes: the longer that is, the less a place that is empty for a moment matters."""
+
+
+def took_s(by_nova: float, as_seen: float) -> float:
+    """How long an evacuation took, as near as it can be known.
+
+    :param by_nova: in whole seconds, as both its times are: too much or too little by less than one.
+    :param as_seen: by our clock, from when it was sent, or first seen, until its end was seen; a late look adds to it.
+    """
+    return min(max(by_nova, as_seen), by_nova + 1.0)
 
 
 def poll_due(memory: Memory, now: float) -> float:
     """:returns: a time, in the past if it is overdue."""
     last, hosts = memory.polled_at, memory.hosts.values()
-    took_s = min(memory.took, default=0.0)  # Nova gives whole seconds: the least is the nearest
-    expected = [at + took_s for host in hosts for at in host.begun.values()]
+    takes_s = min(memory.took, default=0.0)
+    expected = [at + takes_s for host in hosts for at in host.begun.values()]
     many = POLL_PER_OPEN_S * len(expected)
     if memory.sending:
         return last + max(SENDING_POLL_S, many)
-    if not expected or not took_s:
+    if not expected or not takes_s:
         calm = (STILL_WAITING if memory.waiting else STILL) * (now - memory.changed_at)
         return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
     if not memory.waiting:
         calm = HALFWAY * min(abs(at - now) for at in expected)
         return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
-    expected += [sent.at + SHOWS_S for host in hosts for sent in host.unseen]
+    expected = [at - EARLY_S for at in expected] + [sent.at + SHOWS_S for host in hosts for sent in host.unseen]
     # The next one when it is expected; what is late is looked for ever more seldom.
     pauses = [at - last if at > last else LATE * (last - at) for at in expected]
-    quick = min(POLL_MIN_S, max(POLL_QUICK_S, QUICK * took_s))
+    quick = min(POLL_MIN_S, max(POLL_QUICK_S, QUICK * takes_s))
     return last + max(quick, many - POLL_MIN_S, min(POLL_MAX_S, *pauses))

@@ -334,7 +334,9 @@ def test_only_evacuations_from_that_host_since_then_are_told_oldest_first(cloud:
     assert cloud.nova.moves_from("cmp2", 0.0) == []
     assert second in cloud.nova.moves_from("cmp1", second.created)
     assert cloud.nova.moves_from("cmp1", second.created + 1) == []
+    assert cloud.nova.moves_from("cmp1", first.created, page=1) == [first, second]
     assert cloud.nova.moves_of_all(first.created) == cloud.nova.moves_from("cmp1", first.created)
+    assert cloud.nova.moves_of_all(first.created, page=1) == [first, second]
     assert cloud.nova.moves_of_all(second.created + 1) == []
     assert moves(cloud, two) == []
 

@@ -185,6 +185,7 @@ class Cloud:
             host.forced_down, host.forced_by = False, ""
         if enable:
             host.enabled, host.disabled_reason, host.disabled_by = True, "", ""
+            host.let_back_at = self.now if by == "operator" else host.let_back_at
         return self._changed(host)
 
     def disable(self, name: str, reason: str, by: str) -> None:

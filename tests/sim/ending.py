@@ -166,10 +166,10 @@ def _inbound_stuck(world: World, node: Node) -> bool:
 
 def _true_hold(world: World, node: Node, incident: Incident) -> bool:
     if incident.rule == "fencing-refuted":
-        # Nova shows one time for heartbeats and for an admin's changes: after those the safe side is right, and so it is
-        # after a lift, carried out late, of a worker that is dead: no other one knows of it.
+        # Nova shows one time for heartbeats and for an admin's changes: after one that was taken back the safe side is
+        # right, and so it is after a lift, carried out late, of a worker that is dead: no other one knows of it.
         host = world.cloud.computes[node.name]
-        if node.record and host.enabled and max(host.touched_at, host.lifted_at) > node.record.last:
+        if node.record and max(host.let_back_at, host.lifted_at) > node.record.last:
             return True
         return node.name in world.liars or node.name in world.lived_by_hand
     if incident.rule == "too-many-failed":

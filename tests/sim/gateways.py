@@ -44,10 +44,10 @@ class NovaGateway:
     def servers_changed(self, since: float) -> Sequence[Server]:
         return self._read("servers_changed", (since,), lambda: self._cloud.servers_changed(since))
 
-    def moves_from(self, host: str, since: float) -> Sequence[Move]:
+    def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
         return self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since))
 
-    def moves_of_all(self, since: float) -> Sequence[Move]:
+    def moves_of_all(self, since: float, page: int = PAGE) -> Sequence[Move]:
         return self._read("moves_of_all", (since,), lambda: self._cloud.moves_of_all(since))
 
     def owner_log(self, server: str) -> OwnerLog:

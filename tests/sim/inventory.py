@@ -20,6 +20,7 @@ class Compute:
 
     :param life: counts its power cuts: what began in an earlier life is dead.
     :param lives_since: when nova-compute began to run although the host was counted as fenced; 0.0: it does not.
+    :param let_back_at: when an operator last enabled its service.
     :param lifted_at: when a lift was last carried out whose worker was dead by then.
     :param queue: messages that wait for its nova-compute.
     """
@@ -43,6 +44,7 @@ class Compute:
     disabled_reason: str = ""
     disabled_by: str = ""
     touched_at: float = 0.0
+    let_back_at: float = 0.0
     lifted_at: float = 0.0
     queue: list[Callable[[], None]] = field(default_factory=list)
 

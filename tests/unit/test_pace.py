@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from muster.facts import Outcome, Phase, Record, Sent
 from muster.memory import HostMemory, Memory
-from muster.pace import POLL_MAX_S, POLL_PER_OPEN_S, POLL_QUICK_S, SENDING_POLL_S, SHOWS_S, poll_due
+from muster.pace import EARLY_S, POLL_MAX_S, POLL_PER_OPEN_S, POLL_QUICK_S, SENDING_POLL_S, SHOWS_S, poll_due, took_s
 
 LAST = 1_000.0
 
@@ -33,14 +33,14 @@ def pause(ends_in: tuple[float, ...] = (), took_s: float = 10.0, after_s: float 
 
 
 def test_where_a_server_waits_the_next_poll_is_when_the_next_place_is_expected_to_be_free() -> None:
-    assert pause((3.0, 4.0, 9.0), waiting=True) == 3.0
-    assert pause((3.0, 4.0, 9.0), waiting=True, after_s=2.9) == 3.0
-    assert pause((0.05,), waiting=True) == POLL_QUICK_S
+    assert pause((3.0, 4.0, 9.0), waiting=True) == 3.0 - EARLY_S
+    assert pause((3.0, 4.0, 9.0), waiting=True, after_s=2.7) == 3.0 - EARLY_S
+    assert pause((EARLY_S + 0.05,), waiting=True) == POLL_QUICK_S
     assert pause((60.0,), waiting=True) == POLL_MAX_S
 
 
 def test_what_is_late_is_looked_for_ever_more_seldom() -> None:
-    pauses = [pause((-late_s,), waiting=True) for late_s in (0.1, 1.0, 4.0, 60.0)]
+    pauses = [pause((EARLY_S - late_s,), waiting=True) for late_s in (0.1, 1.0, 4.0, 60.0)]
     assert pauses == [POLL_QUICK_S, 0.25, 1.0, POLL_MAX_S]
 
 
@@ -59,6 +59,19 @@ def test_where_nothing_waits_there_is_no_hurry() -> None:
     assert pause((4.0,)) == 2.0
     assert pause((4.0,), after_s=3.0) == 0.5
     assert pause((4.0,), sending=True) == SENDING_POLL_S
+
+
+@pytest.mark.parametrize(
+    ("by_nova", "as_seen", "took"),
+    [
+        (10.0, 10.7, 10.7),
+        (11.0, 10.7, 11.0),
+        (10.0, 14.0, 11.0),  # nobody looked
+        (10.0, 0.5, 10.0),  # another worker had sent it
+    ],
+)
+def test_how_long_it_took_is_what_was_seen_as_far_as_nova_agrees(by_nova: float, as_seen: float, took: float) -> None:
+    assert took_s(by_nova, as_seen) == took
 
 
 @given(

@@ -95,22 +95,24 @@ class Nova:
         params = {"all_tenants": "1", "changes-since": facts.iso(since)}
         return [facts.server(row) for row in self._pages("/servers/detail", "servers", params, SERVERS)]
 
-    def moves_from(self, host: str, since: float) -> Sequence[Move]:
+    def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
         """Evacuations from ``host`` created since then, oldest first.
+
+        :param page: Nova is asked for so many at once; where few are expected few cost it less.
 
         Not by ``changes-since``: Nova compares updated_at, which a row that nobody has touched yet does not have, so
         the evacuations of a conductor that is down would be missing (nova.db.main.api, migration_get_all_by_filters).
         The list is newest first, so it is read until it gets older than ``since``.
         """
-        return self._moves({"migration_type": "evacuation", "source_compute": host}, since)
+        return self._moves({"migration_type": "evacuation", "source_compute": host}, since, page)
 
-    def moves_of_all(self, since: float) -> Sequence[Move]:
+    def moves_of_all(self, since: float, page: int = PAGE) -> Sequence[Move]:
         """The same from every host."""
-        return self._moves({"migration_type": "evacuation"}, since)
+        return self._moves({"migration_type": "evacuation"}, since, page)
 
-    def _moves(self, params: Mapping[str, str], since: float) -> Sequence[Move]:
+    def _moves(self, params: Mapping[str, str], since: float, page: int) -> Sequence[Move]:
         if self._speak(MIGRATIONS) >= MIGRATIONS:
-            rows = self._pages("/os-migrations", "migrations", params, MIGRATIONS)
+            rows = self._pages("/os-migrations", "migrations", params, MIGRATIONS, page=page)
         else:  # the whole list in one page: older Nova does not page it
             rows = iter(_rows(self._get("/os-migrations", params, MIGRATIONS), "migrations"))
         moves = []
@@ -220,9 +222,15 @@ class Nova:
         return request_id
 
     def _pages(
-        self, path: str, key: str, params: Mapping[str, str], version: Version, timeout_s: Optional[float] = None
+        self,
+        path: str,
+        key: str,
+        params: Mapping[str, str],
+        version: Version,
+        timeout_s: Optional[float] = None,
+        page: int = PAGE,
     ) -> Iterator[Mapping[str, Any]]:
-        query = {**params, "limit": str(PAGE)}
+        query = {**params, "limit": str(page)}
         for _ in range(PAGES_LIMIT):
             body = self._get(path, query, version, timeout_s)
             yield from _rows(body, key)
