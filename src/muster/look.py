@@ -173,11 +173,15 @@ class Look:
 
         :param recent: none that are older than all that were open: they have ended, and it is dear to list them again.
         """
-        under_way = sum(len(host.begun) for host in self._memory.hosts.values())
-        page = {"page": 2 * (under_way + 1)} if recent else {}  # as many again have ended since the oldest began
+        began, page = 0.0, {}
+        if recent:
+            known = [m for host in self._memory.hosts.values() for moves in host.moves.values() for m in moves]
+            began = min((m.created for m in known if m.status.open), default=0.0) - CREATED_APART_S
+            new = 1 + sum(len(host.unseen) for host in self._memory.hosts.values())
+            page["page"] = sum(m.created >= began for m in known) + new  # one page, however long the oldest hangs
 
         def since(host: HostMemory) -> float:
-            return max(host.since, host.oldest_open - CREATED_APART_S) if recent else host.since
+            return max(host.since, began)
 
         if hosts == 1:
             return lambda host: self._nova.moves_from(host.name, since(host), **page)

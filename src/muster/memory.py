@@ -78,12 +78,6 @@ class HostMemory:
         return [sent for server, sent in self.sent.items() if sent.unseen(self.moves.get(server, ()))]
 
     @property
-    def oldest_open(self) -> float:
-        """When the oldest of its open evacuations was created (Nova's clock)."""
-        created = (move.created for moves in self.moves.values() for move in moves if move.status.open)
-        return min(created, default=self.since)
-
-    @property
     def at_rest(self) -> bool:
         """No evacuation from it is open, or finished and not yet proved."""
         return not any(

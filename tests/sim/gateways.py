@@ -45,15 +45,15 @@ class NovaGateway:
         return self._read("servers_changed", (since,), lambda: self._cloud.servers_changed(since))
 
     def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
-        return self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since))
+        return self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since), page)
 
     def moves_of_all(self, since: float, page: int = PAGE) -> Sequence[Move]:
-        return self._read("moves_of_all", (since,), lambda: self._cloud.moves_of_all(since))
+        return self._read("moves_of_all", (since,), lambda: self._cloud.moves_of_all(since), page)
 
     def owner_log(self, server: str) -> OwnerLog:
         return self._read("owner_log", (server,), lambda: self._cloud.owner_log(server))
 
-    def _read(self, kind: str, args: tuple[object, ...], do: Callable[[], T]) -> T:
+    def _read(self, kind: str, args: tuple[object, ...], do: Callable[[], T], page: int = PAGE) -> T:
         process, world = self._process, self._world
         world.call(process, kind, "before")
         fault = world.faults.draw_read()
@@ -75,7 +75,7 @@ class NovaGateway:
                 world.shown[(kind, *args)] = (at, answer)
             if kind in LISTS and world.faults.draw_half(world.now):
                 answer = type(answer)()
-            world.asked[kind] += len(answer) // PAGE + 1 if isinstance(answer, list) else 1
+            world.asked[kind] += len(answer) // page + 1 if isinstance(answer, list) else 1
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
         if kind == "moves_from":

@@ -440,6 +440,27 @@ def test_a_place_is_given_away_before_what_has_left_it_is_read() -> None:
     it.fair()
 
 
+def test_to_list_the_evacuations_is_one_request_however_long_one_of_them_hangs() -> None:
+    """Those that are not older than the oldest open one are asked for in small pages."""
+    it = Stage(servers=40, in_flight=5, stuck_after_s=900)
+    lists: list[str] = []
+
+    def note(process: object, kind: str, moment: str) -> None:
+        if (kind, moment) == ("moves_from", "before"):
+            lists.append(kind)
+
+    it.cloud.conductor_up = False
+    it.fence("cmp1")
+    it.until(lambda: it.cloud.rows)
+    it.cloud.conductor_up = True
+    it.on_call = note
+    it.asked.clear()
+    it.until(lambda: len(it.cloud.rows) == 40)
+    assert it.cloud.rows[0].status == "accepted"
+    assert it.asked["moves_from"] <= len(lists) + 5
+    it.fair()
+
+
 @pytest.mark.parametrize("seed", [0, 2, 15])
 def test_a_host_that_dies_while_others_servers_wait_does_not_wait_for_them(seed: int) -> None:
     """Giving places away first must not put off the force-down until all servers are read again."""
