@@ -173,23 +173,29 @@ class Look:
 
         :param recent: none that are older than all that were open: they have ended, and it is dear to list them again.
         """
-        began, page = 0.0, {}
-        if recent:
-            known = [m for host in self._memory.hosts.values() for moves in host.moves.values() for m in moves]
-            began = min((m.created for m in known if m.status.open), default=0.0) - CREATED_APART_S
-            new = 1 + sum(len(host.unseen) for host in self._memory.hosts.values())
-            page["page"] = sum(m.created >= began for m in known) + new  # one page, however long the oldest hangs
+        all_hosts = self._memory.hosts.values()
 
-        def since(host: HostMemory) -> float:
-            return max(host.since, began)
+        def window() -> tuple[float, dict[str, int]]:
+            """From when on, and how many at once: one page, however long the oldest hangs."""
+            if not recent:
+                return 0.0, {}
+            known = [m for host in all_hosts for moves in host.moves.values() for m in moves]
+            began = min((m.created for m in known if m.status.open), default=0.0) - CREATED_APART_S
+            new = 1 + sum(len(host.unseen) for host in all_hosts)
+            return began, {"page": sum(m.created >= began for m in known) + new}
+
+        def of_one(host: HostMemory) -> Sequence[Move]:
+            began, page = window()
+            return self._nova.moves_from(host.name, max(host.since, began), **page)
 
         if hosts == 1:
-            return lambda host: self._nova.moves_from(host.name, since(host), **page)
+            return of_one
 
         @functools.cache
         def by_source() -> dict[str, list[Move]]:
+            began, page = window()
             found: dict[str, list[Move]] = {}
-            for move in self._nova.moves_of_all(min(map(since, self._memory.hosts.values())), **page):
+            for move in self._nova.moves_of_all(max(began, min(host.since for host in all_hosts)), **page):
                 found.setdefault(move.source, []).append(move)
             return found
 

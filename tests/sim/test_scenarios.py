@@ -436,7 +436,7 @@ def test_a_place_is_given_away_before_what_has_left_it_is_read() -> None:
     whole, recent = ([when for when, since in lists if (since == lists[0][1]) == all_] for all_ in (True, False))
     assert len(recent) >= 5, "what has ended long ago is not listed again"
     assert max(at - max(when for when in whole if when < at) for at in recent) < 4.0, "but every two seconds it is"
-    assert not [line for line in it.story if "verdict=unknown" in line], "it is read at once, and told then"
+    assert not [line for line in it.story if "verdict=unknown" in line], "it is told once it is read"
     it.fair()
 
 
