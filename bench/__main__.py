@@ -56,7 +56,7 @@ def hundred(which: range, quick: bool) -> Iterator[Run]:
 
 
 def large(which: range, quick: bool) -> Iterator[Run]:
-    yield from rounds(which, [MUSTER, BARE], 40 if quick else 500)
+    yield from rounds(which, [MUSTER, BARE, BARE_4, FLOW], 40 if quick else 500)
 
 
 def patient(which: range, quick: bool) -> Iterator[Run]:

@@ -234,6 +234,7 @@ class Act:
             raise
         else:
             self._memory.tally.sent += 1
+            self._memory.calls.append(self._clock.now() - at)
             self._remember(step, Outcome.TAKEN, at, TAKEN_SHOWS_S, None, request_id)
             self._log.info(
                 "evacuate sent", server=step.server, name=step.name, source=step.source, request_id=request_id

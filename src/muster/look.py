@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Optional
 
 from muster import pace, pulse
 from muster.decide import LATE_CALL_S, has_incident, wanted_now
@@ -267,10 +269,13 @@ class Look:
     def _note_changed(self, now: float) -> None:
         memory = self._memory
         hosts = [host for host in memory.hosts.values() if host.listed_at]  # others are listed whole
-        changed = self._nova.servers_changed(min(host.seen_to for host in hosts) - 2.0) if hosts else []
+        changed = self._nova.servers_changed(min(host.seen_to for host in hosts) - 2.0, brief=True) if hosts else []
         newest = max((server.updated for server in changed), default=0.0)
         for host in hosts:
-            self._note_servers(host, [s for s in changed if s.id in host.servers or s.id in host.moves], now)
+            seen = [server for server in changed if server.id in host.servers]
+            whole = [_completed(server, host.servers[server.id]) for server in seen]
+            self._note_servers(host, filter(None, whole), now)
+            host.list_again = host.list_again or None in whole
             if host.at_rest:
                 host.others_seen_to = max(host.others_seen_to, newest)
         memory.servers_at, memory.servers_due = now, False
@@ -322,6 +327,14 @@ class Look:
             elif move.id in host.begun and move.status.arrived:
                 self._memory.took.append(pace.took_s(move.updated - move.created, now - host.begun[move.id]))
         host.begun = open_
+
+
+def _completed(brief: Server, known: Server) -> Optional[Server]:
+    """With the marks of its image; None when it was not known, or had another image."""
+    if not brief.known:
+        return brief
+    same = known.known and known.image == brief.image
+    return replace(brief, image_properties=known.image_properties) if same else None
 
 
 def _ends(moves: dict[str, tuple[Move, ...]]) -> set[str]:

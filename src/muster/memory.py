@@ -159,6 +159,8 @@ class Memory:
     """When something of an evacuation last changed, or was caused by us: the pace of asking follows it."""
     took: deque[float] = field(default_factory=lambda: deque(maxlen=10))
     """How long the last evacuations that arrived took."""
+    calls: deque[float] = field(default_factory=lambda: deque(maxlen=10))
+    """How long Nova took for the last evacuates that it accepted."""
     polled_at: float = 0.0
     servers_at: float = 0.0
     servers_due: bool = False

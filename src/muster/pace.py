@@ -10,6 +10,8 @@ POLL_MIN_S = 0.5
 POLL_MAX_S = 5.0
 POLL_QUICK_S = 0.1
 """When an evacuation is expected to end and another server waits for its place."""
+POLL_BUSY_S = 1.0
+"""The same when calls alone keep Nova busy: what runs goes on, and a place that is empty costs less than to ask."""
 SHOWS_S = 1.0
 """A call that Nova has taken is to be seen among its evacuations by then."""
 POLL_PER_OPEN_S = 0.05
@@ -54,8 +56,10 @@ def poll_due(memory: Memory, now: float) -> float:
     if not memory.waiting:
         calm = HALFWAY * min(abs(at - now) for at in expected)
         return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
+    under_way = len(expected)
     expected = [at - EARLY_S for at in expected] + [sent.at + SHOWS_S for host in hosts for sent in host.unseen]
     # The next one when it is expected; what is late is looked for ever more seldom.
     pauses = [at - last if at > last else LATE * (last - at) for at in expected]
-    quick = min(POLL_MIN_S, max(POLL_QUICK_S, QUICK * takes_s))
+    busy = under_way * min(memory.calls, default=0.0) / takes_s
+    quick = min(POLL_MIN_S, max(POLL_QUICK_S, QUICK * takes_s, POLL_BUSY_S * busy))
     return last + max(quick, many - POLL_MIN_S, min(POLL_MAX_S, *pauses))

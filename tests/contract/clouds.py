@@ -28,6 +28,7 @@ class Cloud(Protocol):
     def now(self) -> float: ...
     def until(self, condition: Callable[[], object]) -> None: ...
     def boot(self, host: str = "cmp1", **metadata: str) -> str: ...
+    def boot_from_a_marked_image(self) -> str: ...
     def bend(self, server: str, vm_state: str, launched: bool = True) -> None: ...
     def owner_does(self, what: str, server: str) -> None: ...
     def operator_disables(self, host: str, reason: str) -> None: ...
@@ -68,6 +69,9 @@ class SimulatedCloud:
 
     def boot(self, host: str = "cmp1", **metadata: str) -> str:
         return self._cloud.add_server(f"s{len(self._cloud.instances)}", host, metadata=metadata).id
+
+    def boot_from_a_marked_image(self) -> str:
+        return self._cloud.add_server(f"s{len(self._cloud.instances)}", "cmp1", image="image-1", mark="true").id
 
     def bend(self, server: str, vm_state: str, launched: bool = True) -> None:
         inst = self._cloud.instances[server]
@@ -126,6 +130,9 @@ class RealCloud:
 
     def boot(self, host: str = "cmp1", **metadata: str) -> str:
         return self._bed.boot(host, metadata=metadata)[0]
+
+    def boot_from_a_marked_image(self) -> str:
+        return self._bed.boot("cmp1", image_properties={"os_distro": "debian"})[0]
 
     def bend(self, server: str, vm_state: str, launched: bool = True) -> None:
         self._bed.ctl("set_state", uuid=server, vm_state=vm_state, launched=launched)

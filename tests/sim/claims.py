@@ -124,7 +124,7 @@ class Claims:
         )
 
     def _true_opted_out(self, inst: Instance, finding: Finding) -> bool:
-        return inst.metadata.get("evacuable") == "false"
+        return inst.mark == "false"
 
     def _true_never_launched(self, inst: Instance, finding: Finding) -> bool:
         return not inst.launched

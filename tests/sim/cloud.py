@@ -7,7 +7,7 @@ It knows nothing of muster.  What may be refused is refused as Nova does; what N
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Optional
 
 from muster.errors import NovaRefused, NovaUnavailable, NovaUncertain
@@ -137,8 +137,9 @@ class Cloud:
         found = [i for i in self.instances.values() if i.host == host and not i.deleted]
         return self._shown(found)
 
-    def servers_changed(self, since: float) -> list[Server]:
-        return self._shown([i for i in self.instances.values() if i.updated >= int(since)])
+    def servers_changed(self, since: float, brief: bool) -> list[Server]:
+        found = self._shown([i for i in self.instances.values() if i.updated >= int(since)])
+        return [replace(server, image_properties={}) for server in found] if brief else found
 
     def _shown(self, found: list[Instance]) -> list[Server]:
         if not self.silent_cells:

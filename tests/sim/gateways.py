@@ -41,8 +41,8 @@ class NovaGateway:
     def servers_on(self, host: str) -> Sequence[Server]:
         return self._read("servers_on", (host,), lambda: self._cloud.servers_on(host))
 
-    def servers_changed(self, since: float) -> Sequence[Server]:
-        return self._read("servers_changed", (since,), lambda: self._cloud.servers_changed(since))
+    def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
+        return self._read("servers_changed", (since, brief), lambda: self._cloud.servers_changed(since, brief))
 
     def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
         return self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since), page)

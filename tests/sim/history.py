@@ -49,7 +49,7 @@ def server_facts(rng: random.Random) -> dict[str, Any]:
     if rng.random() < 0.3:
         facts["metadata"]["evacuate_priority"] = rng.choice(("900", "500", "x"))
     if rng.random() < 0.1:
-        facts["metadata"]["evacuable"] = rng.choice(("true", "false"))
+        facts["mark"] = rng.choice(("true", "false"))
     if rng.random() < 0.3:
         facts["image"] = "image-1"
     return facts

@@ -114,6 +114,7 @@ class Instance:
     """A server.
 
     :param wanted: what its owner last asked for.
+    :param mark: the value of ``evacuable``: its image's property if it has one, else metadata.
     :param guests: the hosts on which its guest runs: never more than one.
     :param sent_at: when a worker last asked for its evacuation.
     :param arrivals: where it has been with a finished evacuation and the wanted power state.
@@ -129,6 +130,7 @@ class Instance:
     launched: bool = True
     image: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    mark: str = ""
     fault: str = ""
     deleted: bool = False
     project: str = "p1"
@@ -143,6 +145,7 @@ class Instance:
 
     def server(self) -> Server:
         if self.fact is None:
+            marks = {"evacuable": self.mark} if self.mark else {}
             self.fact = Server(
                 id=self.id,
                 host=self.host,
@@ -155,7 +158,8 @@ class Instance:
                 updated=self.updated,
                 launched=self.launched,
                 image=self.image,
-                metadata=self.metadata,
+                metadata=self.metadata if self.image else {**self.metadata, **marks},
+                image_properties=marks if self.image else {},
                 fault=self.fault,
                 deleted=self.deleted,
             )

@@ -98,7 +98,7 @@ class Judge(Claims):
         """What settings and sequence promise: A8, A10, A15, attempts and in_flight."""
         policy, ident = self.world.policy, inst.id
         rows = [r for r in self.world.cloud.rows_of[ident] if r.source == inst.host]
-        if inst.metadata.get("evacuable") == "false":
+        if inst.mark == "false":
             self.blame("A10", f"evacuate of {ident}, which is opted out")
         if inst.image and not policy.shared_storage:
             self.blame("A8", f"evacuate of {ident}, which will be empty")

@@ -257,6 +257,27 @@ def test_reads_anew_what_changed_while_a_cell_was_silent() -> None:
     it.fair()
 
 
+def test_reads_the_marks_of_an_image_once_and_again_when_the_server_has_another() -> None:
+    """A10: what has changed is read without them."""
+    it = Stage(servers=0, in_flight=1, stuck_after_s=900)
+    it.cloud.add_server("s0", "cmp1", metadata={"evacuate_priority": "900"})
+    it.cloud.add_server("s1", "cmp1", image="image-1", mark="false")
+    it.cloud.add_server("s2", "cmp1", image="image-1")
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    it.until(it.says("s2", "queued"))
+    for ident, image in (("s1", "image-1"), ("s2", "image-2")):
+        it.server(ident).image, it.server(ident).mark = image, "false"
+        it.cloud.touch(it.server(ident))
+    it.until(it.says("s2", "skipped"))
+    it.cloud.rebuild.release_hung(it.cloud.rows[0])
+    it.until(it.settled("cmp1"))
+    assert it.says("s1", "skipped")()
+    assert it.rows("s1") + it.rows("s2") == []
+    it.fair()
+
+
 def test_uses_for_every_host_what_it_has_read_for_one() -> None:
     """A6: a list for one host showed that a server of another is being deleted, and it was sent all the same."""
     it = Stage(servers=2, hosts=4, delay_s=15)
@@ -1059,7 +1080,7 @@ def test_does_not_repeat_a_stop_against_an_owner_who_has_started_the_server_sinc
 def test_keeps_nova_compute_away_again_when_an_operator_evacuates_after_the_release() -> None:
     """N16: by hand is what we advise for what is held; its host must not come back in the middle of it."""
     it = Stage(servers=0)
-    it.cloud.add_server("s0", "cmp1", metadata={"evacuable": "false"})
+    it.cloud.add_server("s0", "cmp1", mark="false")
     it.fence("cmp1")
     it.until(it.settled("cmp1"))
     it.cloud.odds.hang = 1.0

@@ -55,6 +55,19 @@ def test_the_longer_it_takes_the_less_it_matters(took_s: float, quickest: float)
     assert pause((0.0,), took_s, waiting=True) == quickest
 
 
+@pytest.mark.parametrize(
+    ("call_s", "quickest"),
+    [
+        (0.05, 0.1),  # ten that take 10 s: half a second of calls
+        (0.3, 0.3),
+        (0.5, 0.5),
+        (5.0, 0.5),
+    ],
+)
+def test_while_calls_keep_nova_busy_it_is_asked_less(call_s: float, quickest: float) -> None:
+    assert pause((0.0,) * 10, 10.0, waiting=True, calls=[call_s]) == quickest
+
+
 def test_where_nothing_waits_there_is_no_hurry() -> None:
     assert pause((4.0,)) == 2.0
     assert pause((4.0,), after_s=3.0) == 0.5

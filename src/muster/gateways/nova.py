@@ -32,6 +32,7 @@ Version = tuple[int, int]
 SERVICES: Version = (2, 69)  # from 2.53 services have UUIDs; from 2.69 those of a silent cell are listed as UNKNOWN
 SERVICES_BY_UUID: Version = (2, 53)
 SERVERS: Version = (2, 98)  # 2.47 embeds the flavor's extra specs, 2.98 the image's properties
+SERVERS_BRIEF: Version = (2, 95)  # without those, and without what 2.96 adds: three quarters of the time
 MIGRATIONS: Version = (2, 59)  # paging and changes-since
 ACTIONS: Version = (2, 21)  # the actions of deleted servers, too
 ACTIONS_TIMED: Version = (2, 58)  # when an action was last heard of
@@ -90,10 +91,13 @@ class Nova:
             raise NovaUnavailable(f"GET /servers/{ident}: no server in the reply")
         return facts.server(row)
 
-    def servers_changed(self, since: float) -> Sequence[Server]:
-        """Every server changed since then (Unix seconds, Nova's clock), deleted ones included."""
-        params = {"all_tenants": "1", "changes-since": facts.iso(since)}
-        return [facts.server(row) for row in self._pages("/servers/detail", "servers", params, SERVERS)]
+    def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
+        """Every server changed since then (Unix seconds, Nova's clock), deleted ones included.
+
+        :param brief: without the image's properties, which it does not change and which are dear.
+        """
+        params, version = {"all_tenants": "1", "changes-since": facts.iso(since)}, SERVERS_BRIEF if brief else SERVERS
+        return [facts.server(row) for row in self._pages("/servers/detail", "servers", params, version)]
 
     def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
         """Evacuations from ``host`` created since then, oldest first.
