@@ -65,6 +65,36 @@ def test_what_nova_writes_waits_for_its_turn(bed):
     db.close()
 
 
+STOPPED_WHILE_IT_LOOKS = """
+import sys, threading
+from tests.bed.nova import speed
+speed.wake_rpc_servers()
+from oslo_messaging._drivers import impl_fake
+
+listener = impl_fake.FakeListener(impl_fake.FakeExchangeManager("nova"), [])
+stop = threading.Thread(target=listener.stop, daemon=True)
+
+class Stopped(threading.Event):
+    def is_set(self):
+        before = super().is_set()
+        if stop.ident is None:
+            stop.start()
+            stop.join(0.5)
+        return before
+
+listener._stopped = Stopped()
+poll = threading.Thread(target=listener.poll, daemon=True)
+poll.start()
+poll.join(10)
+sys.exit(poll.is_alive())
+"""
+
+
+def test_a_service_that_dies_while_it_looks_for_messages_is_dead():
+    """It waited for the next message for ever, and whoever cut the power waited for it."""
+    subprocess.run([interpreter(), "-c", STOPPED_WHILE_IT_LOOKS], cwd=ROOT, timeout=60, check=True)
+
+
 def test_refuses_to_evacuate_a_host_that_is_up(bed):
     (uuid,) = bed.boot("cmp1")
     reply = bed.evacuate(uuid)

@@ -36,8 +36,8 @@ def wake_rpc_servers():
 
     def poll(self, timeout=None):
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._stopped.is_set():
-            with _arrived:
+        with _arrived:  # before it looks: what came between the look and the wait would be waited for in vain
+            while not self._stopped.is_set():
                 message = _next_message(self)
                 if message is not None:
                     return message
