@@ -94,7 +94,7 @@ class Nova:
     def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
         """Every server changed since then (Unix seconds, Nova's clock), deleted ones included.
 
-        :param brief: without the image's properties, which it does not change and which are dear.
+        :param brief: without the image's properties: they are the same as long as the image is, and dear.
         """
         params, version = {"all_tenants": "1", "changes-since": facts.iso(since)}, SERVERS_BRIEF if brief else SERVERS
         return [facts.server(row) for row in self._pages("/servers/detail", "servers", params, version)]
