@@ -11,7 +11,8 @@ POLL_MAX_S = 5.0
 POLL_QUICK_S = 0.1
 """When an evacuation is expected to end and another server waits for its place."""
 POLL_BUSY_S = 1.0
-"""The same when calls alone keep Nova busy: what runs goes on, and a place that is empty costs less than to ask."""
+"""The same, times the share of the time for which calls alone keep Nova busy: then what runs goes on, and a place that
+is empty costs less than to ask."""
 SHOWS_S = 1.0
 """A call that Nova has taken is to be seen among its evacuations by then."""
 POLL_PER_OPEN_S = 0.05
@@ -47,7 +48,8 @@ def poll_due(memory: Memory, now: float) -> float:
     last, hosts = memory.polled_at, memory.hosts.values()
     takes_s = min(memory.took, default=0.0)
     expected = [at + takes_s for host in hosts for at in host.begun.values()]
-    many = POLL_PER_OPEN_S * len(expected)
+    under_way = len(expected)
+    many = POLL_PER_OPEN_S * under_way
     if memory.sending:
         return last + max(SENDING_POLL_S, many)
     if not expected or not takes_s:
@@ -56,7 +58,6 @@ def poll_due(memory: Memory, now: float) -> float:
     if not memory.waiting:
         calm = HALFWAY * min(abs(at - now) for at in expected)
         return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
-    under_way = len(expected)
     expected = [at - EARLY_S for at in expected] + [sent.at + SHOWS_S for host in hosts for sent in host.unseen]
     # The next one when it is expected; what is late is looked for ever more seldom.
     pauses = [at - last if at > last else LATE * (last - at) for at in expected]
