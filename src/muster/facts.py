@@ -329,6 +329,7 @@ class HostSight:
     :param first_listed_at: when its servers were first listed by this worker, its cell answering; 0.0 = never.
     :param listed_at: when they were last listed; 0.0 = never.
     :param doubted: its cell may have been silent then: it has not been seen to answer since.
+    :param dropped: ids of those that Nova shows no more, its cell answering: their servers were deleted (FACTS N31).
     :param moves_at: when its evacuations were last asked for, its cell answering; what Nova did since may not show yet.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
     :param late_until: before this a force-down may still be carried out that nobody waits for any more, or what may
@@ -352,6 +353,7 @@ class HostSight:
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     doubted: bool = False
+    dropped: frozenset[str] = frozenset()
     moves_at: float = 0.0
     resumed_at: float = 0.0
     late_until: float = 0.0

@@ -83,7 +83,8 @@ class HostCase:
 
     @property
     def uncompleted_rows(self) -> int:
-        return sum(m.status is MoveStatus.DONE for moves in self.sight.moves.values() for m in moves)
+        rows = (m for moves in self.sight.moves.values() for m in moves)
+        return sum(m.status is MoveStatus.DONE and m.id not in self.sight.dropped for m in rows)
 
     @property
     def disabled_by_us(self) -> bool:

@@ -300,7 +300,8 @@ class Look:
 
     def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float, whole: bool = True) -> None:
         # A silent cell leaves its evacuations out (FACTS N22): what was once seen has not gone away.
-        newest = {m.id: m for ms in (*host.moves.values(), moves) for m in ms}
+        shown = {m.id: m for m in moves}
+        newest = {m.id: m for ms in host.moves.values() for m in ms} | shown
         found: dict[str, list[Move]] = {}
         for move in sorted(newest.values(), key=lambda m: (m.created, m.id)):
             found.setdefault(move.server, []).append(move)
@@ -314,8 +315,9 @@ class Look:
         if _ends(seen) != _ends(host.moves):
             self._memory.servers_due = True
         host.moves = seen
+        host.dropped -= set(shown)
         if whole:  # from others nothing follows that is not in them
-            host.moves_read_at = now
+            host.moves_read_at, host.left_out = now, frozenset(set(newest) - set(shown))
 
     def _note_durations(self, host: HostMemory, moves: Iterable[Move], now: float) -> None:
         """When the next one ends is expected from how long the last ones took, and from when it began, by our clock."""

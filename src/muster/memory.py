@@ -28,6 +28,11 @@ class HostMemory:
     resumed_at: float = 0.0
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
+    """All that were ever seen: what a list leaves out may be under way all the same (FACTS N22)."""
+    left_out: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
+    """Ids of those that the last whole list left out; of those that are not there, as its cell answered after it: Nova
+    deletes the evacuations of a server with it (nova/db/main/api.py, instance_destroy)."""
     begun: dict[str, float] = field(default_factory=dict)
     """By id of its open evacuations, when each was asked for, or first seen where it was not by us."""
     first_listed_at: float = 0.0
@@ -103,13 +108,14 @@ class HostMemory:
         between the services and a list leaves its rows out of it (FACTS N22)."""
         self.answered_at, self.silent = answered_at, False
         if self.moves_read_at < answered_at:
-            self.moves_at = self.moves_read_at
+            self.moves_at, self.dropped = self.moves_read_at, self.left_out
         if not self.doubted:
             self.first_listed_at = self.first_listed_at or self.listed_at
 
     def distrust(self) -> None:
         """Its cell does not answer: nothing follows from what the lists since it last did have left out."""
         self.silent, self.list_again, self.moves_read_at = True, True, self.moves_at
+        self.left_out = self.dropped
         if self.doubted:
             self.listed_at = 0.0
 
@@ -121,6 +127,7 @@ class HostMemory:
             first_listed_at=self.first_listed_at,
             listed_at=self.listed_at,
             doubted=self.doubted,
+            dropped=self.dropped,
             moves_at=self.moves_at,
             resumed_at=self.resumed_at,
             late_until=max(self.late_until, self.doubtful_until),

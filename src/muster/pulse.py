@@ -42,7 +42,7 @@ def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
 def has_finished_its_rows(host: HostMemory) -> bool:
     """Its nova-compute has started anew: only that turns done into completed."""
     since = host.record.last + HEARTBEAT_SKEW_S
-    rows = [m.status for moves in host.moves.values() for m in moves if m.updated > since]
+    rows = [m.status for ms in host.moves.values() for m in ms if m.updated > since and m.id not in host.dropped]
     return MoveStatus.COMPLETED in rows and MoveStatus.DONE not in rows
 
 

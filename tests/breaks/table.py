@@ -62,6 +62,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_record.py::test_a_second_fencing_goes_on_or_begins_anew",),
     ),
     Break(
+        "D7",
+        "waits for evacuations that Nova deleted with their servers",
+        INCIDENT,
+        " and m.id not in self.sight.dropped for m in rows",
+        " for m in rows",
+        ("unit/test_decide.py::TestReturn::test_waits_for_no_row_that_nova_has_deleted",),
+    ),
+    Break(
         "B4",
         "goes on while Nova does not answer",
         INCIDENT,

@@ -59,6 +59,20 @@ def test_lets_the_host_return_with_what_is_held(bed: NovaBed, rig: MakeRig) -> N
     assert it.entry(paused)["verdict"] == "held"
 
 
+def test_returns_although_an_evacuated_server_was_deleted_meanwhile(bed: NovaBed, rig: MakeRig) -> None:
+    """D7: Nova deletes the evacuations of a server with it; what they once said was waited for."""
+    kept, deleted = boot(bed, 2)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    assert bed.ctl("delete_server", uuid=deleted)
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"), 60)
+    assert not bed.service("cmp1")["forced_down"]
+    expect(bed, kept, "active")
+    assert it.entry(deleted)["verdict"] == "evacuated"
+
+
 def test_stays_forced_down_when_nova_compute_never_starts(bed: NovaBed, rig: MakeRig) -> None:
     """D3."""
     (uuid,) = boot(bed)

@@ -103,6 +103,10 @@ class Cloud:
     def silent(self, host: str) -> bool:
         return bool(self.silent_cells) and host in self.computes and self.computes[host].cell in self.silent_cells
 
+    def kept(self, row: Row) -> bool:
+        """Nova deletes the evacuations of a server with it (FACTS N31)."""
+        return not self.instances[row.server].deleted
+
     def row_alive(self, row: Row) -> bool:
         """It may still bring up a guest, or Nova still calls it under way and nobody can know better."""
         if row.status not in OPEN:
@@ -155,11 +159,12 @@ class Cloud:
     def moves_from(self, host: str, since: float) -> list[Move]:
         if self.silent(host):
             return []
-        found = [row.move() for row in self.rows if row.source == host and row.created >= since]
+        found = [row.move() for row in self.rows if row.source == host and row.created >= since and self.kept(row)]
         return sorted(found, key=lambda m: (m.created, m.id))
 
     def moves_of_all(self, since: float) -> list[Move]:
-        found = [row.move() for row in self.rows if not self.silent(row.source) and row.created >= since]
+        rows = [row for row in self.rows if row.created >= since and self.kept(row)]
+        found = [row.move() for row in rows if not self.silent(row.source)]
         return sorted(found, key=lambda m: (m.created, m.id))
 
     def owner_log(self, ident: str) -> OwnerLog:
@@ -180,7 +185,7 @@ class Cloud:
 
     def force_up(self, service: str, unforce: bool, enable: bool, by: str = "muster") -> str:
         host = self._host_of(service)
-        if unforce and any(r.source == host.name and r.status == "done" for r in self.rows):
+        if unforce and any(r.source == host.name and r.status == "done" and self.kept(r) for r in self.rows):
             raise NovaRefused("HTTP 400: it has evacuations that are not completed", status=400)
         if unforce:
             host.forced_down, host.forced_by = False, ""

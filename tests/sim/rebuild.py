@@ -152,7 +152,7 @@ class Rebuild:
         cloud.judge.compute_starts(host)
         destroyed = set()
         for row in cloud.rows:
-            if row.source == name and row.status in (*OPEN, "done"):
+            if row.source == name and row.status in (*OPEN, "done") and cloud.kept(row):
                 destroyed.add(row.server)
                 cloud.set_row(row, "completed")
         host.running, host.started_at = True, cloud.now

@@ -1151,3 +1151,36 @@ def test_proves_what_has_arrived_to_a_worker_that_begins_during_the_return() -> 
     assert it.state() == "returning"
     assert it.verdict("s0") == "evacuated"
     it.fair()
+
+
+@pytest.mark.parametrize("deleted", [("s1",), ("s0", "s1")])
+def test_a_host_returns_although_evacuated_servers_were_deleted_meanwhile(deleted: tuple[str, ...]) -> None:
+    """D7: their evacuations leave the list with them, and nobody will ever complete them."""
+    it = Stage(servers=2)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    for server in deleted:
+        it.cloud.delete(server)
+    it.run_for(30.0)
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"))
+    assert not it.cloud.computes["cmp1"].forced_down
+    it.fair()
+
+
+def test_waits_for_what_a_silent_cell_leaves_out_of_the_list() -> None:
+    """D7: what is not listed while its cell is silent may still have to be completed."""
+    it = Stage(servers=1)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    assert it.current is not None
+    it.cloud.silent_cells.add("cell1")
+    it.run_for(60.0)
+    host = it.current.memory.hosts["cmp1"]
+    assert not host.dropped
+    it.cloud.silent_cells.clear()
+    it.run_for(60.0)
+    assert not host.dropped
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"))
+    it.fair()

@@ -77,7 +77,7 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         moves_at=NOW,
         wanted={s.id: Power.RUNNING for s in servers},
     )
-    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at", "logs", "wanted"):
+    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at", "logs", "wanted", "dropped"):
         if name in facts:
             host = replace(host, **{name: facts.pop(name)})
     cluster = facts.pop("cluster", None) or Cluster(True, "ctl1", {"cmp1": it, "cmp2": Node("cmp2", True, member=True)})
@@ -322,6 +322,11 @@ class TestReturn:
         """D3, D5."""
         for facts in ({"moves": (self.done,), "alive_again": True}, {"alive_again": False}):
             assert decide(sight(self.back, **facts), settings()).steps == ()  # type: ignore[arg-type]
+
+    def test_waits_for_no_row_that_nova_has_deleted(self) -> None:
+        """D7."""
+        steps = decide(sight(self.back, moves=(self.done,), alive_again=True, dropped={"1"}), settings()).steps
+        assert [type(step) for step in steps] == [ForceUp]
 
     def test_lifts_what_muster_did(self) -> None:
         """D1."""
