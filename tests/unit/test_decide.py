@@ -309,6 +309,20 @@ def test_settled_lets_the_host_return_and_names_what_stays() -> None:
     assert [type(s) for s in decision.steps] == [SwapRecord, DropHold]
 
 
+def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> None:
+    """D1: to everything else that is settled an open row means nothing; this one has arrived nowhere."""
+    died = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp3", NOW - 300, NOW - 300)
+    lost = Move("2", "a", "cmp1", MoveStatus.COMPLETED, "cmp2", NOW - 200, NOW - 200)
+    base = sight(node(), server("a", updated=NOW - 200, task_state="rebuilding"), moves=(died, lost))
+    it = replace(base, hosts={"cmp1": replace(base.hosts["cmp1"], voids=frozenset({"1"}), first_listed_at=NOW - 9)})
+    incident = decide(it, settings()).incidents["cmp1"]
+    assert incident.findings["a"].rule == "finish-false"
+    assert incident.rule == "rows-open"
+    skipped = replace(it.hosts["cmp1"].servers["a"], task_state="", vm_state="shelved_offloaded")
+    other = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], servers={"a": skipped}, moves={"a": (died,)})})
+    assert decide(other, settings()).incidents["cmp1"].rule == "settled"
+
+
 def test_settled_is_only_said_after_a_fresh_complete_list() -> None:
     assert decide(sight(node(), listed_at=NOW - 60), settings()).incidents["cmp1"].state is State.EVACUATING
 
@@ -333,9 +347,10 @@ class TestReturn:
         step = decide(sight(self.back, moves=(self.completed,), alive_again=True), settings()).steps[0]
         assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=True)
 
-    def test_an_operators_disable_stays(self) -> None:
-        """D4."""
-        theirs = replace(DOWN, disabled_reason="disk swap on friday")
+    @pytest.mark.parametrize("reason", ["disk swap on friday", "see muster: it comes back by itself", " muster: x"])
+    def test_an_operators_disable_stays(self, reason: str) -> None:
+        """D4: also one that speaks of muster: only the beginning is its mark."""
+        theirs = replace(DOWN, disabled_reason=reason)
         step = decide(sight(self.back, service=theirs, alive_again=True), settings()).steps[0]
         assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=False)
 

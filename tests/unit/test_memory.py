@@ -75,3 +75,20 @@ def test_a_compute_has_finished_when_nothing_that_nova_still_has_waits_for_it(
     it.listed(10.0, DONE, COMPLETED)
     it.host.dropped = dropped
     assert has_finished_its_rows(it.host) is back
+
+
+def test_only_a_list_of_before_its_cell_answered_proves_that_nothing_else_is_there() -> None:
+    """B13: a cell that falls silent between the services and the list leaves its rows out of it."""
+    it = Known()
+    it.listed(10.0)
+    for answered_at in (5.0, 10.0):
+        it.host.trust(answered_at)
+        assert it.host.moves_at == 0.0, "it answered before: it may have been silent for that list"
+    it.host.trust(11.0)
+    assert it.host.moves_at == 10.0
+    it.listed(20.0)
+    it.host.trust(15.0)
+    assert it.host.moves_at == 10.0
+    it.host.distrust()
+    it.host.trust(30.0)
+    assert it.host.moves_at == 10.0, "what was listed before the silence, after the last answer, proves nothing"

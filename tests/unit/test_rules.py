@@ -44,6 +44,15 @@ def test_never_sends_while_an_evacuation_is_open(status: str, vm_state: str) -> 
     assert verdict(case(server, move(status, "other"))) == (Verdict.EVACUATING, "on-the-way", "")
 
 
+@pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
+def test_a_host_is_released_with_nothing_under_way(status: str) -> None:
+    """B6, D1: an operator leaves on it what waits, and what Nova is at goes on: its nova-compute must not start yet."""
+    assert verdict(case(ACTIVE, released=True))[:2] == (Verdict.HELD, "released")
+    assert verdict(case(ACTIVE, move(status, "other"), released=True))[:2] == (Verdict.EVACUATING, "on-the-way")
+    sent = Sent(NOW - 1, Outcome.UNCERTAIN, quiet_until=NOW + 29, moves_before=0)
+    assert verdict(case(ACTIVE, sent=sent, released=True))[:2] == (Verdict.EVACUATING, "call-pending")
+
+
 def test_an_unknown_migration_status_counts_as_open() -> None:
     assert verdict(case(ACTIVE, Move("1", "s1", "dead", MoveStatus.OTHER, "x", NOW, NOW)))[2] == ""
 

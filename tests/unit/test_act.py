@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is remembered of a call, and when it is given up: by stand-ins for both sides."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import pytest
+
+from muster.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
+from muster.decide import LATE_CALL_S
+from muster.errors import NovaError, NovaRefused, NovaUncertain
+from muster.facts import Outcome, Phase, Record, Sent
+from muster.memory import HostMemory, Memory
+from muster.steps import DropHold, Evacuate, Step
+from tests.fakes import FakeClock, FakeCluster, LogLines
+
+ANSWER_S = 30.0
+STEP = Evacuate("cmp1", "a", "a", "cmp1", None, moves_before=1)
+
+
+class SlowNova:
+    """Answers each evacuate after so long."""
+
+    def __init__(self, clock: FakeClock, fault: Optional[NovaError]) -> None:
+        self._clock = clock
+        self.fault = fault
+        self.asked: list[str] = []
+
+    def evacuate(self, server: str, target: Optional[str]) -> str:
+        self.asked.append(server)
+        self._clock.pass_by(ANSWER_S)
+        if self.fault:
+            raise self.fault
+        return f"req-{len(self.asked)}"
+
+
+class Engine:
+    def __init__(self, fault: Optional[NovaError] = None) -> None:
+        self.clock = FakeClock()
+        self.cluster = FakeCluster.of("cmp1")
+        self.nova = SlowNova(self.clock, fault)
+        record = Record(Phase.EVACUATING, int(self.clock.at), int(self.clock.at))
+        self.memory = Memory(hosts={"cmp1": HostMemory(record)})
+        self.current = True
+        nova, log = self.nova, LogLines()
+        self.act = Act(
+            self.cluster,
+            nova,  # type: ignore[arg-type]
+            self.clock,
+            self.memory,
+            log,  # type: ignore[arg-type]
+            lambda: self.current,
+            lambda seconds: None,
+        )
+
+    def do(self, *steps: Step) -> int:
+        return self.act.carry_out(steps)
+
+    @property
+    def sent(self) -> Sent:
+        return self.memory.hosts["cmp1"].sent["a"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "quiet_s"),
+    [
+        (None, Outcome.TAKEN, TAKEN_SHOWS_S),
+        (NovaUncertain("no reply"), Outcome.UNCERTAIN, LATE_CALL_S),
+        (NovaUncertain("HTTP 504", status=504), Outcome.UNCERTAIN, LATE_CALL_S),
+        (NovaUncertain("HTTP 500", status=500), Outcome.UNCERTAIN, FINISHED_FAULT_S),
+        (NovaRefused("HTTP 409", status=409), Outcome.REFUSED, 0.0),
+    ],
+    ids=["taken", "no reply", "504", "500", "refused"],
+)
+def test_a_call_may_be_carried_out_for_so_long_after_it_was_given_up(
+    fault: Optional[NovaError], outcome: Outcome, quiet_s: float
+) -> None:
+    """B1, B2: not after it was sent: whoever waited half a minute for a reply would wait no more, and send again."""
+    it = Engine(fault)
+    sent_at = it.clock.at
+    it.do(STEP)
+    assert (it.sent.at, it.sent.outcome) == (sent_at, outcome)
+    assert it.sent.quiet_until == it.clock.at + quiet_s == sent_at + ANSWER_S + quiet_s
+
+
+def test_a_call_knows_how_many_evacuations_there_were_before_it() -> None:
+    """B1: one more is its own."""
+    it = Engine()
+    it.do(STEP)
+    assert it.sent.moves_before == 1
+    assert it.sent.request_id == "req-1"
+
+
+def test_refusals_add_up_and_a_fault_is_none() -> None:
+    """B3."""
+    it = Engine(NovaRefused("HTTP 409", status=409))
+    it.do(STEP)
+    it.nova.fault = NovaUncertain("HTTP 500", status=500)
+    it.do(STEP)
+    assert it.sent.refusals == 1
+    it.nova.fault = NovaRefused("HTTP 409", status=409)
+    it.do(STEP)
+    assert it.sent.refusals == 2
+
+
+def test_after_a_fault_nothing_more_is_sent_in_that_pass() -> None:
+    """B4: one is seldom alone."""
+    it = Engine(NovaUncertain("HTTP 500", status=500))
+    assert it.do(STEP, STEP) == 0
+    assert it.nova.asked == ["a"]
+    assert it.memory.nova_trouble == "HTTP 500"
+
+
+def test_a_slow_call_is_followed_by_a_look() -> None:
+    """C5, C12: a second host may have died meanwhile."""
+    it = Engine()
+    assert ANSWER_S > BATCH_S
+    assert it.do(STEP, STEP) == 1
+
+
+@pytest.mark.parametrize("lost", ["quorum", "current"])
+def test_the_right_to_act_is_asked_for_before_each_step_of_a_batch(lost: str) -> None:
+    """C9, C10: it may be lost between two of them."""
+    it = Engine()
+
+    def lose(node: str) -> None:
+        it.current, it.cluster.quorum = lost != "current", lost != "quorum"
+
+    it.cluster.drop_hold = lose  # type: ignore[method-assign]
+    assert it.do(DropHold("cmp1"), STEP) == 1
+    assert it.nova.asked == []

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a sight says of its own time and of what it has read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from muster.facts import Move, MoveStatus, Server, Service
+from muster.look import Look
+from muster.memory import Memory
+from tests.fakes import FakeClock, FakeCluster, settings
+
+ANSWER_S = 7.0
+
+
+class SlowNova:
+    """One host with one server, and whatever evacuations it is given; each read takes so long."""
+
+    def __init__(self, clock: FakeClock, answer_s: float) -> None:
+        self._clock = clock
+        self._answer_s = answer_s
+        self.moves: list[Move] = []
+        self.read: list[str] = []
+
+    def _take(self, what: str) -> None:
+        self.read.append(what)
+        self._clock.pass_by(self._answer_s)
+
+    def services(self) -> Sequence[Service]:
+        self._take("services")
+        return [Service(id="u1", host="cmp1", forced_down=True, enabled=False, disabled_reason="muster: x")]
+
+    def servers_on(self, host: str) -> Sequence[Server]:
+        self._take("servers_on")
+        return [Server("a", "cmp1", "active")]
+
+    def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
+        self._take("servers_changed")
+        return []
+
+    def moves_from(self, host: str, since: float, page: int = 1000) -> Sequence[Move]:
+        self._take("moves_from")
+        return self.moves
+
+
+class Watched:
+    """A dead host, looked at by a worker with that Nova."""
+
+    def __init__(self, answer_s: float = ANSWER_S) -> None:
+        self.clock = FakeClock()
+        self.cluster = FakeCluster.of("cmp1")
+        self.cluster.fence("cmp1", self.clock.at - 20.0)
+        self.nova = SlowNova(self.clock, answer_s)
+        self.memory = Memory()
+        self.look = Look(self.cluster, self.nova, self.clock, settings(), self.memory)  # type: ignore[arg-type]
+
+
+def test_a_sight_is_as_old_as_the_first_thing_in_it() -> None:
+    """B4: slow answers make no wait seem over: what was read first has not been watched any longer."""
+    it = Watched()
+    began = it.clock.at
+    sight = it.look.sight()
+    assert it.clock.at >= began + 3 * ANSWER_S
+    assert sight.now == began
+    host = sight.hosts["cmp1"]
+    assert max(host.listed_at, host.moves_at, host.first_listed_at) <= sight.now
+
+
+def test_what_a_list_of_evacuations_leaves_out_is_not_forgotten() -> None:
+    """B12."""
+    it = Watched(answer_s=0.0)
+    it.nova.moves = [Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", it.clock.at, it.clock.at)]
+    it.look.sight()
+    it.nova.moves = []
+    it.clock.pass_by(30.0)
+    sight = it.look.sight()
+    assert it.nova.read.count("moves_from") > 1
+    assert [move.id for move in sight.hosts["cmp1"].moves["a"]] == ["1"]
+
+
+def test_the_servers_are_listed_before_their_evacuations() -> None:
+    """A13: what another hand has just begun shows by its task before its row is there."""
+    it = Watched()
+    it.look.sight()
+    assert it.nova.read.index("servers_on") < it.nova.read.index("moves_from")
+
+
+def test_nothing_is_asked_of_nova_while_nobody_is_dead() -> None:
+    it = Watched()
+    it.cluster.nodes.clear()
+    it.look.sight()
+    assert it.nova.read == []
+
+
+def test_services_are_read_again_before_a_claim_when_the_lists_took_long() -> None:
+    """C3: the first change to a service hides the heartbeats since it was read."""
+    it = Watched()
+    it.look.sight()
+    it.clock.pass_by(1.0)
+    it.nova.read.clear()
+    it.look.sight()
+    assert it.nova.read[-1] == "services"
