@@ -35,6 +35,9 @@ from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict
 LATE_CALL_S = 30.0
 """How long a call may be carried out after its sender died, or it or a proxy gave up: the time-out of our own POST."""
 
+API_CLOCKS_S = 5.0
+"""Nova writes when a row was created by the clock of the controller that took the call: so far they may be apart."""
+
 LOG_READS_A_PASS = 20
 TO_SEND = ("evacuate", "reset")
 
@@ -220,7 +223,7 @@ def _judge_host(
         return []
     orders = node.standing_orders
     return [
-        judge(_server_case(server, service.host, node, orders, host, sight, policy, dead, moved))
+        judge(_server_case(server, service, node, orders, host, sight, policy, dead, moved))
         for server in host.servers.values()
     ]
 
@@ -245,7 +248,7 @@ def _begun(move: Move) -> bool:
 
 def _server_case(
     server: Server,
-    source: str,
+    service: Service,
     node: Node,
     orders: Orders,
     host: HostSight,
@@ -260,7 +263,7 @@ def _server_case(
     elsewhere = moved.get(server.id, 0) > (server.id in host.moves)
     return ServerCase(
         server=server,
-        source=source,
+        source=service.host,
         policy=policy,
         now=sight.now,
         moves=moves,
@@ -283,7 +286,14 @@ def _server_case(
         released=orders.released,
         retried_at=orders.retried_at(server.id),
         first=float(orders.first),
+        claimed_at=_claimed_at(service),
     )
+
+
+def _claimed_at(service: Service) -> float:
+    """Of a host that is dead nothing but a change by an admin moves that time, and the first one is muster's."""
+    claimed = service.forced_down and not service.enabled
+    return service.updated_at - API_CLOCKS_S if claimed else 0.0
 
 
 def _wanted(seen: Power, log: Optional[OwnerLog], moves: int) -> Power:

@@ -103,6 +103,7 @@ class ServerCase:
     :param released: an operator lets its host return with what is not under way.
     :param retried_at: when an operator last asked for another try; what failed before no longer counts.
     :param first: when the incident began, with its first fencing.
+    :param claimed_at: when its host was forced down and disabled, by Nova's clock: no worker has sent anything before.
     """
 
     server: Server
@@ -129,6 +130,7 @@ class ServerCase:
     released: bool = False
     retried_at: float = 0.0
     first: float = 0.0
+    claimed_at: float = 0.0
 
     def void(self, move: Move) -> bool:
         """Nothing can come up from it any more, whatever became of its destination since."""
@@ -169,8 +171,9 @@ class ServerCase:
         return self.failures + sum(m.status is MoveStatus.ERROR and self._counts(m) for m in self.moves)
 
     def _counts(self, move: Move) -> bool:
-        """Not what had failed before an operator asked for another try."""
-        return move.created >= self.retried_at
+        """Not what another hand had tried before muster began, nor what had failed before an operator asked for another
+        try."""
+        return move.created >= max(self.retried_at, self.claimed_at)
 
     @property
     def pending(self) -> bool:

@@ -1184,3 +1184,21 @@ def test_waits_for_what_a_silent_cell_leaves_out_of_the_list() -> None:
     it.power_on("cmp1")
     it.until(it.over("cmp1"))
     it.fair()
+
+
+def test_tries_of_another_hand_before_the_fencing_use_no_attempts_up() -> None:
+    """B8: an operator had forced the host down and tried it himself, seconds before Pacemaker fenced it."""
+    it = Stage(servers=2, attempts=2)
+    it.cloud.rebuild.stop_compute("cmp1")
+    it.cloud.force_down(it.cloud.computes["cmp1"].id, None, by="operator")
+    it.cloud.odds.refuse = 1.0
+    for _ in range(2):
+        for server in ("s0", "s1"):
+            it.cloud.evacuate(server, None, by="operator", excused=True)
+        it.run_for(10.0)
+    it.cloud.odds.refuse = 0.0
+    assert it.rows("s0") == it.rows("s1") == ["failed", "failed"]
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    assert it.verdict("s0") == it.verdict("s1") == "evacuated"
+    it.fair()

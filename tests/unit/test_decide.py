@@ -323,6 +323,17 @@ def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> No
     assert decide(other, settings()).incidents["cmp1"].rule == "settled"
 
 
+def test_what_failed_before_the_host_was_forced_down_was_not_ours() -> None:
+    """B8."""
+    rows = tuple(Move(str(n), "a", "cmp1", MoveStatus.FAILED, "cmp2", NOW - 30 + n, NOW - 30 + n) for n in range(3))
+    claimed = replace(DOWN, updated_at=NOW - 15)
+    found = {
+        service: decide(sight(node(), server("a"), service=service, moves=rows), settings()).incidents["cmp1"]
+        for service in (claimed, replace(DOWN, updated_at=NOW - 60), replace(claimed, enabled=True))
+    }
+    assert [it.findings["a"].rule for it in found.values()] == ["owner-unread", "exhausted", "exhausted"]
+
+
 def test_settled_is_only_said_after_a_fresh_complete_list() -> None:
     assert decide(sight(node(), listed_at=NOW - 60), settings()).incidents["cmp1"].state is State.EVACUATING
 

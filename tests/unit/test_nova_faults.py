@@ -6,11 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import requests
 from keystoneauth1 import exceptions as ksa
+from novaclient.base import TupleWithMeta
 from urllib3 import exceptions as urllib3_exceptions
 
 from muster.errors import NovaError, NovaRefused, NovaUnavailable, NovaUncertain
 from muster.gateways.login import Login
+from muster.gateways.nova import Nova
 from muster.gateways.nova_faults import refusal, trouble, write_trouble
 
 
@@ -66,3 +69,22 @@ def test_a_file_of_credentials_that_cannot_be_read_is_named_and_not_its_cloud(tm
     file = tmp_path / "clouds.yaml"
     with pytest.raises(NovaUnavailable, match="cannot be read: is it there, and is this root"):
         Login("bed", str(file), lambda silence_s: None).connection()
+
+
+@pytest.mark.parametrize(("headers", "expected"), [({}, ""), ({"X-OpenStack-Request-ID": "req-1"}, "req-1")])
+def test_a_request_id_that_is_not_there_is_no_word(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], expected: str
+) -> None:
+    reply = requests.Response()
+    reply.headers.update(headers)
+
+    class Client:
+        servers = property(lambda self: self)
+
+        def evacuate(self, server: str, host: object) -> object:
+            return TupleWithMeta((reply, None), reply)
+
+    nova = Nova("bed", "/nowhere", True, "2.94")
+    monkeypatch.setattr(nova, "_speak", lambda pinned: pinned)
+    monkeypatch.setattr(nova, "_nova_client", lambda version: Client())
+    assert nova.evacuate("s1", None) == expected

@@ -219,6 +219,14 @@ def test_tries_are_counted_from_nova_and_end() -> None:
     assert verdict(case(ACTIVE, *failed))[:2] == (Verdict.HELD, "exhausted")
 
 
+def test_what_another_hand_tried_before_muster_began_uses_no_attempt_up() -> None:
+    """B8."""
+    failed = [move("failed", "other", age=100 - i, ident=str(i)) for i in range(3)]
+    assert verdict(case(ACTIVE, *failed, claimed_at=NOW - 90))[2] == "evacuate"
+    ours = [move("failed", "other", age=80 - i, ident=str(i)) for i in range(3, 6)]
+    assert verdict(case(ACTIVE, *failed, *ours, claimed_at=NOW - 90))[:2] == (Verdict.HELD, "exhausted")
+
+
 def test_the_pause_between_tries_doubles_and_ends_when_room_appears() -> None:
     """B7."""
     error = replace(ACTIVE, vm_state="error", fault="No valid host was found.")

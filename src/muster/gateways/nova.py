@@ -191,7 +191,7 @@ class Nova:
             ) from exc
         except ksa.ClientException as exc:
             raise self.login.write_trouble(exc) from exc
-        return str(next(iter(reply.request_ids), ""))
+        return next((str(ident) for ident in reply.request_ids if ident), "")  # novaclient: [None] without one
 
     def stop(self, server: str) -> str:
         """Shut a server down as its owner would."""
