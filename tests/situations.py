@@ -182,9 +182,13 @@ SITUATIONS = (
     Situation(
         "The power device lied",
         "It said that cmp1 is off; its nova-compute went on writing to Nova.",
-        ("pcs stonith confirm cmp1",),
+        ("pcs stonith fence cmp1", "muster confirm cmp1"),
         (dead(),),
-        {"cmp1": seen(server(11, "web"), heartbeat_moved=True)},
+        {
+            "cmp1": seen(
+                server(11, "web"), moves=(move(11, MoveStatus.PRE_MIGRATING, at=NOW - 8),), heartbeat_moved=True
+            )
+        },
     ),
     Situation(
         "Fencing fails",

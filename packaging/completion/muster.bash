@@ -6,7 +6,7 @@
 #    source ~/.local/share/bash_completion/muster
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_muster_subparsers=(status watch plan report retry skip approve release pause resume doctor setup register)
+_shtab_muster_subparsers=(status watch plan report retry skip approve confirm release pause resume doctor setup register)
 
 _shtab_muster_status_option_strings=(-h --help -o --output)
 _shtab_muster_watch_option_strings=(-h --help --interval --until-settled)
@@ -15,6 +15,7 @@ _shtab_muster_report_option_strings=(-h --help -o --output --to)
 _shtab_muster_retry_option_strings=(-h --help -y --yes)
 _shtab_muster_skip_option_strings=(-h --help -y --yes)
 _shtab_muster_approve_option_strings=(-h --help -y --yes)
+_shtab_muster_confirm_option_strings=(-h --help -y --yes)
 _shtab_muster_release_option_strings=(-h --help -y --yes)
 _shtab_muster_pause_option_strings=(-h --help -y --yes)
 _shtab_muster_resume_option_strings=(-h --help -y --yes)
@@ -34,7 +35,7 @@ _shtab_muster_report___output_choices=(text json html)
 _shtab_muster_doctor__o_choices=(text json)
 _shtab_muster_doctor___output_choices=(text json)
 _shtab_muster_setup___shared_storage_choices=(yes no)
-_shtab_muster_pos_0_choices=(status watch plan report retry skip approve release pause resume doctor setup register)
+_shtab_muster_pos_0_choices=(status watch plan report retry skip approve confirm release pause resume doctor setup register)
 
 _shtab_muster_status__h_nargs=0
 _shtab_muster_status___help_nargs=0
@@ -58,6 +59,10 @@ _shtab_muster_approve__h_nargs=0
 _shtab_muster_approve___help_nargs=0
 _shtab_muster_approve__y_nargs=0
 _shtab_muster_approve___yes_nargs=0
+_shtab_muster_confirm__h_nargs=0
+_shtab_muster_confirm___help_nargs=0
+_shtab_muster_confirm__y_nargs=0
+_shtab_muster_confirm___yes_nargs=0
 _shtab_muster_release__h_nargs=0
 _shtab_muster_release___help_nargs=0
 _shtab_muster_release__y_nargs=0

@@ -30,7 +30,9 @@ class Phase(enum.Enum):
 UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
 """Until a worker has claimed the incident nobody can have asked Nova for anything."""
 
-_TOKEN = re.compile(r"(?P<phase>[a-z]+):(?P<first>\d{1,12}):(?P<last>\d{1,12})(?P<mark>:kept|:forced)?")
+_TOKEN = re.compile(
+    r"(?P<phase>[a-z]+):(?P<first>\d{1,12}):(?P<last>\d{1,12})(?P<mark>:kept|:forced)?(?P<lives>:lives)?"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Record:
     :param last: its latest fencing; a heartbeat after it refutes the fencing.
     :param kept: the service was already forced down by an operator before muster touched it, and stays so.
     :param forced: it may still be forced down by muster, from an incident whose return was cut short by this one.
+    :param lives: it was seen to live after its last fencing.  Only one that began later takes that back: the next
+        ``off`` of fence_muster, or an operator's ``muster confirm``.  Pacemaker's time of a fencing is that of its end,
+        which may come minutes after the off (fenced_remote.c, finalize_op), and proves nothing new.
     """
 
     phase: Phase
@@ -48,6 +53,7 @@ class Record:
     last: int
     kept: bool = False
     forced: bool = False
+    lives: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.first <= self.last:
@@ -57,9 +63,9 @@ class Record:
 
     @property
     def token(self) -> str:
-        """The attribute's value: ``phase:first:last`` and ``:kept`` or ``:forced``."""
+        """The attribute's value: ``phase:first:last``, ``:kept`` or ``:forced``, and ``:lives``."""
         mark = ":kept" if self.kept else ":forced" if self.forced else ""
-        return f"{self.phase.value}:{self.first}:{self.last}{mark}"
+        return f"{self.phase.value}:{self.first}:{self.last}{mark}{':lives' * self.lives}"
 
     @classmethod
     def parse(cls, token: str) -> Record:
@@ -68,7 +74,7 @@ class Record:
         if not found:
             raise ValueError(f"record {token!r}: expected phase:first:last, with times in Unix seconds")
         kept, forced = found["mark"] == ":kept", found["mark"] == ":forced"
-        return cls(Phase(found["phase"]), int(found["first"]), int(found["last"]), kept, forced)
+        return cls(Phase(found["phase"]), int(found["first"]), int(found["last"]), kept, forced, bool(found["lives"]))
 
     def fenced_again(self, at: int) -> Record:
         """The record after one more fencing of the same host.
@@ -94,6 +100,7 @@ class Node:
     :param fenced_at: Pacemaker's own word that it was fenced and has not come back (0: no).
     :param lost_at: when Pacemaker's connection to a remote broke, as long as it is away (0: not known).
     :param found_running: when an operation last found there what muster-hold keeps away, or stopped it (0: never).
+    :param probed_running: the same by a probe alone: what muster has let start again may be stopped, too.
     :param orders: what operators have said, about whichever incident; see :attr:`standing_orders`.
     :param unreadable_orders: a value that cannot be read, which is never taken for "none".
     :param shown: what muster has it show to crm_mon; Pacemaker forgets it whenever the node joins.
@@ -108,6 +115,7 @@ class Node:
     fenced_at: int = 0
     lost_at: int = 0
     found_running: int = 0
+    probed_running: int = 0
     orders: Optional[Orders] = None
     unreadable_orders: str = ""
     shown: str = ""
@@ -337,6 +345,7 @@ class HostSight:
     :param still_s: before the claim: for how long its service has been seen without any change.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
+    :param refuted: the record says so, by whatever an earlier pass or worker has seen.
     :param released: this worker has let nova-compute start again, so what is under way now began since.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
     :param unread: by server id, when and how often in a row its action log could not be read.
@@ -360,6 +369,7 @@ class HostSight:
     still_s: float = 0.0
     heartbeat_moved: bool = False
     found_running: bool = False
+    refuted: bool = False
     alive_again: bool = False
     released: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
@@ -373,8 +383,8 @@ class HostSight:
 
     @property
     def lives(self) -> bool:
-        """It was seen after its fencing, so that proves nothing."""
-        return self.heartbeat_moved or self.found_running
+        """It was seen after its fencing, which therefore proves nothing."""
+        return self.heartbeat_moved or self.found_running or self.refuted
 
 
 @dataclass(frozen=True)

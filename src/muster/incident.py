@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Union
 
-from muster.facts import UNTOUCHED, HostSight, MoveStatus, Node, Phase, Record, Service
+from muster.facts import UNTOUCHED, HostSight, MoveStatus, Node, Outcome, Phase, Record, Service
 from muster.ports import Policy
 from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, ListAgain, Step, SwapRecord, WriteRecord
 from muster.verdict import Finding, State, Verdict
@@ -20,8 +20,9 @@ WATCHED_S = 12.0
 """Long enough to have seen a heartbeat, also one that comes a little late."""
 HEARTBEAT_SKEW_S = 5.0
 REFENCED_AFTER_S = 60
-"""Pacemaker's own fencing time is that of the whole operation, the record's that of its middle: no second fencing
-until they are further apart than a slow power-on takes."""
+"""Pacemaker's own fencing time is that of the whole operation, the record's that of its middle, and a power-on that
+times out comes between them: it counts only for a host that was let back since, and never against a sign of life."""
+SENT_SHOWN = 6
 
 LIST_FRESH_S = 5.0
 LISTS_APART_S = 1.0
@@ -119,11 +120,51 @@ def _confirmed(c: HostCase) -> Record:
 
 def _refuted(c: HostCase) -> bool:
     """nova-compute wrote to Nova after the power was said to be off: nobody may be started a second time."""
+    if c.sight.heartbeat_moved or c.record.lives:
+        return True
     service = c.known_service
     early = service.updated_at > c.record.last + HEARTBEAT_SKEW_S
     # An admin's change moves that time, too: if somebody disabled it, Nova has to call it down first.
     changed = service.forced_down or not (service.enabled or service.up)
-    return c.sight.heartbeat_moved or (early and not c.disabled_by_us and not changed)
+    return early and not c.disabled_by_us and not changed
+
+
+def _note_life(c: HostCase) -> tuple[Step, ...]:
+    """In the record, for no worker sees again what Pacemaker or a dead worker has forgotten.  A service that was only
+    read as changed since the fencing stays so, and may be an admin's change."""
+    seen = c.sight.lives or c.node.found_running >= c.record.last
+    return () if c.record.lives or not seen else (SwapRecord(c.node.name, c.record, replace(c.record, lives=True)),)
+
+
+def _back_too_soon(c: HostCase) -> bool:
+    """Let return, and found running before it has restarted: a restart ends the guests that were evacuated and turns
+    done into completed (nova-compute, _destroy_evacuated_instances), so whatever runs there has never been off."""
+    return c.phase is Phase.RETURNING and c.node.probed_running >= c.record.last and c.uncompleted_rows > 0
+
+
+def _twice(c: HostCase) -> str:
+    """What was sent by then, and may run in two places as long as the host does."""
+    rows = (f for f in c.findings if any(m.status is not MoveStatus.ERROR for m in c.sight.moves.get(f.server.id, ())))
+    calls = (f for f in c.findings if (sent := c.sight.sent.get(f.server.id)) and sent.outcome is not Outcome.REFUSED)
+    ids = {f.server.id: f.server.name or f.server.id for f in (*rows, *calls)}
+    if not ids:
+        return "nothing was evacuated, and nothing is"
+    named = ", ".join(list(ids.values())[:SENT_SHOWN]) + f" and {len(ids) - SENT_SHOWN} more" * (len(ids) > SENT_SHOWN)
+    where = f"may run on two hosts until {c.node.name} is off"
+    return f"no more is evacuated, but {len(ids)} had been sent and {where}: {named}"
+
+
+_POWER = "Repair the power device"
+_SYSTEMD = f"{_POWER}, or keep systemd from starting nova-compute if it was that"
+
+
+def _lives(c: HostCase, seen: str, mend: str) -> str:
+    node = c.node.name
+    by_hand = f". If it cannot be repaired now: cut the power by hand, then muster confirm {node}"
+    return (
+        f"HOST LIVES: {seen} after the power was said to be off; {_twice(c)}. {mend}, then pcs stonith fence {node}"
+        + by_hand * (c.phase in _BEFORE_RETURN)
+    )
 
 
 def _doubtful(c: HostCase) -> bool:
@@ -230,16 +271,12 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "fenced-again",
-        lambda c: not c.node.member and c.node.fenced_at > c.record.last + REFENCED_AFTER_S,
+        lambda c: (
+            c.phase is Phase.RETURNING and not c.node.member and c.node.fenced_at > c.record.last + REFENCED_AFTER_S
+        ),
         State.FENCED,
         lambda c: "fenced once more",
-        lambda c: (
-            (
-                WriteRecord(c.node.name, c.record, c.record.fenced_again(c.node.fenced_at))
-                if c.phase is Phase.RETURNING
-                else SwapRecord(c.node.name, c.record, c.record.fenced_again(c.node.fenced_at))
-            ),
-        ),
+        lambda c: (WriteRecord(c.node.name, c.record, c.record.fenced_again(c.node.fenced_at)),),
     ),
     HostRule(
         "hold-missing",
@@ -247,6 +284,19 @@ RULES: tuple[HostRule, ...] = (
         State.FENCED,
         lambda c: "its nova-compute is not kept away: setting muster-hold",
         lambda c: (WriteRecord(c.node.name, c.record, c.record),),
+    ),
+    HostRule(
+        # The hold stops its nova-compute, and with it the heartbeat that would have told.  Before Nova is asked:
+        # Pacemaker forgets what it found as soon as the node joins again.
+        "found-running",
+        lambda c: c.phase in _BEFORE_RETURN and (c.sight.found_running or c.node.found_running >= c.record.last),
+        State.ON_HOLD,
+        lambda c: _lives(
+            c,
+            f"Pacemaker found nova-compute running on {c.node.name}",
+            _SYSTEMD,
+        ),
+        _note_life,
     ),
     HostRule(
         "hold-left",
@@ -278,6 +328,16 @@ RULES: tuple[HostRule, ...] = (
         lambda c: f"the cell of {c.known_service.host} does not answer Nova",
     ),
     # -- the way back
+    HostRule(
+        "returns-running",
+        _back_too_soon,
+        State.ON_HOLD,
+        lambda c: _lives(
+            c,
+            f"Pacemaker found nova-compute running on {c.node.name}, not restarted,",
+            _SYSTEMD,
+        ),
+    ),
     HostRule(
         "retry-ordered",
         lambda c: _wanted_again(c) > 0,
@@ -331,22 +391,12 @@ RULES: tuple[HostRule, ...] = (
         "fencing-refuted",
         _refuted,
         State.ON_HOLD,
-        lambda c: (
-            f"HOST LIVES: nova-compute of {c.known_service.host} wrote to Nova after the power was said to be off;"
-            f" nothing is evacuated. Repair the power device, make sure that the host is off, then, a minute after the"
-            f" fencing or later, pcs stonith confirm {c.node.name}"
+        lambda c: _lives(
+            c,
+            f"nova-compute of {c.known_service.host} {'was seen running' if c.record.lives else 'wrote to Nova'}",
+            _POWER,
         ),
-    ),
-    HostRule(
-        # The hold stops its nova-compute, and with it the heartbeat that would have told.
-        "found-running",
-        lambda c: c.sight.found_running,
-        State.ON_HOLD,
-        lambda c: (
-            f"HOST LIVES: Pacemaker found nova-compute running on {c.node.name} after the power was said to be off;"
-            " nothing is evacuated. Repair the power device, or keep systemd from starting nova-compute if it was that,"
-            f" then pcs stonith fence {c.node.name}"
-        ),
+        _note_life,
     ),
     HostRule(
         "too-many-failed",

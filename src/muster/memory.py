@@ -134,6 +134,7 @@ class HostMemory:
             still_s=max(0.0, self.felt_at - self.pulse_at),
             heartbeat_moved=self.heartbeat_moved,
             found_running=self.found_running,
+            refuted=self.record.lives,
             alive_again=self.alive_again,
             released=self.released,
             sent=dict(self.sent),

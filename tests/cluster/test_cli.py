@@ -231,6 +231,22 @@ def test_a_guard_is_passed_and_a_host_is_released_on_demand(cloud: Cloud) -> Non
     cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
 
 
+def test_a_host_that_no_device_can_switch_off_is_confirmed_by_hand(cloud: Cloud) -> None:
+    """C3: its power device lies; the power is cut by hand, and what was seen before no longer counts."""
+    servers = cloud.nova.boot("cmp1", count=1)
+    cloud.change("pcs resource update muster delay_s=30")
+    cloud.cluster.bmc_fault("cmp1", "off", "lie")
+    cloud.cluster.cut("cmp1")
+    cloud.until(lambda: cloud.report("cmp1").get("state") == "on-hold", 60, "the incident is on hold")
+    cloud.until(lambda: "muster confirm cmp1" in todo(cloud), 20, "it is told")
+    cloud.ctl("stonith_admin", "--confirm", "cmp1")
+    cloud.after_a_full_look()
+    assert cloud.report("cmp1")["state"] == "on-hold"
+    cloud.cluster.power("cmp1", "off")
+    assert muster(cloud, "confirm", "cmp1", node="ctl2")[0] == 0
+    cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"], 120, "its server is evacuated")
+
+
 @pytest.mark.parametrize(
     "command", [("pause",), ("approve", "cmp1"), ("skip", "0" * 8 + "-0000-0000-0000-" + "0" * 12)]
 )

@@ -165,7 +165,7 @@ def _inbound_stuck(world: World, node: Node) -> bool:
 
 
 def _true_hold(world: World, node: Node, incident: Incident) -> bool:
-    if incident.rule == "fencing-refuted":
+    if incident.rule in ("fencing-refuted", "found-running", "returns-running"):
         # Nova shows one time for heartbeats and for an admin's changes: after one that was taken back the safe side is
         # right, and so it is after a lift, carried out late, of a worker that is dead: no other one knows of it.
         host = world.cloud.computes[node.name]

@@ -62,6 +62,7 @@ def build(seed: int) -> World:
     cells = {hosts[-1]: "cell2"} if len(hosts) == 4 and rng.random() < 0.3 else {}
     world = World(seed, hosts, cells, rng.choice((0.0, 0.0, -3.0, 2.0, 4.0)), **parameters(rng))
     cloud = world.cloud
+    world.site.ends_late = rng.choice((0.0, 0.0, 0.3))
     cloud.omits_silent = rng.random() < 0.5
     for n in range(rng.choice((2, 3, 4, 6, 8))):
         cloud.add_server(f"s{n}", rng.choice(hosts[:2] + hosts[:1]), **server_facts(rng))

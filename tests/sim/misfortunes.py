@@ -9,7 +9,6 @@ from typing import Callable
 
 from muster.errors import NovaError
 from muster.facts import Power
-from muster.incident import REFENCED_AFTER_S
 from muster.verdict import Verdict
 from tests.sim.inventory import Instance
 from tests.sim.site import CONTROLLERS
@@ -78,15 +77,11 @@ def _fence(world: World, rng: random.Random, host: str, delay_s: float, kind: st
 
 
 def _really_off(world: World, host: str) -> None:
-    """The operator cuts the power by hand and confirms, not within a minute of the fencing: so the message says."""
-    record = world.site.nodes[host].record
-    early_s = record.last + REFENCED_AFTER_S + 2.0 - world.now if record else 0.0
-    if early_s > 0.0:
-        world.after(early_s, lambda: _really_off(world, host))
-        return
+    """The operator cuts the power by hand and confirms it, to Pacemaker and to muster: so the message says."""
     world.liars.discard(host)
     world.cloud.rebuild.power_cut(host)
     world.site.fence(host, with_record=False)
+    world.site.confirm(host)
 
 
 def _power_on(world: World, host: str) -> None:

@@ -29,6 +29,7 @@ class Site:
         self.revision = 0
         self.victims: dict[str, set[str]] = {}
         self.fenced: set[str] = set()
+        self.ends_late = 0.0
         self.changed: Callable[[], None] = lambda: None
         for name in cloud.computes:
             self.nodes[name] = Node(name, remote=True, member=True)
@@ -77,19 +78,38 @@ class Site:
         old = self.nodes[name].record
         if old is None or old.phase in (Phase.RETURNING, Phase.CLOSED):
             self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
-        self.set_node(name, member=False, fenced_at=int(now + self.rng.uniform(0.0, 2.0)))
+        late_s = self.rng.uniform(0.0, 2.0)
+        if with_record and self.ends_late and self.rng.random() < self.ends_late:
+            # Its power-on part times out, and Pacemaker's time of a fencing is that of its end.
+            self.set_node(name, member=False)
+            self.timeline.after(self.rng.uniform(61.0, 150.0), lambda: self._fencing_ends(name))
+        else:
+            self.set_node(name, member=False, fenced_at=int(now + late_s))
         if with_record:
             record = old.fenced_again(int(now)) if old else Record(Phase.FENCED, int(now), int(now))
             self.set_node(name, record=record, hold=True)
             self._apply_hold(name)
         self.cloud.say(f"{name} is fenced{' (the device lies)' * lies}{'' if with_record else ', without a record'}")
 
+    def _fencing_ends(self, name: str) -> None:
+        if not self.nodes[name].member:
+            self.set_node(name, fenced_at=int(self.timeline.now))
+
+    def confirm(self, name: str) -> None:
+        """``muster confirm``: an operator says that it is off."""
+        old = self.nodes[name].record
+        if old is not None and old.phase not in (Phase.RETURNING, Phase.CLOSED) and not self.nodes[name].member:
+            self.set_node(name, record=old.fenced_again(int(self.timeline.now)), hold=True)
+
     def leave(self, name: str) -> None:
         """A clean shutdown, or a loss of connection that fencing has not answered yet."""
         self.set_node(name, member=False)
 
     def rejoin(self, name: str) -> None:
-        self.set_node(name, member=True, fenced_at=0)
+        found = int(self.timeline.now) if self.cloud.computes[name].running else 0
+        self.set_node(name, member=True, fenced_at=0, found_running=found, probed_running=found)
+        if self.nodes[name].hold:
+            self._apply_hold(name)
         self.cloud.say(f"{name} joins the cluster")
         self._start_allowed(name)
 
@@ -109,6 +129,7 @@ class Site:
         def stop() -> None:
             node, host = self.nodes[name], self.cloud.computes[name]
             if node.hold and node.member and host.running:
+                self.set_node(name, found_running=int(self.timeline.now))
                 self.cloud.rebuild.stop_compute(name)
 
         self.timeline.after(self.rng.uniform(0.3, 2.0), stop)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from muster.act import FINISHED_FAULT_S
@@ -43,8 +45,54 @@ def test_evacuates_a_host_whose_power_was_cut_by_hand_after_its_device_had_lied(
     it.liars.clear()
     it.cloud.rebuild.power_cut("cmp1")
     it.fence("cmp1", with_record=False)
+    it.run_for(70.0)
+    assert it.state() == "on-hold"
+    it.site.confirm("cmp1")
     it.until(it.says("s0", "evacuated"))
     it.fair()
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_a_sign_of_life_outlives_the_late_end_of_the_fencing_that_it_refutes(taken_over: bool) -> None:
+    """C3: seen on a real cluster: the power-on part timed out, Pacemaker's time came 122 s after the record, was taken for
+    a second fencing, and the host was released: five guests on two hosts.  The hold had stopped its nova-compute."""
+    it = Stage(servers=3)
+    it.run_for(20.0)
+    it.site.ends_late = 1.0
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold")
+    it.run_for(5.0)
+    it.cloud.rebuild.stop_compute("cmp1")
+    if taken_over:
+        it.takeover()
+    it.run_for(400.0)
+    assert it.site.nodes["cmp1"].fenced_at > it.site.nodes["cmp1"].record.first + 60  # type: ignore[union-attr]
+    assert it.state() == "on-hold"
+    incident = it.current.incidents["cmp1"]  # type: ignore[union-attr]
+    sent = [i for i in ("s0", "s1", "s2") if it.rows(i)]
+    assert all(i in incident.reason for i in sent), incident.reason
+    assert "muster confirm cmp1" in incident.reason
+    it.fair()
+
+
+def test_a_host_that_was_let_return_and_has_never_been_off_is_told() -> None:
+    """C3: it waited for ever for nova-compute to finish migrations, and nobody was told that the guests run twice."""
+    it = Stage()
+    it.run_for(20.0)
+    it.until(lambda: 0.1 < it.now - it.cloud.computes["cmp1"].beat(it.now) < 1.0)
+    it.cloud.computes["cmp1"].end_beating(it.now)  # frozen, not off
+    it.fence("cmp1", lies=True)
+    it.until(it.settled("cmp1"))
+    it.cloud.computes["cmp1"].begin_beating(it.now)
+    it.site.rejoin("cmp1")
+    it.until(lambda: it.state() == "on-hold")
+    assert "may run on two hosts" in it.current.incidents["cmp1"].reason  # type: ignore[union-attr]
+    it.liars.clear()
+    it.run_for(5.0)
+    it.fence("cmp1")
+    it.run_for(5.0)
+    it.power_on("cmp1")
+    it.until(it.over())
 
 
 def test_waits_for_the_late_retry_of_a_worker_that_died() -> None:
@@ -840,7 +888,10 @@ def test_slow_answers_do_not_make_a_wait_seem_over() -> None:
     """A new worker waits for heartbeats; an answer took so long that the wait ended before the next one could be read."""
     it = _found_alive()
     it.cloud.stop_conductor()
-    it.takeover()
+    it.kill_worker()
+    record = it.site.nodes["cmp1"].record
+    assert record is not None
+    it.site.set_node("cmp1", record=replace(record, lives=False))  # as if it had died before it could note it
     it.until(lambda: it.state() == "evacuating")
     sent = len(it.rows("s0"))
     it.run_for(20.0)

@@ -119,7 +119,9 @@ def test_knows_when_what_is_kept_away_was_found_running(
     op = f'<lrm_rsc_op {given} op-status="0" last-rc-change="300"/>'
     history = f'<lrm><lrm_resources><lrm_resource id="{resource}">{op}</lrm_resource></lrm_resources></lrm>'
     status = f'<node_state uname="cmp1" remote_node="true" in_ccm="true">{history}</node_state>'
-    assert look(status=status, resources=clone, constraints=rule).nodes["cmp1"].found_running == found
+    node = look(status=status, resources=clone, constraints=rule).nodes["cmp1"]
+    assert node.found_running == found
+    assert node.probed_running == (0 if operation == "stop" else found)
     assert look(status=status, resources=clone).nodes["cmp1"].found_running == 0
 
 

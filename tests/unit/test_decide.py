@@ -51,6 +51,7 @@ DOWN = Service(
     forced_down=True,
     updated_at=FENCED - 3,
 )
+LIVING = Record(Phase.EVACUATING, FENCED, FENCED, lives=True)
 ELSEWHERE = Service(id="u2", host="cmp2", up=True)
 
 
@@ -68,6 +69,9 @@ def server(ident: str, priority: str = "", created: float = 0.0, **facts: Any) -
     )
 
 
+LIVES = ("refuted", "found_running")
+
+
 def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move, ...] = (), **facts: Any) -> Sight:
     host = HostSight(
         services=(service, ELSEWHERE),
@@ -77,7 +81,7 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         moves_at=NOW,
         wanted={s.id: Power.RUNNING for s in servers},
     )
-    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at", "logs", "wanted", "dropped"):
+    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at", "logs", "wanted", "dropped", *LIVES):
         if name in facts:
             host = replace(host, **{name: facts.pop(name)})
     cluster = facts.pop("cluster", None) or Cluster(True, "ctl1", {"cmp1": it, "cmp2": Node("cmp2", True, member=True)})
@@ -220,11 +224,54 @@ def test_a_heartbeat_after_the_fencing_stops_everything_loudly() -> None:
     for it in (
         sight(node(Phase.FENCED), server("a"), service=early),
         sight(node(), server("a"), heartbeat_moved=True),
+        sight(replace(node(), record=LIVING), server("a"), refuted=True),
+        sight(replace(node(), found_running=FENCED + 1), server("a"), found_running=True),
+        sight(replace(node(), found_running=FENCED + 1), server("a")),
     ):
         decision = decide(it, settings())
-        assert decision.steps == ()
+        assert all(
+            isinstance(step, SwapRecord) and step.new == replace(step.old, lives=True) for step in decision.steps
+        )
         assert decision.incidents["cmp1"].state is State.ON_HOLD
         assert "HOST LIVES" in decision.incidents["cmp1"].reason
+
+
+def test_what_was_sent_to_a_host_that_lives_is_named_until_it_is_off() -> None:
+    """C3: it said that nothing is evacuated, while guests ran on two hosts."""
+    seen = [
+        Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5),
+        Move("2", "b", "cmp1", MoveStatus.ERROR, "", NOW - 9, NOW - 5),
+    ]
+    calls = {"c": Sent(NOW - 1, Outcome.UNCERTAIN, NOW + 29, 0), "d": Sent(NOW - 1, Outcome.REFUSED, NOW, 0)}
+    it = sight(node(), *map(server, "abcde"), moves=tuple(seen), heartbeat_moved=True)
+    it = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], sent=calls)})
+    reason = decide(it, settings()).incidents["cmp1"].reason
+    assert "2 had been sent and may run on two hosts until cmp1 is off: a, c." in reason
+    crowd = sight(
+        node(), *map(server, "abcdefgh"), moves=tuple(replace(seen[0], server=x) for x in "abcdefgh"), refuted=True
+    )
+    it = replace(crowd, cluster=Cluster(True, "ctl1", {"cmp1": replace(node(), record=LIVING)}))
+    assert "a, b, c, d, e, f and 2 more" in decide(it, settings()).incidents["cmp1"].reason
+
+
+def test_a_host_that_returns_running_is_not_let_back() -> None:
+    """C3: its nova-compute has not restarted, so it has never been off."""
+    record = Record(Phase.RETURNING, FENCED, FENCED)
+    moved = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    back = Node("cmp1", True, record, member=True, probed_running=FENCED + 30)
+    it = decide(sight(back, server("a"), moves=(moved,), alive_again=True), settings())
+    assert (it.incidents["cmp1"].rule, it.steps) == ("returns-running", ())
+    assert it.incidents["cmp1"].reason.endswith("then pcs stonith fence cmp1")
+    done = replace(moved, status=MoveStatus.COMPLETED)
+    assert decide(sight(back, server("a"), moves=(done,), alive_again=True), settings()).steps
+
+
+def test_the_late_end_of_a_fencing_is_no_second_one() -> None:
+    """C3: its power-on part had timed out: Pacemaker's time is that of its end, and cleared what had refuted it."""
+    late = replace(node(), fenced_at=FENCED + 122)
+    assert sent(decide(sight(late, server("a")), settings())) == ["a"]
+    gone = Node("cmp1", True, Record(Phase.RETURNING, FENCED, FENCED), fenced_at=FENCED + 122)
+    assert decide(sight(gone), settings()).incidents["cmp1"].rule == "fenced-again"
 
 
 def test_more_dead_hosts_than_allowed_are_not_begun() -> None:

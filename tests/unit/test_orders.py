@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muster.cli import commands
+from muster.cli import orders as cli
 from muster.decide import Decision, decide
 from muster.facts import Cluster as Seen
 from muster.facts import HostSight, Move, MoveStatus, Node, OwnerLog, Phase, Power, Record, Server, Service, Sight
@@ -199,6 +201,52 @@ def test_nothing_is_changed_while_it_is_paused() -> None:
 def test_fencings_are_recorded_and_lists_are_read_while_it_is_paused() -> None:
     it = decision(None, server("a"), paused="alice", record=None, hold=False)
     assert [type(step) for step in it.steps] == [WriteRecord]
-    again = decision(None, server("a"), paused="alice", fenced_at=FENCED + 90)
-    assert [step.new.last for step in again.steps if isinstance(step, SwapRecord)] == [FENCED + 90]
+    lives = decision(None, server("a"), paused="alice", found_running=FENCED + 90)
+    assert [step.new.lives for step in lives.steps if isinstance(step, SwapRecord)] == [True]
     assert not any(isinstance(step, ListAgain) for step in it.steps)
+
+
+class _Site:
+    """What :mod:`muster.cli.orders` needs of a cluster."""
+
+    def __init__(self, node: Node) -> None:
+        self.cluster = Seen(True, "ctl1", {"cmp1": node})
+        self.written: list[tuple[str, object, Record]] = []
+
+    def pacemaker(self) -> _Site:
+        return self
+
+    def shared(self) -> dict[str, object]:
+        return {}
+
+    def write_record(self, node: str, old: Record, new: Record) -> None:
+        self.written.append((node, old, new))
+
+
+@pytest.mark.parametrize(
+    ("record", "member", "refused"),
+    [
+        ("evacuating:100:100:kept:lives", False, ""),
+        ("fenced:100:100", False, ""),
+        ("evacuating:100:100:lives", True, "is in the cluster"),
+        ("returning:100:100", False, "nothing to confirm"),
+        ("", False, "nothing to confirm"),
+    ],
+)
+def test_an_operator_confirms_that_a_host_is_off(
+    record: str, member: bool, refused: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = Record.parse(record) if record else None
+    site = _Site(Node("cmp1", True, old, hold=True, member=member))
+    monkeypatch.setattr(cli, "Site", lambda resource: site)
+    code = cli.run(commands.read(["confirm", "cmp1", "--yes"]))
+    assert code == (commands.TROUBLE if refused else commands.OK)
+    assert refused in capsys.readouterr().err
+    assert len(site.written) == (0 if refused else 1)
+    for _, before, after in site.written:
+        assert before == old
+        assert (after.first, after.lives) == (100, False)
+        assert after.last > 100
+    monkeypatch.setattr(cli.terminal, "confirmed", lambda question, yes: False)
+    assert cli.run(commands.read(["confirm", "cmp1"])) == commands.TROUBLE
+    assert len(site.written) == (0 if refused else 1)

@@ -19,7 +19,7 @@ def test_a_force_down_is_an_operators_or_musters() -> None:
         Record(Phase.FENCED, 1, 1, kept=True, forced=True)
 
 
-@pytest.mark.parametrize("mark", ["", ":kept", ":forced"])
+@pytest.mark.parametrize("mark", ["", ":kept", ":forced", ":lives", ":kept:lives", ":forced:lives"])
 def test_its_marks_are_read_as_they_were_written(mark: str) -> None:
     assert Record.parse(f"evacuating:1:2{mark}").token == f"evacuating:1:2{mark}"
 
@@ -33,6 +33,7 @@ def test_its_marks_are_read_as_they_were_written(mark: str) -> None:
         ("returning:10:20", "fenced:30:30:forced"),
         ("returning:10:20:kept", "fenced:30:30:kept"),
         ("closed:10:20:kept", "fenced:30:30"),
+        ("evacuating:10:20:kept:lives", "evacuating:10:30:kept"),
     ],
 )
 def test_a_second_fencing_goes_on_or_begins_anew(before: str, after: str) -> None:

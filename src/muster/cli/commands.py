@@ -134,6 +134,15 @@ COMMANDS: tuple[Command, ...] = (
         (Argument(("target",), HOST.help, metavar="HOST"), YES),
     ),
     Command(
+        "confirm",
+        "orders",
+        "say that a host that was seen to live is off now",
+        "For HOST LIVES where no power device can cut the power: switch the host off by hand, make sure of it, then"
+        " confirm. The evacuation goes on as after a new fencing. Refused for a host that is in the cluster."
+        " pcs stonith confirm does not do it: that cannot be told from the late end of the fencing that did nothing.",
+        (Argument(("target",), HOST.help, metavar="HOST"), YES),
+    ),
+    Command(
         "release",
         "orders",
         "let a host return with what is left on it",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``muster retry | skip | approve | release | pause | resume``: what an operator decides, written into the CIB.
+"""``muster retry | skip | approve | confirm | release | pause | resume``: what an operator decides.
 
-A compare-and-set under quorum like every write of muster's; the worker acts upon it in its next pass.
+Written into the CIB by a compare-and-set under quorum like every write of muster's; the worker acts upon it next.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ def _of_incident(site: Site, options: argparse.Namespace) -> int:
     server = target.lower() if _UUID.fullmatch(target.lower()) else ""
     if options.command == "skip" and not server:
         raise Refused(f"{target!r} is no server id: muster status HOST lists them")
+    if options.command == "confirm":
+        return _confirm(site, options, _node(site, target).name)
     nodes = [_node_of_server(site, server)] if server else [_node(site, target)]
     change = _change(options.command, server)
     for node in nodes:
@@ -79,6 +81,28 @@ def _of_incident(site: Site, options: argparse.Namespace) -> int:
             print("nothing was changed")
             return commands.TROUBLE
         _give(site, options, node.name, change, server)
+    return commands.OK
+
+
+def _confirm(site: Site, options: argparse.Namespace, name: str) -> int:
+    """By compare-and-set, so what has been noted since this command looked is not overwritten.
+
+    :raises Refused: unless there is something to confirm, and the host is not in the cluster.
+    """
+    node = site.cluster.nodes[name]
+    if node.record is None or node.record.phase in (Phase.RETURNING, Phase.CLOSED):
+        raise Refused(f"{name} has no incident that waits for it to be off: there is nothing to confirm")
+    if node.member:
+        raise Refused(f"{name} is in the cluster, so it is not off: pcs stonith fence {name}")
+    if not terminal.confirmed(
+        f"Is the power of {name} off, and will it stay off? Its guests start elsewhere.", options.yes
+    ):
+        print("nothing was changed")
+        return commands.TROUBLE
+    record = node.record.fenced_again(int(time.time()))
+    site.pacemaker().write_record(name, node.record, record)
+    _say(options.command, node=name, record=record.token)
+    print(f"{name}: on record as off; muster status {name} shows what follows")
     return commands.OK
 
 

@@ -338,14 +338,14 @@ def _held(cib: Element) -> set[str]:
     return {str(primitive.get("id")) for resource in found for primitive in resource.iter("primitive")}
 
 
-def _found_running(state: Element, held: set[str]) -> int:
+def _found_running(state: Element, held: set[str], kinds: tuple[str, ...]) -> int:
     """When a probe last found one of these active, or the node was able to stop it: after a fencing neither can be."""
     operations = (
         operation
         for resource in state.iterfind("lrm/lrm_resources/lrm_resource")
         if str(resource.get("id")).partition(":")[0] in held
         for operation in resource.iterfind("lrm_rsc_op[@interval='0'][@rc-code='0'][@op-status='0']")
-        if operation.get("operation") in ("monitor", "stop")
+        if operation.get("operation") in kinds
     )
     return max((_since(operation.get("last-rc-change", "")) for operation in operations), default=0)
 
@@ -392,7 +392,8 @@ def _node(index: _Index, name: str) -> Node:
         member=member,
         fenced_at=_since(state.get("node_fenced", "")),
         lost_at=0 if member else _lost_at(index.histories.get(name, ())),  # a connection is called like its node
-        found_running=_found_running(states[0], index.held) if states else 0,
+        found_running=_found_running(states[0], index.held, ("monitor", "stop")) if states else 0,
+        probed_running=_found_running(states[0], index.held, ("monitor",)) if states else 0,
         orders=orders if isinstance(orders, Orders) else None,
         unreadable_orders=orders if isinstance(orders, str) else "",
         shown=_transient(states[0], STATUS) if states else "",
