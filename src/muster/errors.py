@@ -8,7 +8,7 @@ MusterError
   NovaError            Nova did not do what was asked; carries the request id when there is one
     NovaUnavailable    it certainly did nothing (connection refused, 429, 503 on a read): ask again later
     NovaUncertain      a write whose outcome is not known (time-out, broken reply, 5xx): look before any repeat
-    NovaRefused        it understood and said no (4xx): its own words are for the operator
+    NovaRefused        Nova itself understood and said no (4xx): its own words are for the operator
 """
 
 from __future__ import annotations
@@ -41,14 +41,25 @@ class ClusterRefused(ClusterError):
 
 
 class NovaError(MusterError):
-    """A call to Nova (or Keystone before it) failed."""
+    """A call to Nova (or Keystone before it) failed.
+
+    :param status: of HTTP, as Nova itself said it; 0 without a reply of its own.
+    :param others_status: the same from somebody else who answered in its place: a proxy, a firewall.
+    """
 
     def __init__(
-        self, message: str, *, request_id: Optional[str] = None, status: int = 0, retry_after_s: float = 0.0
+        self,
+        message: str,
+        *,
+        request_id: Optional[str] = None,
+        status: int = 0,
+        retry_after_s: float = 0.0,
+        others_status: int = 0,
     ) -> None:
         self.request_id = request_id
         self.status = status
         self.retry_after_s = retry_after_s
+        self.others_status = others_status
         super().__init__(message)
 
 

@@ -4,44 +4,122 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Optional
 
 import pytest
 import requests
 from keystoneauth1 import exceptions as ksa
-from novaclient.base import TupleWithMeta
+from novaclient.exceptions import ClientException
 from urllib3 import exceptions as urllib3_exceptions
 
-from muster.errors import NovaError, NovaRefused, NovaUnavailable, NovaUncertain
+from muster.errors import NovaRefused, NovaUnavailable, NovaUncertain
 from muster.gateways.login import Login
 from muster.gateways.nova import Nova
-from muster.gateways.nova_faults import refusal, trouble, write_trouble
+from muster.gateways.nova_faults import Redirect, elsewhere, refusal, trouble, write_trouble
+
+# By status: the error of a read and of a write that Nova itself answers so.
+NOVAS_OWN = {
+    300: (NovaUnavailable, NovaUncertain),  # it has no such words: an unversioned path
+    302: (NovaUnavailable, NovaUncertain),
+    400: (NovaRefused, NovaRefused),
+    401: (NovaUnavailable, NovaUnavailable),
+    403: (NovaRefused, NovaRefused),
+    404: (NovaRefused, NovaRefused),
+    406: (NovaUnavailable, NovaUnavailable),  # a microversion that it has not: looked at before the call
+    408: (NovaUnavailable, NovaUncertain),
+    409: (NovaRefused, NovaRefused),
+    413: (NovaUnavailable, NovaUnavailable),  # over a limit
+    429: (NovaUnavailable, NovaUnavailable),
+    500: (NovaUnavailable, NovaUncertain),
+    501: (NovaRefused, NovaRefused),
+    502: (NovaUnavailable, NovaUncertain),
+    503: (NovaUnavailable, NovaUncertain),
+    504: (NovaUnavailable, NovaUncertain),
+}
+FAULT = '{"itemNotFound": {"code": 404, "message": "Instance 1 could not be found."}}'
+PAGES = ["<html><body>default backend - 404</body></html>", "", "{}", '{"detail": "blocked"}', "[]", FAULT]
+REQUEST_ID = {"X-Openstack-Request-Id": "req-1"}
+
+
+def reply(status: int, text: str = FAULT, headers: Optional[dict[str, str]] = None) -> requests.Response:
+    it = requests.Response()
+    it.status_code = status
+    it._content = text.encode()
+    it.headers.update(REQUEST_ID if headers is None else headers)
+    return it
+
+
+@pytest.mark.parametrize("status", NOVAS_OWN)
+def test_a_status_says_whether_anything_can_have_been_done(status: int) -> None:
+    """B3, B4: only a write whose end nobody knows is uncertain."""
+    for kind, is_write in zip(NOVAS_OWN[status], (False, True)):
+        said = refusal(reply(status, headers={**REQUEST_ID, "Retry-After": "7"}), "asked", write=is_write)
+        assert type(said) is kind
+        assert (said.status, said.others_status, said.request_id, said.retry_after_s) == (status, 0, "req-1", 7.0)
+        assert str(said) == f"HTTP {status}: asked: Instance 1 could not be found."
+
+
+@pytest.mark.parametrize("text", PAGES)
+@pytest.mark.parametrize("status", [*NOVAS_OWN, 407, 422, 451])
+def test_a_status_of_somebody_else_is_about_no_server(status: int, text: str) -> None:
+    """B3, B30: an ingress, a firewall, a balancer; also one that puts on Nova's words."""
+    said = refusal(reply(status, text, {"Retry-After": "3"}), "asked", write=False)
+    assert (type(said), said.status, said.others_status) == (NovaUnavailable, 0, status)
+    assert said.retry_after_s == 3.0
+    assert str(said).startswith(f"HTTP {status}, and not in Nova's own words, so something before it answers: asked: ")
+    assert type(refusal(reply(status, text, {}), "asked", write=True)) is NovaUncertain
+
+
+@pytest.mark.parametrize("text", PAGES[:-1])
+@pytest.mark.parametrize("status", [300, 400, 403, 404, 406, 409, 413, 429])
+def test_a_refusal_is_one_in_novas_words_only(status: int, text: str) -> None:
+    """B30: with a request id and without a word: what stands before Nova in its own process."""
+    assert type(refusal(reply(status, text), "asked", write=False)) is NovaUnavailable
+    said = refusal(reply(status, text), "asked", write=True)
+    assert (type(said), said.status, said.request_id) == (NovaUncertain, 0, "req-1")
+
+
+def test_what_novas_own_middleware_says_of_a_token_and_of_keystone_counts() -> None:
+    """B5: keystonemiddleware, behind the one that gives the request id."""
+    said = refusal(reply(401, "Authentication required"), "asked", write=True)
+    assert (type(said), said.status) == (NovaUnavailable, 401)
+    said = refusal(reply(503, "The Keystone service is temporarily unavailable."), "asked", write=True)
+    assert (type(said), said.status) == (NovaUncertain, 503)
+    other = {"x-compute-request-id": "req-2"}
+    assert refusal(reply(404, headers=other), "asked", write=True).request_id == "req-2"
+
+
+def test_placements_words_are_read_like_novas() -> None:
+    text = '{"errors": [{"status": 403, "detail": "Policy does\\n not allow"}]}'
+    said = refusal(reply(403, text), "asked", write=False)
+    assert (type(said), str(said)) == (NovaRefused, "HTTP 403: asked: Policy does not allow")
 
 
 @pytest.mark.parametrize(
-    ("status", "read", "write"),
+    ("asked", "location", "away"),
     [
-        (400, NovaRefused, NovaRefused),
-        (401, NovaUnavailable, NovaUnavailable),
-        (403, NovaRefused, NovaRefused),
-        (404, NovaRefused, NovaRefused),
-        (408, NovaUnavailable, NovaUncertain),
-        (409, NovaRefused, NovaRefused),
-        (429, NovaUnavailable, NovaUnavailable),
-        (500, NovaUnavailable, NovaUncertain),
-        (502, NovaUnavailable, NovaUncertain),
-        (503, NovaUnavailable, NovaUncertain),
-        (504, NovaUnavailable, NovaUncertain),
+        ("http://nova:8774/v2.1", "http://nova:8774/v2.1/", False),
+        ("http://nova:8774/v2.1", "/v2.1/", False),
+        ("http://nova:8774/v2.1", "https://nova:8774/v2.1/", True),
+        ("http://nova:8774/v2.1", "http://nova/v2.1/", True),
+        ("http://nova:8774/v2.1", "//other/v2.1/", True),
+        ("http://nova:8774/v2.1", "/login", True),
+        ("http://nova:8774/v2.1/servers", "/v2.1/", True),
     ],
 )
-def test_a_status_says_whether_anything_can_have_been_done(
-    status: int, read: type[NovaError], write: type[NovaError]
-) -> None:
-    """B3, B4: only a write whose end nobody knows is uncertain."""
-    for kind, is_write in ((read, False), (write, True)):
-        said = refusal(status, "No.", "req-1", 7.0, write=is_write)
-        assert type(said) is kind
-        assert (said.status, said.request_id, said.retry_after_s) == (status, "req-1", 7.0)
-        assert str(said) == f"HTTP {status}: No."
+def test_only_a_slash_is_added_by_nova_itself(asked: str, location: str, away: bool) -> None:
+    """B31."""
+    assert elsewhere(asked, location) is away
+
+
+def test_a_redirect_is_told_in_its_own_words() -> None:
+    """B31: and nobody knows what became of a write."""
+    said = trouble("/servers", Redirect("Nova answers with a redirect to http://x: correct the endpoint"))
+    assert (type(said), str(said)) == (
+        NovaUnavailable,
+        "/servers: Nova answers with a redirect to http://x: correct the endpoint",
+    )
+    assert type(write_trouble(Redirect("x"))) is NovaUncertain
 
 
 def test_only_a_connection_that_never_came_about_proves_that_nothing_was_done() -> None:
@@ -57,9 +135,11 @@ def test_only_a_connection_that_never_came_about_proves_that_nothing_was_done() 
     assert type(write_trouble(ksa.ConnectTimeout("x"))) is NovaUncertain
 
 
-def test_a_status_that_the_client_raises_counts_like_one_that_it_returns() -> None:
-    assert type(write_trouble(ksa.Conflict(message="No."))) is NovaRefused
-    assert type(write_trouble(ksa.GatewayTimeout())) is NovaUncertain
+def test_a_status_that_the_client_raises_is_keystones_and_about_no_server() -> None:
+    """B5: a token had to be renewed in the middle of a write."""
+    assert type(write_trouble(ksa.Unauthorized())) is NovaUnavailable
+    for raised in (ksa.NotFound(), ksa.Forbidden(), ksa.Conflict(), ksa.GatewayTimeout()):
+        assert type(write_trouble(raised)) is NovaUncertain
     said = trouble("a token", ksa.ServiceUnavailable())
     assert (type(said), said.status) == (NovaUnavailable, 503)
     assert str(said).startswith("a token: ")
@@ -71,20 +151,28 @@ def test_a_file_of_credentials_that_cannot_be_read_is_named_and_not_its_cloud(tm
         Login("bed", str(file), lambda silence_s: None).connection()
 
 
-@pytest.mark.parametrize(("headers", "expected"), [({}, ""), ({"X-OpenStack-Request-ID": "req-1"}, "req-1")])
-def test_a_request_id_that_is_not_there_is_no_word(
-    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], expected: str
+@pytest.mark.parametrize(
+    ("status", "headers", "taken"),
+    [(200, REQUEST_ID, "req-1"), (200, {}, ""), (302, REQUEST_ID, ""), (404, {}, "")],
+)
+def test_a_call_is_taken_by_a_success_with_novas_request_id_only(
+    monkeypatch: pytest.MonkeyPatch, status: int, headers: dict[str, str], taken: str
 ) -> None:
-    reply = requests.Response()
-    reply.headers.update(headers)
+    """B30: a page with 200 is a firewall's; and a request id that is not there is no word."""
+    nova = Nova("bed", "/nowhere", True, "2.94")
 
     class Client:
         servers = property(lambda self: self)
 
-        def evacuate(self, server: str, host: object) -> object:
-            return TupleWithMeta((reply, None), reply)
+        def evacuate(self, server: str, host: object) -> None:
+            nova.login.reply = reply(status, "", headers)
+            if status >= 400:
+                raise ClientException(status)
 
-    nova = Nova("bed", "/nowhere", True, "2.94")
     monkeypatch.setattr(nova, "_speak", lambda pinned: pinned)
     monkeypatch.setattr(nova, "_nova_client", lambda version: Client())
-    assert nova.evacuate("s1", None) == expected
+    if taken:
+        assert nova.evacuate("s1", None) == taken
+    else:
+        with pytest.raises(NovaUncertain, match=f"HTTP {status}"):
+            nova.evacuate("s1", None)

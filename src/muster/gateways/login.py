@@ -7,7 +7,6 @@ into one of three errors.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
@@ -17,8 +16,7 @@ import openstack.connection
 from keystoneauth1 import exceptions as ksa
 
 from muster.errors import NovaError, NovaUnavailable
-from muster.gateways.nova_facts import seconds
-from muster.gateways.nova_faults import refusal, trouble, write_trouble
+from muster.gateways.nova_faults import Redirect, Reply, elsewhere, refusal, trouble, write_trouble
 
 READ_TIMEOUT_S = 20.0
 WRITE_TIMEOUT_S = 30.0
@@ -31,7 +29,7 @@ MARGIN_S = 5.0
 class Login:
     """:param announce: told before each request how many seconds may pass until it has ended.
 
-    ``requests`` counts every reply, those of Keystone and of the versions of a service included.
+    ``requests`` counts every reply, those of Keystone and of the versions of a service included; ``reply`` is the last.
     """
 
     def __init__(self, cloud: str, clouds_file: str, announce: Callable[[float], None]) -> None:
@@ -39,7 +37,10 @@ class Login:
         self._clouds_file = clouds_file
         self._announce = announce
         self._connection: Optional[openstack.connection.Connection] = None
+        self._auth_url = ""
+        self._asked = "compute"
         self.requests = 0
+        self.reply: Optional[Reply] = None
 
     def connection(self) -> openstack.connection.Connection:
         """The same one until it is forgotten; nothing is sent yet.
@@ -56,9 +57,11 @@ class Login:
                 config = openstack.config.OpenStackConfig(
                     config_files=[self._clouds_file], secure_files=[secure], load_envvars=False
                 )
-                connection = openstack.connection.Connection(config=config.get_one(cloud=self._cloud))
+                region = config.get_one(cloud=self._cloud)
+                connection = openstack.connection.Connection(config=region)
+                self._auth_url = str(region.config.get("auth", {}).get("auth_url", ""))
                 connection.session.timeout = WRITE_TIMEOUT_S  # novaclient takes the session's
-                connection.session.session.hooks["response"].append(self._count)
+                connection.session.session.hooks["response"].append(self._seen)
             except (openstack.exceptions.SDKException, ksa.ClientException, OSError) as exc:
                 raise NovaUnavailable(f"{self._clouds_file}: cloud {self._cloud!r}: {exc}") from exc
             self._connection = connection
@@ -79,6 +82,7 @@ class Login:
         :raises NovaRefused: for a 4xx.
         """
         timeout_s = timeout_s or READ_TIMEOUT_S
+        self._asked = service
         try:
             adapter = getattr(self.connection(), service)
             # The token may have to be renewed between two tries.
@@ -91,15 +95,9 @@ class Login:
                 connect_retries=READ_RETRIES,
                 status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
             )
-            if reply.status_code >= 400:
+            if reply.status_code >= 300:
                 self.forget_if_unauthorized(reply.status_code)
-                raise refusal(
-                    reply.status_code,
-                    f"GET {path}: {_words(reply.text)}",
-                    reply.headers.get("x-openstack-request-id"),
-                    seconds(reply.headers.get("Retry-After")),
-                    write=False,
-                )
+                raise refusal(reply, f"GET {path}", write=False)
             body = reply.json()
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
             raise self.read_trouble(path, exc) from exc
@@ -112,6 +110,7 @@ class Login:
     def authenticate(self) -> None:
         """Have a token before a write, so that a failure here is known to have done nothing."""
         session = self.connection().session
+        self._asked = "compute"
         # The token, the write, and a new token with which it is repeated when the old one was refused.
         self._announce(4 * WRITE_TIMEOUT_S + MARGIN_S)
         try:
@@ -139,13 +138,19 @@ class Login:
         if status == 401:
             self.forget()
 
-    def _count(self, *reply: object, **options: object) -> None:
+    def _seen(self, reply: Any, **options: object) -> None:
+        """Every reply: counted, and no redirect is followed to another place, for the token would go along.
+
+        :raises Redirect: naming what is to be corrected.
+        """
         self.requests += 1
-
-
-def _words(text: str) -> str:
-    """What placement says in its errors; anything else as it is."""
-    try:
-        return " ".join(str(json.loads(text)["errors"][0]["detail"]).split())[:300]
-    except (ValueError, LookupError, TypeError):
-        return text[:300]
+        self.reply = reply
+        location = reply.headers.get("Location", "")
+        away = reply.request.method != "GET" or elsewhere(reply.url, location)
+        if 300 < reply.status_code < 400 and location and away:
+            keystone = self._auth_url.rstrip("/").replace("/v3", "")
+            if f"{reply.url}/".startswith(f"{keystone}/"):
+                raise Redirect(f"Keystone answers with a redirect to {location[:200]}: correct auth_url in clouds.yaml")
+            whom = "Nova" if self._asked == "compute" else self._asked
+            where = "the endpoint in Keystone's catalogue"
+            raise Redirect(f"{whom} answers with a redirect to {location[:200]}: correct {where}")

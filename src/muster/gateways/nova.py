@@ -20,7 +20,7 @@ from muster.errors import NovaError, NovaRefused, NovaUnavailable
 from muster.facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways import login
 from muster.gateways import nova_facts as facts
-from muster.gateways.nova_faults import refusal
+from muster.gateways.nova_faults import Reply, refusal, request_id
 
 PAGE = 1000
 PAGES_LIMIT = 200
@@ -184,14 +184,13 @@ class Nova:
         extra = {"on_shared_storage": self._shared_storage} if version <= ON_SHARED_STORAGE else {}
         client = self._nova_client(version)
         try:
-            reply = client.servers.evacuate(server, host=target, **extra)
-        except novaclient.exceptions.ClientException as exc:
-            raise refusal(
-                exc.code, str(exc), exc.request_id, facts.seconds(getattr(exc, "retry_after", 0)), write=True
-            ) from exc
+            client.servers.evacuate(server, host=target, **extra)
+        except novaclient.exceptions.ClientException:
+            pass  # it keeps neither the body nor the headers: the reply is looked at as any other
         except ksa.ClientException as exc:
             raise self.login.write_trouble(exc) from exc
-        return next((str(ident) for ident in reply.request_ids if ident), "")  # novaclient: [None] without one
+        assert self.login.reply is not None
+        return self._taken(self.login.reply, f"evacuate {server}")
 
     def stop(self, server: str) -> str:
         """Shut a server down as its owner would."""
@@ -264,17 +263,18 @@ class Nova:
             )
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
             raise self.login.write_trouble(exc) from exc
-        request_id = reply.headers.get("x-openstack-request-id", "")
-        if reply.status_code >= 400:
+        return self._taken(reply, f"{method} {path}")
+
+    def _taken(self, reply: Reply, what: str) -> str:
+        """The request id of a write that Nova has taken.
+
+        :raises NovaError: for every other reply, a success that is not Nova's own included.
+        """
+        ident = request_id(reply)
+        if reply.status_code >= 300 or not ident:
             self.login.forget_if_unauthorized(reply.status_code)
-            raise refusal(
-                reply.status_code,
-                f"{method} {path}: {reply.text[:300]}",
-                request_id,
-                facts.seconds(reply.headers.get("Retry-After")),
-                write=True,
-            )
-        return str(request_id)
+            raise refusal(reply, what, write=True)
+        return ident
 
     # ------------------------------------------------------------- connection
 
@@ -307,10 +307,7 @@ class Nova:
             reply = connection.session.get(url, authenticated=False, raise_exc=False, timeout=login.READ_TIMEOUT_S)
         except ksa.ClientException as exc:
             return self.login.read_trouble(url, exc)
-        if reply.status_code < 400:
-            return nothing
-        after_s = facts.seconds(reply.headers.get("Retry-After"))
-        return refusal(reply.status_code, f"GET {url}: {reply.text[:300]}", None, after_s, write=False)
+        return refusal(reply, f"GET {url}", write=False) if reply.status_code >= 300 else nothing
 
     def _nova_client(self, version: Version) -> Any:
         connection = self._connect()
