@@ -20,6 +20,7 @@ from muster.memory import HostMemory, Memory
 from muster.ports import ClockPort, ClusterPort, NovaPort
 
 LOST_ON_THE_WAY = (0, 408, 502, 504)
+NOT_FOUND = 404
 TAKEN_SHOWS_S = 60.0
 FINISHED_FAULT_S = 3.0
 """A 500 or 503 came from Nova's own end: what it did shows at once, but the next look may be under way already."""
@@ -221,6 +222,8 @@ class Act:
         except NovaRefused as exc:
             self._memory.tally.refused += 1
             self._remember(step, Outcome.REFUSED, at, 0.0, exc)
+            if exc.status == NOT_FOUND:
+                self._memory.hosts[step.node].list_again = True
             self._log.warning(
                 "evacuate refused", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
             )

@@ -279,6 +279,8 @@ def _server_case(
         stops=host.stops.get(server.id, (0.0, 0)),
         resets=host.resets.get(server.id, (0.0, 0)),
         resumed_until=host.resumed_at + LATE_CALL_S if host.resumed_at else 0.0,
+        listed_at=0.0 if host.doubted else host.listed_at,
+        listed=server.id in host.listed,
         room_at=sight.room_at,
         proved=server.id in host.proved,
         host_back=node.member,

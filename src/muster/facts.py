@@ -337,6 +337,7 @@ class HostSight:
     :param first_listed_at: when its servers were first listed by this worker, its cell answering; 0.0 = never.
     :param listed_at: when they were last listed; 0.0 = never.
     :param doubted: its cell may have been silent then: it has not been seen to answer since.
+    :param listed: ids of the servers that were on it then.
     :param dropped: ids of those that Nova shows no more, its cell answering: their servers were deleted (FACTS N31).
     :param moves_at: when its evacuations were last asked for, its cell answering; what Nova did since may not show yet.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
@@ -362,6 +363,7 @@ class HostSight:
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     doubted: bool = False
+    listed: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
     moves_at: float = 0.0
     resumed_at: float = 0.0

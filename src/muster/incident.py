@@ -83,6 +83,13 @@ class HostCase:
         )
 
     @property
+    def unshown(self) -> int:
+        """Servers of evacuations that Nova still shows, and no list of its servers does."""
+        moves = self.sight.moves.items()
+        known = {server for server, ms in moves if any(m.id not in self.sight.dropped for m in ms)}
+        return len(known - set(self.sight.servers))
+
+    @property
     def uncompleted_rows(self) -> int:
         rows = (m for moves in self.sight.moves.values() for m in moves)
         return sum(m.status is MoveStatus.DONE and m.id not in self.sight.dropped for m in rows)
@@ -478,6 +485,13 @@ RULES: tuple[HostRule, ...] = (
         lambda c: c.sight.doubted,
         State.EVACUATING,
         lambda c: "making sure that its cell answered while its servers were listed",
+    ),
+    HostRule(
+        # What Nova itself has on record contradicts the list: whoever answered it, it is not all there is.
+        "list-short",
+        lambda c: c.unshown > 0,
+        State.EVACUATING,
+        lambda c: f"no list shows {c.unshown} of the servers that were evacuated from here: listing once more",
     ),
     HostRule(
         # One list may be short because a cell was silent for its moment; memory keeps what any of them has shown.

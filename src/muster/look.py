@@ -253,7 +253,7 @@ class Look:
         self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == host.name)], now)
         for other in self._memory.hosts.values():
             self._note_servers(other, [s for s in changed if s.id in other.servers and other is not host], now)
-        host.listed_at, host.list_again = now, False
+        host.listed, host.listed_at, host.list_again = frozenset(s.id for s in on_it), now, False
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory

@@ -43,6 +43,8 @@ class HostMemory:
     """When its cell was last seen to answer: what was listed before that is all there is (see :meth:`trust`)."""
     silent: bool = False
     """Its cell did not answer when the services were last read, or its service is doubtful."""
+    listed: frozenset[str] = frozenset()
+    """What was on the last list of its servers."""
     list_again: bool = True
     others_seen_to: float = 0.0
     """How new the newest change is that was read with all that had changed, while nothing moved here."""
@@ -127,6 +129,7 @@ class HostMemory:
             first_listed_at=self.first_listed_at,
             listed_at=self.listed_at,
             doubted=self.doubted,
+            listed=self.listed,
             dropped=self.dropped,
             moves_at=self.moves_at,
             resumed_at=self.resumed_at,

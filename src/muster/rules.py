@@ -243,11 +243,17 @@ RULES: tuple[Rule, ...] = (
     ),
     # -- it is on the dead host and nothing moves it: may it be moved?
     Rule(
-        # With a destination of the operator's, that may be what Nova does not know.
+        # One 404 may be about the destination, or from a Nova that has lost its way to a cell: a list has to agree.
+        "not-found",
+        lambda c: c.not_found and c.listed_at <= c.sent_at,
+        Verdict.UNKNOWN,
+        lambda c: "Nova did not find it when it was to be evacuated: listing what is on its host",
+    ),
+    Rule(
         "vanished",
-        lambda c: c.sent is not None and c.sent.status == 404 and c.source not in c.policy.target_map,
+        lambda c: c.not_found and not c.listed,
         Verdict.GONE,
-        lambda c: "Nova no longer knows it",
+        lambda c: "Nova no longer knows it, and does not list it on its host",
     ),
     Rule(
         "being-deleted",

@@ -96,6 +96,8 @@ class ServerCase:
     :param moves_at: when Nova was asked for them: a call may have been carried out since.
     :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
     :param voids: ids of evacuations that this worker has known to have died with their destination.
+    :param listed_at: when the servers of the host were last listed, its cell answering.
+    :param listed: it was on that list.
     :param proved: this worker has already proved it evacuated.
     :param host_back: its host has joined the cluster again and is only kept from starting nova-compute.
     :param resumed_until: before this a call of an earlier worker may still be carried out unseen.
@@ -123,6 +125,8 @@ class ServerCase:
     stops: tuple[float, int] = (0.0, 0)
     resets: tuple[float, int] = (0.0, 0)
     resumed_until: float = 0.0
+    listed_at: float = 0.0
+    listed: bool = True
     room_at: float = 0.0
     proved: bool = False
     host_back: bool = False
@@ -187,6 +191,15 @@ class ServerCase:
     def asked(self) -> bool:
         """A call of this worker may still be on its way, whatever is to be seen."""
         return self.pending and self.sent is not None and self.moves_at < self.sent.quiet_until
+
+    @property
+    def sent_at(self) -> float:
+        return self.sent.at if self.sent else 0.0
+
+    @property
+    def not_found(self) -> bool:
+        """Nova said 404, and nobody has asked for another try since."""
+        return self.sent is not None and self.sent.status == 404 and self.sent.at >= self.retried_at
 
     @property
     def forbidden(self) -> bool:

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from muster import act
 from muster.steps import Evacuate, ForceDown
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
@@ -43,13 +46,109 @@ def test_sends_again_when_a_lost_call_did_nothing(bed: NovaBed, rig: MakeRig, fa
 def test_a_refusal_concerns_that_server_only(bed: NovaBed, rig: MakeRig, status: int) -> None:
     """B3."""
     refused, plain = boot(bed, 2)
-    bed.fault(method="POST", path=f"{refused}/action$", body="evacuate", status=status)
+    bed.fault(method="POST", path=f"{refused}/action$", body="evacuate", status=status, own=True)
     it = rig()
     it.fence("cmp1")
     it.run_until(it.settled("cmp1"))
     expect(bed, plain, "active")
-    assert it.entry(refused)["verdict"] == ("gone" if status == 404 else "held")
-    assert posts(bed, refused) == (1 if status in (403, 404) else 3)
+    # One 404 makes nothing gone that Nova lists on its host.
+    assert it.entry(refused)["verdict"] == "held"
+    assert posts(bed, refused) == (1 if status == 403 else 3)
+
+
+PAGE = {"text": "<html><body>Request blocked. Support ID 4711</body></html>", "headers": {"Content-Type": "text/html"}}
+PROXIES = {
+    "300": {"status": 300},
+    "302": {"status": 302, "headers": {"Location": "http://127.0.0.1:9/login"}},
+    "400 as HTML": {"status": 400, **PAGE},
+    "401": {"status": 401, **PAGE},
+    "403 as HTML": {"status": 403, **PAGE},
+    "404": {"status": 404, "text": "default backend - 404"},
+    "404 in Nova's words": {"status": 404, "text": '{"itemNotFound": {"code": 404, "message": "No."}}'},
+    "406": {"status": 406},
+    "407": {"status": 407},
+    "413": {"status": 413, "headers": {"Retry-After": "2"}},
+    "429 until a date": {"status": 429, "headers": {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}},
+    "502 as HTML": {"status": 502, **PAGE},
+    "a page with 200": {"status": 200, **PAGE},
+}
+
+
+@pytest.mark.parametrize("fault", PROXIES.values(), ids=list(PROXIES))
+def test_what_stands_before_nova_holds_nobody_and_uses_no_attempt_up(
+    bed: NovaBed, rig: MakeRig, fault: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B30: an ingress, a firewall, a balancer answers all evacuates for a while, and says nothing about any server."""
+    monkeypatch.setattr(act, "LATE_CALL_S", 5.0)
+    servers = boot(bed, 2)
+    it = rig(attempts=1)
+    it.fence("cmp1")
+    it.run_until(lambda: bed.service("cmp1")["forced_down"])
+    bed.fault(**EVACUATE, **fault)
+    it.run_until(lambda: any(posts(bed, uuid) for uuid in servers))
+    it.run_for(8)
+    assert {it.entry(uuid)["verdict"] for uuid in servers} <= {"queued", "evacuating"}
+    assert it.cluster.nodes["cmp1"].hold
+    bed.clear_faults()
+    it.run_until(it.settled("cmp1"), 90)
+    for uuid in servers:
+        expect(bed, uuid, "active")
+        assert len(evacuations(bed, uuid)) == 1
+
+
+def test_reads_are_not_redirected(bed: NovaBed, rig: MakeRig) -> None:
+    """B31: to a place that answers with empty lists; the token would go along, and the host be released."""
+    (uuid,) = boot(bed)
+    elsewhere = Elsewhere()
+    bed.fault(method="GET", path="/servers", status=302, headers={"Location": f"{elsewhere.url}/servers/detail"})
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(lambda: "redirect" in it.outlet.reason, 30)
+    it.run_for(8)
+    assert f"Nova answers with a redirect to {elsewhere.url}" in it.outlet.reason
+    assert "correct the endpoint in Keystone's catalogue" in it.outlet.reason
+    assert elsewhere.asked == []
+    assert it.cluster.nodes["cmp1"].hold
+    bed.clear_faults()
+    it.run_until(it.settled("cmp1"), 60)
+    expect(bed, uuid, "active")
+
+
+def test_a_login_is_not_redirected(bed: NovaBed, rig: MakeRig) -> None:
+    """B31: the password would go along."""
+    elsewhere = Elsewhere()
+    it = rig()
+    it.fence("cmp1")
+    bed.fault(service="identity", status=307, headers={"Location": f"{elsewhere.url}/v3/auth/tokens"})
+    it.run_until(lambda: "Keystone answers with a redirect" in it.outlet.reason, 30)
+    assert "correct auth_url in clouds.yaml" in it.outlet.reason
+    assert elsewhere.asked == []
+
+
+class Elsewhere:
+    """A place that answers whatever it is asked with empty lists, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked.append(f"{self.command} {self.path} {self.headers.get('X-Auth-Token', '')}")
+                body = b'{"servers": [], "migrations": []}'
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET
+
+            def log_message(self, *words: object) -> None: ...
+
+        http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{http.server_port}"
 
 
 @pytest.mark.parametrize(

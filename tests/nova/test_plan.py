@@ -223,7 +223,7 @@ def test_what_is_left_is_what_placement_would_still_give(bed: NovaBed, tmp_path:
     ("trouble", "words"),
     [
         (
-            {"status": 403, "text": '{"errors": [{"detail": "Policy does\\n not allow"}]}'},
+            {"status": 403, "own": True, "text": '{"errors": [{"detail": "Policy does\\n not allow"}]}'},
             "HTTP 403: GET /allocation_candidates: Policy does not allow",
         ),
         ({"status": 500}, "HTTP 500"),
@@ -257,7 +257,7 @@ def test_a_cloud_without_placement_is_no_reason_to_fail(bed: NovaBed, muster: Ty
 
 
 def test_a_nova_that_does_not_answer_is_unknown(bed: NovaBed, muster: Typed) -> None:
-    bed.fault(service="compute", path="servers/detail", status=403)
+    bed.fault(service="compute", path="servers/detail", status=403, own=True)
     code, text = muster.text("--all")
     assert code == commands.UNKNOWN
     assert "HTTP 403" in text

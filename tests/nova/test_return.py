@@ -131,7 +131,7 @@ def test_waits_for_a_refused_lifting_and_repeats_it(bed: NovaBed, rig: MakeRig) 
     it = rig()
     it.fence("cmp1")
     it.run_until(it.settled("cmp1"))
-    bed.fault(method="PUT", path="os-services", status=400, times=2)
+    bed.fault(method="PUT", path="os-services", status=400, own=True, times=2)
     it.power_on("cmp1")
     it.run_until(it.closed("cmp1"))
     assert not bed.service("cmp1")["forced_down"]

@@ -104,6 +104,15 @@ def test_refusals_add_up_and_a_fault_is_none() -> None:
     assert it.sent.refusals == 2
 
 
+@pytest.mark.parametrize("status", [404, 409])
+def test_what_nova_does_not_find_is_looked_for_on_its_host(status: int) -> None:
+    """B30."""
+    it = Engine(NovaRefused(f"HTTP {status}", status=status))
+    it.memory.hosts["cmp1"].list_again = False
+    it.do(STEP)
+    assert it.memory.hosts["cmp1"].list_again is (status == 404)
+
+
 def test_after_a_fault_nothing_more_is_sent_in_that_pass() -> None:
     """B4: one is seldom alone."""
     it = Engine(NovaUncertain("HTTP 500", status=500))

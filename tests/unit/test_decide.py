@@ -385,6 +385,27 @@ def test_settled_is_only_said_after_a_fresh_complete_list() -> None:
     assert decide(sight(node(), listed_at=NOW - 60), settings()).incidents["cmp1"].state is State.EVACUATING
 
 
+def test_a_list_without_a_server_that_was_evacuated_from_there_settles_nothing() -> None:
+    """B31: whoever answered it: Nova's evacuations name a server that it ought to show."""
+    done = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 200, NOW - 200)
+    decision = decide(sight(node(), moves=(done,)), settings())
+    assert decision.incidents["cmp1"].rule == "list-short"
+    assert decision.steps == ()
+    assert (
+        decide(sight(node(), moves=(done,), dropped=frozenset({"1"})), settings()).incidents["cmp1"].rule == "settled"
+    )
+
+
+@pytest.mark.parametrize("doubted", [True, False])
+def test_a_list_that_a_silent_cell_may_have_cut_short_makes_no_server_gone(doubted: bool) -> None:
+    """B13, B30."""
+    refused = Sent(NOW - 20, Outcome.REFUSED, 0.0, 0, status=404, refusals=1)
+    base = sight(node(), server("a"), server("b"))
+    host = replace(base.hosts["cmp1"], sent={"a": refused}, listed=frozenset({"b"}), doubted=doubted)
+    findings = decide(replace(base, hosts={"cmp1": host}), settings()).incidents["cmp1"].findings
+    assert findings["a"].verdict is (Verdict.UNKNOWN if doubted else Verdict.GONE)
+
+
 class TestReturn:
     back = node(Phase.RETURNING)
     done = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)

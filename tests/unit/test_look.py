@@ -78,6 +78,17 @@ def test_what_a_list_of_evacuations_leaves_out_is_not_forgotten() -> None:
     assert [move.id for move in sight.hosts["cmp1"].moves["a"]] == ["1"]
 
 
+def test_what_is_on_the_last_list_of_its_servers_is_known() -> None:
+    """B30: those that left it, and are remembered, are not."""
+    it = Watched()
+    it.look.sight()
+    assert it.look.sight().hosts["cmp1"].listed == {"a"}
+    it.memory.hosts["cmp1"].list_again = True
+    it.nova.servers_on = lambda host: []  # type: ignore[method-assign,assignment]
+    host = it.look.sight().hosts["cmp1"]
+    assert (host.listed, set(host.servers)) == (frozenset(), {"a"})
+
+
 def test_the_servers_are_listed_before_their_evacuations() -> None:
     """A13: what another hand has just begun shows by its task before its row is there."""
     it = Watched()

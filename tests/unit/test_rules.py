@@ -193,7 +193,6 @@ def test_a_call_that_was_taken_is_never_sent_again_unseen() -> None:
 
 def test_a_refusal_is_that_servers_own_affair() -> None:
     """B3."""
-    assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.GONE
     assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 403, 1)))[:2] == (Verdict.HELD, "forbidden")
     assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 409, 1)))[0] is Verdict.PARKED
     assert verdict(case(sent=sent(Outcome.REFUSED, 11, 0, 409, 1)))[2] == "evacuate"
@@ -205,11 +204,20 @@ def test_a_refusal_is_that_servers_own_affair() -> None:
 def test_a_destination_that_nova_does_not_know_makes_no_server_gone() -> None:
     """A9."""
     mapped = settings(target_map="dead:cmp9")
-    assert verdict(case(policy=mapped, sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.PARKED
-    finding, _ = judge(case(policy=mapped, sent=sent(Outcome.REFUSED, 1, 0, 404, 3)))
+    assert verdict(case(policy=mapped, listed_at=NOW, sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.PARKED
+    finding, _ = judge(case(policy=mapped, listed_at=NOW, sent=sent(Outcome.REFUSED, 1, 0, 404, 3)))
     assert (finding.verdict, "No." in finding.reason) == (Verdict.HELD, True)
-    elsewhere = settings(target_map="other:cmp9")
-    assert verdict(case(policy=elsewhere, sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.GONE
+
+
+def test_a_server_is_gone_when_a_list_after_the_404_agrees() -> None:
+    """A12, B30: one reply alone proves nothing; what is still listed on its host is tried again like anything else."""
+    refused = sent(Outcome.REFUSED, 20, 0, 404, 1)
+    assert verdict(case(sent=refused)) == (Verdict.UNKNOWN, "not-found", "")
+    assert verdict(case(sent=refused, listed_at=NOW - 20, listed=False)) == (Verdict.UNKNOWN, "not-found", "")
+    assert verdict(case(sent=refused, listed_at=NOW - 19, listed=False)) == (Verdict.GONE, "vanished", "")
+    assert verdict(case(sent=refused, listed_at=NOW - 19))[1:] == ("ready", "evacuate")
+    again = {"retried_at": NOW - 10}  # an operator knows better
+    assert verdict(case(sent=refused, listed_at=NOW - 19, listed=False, **again))[1:] == ("ready", "evacuate")
 
 
 def test_tries_are_counted_from_nova_and_end() -> None:

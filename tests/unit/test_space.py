@@ -61,9 +61,10 @@ SENT: list[Optional[Sent]] = [
     Sent(JUST_NOW, Outcome.UNCERTAIN, NOW + 20, 0, "req-1"),
     Sent(LONG_AGO, Outcome.UNCERTAIN, NOW - 400, 0, "req-1"),
     Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 403, "no", 1),
-    Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 404, "no", 1),
+    Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 404, "no", 1),  # never listed since: neither gone nor sent
     Sent(JUST_NOW, Outcome.REFUSED, 0.0, 0, "req-1", 409, "no", 2),
 ]
+NOT_FOUND = SENT[6]
 WISHES = [(Power.RUNNING, True), (Power.STOPPED, True), (Power.UNKNOWN, False)]
 SERVER = Server("s", "source", "active", updated=LONG_AGO)
 CASE = ServerCase(SERVER, "source", POLICY, NOW, moves_at=NOW, dead={"dead-dest": NOW - 100})
@@ -98,6 +99,8 @@ def cases() -> Iterator[ServerCase]:
         {"resets": (JUST_NOW, 1)},
         {"resets": (LONG_AGO, 3)},
         {"policy": settings(shared_storage="no", evacuate="tagged")},
+        {"sent": NOT_FOUND, "listed_at": NOW},
+        {"sent": NOT_FOUND, "listed_at": NOW, "listed": False},
         {"skipped": True},
         {"released": True},
         *({"retried_at": NOW - 200, "sent": sent} for sent in SENT),
@@ -144,7 +147,8 @@ def may_be_touched(c: ServerCase) -> bool:
         and s.metadata.get("evacuable") != "no"
         and "keeper" not in s.metadata
         and policy.evacuate == "all"
-        and not (c.sent and (c.sent.status == 404 or (c.sent.status == 403 and c.sent.at >= c.retried_at)))
+        and not (c.sent and c.sent.at >= c.retried_at and c.sent.status == 403)
+        and not (c.not_found and (not c.listed or c.listed_at <= c.sent_at))
         and not c.skipped
         and not c.released
         and c.failures < policy.attempts

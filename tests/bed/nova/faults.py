@@ -9,6 +9,7 @@ import json
 import re
 import threading
 import time
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from cheroot import errors
 OWN_HEADER = "X-Muster-Bed"
 _OWN = "HTTP_X_MUSTER_BED"
 BODY_KEPT = 4000  # characters of a compute request's body kept in the log
+FAULT_NAMES = {400: "badRequest", 403: "forbidden", 404: "itemNotFound", 409: "conflictingRequest", 413: "overLimit"}
 _thread = threading.local()
 
 
@@ -32,7 +34,8 @@ class Rule:
     ``path``, ``query`` and ``body`` are regular expressions to search for.  The first ``skip`` matches are spared, then
     ``times`` of them are spoilt (None: all).  ``delay`` (seconds) comes first; then ``status`` with ``text`` and
     ``headers`` is answered, or the connection is dropped: ``"half"`` a reply, or ``"silent"``, without a byte.  With
-    ``after`` Nova does the work first, and the rest happens to its reply.
+    ``after`` Nova does the work first, and the rest happens to its reply.  What is answered is a proxy's: with ``own`` it
+    is as Nova says it, with a request id and in its words.
     """
 
     service: str = "compute"
@@ -43,6 +46,7 @@ class Rule:
     skip: int = 0
     times: int | None = None
     after: bool = False
+    own: bool = False
     delay: float = 0.0
     status: int | None = None
     text: str | None = None
@@ -82,8 +86,11 @@ class Rule:
     def reply(self):
         text = self.text
         if text is None:
-            text = json.dumps({"error": {"code": self.status, "message": "injected by the test bed"}})
+            fault = FAULT_NAMES.get(self.status, "computeFault") if self.own else "error"
+            text = json.dumps({fault: {"code": self.status, "message": "injected by the test bed"}})
         headers = {"Content-Type": "application/json", **self.headers}
+        if self.own:
+            headers["X-Openstack-Request-Id"] = f"req-{uuid.uuid4()}"
         return f"{self.status} Injected", list(headers.items()), text.encode()
 
 
