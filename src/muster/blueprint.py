@@ -12,7 +12,7 @@ from typing import Optional
 
 from muster.errors import SettingsError
 from muster.installed import STICKINESS, Installation, Resource, Rival
-from muster.topology import AGENT, Device, Level, doubt
+from muster.topology import AGENT, Device, Level, doubt, vouch
 
 Argv = tuple[str, ...]
 
@@ -100,7 +100,7 @@ def _faults(here: Installation, choices: Choices) -> Iterator[str]:
             known = ", ".join(d.id for d in here.devices.values() if d.cuts_power) or "none"
             yield f"--power {node}={device}: there is no fence device {device}; those that cut power: {known}"
         elif not here.devices[device].cuts_power:
-            yield f"--power {node}={device}: {device} ({here.devices[device].agent}) cuts nobody's power"
+            yield f"--power {node}={device}: {here.devices[device].weakness}"
 
 
 # -------------------------------------------------------------------- fencing
@@ -175,6 +175,9 @@ def _mended(here: Installation, node: str, level: Level, name: str, power: Mappi
     """The level again, with the recording device behind its power devices."""
     before = tuple(d for d in level.devices if d in here.devices and d not in _recorders(here))
     if not _cuts_power(here, before):
+        word = word_of(here, [here.devices[d] for d in before if not here.devices[d].disabled])
+        if word:
+            return Step(word)
         if level.target != node:
             what = ",".join(level.devices)
             return Step(
@@ -207,10 +210,23 @@ def power_device(here: Installation, node: str, power: Mapping[str, str]) -> Dev
     if found:
         names = ", ".join(device.id for device in found)
         return f"{node}: {names} can fence it; choose: muster setup --power {node}={found[0].id}"
+    word = word_of(here, [d for d in here.devices.values() if not d.disabled and d.covers(node)])
+    if word:
+        return f"{node}: {word}"
     return (
         f"{node}: no power device has it in pcmk_host_list or pcmk_host_map: create one (IPMI, Redfish, PDU), or name"
         f" the one that cuts its power: muster setup --power {node}=DEVICE"
     )
+
+
+def word_of(here: Installation, devices: Sequence[Device]) -> str:
+    """That an operator may say that the agent of one of these devices cuts power; empty where that is not the case."""
+    weak = next((device for device in devices if device.vouchable), None)
+    if weak is None:
+        return ""
+    mine = ours(here)
+    name = mine.id if mine else _free(here, FENCE)
+    return f"{weak.weakness}: {vouch(name, [weak.id], here.devices)}it needs a power device (IPMI, Redfish, PDU)"
 
 
 def _recorders(here: Installation) -> set[str]:

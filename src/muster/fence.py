@@ -44,8 +44,9 @@ def read_options(argv: Sequence[str], stdin: TextIO) -> dict[str, str]:
         lines = stdin.read(STDIN_LIMIT).splitlines()
         pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
         given = {key.strip(): value.strip() for key, value in pairs}
-    # Pacemaker sends port or plug, whichever it takes from the metadata, and nodename beside it.
-    plug = given.get("plug") or given.get("port") or given.get("nodename") or ""
+    # Pacemaker always sends nodename; port or plug, whichever it takes from the metadata, is what pcmk_host_map makes
+    # of it (lib/fencing/st_actions.c, make_args()).
+    plug = given.get("nodename") or given.get("plug") or given.get("port") or ""
     return {"action": given.get("action") or given.get("option") or "off", "plug": plug}
 
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fence_muster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--action", default="off", help="off, on, reboot, status, list, monitor, metadata ...")
     parser.add_argument("-n", "--plug", "--port", help="the node, by its name in Pacemaker")
+    parser.add_argument("-p", "--power_agents", help="ignored: what counts is what the CIB says of the device")
     return parser
 
 

@@ -90,6 +90,7 @@ class Installation:
 
     :param quorum: whether this controller has it; without, all of this may be old.
     :param options: the cluster's.
+    :param options_unclear: why they cannot be told; empty where they can.
     :param computes: the remote nodes, and the members that a device of fence_muster lists, unless host_map leaves them
         alone.
     :param remotes: those of the computes that are remote nodes.
@@ -103,6 +104,7 @@ class Installation:
 
     quorum: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    options_unclear: str = ""
     controllers: tuple[str, ...] = ()
     computes: tuple[str, ...] = ()
     remotes: frozenset[str] = frozenset()

@@ -1,21 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a call of ``off`` proves that the power was cut: only behind a power device in the same fencing level.
+"""Whether a fencing proves that the power was cut: only a device that is known to cut it proves that.
 
-Alone in a level, first in it or without any level, Pacemaker takes the recording device for the whole fencing, and
-nobody cuts the power (measured: FACTS P6).
+Behind such a device in the same fencing level a call of ``off`` is proof.  Alone in a level, first in it or without any
+level, Pacemaker takes the recording device for the whole fencing, and nobody cuts the power (measured: FACTS P6).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 AGENT = "fence_muster"
+POWER_AGENTS = "power_agents"
+"""The parameter of muster's fence device by which an operator names further agents that cut power."""
+
 EVACUATORS = frozenset({"fence_compute", "fence_evacuate"})
 """Fence agents that force hosts down, enable them again and evacuate, by themselves or for NovaEvacuate."""
-NO_POWER = frozenset({AGENT, "fence_kdump", "fence_dummy", "fence_heuristics_ping"}) | EVACUATORS
-"""Agents that succeed without cutting anybody's power."""
+
+# Of management controllers and blade centres; power switches; hypervisors, partitions and clouds that the host itself
+# is a guest of; then the plugins of cluster-glue.
+_POWER = """
+fence_alom fence_amt fence_amt_ws fence_bladecenter fence_cisco_ucs fence_drac fence_drac5 fence_hds_cb fence_hpblade
+fence_ibmblade fence_idrac fence_ilo fence_ilo2 fence_ilo3 fence_ilo3_ssh fence_ilo4 fence_ilo4_ssh fence_ilo5
+fence_ilo5_ssh fence_ilo6 fence_ilo_moonshot fence_ilo_mp fence_ilo_ssh fence_imm fence_intelmodular fence_ipmilan
+fence_ipmilanplus fence_ironic fence_redfish fence_rsa fence_rsb fence_skalar
+
+fence_apc fence_apc_snmp fence_cdu fence_cyberpower_ssh fence_eaton_snmp fence_eaton_ssh fence_emerson fence_eps
+fence_ipdu fence_lindypdu fence_netio fence_powerman fence_raritan fence_raritan_px3 fence_shelly_gen2
+fence_tripplite_snmp fence_wti
+
+fence_aliyun fence_aws fence_azure_arm fence_ecloud fence_gce fence_hetzner_cloud fence_ibm_powervs fence_ibm_vpc
+fence_ibmz fence_kubevirt fence_ldom fence_lpar fence_nutanix_ahv fence_openstack fence_ovh fence_ovm fence_pve
+fence_rhevm fence_vbox fence_virsh fence_virt fence_vmware fence_vmware_rest fence_vmware_soap fence_vmware_vcloud
+fence_xenapi fence_xvm fence_zvm fence_zvmip
+
+apcmaster apcmastersnmp apcsmart baytech bladehpi cyclades drac3 ibmhmc ipmilan nw_rpc100s ribcl rps10 wti_mpc wti_nps
+external/drac5 external/dracmc-telnet external/ec2 external/hetzner external/hmchttp external/ibmrsa
+external/ibmrsa-telnet external/ipmi external/ippower9258 external/libvirt external/nut external/rackpdu
+external/riloe external/vcenter external/vmware external/xen0 external/xen0-ha
+"""
+POWER = frozenset(_POWER.split())
+"""Agents that, called with ``off``, have something outside the host cut its power."""
+
+# Some cut a host off its storage or network, and it runs on (metadata: <action name="on" automatic="1"/>); some look,
+# wait or do nothing; fence_docker kills a container, fence_rcd_serial only resets; the last ask the host's software.
+_POWERLESS = """
+fence_aws_vpc_net fence_brocade fence_cisco_mds fence_ifmib fence_mpath fence_sanbox2 fence_scsi
+
+fence_ack_manual fence_crosslink fence_docker fence_dummy fence_heuristics_ping fence_kdump fence_legacy
+fence_rcd_serial external/kdumpcheck external/null meatware null rcd_serial rhcs
+
+external/ssh ssh suicide
+"""
+POWERLESS = frozenset(_POWERLESS.split()) | EVACUATORS | {AGENT}
+"""Agents whose success leaves the power on, whatever an operator calls them."""
+
+SELF_FENCING = frozenset({"fence_sbd", "fence_watchdog", "external/sbd"})
+"""The host is asked, or supposed, to reset itself: fence_sbd calls it off once the message is in its slot
+(fence_sbd.py, translate_status()), Pacemaker once a time is over.  Only the host's own watchdog stands for it, so some
+person has to."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +70,10 @@ class Device:
     :param hosts: the nodes in ``pcmk_host_list`` and ``pcmk_host_map``.
     :param host_check: ``pcmk_host_check`` as it stands; empty for Pacemaker's default.
     :param disabled: an operator keeps it stopped.
+    :param vouched: an operator says that its agent cuts power.
+    :param network: it is to cut the network, and calls the host off when that is done (fence_azure_arm).
+    :param unclear: why its parameters cannot be told.
+    :param power_agents: what an operator vouches for, where it is muster's own.
     """
 
     id: str
@@ -34,10 +82,37 @@ class Device:
     hosts: tuple[str, ...] = ()
     host_check: str = ""
     disabled: bool = False
+    vouched: bool = False
+    network: bool = False
+    unclear: str = ""
+    power_agents: tuple[str, ...] = ()
 
     @property
     def cuts_power(self) -> bool:
-        return self.agent not in NO_POWER and self.off_action == "off"
+        return not self.weakness
+
+    @property
+    def weakness(self) -> str:
+        """Why its success does not prove that the power was cut; empty where it does."""
+        named = f"{self.id} ({self.agent})"
+        if self.agent in POWERLESS:
+            return f"{named} cuts nobody's power"
+        if self.unclear:
+            return f"{named}: {self.unclear}"
+        if self.off_action != "off":
+            return f"{named} is called with {self.off_action!r} instead of off"
+        if self.network:
+            return f"{named} cuts the network (network-fencing), not the power"
+        if self.vouched or self.agent in POWER:
+            return ""
+        if self.agent in SELF_FENCING:
+            return f"{named} leaves it to the host's own watchdog"
+        return f"{named} is not known to cut power"
+
+    @property
+    def vouchable(self) -> bool:
+        """An operator's word is all that it lacks."""
+        return self.agent not in POWER | POWERLESS and bool(self.weakness)
 
     @property
     def asked(self) -> bool:
@@ -53,11 +128,14 @@ class Device:
 
 @dataclass(frozen=True)
 class Level:
-    """:param target: which nodes it applies to, as ``pcs stonith level`` takes it."""
+    """:param target: which nodes it applies to, as ``pcs stonith level`` takes it.
+    :param unclear: why it cannot be told whether Pacemaker applies it to the node in question.
+    """
 
     index: int
     devices: tuple[str, ...]
     target: str = ""
+    unclear: str = ""
 
 
 class Doubt(NamedTuple):
@@ -83,13 +161,58 @@ def doubt(target: str, levels: Sequence[Level], devices: Mapping[str, Device]) -
             f"no fencing level of {target} names {AGENT}, so nobody cuts its power before it is called",
             f"pcs stonith level add 1 {target} POWER-DEVICE MUSTER-DEVICE",
         )
+    if all(level.unclear for level in concerned):
+        # Without a level that applies Pacemaker calls each device of the node by itself.
+        level = concerned[0]
+        recorder = next(name for name in level.devices if name in ours)
+        return Doubt(
+            f"fencing level {level.index} of {level.target} may not be one of {target}: {level.unclear}",
+            f"pcs stonith level add {level.index} {target} POWER-DEVICE {recorder}",
+        )
     for level in concerned:
         first = next(i for i, name in enumerate(level.devices) if name in ours)
         before = level.devices[:first]
         if not any(name in devices and devices[name].cuts_power for name in before):
+            recorder = level.devices[first]
+            why = _why(before, devices)
             return Doubt(
                 f"fencing level {level.index} of {target} is {','.join(level.devices)}: no device that cuts the power"
-                f" stands before {level.devices[first]}",
-                f"remove the level and add it again as POWER-DEVICE {level.devices[first]}",
+                f" stands before {recorder}{f' ({why})' * bool(why)}",
+                f"{vouch(recorder, before, devices)}remove the level and add it again as POWER-DEVICE {recorder}",
             )
     return None
+
+
+def unproved(target: str, levels: Sequence[Level], devices: Mapping[str, Device], watchdog: bool) -> Optional[str]:
+    """Why a fencing of this node by some device, whichever, would not prove that it is off; None if any would.
+
+    :param watchdog: Pacemaker takes a node for off once its own watchdog must have fired, where no device can be had.
+    """
+    if watchdog:
+        return "Pacemaker may have left it to the host's own watchdog (stonith-watchdog-timeout)"
+    for level in levels:
+        if not any(name in devices and devices[name].cuts_power for name in level.devices):
+            return f"fencing level {level.index} of {target} has no device that cuts the power" + (
+                f" ({_why(level.devices, devices)})"
+            )
+    if any(not level.unclear for level in levels):
+        return None
+    # Without a level each device that lists the node is enough; muster's own refuses then.
+    alone = [d for d in devices.values() if d.agent != AGENT and not d.disabled and d.covers(target) is not False]
+    weak = [device.weakness for device in alone if device.weakness]
+    return "; ".join(weak) or (None if alone else f"no power device lists {target}")
+
+
+def vouch(recorder: str, names: Iterable[str], devices: Mapping[str, Device]) -> str:
+    """How an operator says that the agent of one of these devices cuts power, where a word is what is missing."""
+    agents = [devices[name].agent for name in names if name in devices and devices[name].vouchable]
+    if not agents:
+        return ""
+    known = " ".join(dict.fromkeys([*(devices[recorder].power_agents if recorder in devices else ()), *agents]))
+    value = f"{POWER_AGENTS}='{known}'" if " " in known else f"{POWER_AGENTS}={known}"
+    return f"if {' and '.join(agents)} does cut it, pcs stonith update {recorder} {value}; else "
+
+
+def _why(names: Iterable[str], devices: Mapping[str, Device]) -> str:
+    """What each of these devices lacks."""
+    return "; ".join(devices[name].weakness if name in devices else f"{name} is no fence device" for name in names)

@@ -117,6 +117,21 @@ def test_what_is_no_power_device_does_not_stay_behind_one() -> None:
     assert lines(power=kdump, levels=levels)[1] == "pcs stonith level add 1 cmp2 power-cmp2 muster-fence"
 
 
+def test_an_agent_that_is_not_known_is_asked_about_and_stays() -> None:
+    """C13."""
+    mine = made.PARTS["power"] + device("mine", "fence_mine", {"pcmk_host_list": "cmp2"})
+    cmp1, word = level("cmp1", "power-cmp1,muster-fence"), "mine (fence_mine) is not known to cut power: if fence_mine"
+    word += " does cut it, pcs stonith update muster-fence power_agents=fence_mine; else it needs a power device"
+    (said,) = lines(power=mine, levels=cmp1 + level("cmp2", "mine,muster-fence"))
+    assert said.startswith(f"# {word}")
+    alone = mine.replace('value="cmp2"', 'value="x"', 1)
+    (said,) = lines(power=alone, levels=cmp1)
+    assert said.startswith(f"# cmp2: {word}")
+    assert lines(power=alone, levels=cmp1, fence="")[-1].startswith(f"# cmp2: {word}")
+    told = device("muster-fence", "fence_muster", {**made.MUSTER_FENCE, "power_agents": "fence_mine"})
+    assert lines(power=alone, levels=cmp1, fence=told) == ["pcs stonith level add 1 cmp2 mine muster-fence"]
+
+
 def test_a_device_that_is_disabled_or_takes_every_node_is_weighed_as_pacemaker_does() -> None:
     cmp1 = level("cmp1", "power-cmp1,muster-fence")
     stopped = f"<meta_attributes>{pairs({'target-role': 'Stopped'})}</meta_attributes>"

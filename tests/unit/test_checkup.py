@@ -54,6 +54,30 @@ def test_every_check_finds_something_at_all_times() -> None:
 
 CLUSTER = [
     ("stonith-enabled", TROUBLE, {'options': pairs({"stonith-enabled": "FALSE"})}, "pcs property set stonith-enabled=true"),
+    ("stonith-enabled", TROUBLE, {'options': pairs({"fencing-enabled": "no"})}, "pcs property set fencing-enabled=true"),
+    ("stonith-enabled", UNKNOWN, {'options': '<rule id="r"/>'}, "a rule decides about its cluster_property_set"),
+    (
+        "stonith-enabled",
+        TROUBLE,
+        {
+            'options': pairs({"stonith-enabled": "true"}) + '</cluster_property_set><cluster_property_set id="b" score="10">'
+            + pairs({"stonith-enabled": "false"})
+        },
+        "stonith-enabled is off",
+    ),
+    (
+        "fencing levels",
+        TROUBLE,
+        {'levels': made.PARTS["levels"].replace("power-cmp2", "mine"), 'power': made.PARTS["power"] + device("mine", "fence_mine", {})},
+        "stands before muster-fence (mine (fence_mine) is not known to cut power) ~ mine (fence_mine) is not known to cut"
+        " power: if fence_mine does cut it, pcs stonith update muster-fence power_agents=fence_mine; else",
+    ),
+    (
+        "fencing of controllers",
+        ATTENTION,
+        {'power': made.PARTS["power"].replace('"power-ctl" class="stonith" type="fence_ipmilan"', '"power-ctl" class="stonith" type="fence_mine"')},
+        "ctl1, ctl2: no other device lists them than one that is not known ~ power-ctl (fence_mine) is not known",
+    ),
     ("no-quorum-policy", TROUBLE, {'options': pairs({"no-quorum-policy": "ignore"})}, "set no-quorum-policy=stop"),
     ("no-quorum-policy", TROUBLE, {'options': pairs({"no-quorum-policy": "freeze"})}, "set no-quorum-policy=stop"),
     ("maintenance", ATTENTION, {'options': pairs({"maintenance-mode": "true"})}, "set maintenance-mode=false"),
@@ -260,6 +284,9 @@ def test_what_only_the_device_knows_is_unknown() -> None:
 def test_controllers_may_be_fenced_by_their_watchdog(timeout: str, result: Result) -> None:
     options = pairs({"have-watchdog": "true", "stonith-watchdog-timeout": timeout})
     given = facts(power=made.PARTS["power"].replace("ctl1 ctl2", "ctl1"), options=options)
+    assert found(given, "fencing of controllers")[0] is result
+    since_3_0_2 = options.replace("stonith-watchdog", "fencing-watchdog")
+    given = facts(power=made.PARTS["power"].replace("ctl1 ctl2", "ctl1"), options=since_3_0_2)
     assert found(given, "fencing of controllers")[0] is result
 
 

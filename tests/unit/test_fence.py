@@ -53,9 +53,11 @@ def run(tools: Tools, action: str, plug: str = "cmp1") -> int:
         ("# a comment\naction = off\nplug= cmp1 \n", "cmp1"),
         ("option=off\nnodename=cmp1\nnonsense\n", "cmp1"),
         ("action=off\nplug=a=b\n", "a=b"),
+        ("action=off\nplug=rack7-3\nport=rack7-3\nnodename=cmp1\npower_agents=fence_mine\n", "cmp1"),
     ],
 )
 def test_reads_what_pacemaker_sends(stdin: str, plug: str) -> None:
+    """C13: with a pcmk_host_map the plug is not the node's name."""
     assert fence.read_options([], io.StringIO(stdin)) == {"action": "off", "plug": plug}
 
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Optional
+
 import pytest
 
-from muster.gateways import cib
-from muster.topology import objection
+from muster.gateways import cib, posix
+from muster.topology import POWER, POWERLESS, SELF_FENCING, Device, Level, objection, unproved
 
 DEVICES = """
   <primitive id="pdu" class="stonith" type="fence_apc"/>
@@ -15,18 +18,23 @@ DEVICES = """
   <primitive id="odd" class="stonith" type="fence_apc">
     <instance_attributes id="o"><nvpair id="o1" name="pcmk_off_action" value="status"/></instance_attributes>
   </primitive>
+  <primitive id="mine" class="stonith" type="fence_mine"/>
   <clone id="c"><primitive id="rec" class="stonith" type="fence_muster"/></clone>
   <primitive id="rec2" class="stonith" type="fence_muster"/>
 """
 
 
-def doubt(*levels: str) -> str:
+def read(levels: Iterable[str], devices: str = "", more: str = "") -> cib.Element:
     document = f"""<cib have-quorum="1"><configuration>
       <nodes><node id="cmp1" uname="cmp1" type="remote">
         <instance_attributes id="a"><nvpair id="a1" name="rack" value="r7"/></instance_attributes></node></nodes>
-      <resources>{DEVICES}</resources>
+      <resources>{DEVICES}{devices}</resources>{more}
       <fencing-topology>{"".join(levels)}</fencing-topology></configuration></cib>"""
-    root = cib.parse(document.encode())
+    return cib.parse(document.encode())
+
+
+def doubt(*levels: str, devices: str = "", more: str = "") -> str:
+    root = read(levels, devices, more)
     return objection("cmp1", cib.levels(root, "cmp1"), cib.devices(root)) or ""
 
 
@@ -34,19 +42,34 @@ def level(devices: str, index: int = 1, by: str = 'target="cmp1"') -> str:
     return f'<fencing-level index="{index}" {by} devices="{devices}"/>'
 
 
+def power(inner: str, agent: str = "fence_ipmilan", more: str = "") -> str:
+    """A power device "new"."""
+    return f'<primitive id="new" class="stonith" type="{agent}" {more}>{inner}</primitive>'
+
+
+def given(name: str, value: str, ident: str = "n", more: str = "") -> str:
+    pair = f'<nvpair id="{ident}-{name}" name="{name}" value="{value}"/>'
+    return f'<instance_attributes id="{ident}" {more}>{pair}</instance_attributes>'
+
+
 @pytest.mark.parametrize(
     "levels",
     [
         [level("pdu,rec")],
-        [level("pdu, rec")],
         [level("pdu,ipmi,rec")],
         [level("kdump,pdu,rec")],
         [level("pdu,rec,rec2")],
         [level("ipmi,rec", 1), level("pdu,rec", 2)],
         [level("kdump", 1), level("pdu,rec", 2)],
         [level("pdu,rec", by='target-pattern="cmp[0-9]+"')],
+        [level("pdu,rec", by='target-pattern="^cmp[[:digit:]]$"')],
         [level("pdu,rec", by='target-attribute="rack" target-value="r7"')],
         [level("rec", by='target="cmp2"'), level("pdu,rec")],
+        # Pacemaker ignores levels like these: indices that it does not know, patterns that it cannot compile or that
+        # do not match as it reads them.
+        [level("pdu,rec"), level("rec", 10)],
+        [level("pdu,rec"), level("rec", 4, 'target-pattern="("')],
+        [level("pdu,rec"), level("rec", 4, 'target-pattern="^CMP"')],
     ],
 )
 def test_sound_behind_a_power_device_in_every_level_that_names_it(levels: list[str]) -> None:
@@ -64,13 +87,156 @@ def test_sound_behind_a_power_device_in_every_level_that_names_it(levels: list[s
         ([level("rec2,pdu,rec")], "stands before rec2"),
         ([level("kdump,rec")], "level 1 of cmp1 is kdump,rec"),
         ([level("odd,rec")], "level 1 of cmp1 is odd,rec"),
-        ([level("gone,rec")], "level 1 of cmp1 is gone,rec"),
+        ([level("gone,rec")], "gone is no fence device"),
         ([level("pdu,rec", 1), level("rec", 2)], "level 2 of cmp1 is rec"),
         ([level("pdu,rec"), level("rec", 2, 'target-pattern="^cmp"')], "level 2 of cmp1"),
         ([level("pdu,rec"), level("rec", 3, 'target-attribute="rack" target-value="r7"')], "level 3 of cmp1"),
-        ([level("pdu,rec"), level("rec", 4, 'target-pattern="("')], "level 4 of cmp1"),
+        ([level("pdu, rec")], "no fencing level of cmp1"),
+        ([level("pdu,rec", by='rack="r7"')], "no fencing level of cmp1"),
+        # Seen on a real cluster: Pacemaker had no level for the node, and the record was written with the power on.
+        ([level("pdu,rec", by='target-pattern="^cmp\\d$"')], "no fencing level of cmp1"),
+        ([level("pdu,rec", by='target-pattern="^CMP[0-9]$"')], "no fencing level of cmp1"),
+        ([level("pdu,rec", by='target-pattern="("')], "no fencing level of cmp1"),
+        *([([level("pdu,rec", index)], "no fencing level of cmp1") for index in (0, 10, 99)]),
     ],
 )
 def test_an_objection_names_the_level_and_the_remedy(levels: list[str], word: str) -> None:
     assert word in doubt(*levels)
     assert "POWER-DEVICE" in doubt(*levels)
+
+
+@pytest.mark.parametrize(
+    ("device", "word"),
+    [
+        (power("", "fence_scsi"), "new (fence_scsi) cuts nobody's power"),
+        (power("", "external/ssh"), "cuts nobody's power"),
+        (power(given("action", "status")), "new (fence_ipmilan) is called with 'status' instead of off"),
+        (power(given("action", "OFF")), "is called with 'OFF'"),
+        (power(given("pcmk_off_action", "")), "is called with ''"),
+        (power(given("network-fencing", "1"), "fence_azure_arm"), "cuts the network"),
+        (power(given("network_fencing", "0"), "fence_azure_arm"), "cuts the network"),
+        (power("", "fence_sbd"), "the host's own watchdog"),
+        (
+            power(given("lanplus", "1").replace("<nvpair", "<rule id='r' score='1'/><nvpair")),
+            "new (fence_ipmilan): a rule decides about its instance_attributes n",
+        ),
+        # Of several sets that with the higher score wins, of equal ones the later.
+        (
+            power(given("pcmk_off_action", "off", "n", 'score="1"') + given("pcmk_off_action", "on", "m", 'score="2"')),
+            "on",
+        ),
+        (power(given("pcmk_off_action", "off", "n", "score='-INFINITY'") + given("pcmk_off_action", "on", "m")), "on"),
+        (power(given("pcmk_off_action", "off") + given("pcmk_off_action", "on", "m")), "'on'"),
+        (
+            power("<instance_attributes id-ref='s'/>") + power(given("action", "on", "s")).replace('"new"', '"z"'),
+            "'on'",
+        ),
+        (
+            power("<instance_attributes id='q'><nvpair id-ref='s-action'/></instance_attributes>")
+            + power(given("action", "on", "s")).replace('"new"', '"z"'),
+            "'on'",
+        ),
+        ("<template id='t' class='stonith' type='fence_kdump'/><primitive id='new' template='t'/>", "cuts nobody's"),
+        (
+            f"<template id='t' class='stonith' type='fence_apc'>{given('action', 'on', 't1')}</template>"
+            "<primitive id='new' template='t'/>",
+            "'on'",
+        ),
+        (f"<group id='g'>{given('action', 'on')}{power('')}</group>", "'on'"),
+    ],
+)
+def test_only_what_is_known_to_cut_power_counts(device: str, word: str) -> None:
+    assert word in doubt(level("new,rec"), devices=device)
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        power(given("action", "off")),
+        power(given("action", "reboot")),
+        power(given("action", "")),
+        power(given("action", "status") + given("pcmk_off_action", "off", "m")),
+        power(given("pcmk_off_action", "on", "n", 'score="x"') + given("pcmk_off_action", "off", "m", 'score="5"')),
+        power(given("action", "#default", "n", 'score="2"')),
+        power("<instance_attributes id-ref='nowhere'/>"),
+        power("<instance_attributes id='q'><nvpair id-ref='nowhere'/></instance_attributes>"),
+        "<template id='t' class='stonith' type='fence_apc'/><primitive id='new' template='t'/>",
+        f"<template id='t' class='stonith' type='fence_apc'>{given('action', 'on', 't1')}</template>"
+        f"<primitive id='new' template='t'>{given('pcmk_off_action', 'off')}</primitive>",
+        power("", "external/ipmi"),
+    ],
+)
+def test_reads_a_devices_parameters_as_pacemaker_does(device: str) -> None:
+    assert doubt(level("new,rec"), devices=device) == ""
+
+
+def test_an_operator_may_vouch_for_an_agent_but_not_for_one_that_leaves_the_power_on() -> None:
+    said = doubt(level("mine,rec"))
+    assert "mine (fence_mine) is not known to cut power" in said
+    assert "if fence_mine does cut it, pcs stonith update rec power_agents=fence_mine; else remove the level" in said
+    assert doubt(level("mine,rec2"), devices=recorder("fence_mine")) == ""
+    assert (
+        doubt(level("sbd,rec"), devices=recorder("fence_x fence_sbd") + power("", "fence_sbd").replace("new", "sbd"))
+        == ""
+    )
+    assert "cuts nobody's power" in doubt(level("kdump,rec"), devices=recorder("fence_kdump"))
+    more = doubt(level("mine,rec3"), devices=recorder("fence_x,fence_y"))
+    assert "pcs stonith update rec3 power_agents='fence_x fence_y fence_mine'" in more
+
+
+def recorder(agents: str) -> str:
+    return f'<primitive id="rec3" class="stonith" type="fence_muster">{given("power_agents", agents, "v")}</primitive>'
+
+
+def test_a_pattern_that_cannot_be_judged_here_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posix, "_library", lambda: None)
+    by = 'target-pattern="^cmp"'
+    said = doubt(level("pdu,rec", by=by))
+    assert (
+        "level 1 of regexp%^cmp may not be one of cmp1: whether its pattern matches 'cmp1' cannot be told here" in said
+    )
+    assert "pcs stonith level add 1 cmp1 POWER-DEVICE rec" in said
+    assert doubt(level("pdu,rec", by=by), level("pdu,rec", 2)) == ""
+    assert "level 1" in doubt(level("rec", by=by), level("pdu,rec", 2))
+
+
+def test_letters_whose_meaning_depends_on_the_locale_are_not_judged() -> None:
+    assert posix.matches("^cmp", "cmp\u00e4") is None
+    assert posix.matches("\u00e4", "cmp1") is None
+    assert posix.matches("p1", "cmp1") is True
+
+
+# ----------------------------------------------------------- Pacemaker's own word
+
+
+PDU, IPMI = Device("pdu", "fence_apc", hosts=("cmp1",)), Device("ipmi", "fence_ipmilan", hosts=("cmp2",))
+SCSI, REC = Device("scsi", "fence_scsi", host_check="none"), Device("rec", "fence_muster", hosts=("cmp1",))
+OLD = Device("old", "fence_scsi", host_check="none", disabled=True)
+
+
+@pytest.mark.parametrize(
+    ("levels", "devices", "watchdog", "word"),
+    [
+        ([Level(1, ("pdu",))], [PDU], False, None),
+        ([Level(1, ("pdu", "rec")), Level(2, ("scsi", "pdu"))], [PDU, SCSI, REC], False, None),
+        ([Level(1, ("pdu", "rec")), Level(2, ("scsi",))], [PDU, SCSI, REC], False, "level 2 of cmp1 has no device"),
+        ([Level(1, ("gone",))], [PDU], False, "gone is no fence device"),
+        ([], [PDU, IPMI, REC, OLD], False, None),
+        ([], [PDU, SCSI], False, "scsi (fence_scsi) cuts nobody's power"),
+        ([], [IPMI, REC], False, "no power device lists cmp1"),
+        ([Level(1, ("pdu",), unclear="?")], [PDU], False, None),
+        ([Level(1, ("pdu",), unclear="?")], [PDU, SCSI], False, "scsi (fence_scsi)"),
+        ([Level(1, ("pdu",))], [PDU], True, "watchdog"),
+    ],
+)
+def test_a_fencing_by_some_device_proves_something_only_if_any_of_them_cuts_power(
+    levels: list[Level], devices: list[Device], watchdog: bool, word: Optional[str]
+) -> None:
+    """C20."""
+    said = unproved("cmp1", levels, {device.id: device for device in devices}, watchdog)
+    assert said is None if word is None else said and word in said
+
+
+def test_no_agent_is_of_two_kinds() -> None:
+    assert not POWER & POWERLESS
+    assert not (POWER | POWERLESS) & SELF_FENCING

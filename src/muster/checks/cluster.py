@@ -23,9 +23,14 @@ def quorum(facts: Facts) -> Iterator[Finding]:
 
 
 def fencing_is_on(facts: Facts) -> Iterator[Finding]:
-    if (facts.here.options.get("stonith-enabled") or "true").lower() in OFF:
-        yield trouble(
-            "stonith-enabled is off: nothing proves that a host is off", "", set_option("stonith-enabled", "true")
+    options = facts.here.options
+    # The first is its name since Pacemaker 3.0.2.
+    off = [name for name in ("fencing-enabled", "stonith-enabled") if (options.get(name) or "true").lower() in OFF]
+    if off:
+        yield trouble(f"{off[0]} is off: nothing proves that a host is off", "", set_option(off[0], "true"))
+    elif facts.here.options_unclear:
+        yield unknown(
+            f"{facts.here.options_unclear}, so it cannot be told from here", "", ("pcs", "property", "config")
         )
     else:
         yield ok("on")
@@ -156,6 +161,8 @@ def controllers(facts: Facts) -> Iterator[Finding]:
     power = [device for device in here.devices.values() if device.cuts_power and not device.disabled]
     bare = [node for node in here.controllers if not any(device.covers(node) for device in power)]
     asked = [device.id for device in power if device.asked]
+    others = [device for device in here.devices.values() if not device.disabled and any(map(device.covers, bare))]
+    word = blueprint.word_of(here, others)
     if not bare:
         yield ok(f"{counted(len(here.controllers), 'controller')}: a power device for each")
     elif _watchdog(here):
@@ -163,6 +170,8 @@ def controllers(facts: Facts) -> Iterator[Finding]:
     elif asked:
         what = f"{', '.join(bare)}: whether it can fence them only {' and '.join(asked)} could say"
         yield unknown(what, "ask it", *(("stonith_admin", "--list", node) for node in bare))
+    elif word:
+        yield attention(f"{', '.join(bare)}: no other device lists them than one that is not known", word)
     else:
         what = (
             f"{', '.join(bare)}: no power device lists them; a controller that hangs would keep what it runs for ever"
@@ -172,7 +181,9 @@ def controllers(facts: Facts) -> Iterator[Finding]:
 
 def _watchdog(here: Installation) -> bool:
     """Whether Pacemaker takes a node that it cannot see for off once its watchdog must have fired."""
-    timeout = here.options.get("stonith-watchdog-timeout") or "0"
+    # The first is its name since Pacemaker 3.0.2.
+    names = ("fencing-watchdog-timeout", "stonith-watchdog-timeout")
+    timeout = next(filter(None, map(here.options.get, names)), "0")
     return here.options.get("have-watchdog") == "true" and timeout.strip("0smhn") != ""
 
 

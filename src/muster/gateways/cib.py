@@ -12,8 +12,10 @@ from lxml import etree
 
 from muster.errors import ClusterError
 from muster.facts import Cluster, Node, Record
+from muster.gateways import attributes, posix
+from muster.gateways.attributes import pairs
 from muster.orders import Orders
-from muster.topology import Device, Level
+from muster.topology import AGENT, POWER_AGENTS, Device, Level
 
 RECORD = "muster"
 HOLD = "muster-hold"
@@ -32,13 +34,15 @@ Said = TypeVar("Said")
 
 
 def parse(document: bytes) -> Element:
-    """The root of a CIB.
+    """The root of a CIB, with what its templates and references stand for.
 
     :raises ClusterError: when it is none: too big, cut off, with a document type, or another document.
     """
     root = parse_reply(document)
     if root.tag != "cib" or root.getroottree().docinfo.doctype:
         raise ClusterError(f"this is not a CIB but {root.tag!r}")
+    if b"id-ref" in document or b"template" in document:
+        attributes.expand(root)
     return root
 
 
@@ -128,45 +132,68 @@ def versions(cib: Element) -> dict[str, str]:
 
 
 def levels(cib: Element, name: str) -> list[Level]:
-    """Every fencing level that applies to a node: by its name, by a pattern, by one of its attributes."""
+    """Every fencing level that applies to a node: by its name, by a pattern, by one of its attributes.
+
+    Those whose index is not 1 to 9 Pacemaker ignores (daemons/fenced/fenced_commands.c, fenced_register_level()).
+    """
     found = []
     for level in cib.iterfind("configuration/fencing-topology/fencing-level"):
-        if _applies(cib, level, name):
-            devices = tuple(filter(None, re.split(r"[,\s]+", level.get("devices", ""))))
-            found.append(Level(int(level.get("index", "0")), devices, _target(level)))
+        applies = _applies(cib, level, name) if re.fullmatch("[1-9]", level.get("index", "")) else False
+        if applies is not False:
+            devices = tuple(filter(None, level.get("devices", "").split(",")))
+            unclear = "" if applies else f"whether its pattern matches {name!r} cannot be told here"
+            found.append(Level(int(level.get("index", "")), devices, _target(level), unclear))
     return sorted(found, key=lambda level: level.index)
 
 
 def devices(cib: Element) -> dict[str, Device]:
     """The fence devices by id."""
-    found = {}
-    for primitive in cib.iterfind("configuration/resources//primitive[@class='stonith']"):
-        given, meta = pairs(primitive, "instance_attributes"), pairs(primitive, "meta_attributes")
-        name = str(primitive.get("id"))
-        found[name] = Device(
-            name,
-            str(primitive.get("type")),
-            given.get("pcmk_off_action", "off"),
-            _hosts(given),
-            given.get("pcmk_host_check", ""),
-            meta.get("target-role", "").lower() == "stopped",
-        )
-    return found
+    primitives = list(cib.iterfind("configuration/resources//primitive[@class='stonith']"))
+    given = [attributes.inherited(cib, primitive, "instance_attributes") for primitive in primitives]
+    vouched = {
+        agent
+        for primitive, parameters in zip(primitives, given)
+        if primitive.get("type") == AGENT
+        for agent in _words(parameters.get(POWER_AGENTS, ""))
+    }
+    found = [_device(cib, primitive, parameters, vouched) for primitive, parameters in zip(primitives, given)]
+    return {device.id: device for device in found}
+
+
+def _device(cib: Element, primitive: Element, given: Mapping[str, str], vouched: set[str]) -> Device:
+    agent = str(primitive.get("type"))
+    meta = attributes.inherited(cib, primitive, "meta_attributes")
+    # Whatever it says: the agent asks only whether it is there (fence_azure_arm, set_power_status()).
+    network = bool(given.get("network-fencing") or given.get("network_fencing"))
+    return Device(
+        str(primitive.get("id")),
+        agent,
+        _off_action(given),
+        _hosts(given),
+        given.get("pcmk_host_check", ""),
+        disabled=meta.get("target-role", "").lower() == "stopped",
+        vouched=agent in vouched,
+        network=network,
+        unclear=attributes.unclear(cib, primitive, "instance_attributes"),
+        power_agents=_words(given.get(POWER_AGENTS, "")),
+    )
+
+
+def _off_action(given: Mapping[str, str]) -> str:
+    """What is called where ``off`` is meant.  Pacemaker takes a device's ``action`` for that, too, unless it is empty
+    or a reboot (daemons/fenced/fenced_commands.c, xml2device_params())."""
+    action = given.get("action", "")
+    return given.get("pcmk_off_action", action if action not in ("", "reboot") else "off")
 
 
 def _hosts(given: Mapping[str, str]) -> tuple[str, ...]:
     """The nodes of a device: a list of names, and a map of names to plugs ("node:plug;node=plug,plug")."""
-    listed = re.split(r"[,;\s]+", given.get("pcmk_host_list", ""))
     mapped = (re.split("[:=]", entry)[0] for entry in re.split(r"[;\s]+", given.get("pcmk_host_map", "")))
-    return tuple(dict.fromkeys(filter(None, (*listed, *mapped))))
+    return tuple(dict.fromkeys(filter(None, (*_words(given.get("pcmk_host_list", "")), *mapped))))
 
 
-def pairs(element: Element, kind: str) -> dict[str, str]:
-    """The name-value pairs of an element's sets of that kind, the first of each name."""
-    found: dict[str, str] = {}
-    for pair in element.iterfind(f"{kind}/nvpair"):
-        found.setdefault(str(pair.get("name")), pair.get("value") or "")
-    return found
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, re.split(r"[,;\s]+", text)))
 
 
 def _target(level: Element) -> str:
@@ -177,15 +204,13 @@ def _target(level: Element) -> str:
     return f"attrib%{level.get('target-attribute')}={level.get('target-value')}"
 
 
-def _applies(cib: Element, level: Element, name: str) -> bool:
+def _applies(cib: Element, level: Element, name: str) -> Optional[bool]:
+    """As Pacemaker matches it (daemons/fenced/fenced_remote.c, topology_matches()); None where that cannot be told."""
     target, pattern, attribute = level.get("target"), level.get("target-pattern"), level.get("target-attribute")
     if target is not None:
         return target.casefold() == name.casefold()
     if pattern is not None:
-        try:
-            return re.search(pattern, name, re.IGNORECASE) is not None
-        except re.error:
-            return True  # what cannot be judged is checked like the others
+        return posix.matches(pattern, name)
     if attribute is not None:
         return level.get("target-value") in _values(_nodes_named(cib, name), attribute)
     return False
@@ -256,7 +281,8 @@ def paused_fragment(cib: Element, resource: str, who: str) -> str:
     """The worker's resource with nothing but who paused it."""
     primitive = etree.Element("primitive", id=resource)
     sets = cib.iterfind("configuration/resources//primitive/meta_attributes")
-    ident = next((str(s.get("id")) for s in sets if _parent_id(s) == resource), f"{resource}-meta_attributes")
+    own = (str(s.get("id")) for s in sets if _parent_id(s) == resource and s.get(attributes.COPIED) is None)
+    ident = next(own, f"{resource}-meta_attributes")
     attributes = etree.SubElement(primitive, "meta_attributes", id=ident)
     etree.SubElement(attributes, "nvpair", id=_xml_id(f"{resource}-{PAUSED}"), name=PAUSED, value=who)
     return etree.tostring(primitive, encoding="unicode")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from muster.errors import ClusterError
 from muster.gateways import cib
-from muster.gateways.cib import Element, pairs
+from muster.gateways.attributes import Element, inherited, pairs, ruled, with_outer
 from muster.installed import STICKINESS, Installation, Resource, Rival
 from muster.topology import AGENT, EVACUATORS
 
@@ -21,6 +21,7 @@ RIVALS = {
 """Agents of openstack-resource-agents, whichever provider they are packaged under."""
 RIVAL_NAMES = {"masakarihostmonitor": "reports dead hosts to Masakari, which evacuates", "instanceha": "evacuates"}
 """In the id or the type of a resource, letters only: services and containers have no agent of their own."""
+OPTIONS = "configuration/crm_config/cluster_property_set"
 TRIGGER = "computeunfencetrigger"
 NEVER = -1_000_000
 """From this score on Pacemaker means never."""
@@ -39,6 +40,7 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
     return Installation(
         quorum=cib.quorate(snapshot),
         options=options(snapshot),
+        options_unclear=ruled(snapshot, OPTIONS),
         controllers=controllers,
         computes=computes,
         remotes=frozenset(computes) & remotes,
@@ -54,22 +56,21 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
 
 def resources(snapshot: Element) -> list[Resource]:
     """Every resource of the agent in the cluster."""
-    default = pairs(snapshot, "configuration/rsc_defaults/meta_attributes").get(STICKINESS, "")
     found = []
     for primitive in _primitives(snapshot):
         if _agent(primitive) == WORKER:
             name = str(primitive.get("id"))
-            meta = pairs(primitive, "meta_attributes")
+            meta = inherited(snapshot, primitive, "meta_attributes")
             off_remotes = list(_keeping_away(snapshot, primitive, _is_of_remotes))
             found.append(
                 Resource(
                     id=name,
-                    parameters=pairs(primitive, "instance_attributes"),
+                    parameters=inherited(snapshot, primitive, "instance_attributes"),
                     meta=meta,
                     active_on=tuple(cib.active(snapshot, name)),
                     paused=cib.paused(snapshot, name),
                     failures=dict(_failures(snapshot, name)),
-                    stickiness=meta.get(STICKINESS, default),
+                    stickiness=meta.get(STICKINESS, ""),
                     monitored=any(_recurs(op) for op in primitive.iterfind("operations/op[@name='monitor']")),
                     off_remotes=bool(off_remotes),
                     asking=tuple(_asking(off_remotes)),
@@ -97,8 +98,8 @@ def resource(snapshot: Element, wanted: str) -> Resource:
 
 
 def options(snapshot: Element) -> dict[str, str]:
-    """The cluster's options, the first of each name."""
-    return pairs(snapshot, "configuration/crm_config/cluster_property_set")
+    """The cluster's options; pcs's own set comes before all others (lib/pengine/unpack.c, unpack_config())."""
+    return pairs(snapshot, OPTIONS, "cib-bootstrap-options")
 
 
 # --------------------------------------------------------------- other tools
@@ -119,7 +120,7 @@ def rivals(snapshot: Element) -> Iterator[Rival]:
                 agent=kind[-1] if fences else ":".join(kind),
                 does=does,
                 fences=fences,
-                disabled=_is_disabled(primitive),
+                disabled=inherited(snapshot, primitive, "meta_attributes").get("target-role", "").lower() == "stopped",
                 levels=tuple(concerned) if fences else (),
             )
 
@@ -136,11 +137,6 @@ def _does(primitive: Element) -> str:
 
 def _letters(name: object) -> str:
     return re.sub("[^a-z]", "", str(name).lower())
-
-
-def _is_disabled(primitive: Element) -> bool:
-    roles = (pairs(one, "meta_attributes").get("target-role", "") for one in _with_outer(primitive))
-    return any(role.lower() == "stopped" for role in roles)
 
 
 # ---------------------------------------------------------------------- rules
@@ -219,12 +215,7 @@ def _agent(primitive: Element) -> tuple[object, ...]:
 
 def _chain(primitive: Element) -> list[str]:
     """Its id, and those of what it is in."""
-    return [str(element.get("id")) for element in _with_outer(primitive)]
-
-
-def _with_outer(primitive: Element) -> list[Element]:
-    """Itself, and the group, clone or bundle that it is in, outwards."""
-    return [primitive, *(e for e in primitive.iterancestors() if e.tag in ("group", "clone", "master", "bundle"))]
+    return [str(element.get("id")) for element in with_outer(primitive)]
 
 
 def _recurs(operation: Element) -> bool:

@@ -56,7 +56,7 @@ def cib(layout: Layout) -> bytes:
     options = _new(root.find("configuration/crm_config"), "cluster_property_set", "cib-bootstrap-options")
     _pairs(options, "cib-bootstrap-options", OPTIONS)
     resources = root.find("configuration/resources")
-    power = _primitive(resources, "power", "stonith", "", "fence_bed")
+    power = _primitive(resources, "power", "stonith", "", "fence_xvm")
     # A static list: with a list that each controller has to ask for, a device that answers faster than the last of them
     # leaves Pacemaker waiting for that one until the time-out of the whole fencing (2.1.5: 144 s; see README).
     hosts = " ".join(layout.nodes)

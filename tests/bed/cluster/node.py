@@ -65,7 +65,8 @@ class Node:
             for path, text in layout.files.items():
                 self._put(path, text, 0o600)
         programs = {f"/usr/sbin/{name}": program for name, program in layout.agents.get("sbin", {}).items()}
-        programs["/usr/sbin/fence_bed"] = str(AGENTS / "fence_bed")
+        # By the name of an agent that cuts power: no other would prove anything to muster.
+        programs["/usr/sbin/fence_xvm"] = str(AGENTS / "fence_bed")
         programs["/usr/lib/ocf/resource.d/bed/NovaCompute"] = str(AGENTS / "NovaCompute")
         for provider, agents in layout.agents.get("ocf", {}).items():
             programs.update({f"/usr/lib/ocf/resource.d/{provider}/{n}": p for n, p in dict(agents).items()})
