@@ -115,11 +115,11 @@ def agent() -> Iterator[str]:
         yield from item(f"\\fB{roff(parameter.name)}\\fR{_bounds(parameter)}", parameter.longdesc)
     yield ".SH EXAMPLE"
     yield ".EX"
-    yield roff(
-        "pcs resource create muster ocf:muster:ComputeRecovery cloud=mycloud shared_storage=yes \\\n"
-        "    meta resource-stickiness=1000"
-    )
+    yield roff("muster setup --cloud mycloud --shared-storage yes")
     yield ".EE"
+    yield prose(
+        "It prints the commands of pcs that create the resource together with the rule that keeps it off computes."
+    )
     yield ".SH SEE ALSO"
     yield ".BR muster (8),\n.BR fence_muster (8),\n.BR pcs (8)"
 

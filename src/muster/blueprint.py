@@ -18,6 +18,8 @@ Argv = tuple[str, ...]
 
 FENCE, WORKER = "muster-fence", "muster"
 """What is created is called so, unless something else is."""
+OLD_CIB, NEW_CIB = "/root/before.xml", "/root/muster.xml"
+"""Where only root may go: the CIB has the passwords of the fence devices."""
 
 
 @dataclass(frozen=True)
@@ -262,9 +264,8 @@ def worker(here: Installation, choices: Choices) -> Iterator[Step]:
     """The resource on a controller, where it stays."""
     if not here.workers:
         name = _free(here, WORKER)
-        yield Step("who evacuates; it is started once it can only start on a controller", (_create(name, choices),))
-        yield Step("on controllers only", off_computes(here, Resource(name)))
-        yield Step("start it", (_enable(name),))
+        made = (_create(name, choices), *off_computes(here, Resource(name)))
+        yield Step("who evacuates, and on controllers only: both at once, so that no compute is probed", _at_once(made))
     for resource in here.workers:
         yield from _worker(here, resource)
 
@@ -285,8 +286,16 @@ def _worker(here: Installation, resource: Resource) -> Iterator[Step]:
 
 def _create(name: str, choices: Choices) -> Argv:
     given = (f"cloud={choices.cloud}", f"shared_storage={choices.shared_storage}")
-    meta = ("meta", f"{STICKINESS}=1000", "--disabled")
+    meta = ("meta", f"{STICKINESS}=1000")
     return "pcs", "resource", "create", name, "ocf:muster:ComputeRecovery", *given, *meta
+
+
+def _at_once(made: Sequence[Argv]) -> tuple[Argv, ...]:
+    """In one change of the CIB: Pacemaker probes a new resource on every node that no rule keeps it from, and fences
+    one where the probe fails and the stop that follows does, too."""
+    in_file = [("pcs", "-f", NEW_CIB, *argv[1:]) for argv in made]
+    push = ("pcs", "cluster", "cib-push", NEW_CIB, f"diff-against={OLD_CIB}")
+    return ("pcs", "cluster", "cib", OLD_CIB), ("cp", OLD_CIB, NEW_CIB), *in_file, push, ("rm", OLD_CIB, NEW_CIB)
 
 
 def stick(name: str) -> Argv:

@@ -122,8 +122,13 @@ class Cloud:
         given = {"cloud": "bed", "shared_storage": "yes", **parameters}
         options = " ".join(f"{name}={value}" for name, value in given.items())
         sticky = "meta resource-stickiness=1000"
-        self.type(f"pcs resource create muster ocf:muster:ComputeRecovery {options} {sticky} --disabled")
-        self.type("pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote")
+        old, new = "/run/before.xml", "/run/muster.xml"
+        self.type(f"pcs cluster cib {old}")
+        self.type(f"cp {old} {new}")
+        self.type(f"pcs -f {new} resource create muster ocf:muster:ComputeRecovery {options} {sticky} --disabled")
+        away = "rule resource-discovery=never score=-INFINITY '#kind' eq remote"
+        self.type(f"pcs -f {new} constraint location muster {away}")
+        self.type(f"pcs cluster cib-push {new} diff-against={old}")
         self.remember()
         self.type("pcs resource enable muster")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")

@@ -62,6 +62,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_record.py::test_a_second_fencing_goes_on_or_begins_anew",),
     ),
     Break(
+        "C21",
+        "answers a probe only once everything is imported",
+        "agents/ComputeRecovery",
+        "        os._exit(7)",
+        "        pass",
+        ("unit/test_agent.py::test_a_probe_is_answered_at_once_whatever_is_broken",),
+    ),
+    Break(
         "D7",
         "waits for evacuations that Nova deleted with their servers",
         INCIDENT,

@@ -12,7 +12,9 @@ from muster.meta import version
 from tests.bed.cloud import Cloud
 
 HOLD = "pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold"
-OFF_REMOTES = "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"
+OFF_REMOTES = (
+    "pcs -f /root/muster.xml constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"
+)
 HOSTS = "'pcmk_host_list=cmp1 cmp2 cmp3 cmp4'"
 AGENT = "/usr/lib/ocf/resource.d/muster/ComputeRecovery"
 HACLIENT = ("setpriv", "--reuid=nobody", "--regid=haclient", "--clear-groups")
@@ -148,10 +150,13 @@ def test_setup_prints_what_is_missing_and_nothing_once_it_is_typed(cloud: Cloud)
         "pcs stonith level add 1 cmp3 power muster-fence",
         "pcs stonith level add 1 cmp4 power muster-fence",
         HOLD,
-        "pcs resource create muster ocf:muster:ComputeRecovery cloud=bed shared_storage=yes"
-        " meta resource-stickiness=1000 --disabled",
+        "pcs cluster cib /root/before.xml",
+        "cp /root/before.xml /root/muster.xml",
+        "pcs -f /root/muster.xml resource create muster ocf:muster:ComputeRecovery cloud=bed shared_storage=yes"
+        " meta resource-stickiness=1000",
         OFF_REMOTES,
-        "pcs resource enable muster",
+        "pcs cluster cib-push /root/muster.xml diff-against=/root/before.xml",
+        "rm /root/before.xml /root/muster.xml",
     ]
     for line in lines[:4]:
         cloud.type(line)
@@ -163,6 +168,29 @@ def test_setup_prints_what_is_missing_and_nothing_once_it_is_typed(cloud: Cloud)
         cloud.ctl("mv", "/usr/sbin/pcs.away", "/usr/sbin/pcs")
     assert (code, "done" in text) == (2, False)
     code, text = run(cloud, *NEW, "--apply")
-    assert (code, "6/6 done: pcs resource enable muster" in text, text.endswith(COMPLETE)) == (0, True, True)
+    assert (code, "9/9 done: rm /root/before.xml /root/muster.xml" in text, text.endswith(COMPLETE)) == (0, True, True)
     cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
     assert wrong(cloud) == {"rights in Nova": "unknown"}
+
+
+def test_an_agent_that_is_broken_on_computes_fences_none(cloud: Cloud) -> None:
+    """C21: the worker comes together with the rule that keeps it off them: no probe, so no stop that fails."""
+    cloud.type("pcs resource delete muster")
+    cloud.calm("it is gone")  # pcs deletes its constraints first, so that it is probed once more
+    broken = {"cmp3": "#!/bin/sh\nexec sleep 600\n", "cmp4": "#!/bin/sh\nexit 1\n"}
+    for node, text in broken.items():
+        cloud.ctl("mv", AGENT, f"{AGENT}.away", node=node)
+        cloud.ctl("sh", "-c", f"printf '{text}' > {AGENT} && chmod 0755 {AGENT}", node=node)
+    try:
+        assert run(cloud, *NEW, "--apply")[0] == 0
+        cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
+        cloud.calm("nothing is left to be done")
+        for node in broken:
+            seen = f"//node_state[@uname='{node}']//lrm_resource[@id='muster']"
+            assert cloud.cluster.exec("ctl1", "cibadmin", "-Ql", "--xpath", seen, check=False).returncode == 105
+            assert cloud.cluster.is_on(node)
+        assert "muster_" not in cloud.type("pcs resource failcount show")
+        assert wrong(cloud) == {"rights in Nova": "unknown"}
+    finally:
+        for node in broken:
+            cloud.ctl("mv", f"{AGENT}.away", AGENT, node=node)

@@ -39,10 +39,13 @@ def test_prints_the_lines_of_the_readme_for_a_cluster_without_muster() -> None:
         "pcs stonith level remove 1 target cmp2",
         "pcs stonith level add 1 cmp2 power-cmp2 muster-fence",
         "pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold",
-        "pcs resource create muster ocf:muster:ComputeRecovery cloud=bed shared_storage=yes"
-        " meta resource-stickiness=1000 --disabled",
-        "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote",
-        "pcs resource enable muster",
+        "pcs cluster cib /root/before.xml",
+        "cp /root/before.xml /root/muster.xml",
+        "pcs -f /root/muster.xml resource create muster ocf:muster:ComputeRecovery cloud=bed shared_storage=yes"
+        " meta resource-stickiness=1000",
+        "pcs -f /root/muster.xml constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote",
+        "pcs cluster cib-push /root/muster.xml diff-against=/root/before.xml",
+        "rm /root/before.xml /root/muster.xml",
     ]
 
 
@@ -196,7 +199,7 @@ def test_names_that_are_taken_are_not_taken_again() -> None:
     printed = lines(NEW, fence="", nova_compute=made.NOVA_COMPUTE + taken, levels="", **NO_WORKER)
     assert printed[0].startswith("pcs stonith create muster-fence-2 fence_muster ")
     assert printed[1] == "pcs stonith level add 1 cmp1 power-cmp1 muster-fence-2"
-    assert printed[3].startswith("pcs resource create muster-2 ")
+    assert printed[5].startswith("pcs -f /root/muster.xml resource create muster-2 ")
 
 
 MEMBERS = {

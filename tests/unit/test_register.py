@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from muster.cli.register import PLACES, Link, register
+from muster.gateways import command
 
 
 @pytest.fixture
-def wanted(tmp_path: Path) -> list[Link]:
+def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Link]:
+    monkeypatch.setattr(command, "PACEMAKER_USER", "nobody-of-that-name")  # pytest's folders are closed to others
     made = []
     for name, place in PLACES.items():
         program = tmp_path / "venv" / name
@@ -63,3 +66,27 @@ def test_says_so_when_there_is_no_agent(wanted: list[Link], capsys: pytest.Captu
     wanted[0].program.unlink()
     assert register(wanted, undo=False, dry_run=False) == 2
     assert "no such program" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_refuses_what_pacemaker_may_not_run(
+    wanted: list[Link], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A virtual environment below a folder that only its owner may enter; a program that cannot run."""
+    monkeypatch.setattr(command, "PACEMAKER_USER", "nobody")
+    tmp_path.chmod(0o700)
+    assert register(wanted, undo=False, dry_run=False) == 2
+    told = capsys.readouterr().err
+    assert told.count("does not run as nobody") == 2
+    assert "Permission denied" in told
+    assert there(tmp_path) == []
+    monkeypatch.setattr(command, "PACEMAKER_USER", "nobody-of-that-name")
+    wanted[0].program.write_text("#!/bin/sh\necho no module named muster >&2\nexit 1\n")
+    assert register(wanted, undo=False, dry_run=False) == 2
+    assert "(exit 1: no module named muster)" in capsys.readouterr().err
+    assert there(tmp_path) == []
+
+
+def test_an_agent_is_asked_as_pacemaker_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    assert command.run_as_pacemaker(("/usr/bin/env",), 5.0).output == b""

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from muster.cli import commands
+from muster.errors import ClusterError
+from muster.gateways import command
 from muster.supervise import RUN_DIRECTORY, running
 
 PLACES = {
     "ComputeRecovery": "/usr/lib/ocf/resource.d/muster/ComputeRecovery",
     "fence_muster": "/usr/sbin/fence_muster",
 }
+DOCUMENT = {"ComputeRecovery": ("meta-data",), "fence_muster": ("-o", "metadata")}
+RUN_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def register(wanted: list[Link], undo: bool, dry_run: bool) -> int:
         for link in wanted
         if not undo and not os.access(link.program, os.X_OK)
     ]
+    faults += [fault for link in wanted if not undo and not faults for fault in _unusable(link)]
     faults += [
         f"{link.place} is there already and is not ours: remove it, or the package that owns it, first"
         for link in wanted
@@ -92,6 +97,20 @@ def register(wanted: list[Link], undo: bool, dry_run: bool) -> int:
     for link in wanted:
         _undo(link, dry_run) if undo else _make(link, dry_run)
     return commands.OK
+
+
+def _unusable(link: Link) -> Iterator[str]:
+    """What Pacemaker cannot run it fences a node for."""
+    try:
+        done = command.run_as_pacemaker((str(link.program), *DOCUMENT[link.program.name]), RUN_TIMEOUT_S)
+        fault = f"exit {done.code}: {done.errors}" if done.code else ""
+    except ClusterError as exc:
+        fault = str(exc)
+    if fault:
+        yield (
+            f"{link.program} does not run as {command.PACEMAKER_USER}, as Pacemaker runs it ({fault}): install muster"
+            " where every user may read it and its Python, such as /opt/muster"
+        )
 
 
 def _make(link: Link, dry_run: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from muster.errors import ClusterError
 from muster.gateways import cib
-from muster.gateways.command import Result, run
+from muster.gateways.command import Result, run_as_pacemaker
 from muster.installed import AgentSeen
 
 TIMEOUT_S = 10.0
@@ -18,7 +18,7 @@ CALLS = (
 """The document of a fence agent has no place for a version."""
 
 
-def seen(runner: Callable[[Sequence[str], float], Result] = run) -> dict[str, AgentSeen]:
+def seen(runner: Callable[[Sequence[str], float], Result] = run_as_pacemaker) -> dict[str, AgentSeen]:
     """Each agent by its path."""
     return {call[0]: _seen(call, runner) for call in CALLS}
 
