@@ -127,6 +127,11 @@ class Act:
     def _list_again(self, step: todo.ListAgain) -> None:
         self._memory.hosts[step.node].list_again = True
 
+    @_do.register
+    def _read_server(self, step: todo.ReadServer) -> None:
+        for host in self._memory.hosts_of(step.server):
+            host.reread.add(step.server)
+
     # --------------------------------------------------------------- services
 
     @_do.register

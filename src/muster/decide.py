@@ -29,7 +29,7 @@ from muster.order import sequence
 from muster.orders import Orders
 from muster.ports import Policy
 from muster.rules import RESETTABLE_STATES, judge
-from muster.steps import Evacuate, ListAgain, ReadLog, Reset, Step, Stop, SwapRecord, WriteRecord
+from muster.steps import Evacuate, ListAgain, ReadLog, ReadServer, Reset, Step, Stop, SwapRecord, WriteRecord
 from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict
 
 LATE_CALL_S = 30.0
@@ -168,7 +168,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
 
 def _serves(rule: HostRule, finding: Finding, step: str) -> bool:
     """On the way back nothing is sent; but a worker that begins then has to prove anew what has arrived."""
-    proof = step == "read-log" and finding.verdict is Verdict.UNKNOWN
+    proof = step in ("read-log", "read-server") and finding.verdict is Verdict.UNKNOWN
     return bool(step) and (rule.sends or (rule.proves and proof))
 
 
@@ -176,7 +176,7 @@ def _even_paused(step: Step) -> bool:
     """Looking goes on, and what Pacemaker knows of fencings is recorded, or it would be forgotten."""
     if isinstance(step, SwapRecord):
         return step.new.phase is step.old.phase
-    return isinstance(step, (WriteRecord, ReadLog, ListAgain))
+    return isinstance(step, (WriteRecord, ReadLog, ReadServer, ListAgain))
 
 
 def first_calls(decision: Decision) -> tuple[Step, ...]:
@@ -282,6 +282,9 @@ def _server_case(
         listed_at=0.0 if host.doubted else host.listed_at,
         listed=server.id in host.listed,
         room_at=sight.room_at,
+        read_at=host.read_at.get(server.id, 0.0),
+        ended_at=max((host.ended_at.get(move.id, 0.0) for move in moves), default=0.0),
+        reread=server.id in host.reread,
         proved=server.id in host.proved,
         host_back=node.member,
         skipped=server.id in orders.skipped,
@@ -332,6 +335,7 @@ def _server_steps(
     servers = (same[0][1].server for same in by_id.values())
     line = [wish for server in sequence(servers, policy.priority_key) for wish in by_id[server.id]]
     reads = list(dict.fromkeys(ReadLog(f.server.id) for _, f, step in line if step == "read-log"))[:LOG_READS_A_PASS]
+    servers_read = list(dict.fromkeys(ReadServer(f.server.id) for _, f, step in line if step == "read-server"))
     stops = list(dict.fromkeys(Stop(f.server.id) for _, f, step in line if step == "stop"))
     # The order is strict: as long as the log of a server is unread, those behind it wait for their turn.
     ready: dict[str, tuple[str, Finding, str]] = {}
@@ -341,7 +345,7 @@ def _server_steps(
         if step in TO_SEND:
             ready.setdefault(finding.server.id, (node, finding, step))
     admitted = _admit(ready.values(), incidents, sight, policy)
-    return [*reads, *stops, *admitted], len(ready) - len(admitted)
+    return [*reads, *servers_read, *stops, *admitted], len(ready) - len(admitted)
 
 
 def _admit(

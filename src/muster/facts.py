@@ -351,6 +351,9 @@ class HostSight:
     :param alive_again: nova-compute wrote to Nova after it was let start again.
     :param unread: by server id, when and how often in a row its action log could not be read.
     :param wanted: power states seen while the servers were at rest on the host.
+    :param read_at: by server id, when what is known of it was asked for, by our clock.
+    :param ended_at: by id of evacuations, when this worker had first seen that it had ended, by our clock.
+    :param reread: ids of the servers that are to be read before anything is said of them.
     :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
     :param resets: the same for servers whose state it asked Nova to reset.
     :param proved: ids of the servers that this worker has proved evacuated.
@@ -378,6 +381,9 @@ class HostSight:
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
     unread: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     wanted: Mapping[str, Power] = field(default_factory=dict)
+    read_at: Mapping[str, float] = field(default_factory=dict)
+    ended_at: Mapping[str, float] = field(default_factory=dict)
+    reread: frozenset[str] = frozenset()
     stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     proved: frozenset[str] = frozenset()

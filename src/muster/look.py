@@ -15,7 +15,7 @@ from typing import Optional
 
 from muster import pace, pulse
 from muster.decide import LATE_CALL_S, has_incident, wanted_now
-from muster.errors import NovaError
+from muster.errors import NovaError, NovaRefused
 from muster.facts import UNTOUCHED, Cluster, Move, Node, Phase, Power, Server, Service, Sight
 from muster.memory import HostMemory, Memory
 from muster.naming import Names
@@ -29,6 +29,11 @@ SERVERS_CLOSE_S = 2.0
 LIST_ANYWAY_S = 5.0
 CREATED_APART_S = 5.0
 """An evacuation may show so much later than one that was created after it."""
+YOUNG_S = 900.0
+"""Since an incident so young began not much has changed in the whole cloud."""
+SINGLY = 20
+"""So many servers are read one by one, at once."""
+NOT_FOUND = 404
 POWER_TASKS = frozenset({"powering-off", "powering-on"})
 
 
@@ -146,6 +151,7 @@ class Look:
                 memory.arrivals_unread = True
             else:
                 self._note_changed(now)
+        self._read_singly(now)
         self._read_again_before_a_claim(cluster, nodes)
 
     def _feel(self, node: Node, service: Service, read_by: float) -> None:
@@ -242,18 +248,53 @@ class Look:
     def _list(self, host: HostMemory, now: float) -> None:
         """Everything of this host: what is on it, what left it, and what became of that."""
         # The servers first: one that another hand has just begun to move shows it by its task before its row is there.
+        at = self._clock.now()
         on_it = self._nova.servers_on(host.name)
         moves = self._nova.moves_from(host.name, host.since)
-        left = {m.server for m in moves} | set(host.servers)
-        # What becomes of a server after it was proved changes nothing.
-        gone = left - {s.id for s in on_it} - set(host.proofs)
-        changed = self._nova.servers_changed(host.since) if gone else []
         # The moves first: what a server is after a move says nothing of what its owner wanted before.
         self._note_moves(host, moves, now)
-        self._note_servers(host, [*on_it, *(s for s in changed if s.id in left or s.host == host.name)], now)
-        for other in self._memory.hosts.values():
-            self._note_servers(other, [s for s in changed if s.id in other.servers and other is not host], now)
-        host.listed, host.listed_at, host.list_again = frozenset(s.id for s in on_it), now, False
+        self._note_servers(host, on_it, now, at)
+        host.listed = frozenset(server.id for server in on_it)
+        # What becomes of a server after it was proved changes nothing.
+        known = {server.id for server in host.servers.values() if not server.deleted}
+        gone = ({m.server for m in moves if m.server not in host.servers} | known) - host.listed - set(host.proofs)
+        if gone and (now - host.since <= YOUNG_S or len(gone) > SINGLY):
+            at = self._clock.now()
+            changed = self._nova.servers_changed(host.since)
+            self._note_servers(host, [s for s in changed if s.id in gone or s.host == host.name], now, at)
+            for other in self._memory.hosts.values():
+                if other is not host:
+                    self._note_servers(other, [s for s in changed if s.id in other.servers], now, at, whole=False)
+        else:  # in an old incident the list of what has changed since is that of the whole cloud
+            self._read_again(host, gone)
+        host.listed_at, host.changes_at, host.list_again = now, now, False
+
+    def _read_again(self, host: HostMemory, servers: Iterable[str]) -> None:
+        for server in servers:
+            host.servers.setdefault(server, Server(server, host="", vm_state="", known=False))
+            host.reread.add(server)
+
+    def _read_singly(self, now: float) -> None:
+        """The servers that are to be read again, a few at once: what one of them costs the others is bounded."""
+        wanted = dict.fromkeys(server for host in self._memory.hosts.values() for server in sorted(host.reread))
+        for server in list(wanted)[:SINGLY]:
+            hosts = [host for host in self._memory.hosts_of(server) if server in host.reread]
+            at = self._clock.now()
+            try:
+                found = self._nova.server(server)
+            except NovaRefused as exc:
+                if exc.status != NOT_FOUND:
+                    raise
+                found = None
+            for host in hosts:
+                if found is not None:
+                    self._note_servers(host, [found], now, at, whole=False)
+                    host.reread.discard(server)
+                elif not host.listed_at or server in host.listed:
+                    host.list_again = True
+                elif not host.doubted:  # two answers say so
+                    self._note_servers(host, [replace(host.servers[server], deleted=True, known=True)], now, at, False)
+                    host.reread.discard(server)
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory
@@ -269,23 +310,30 @@ class Look:
     def _note_changed(self, now: float) -> None:
         memory = self._memory
         hosts = [host for host in memory.hosts.values() if host.listed_at]  # others are listed whole
+        at = self._clock.now()
         changed = self._nova.servers_changed(min(host.seen_to for host in hosts) - 2.0, brief=True) if hosts else []
-        newest = max((server.updated for server in changed), default=0.0)
         for host in hosts:
             seen = [server for server in changed if server.id in host.servers]
             whole = [_completed(server, host.servers[server.id]) for server in seen]
-            self._note_servers(host, filter(None, whole), now)
+            self._note_servers(host, filter(None, whole), now, at)
             host.list_again = host.list_again or None in whole
-            if host.at_rest:
-                host.others_seen_to = max(host.others_seen_to, newest)
+            host.changes_at = now
         memory.servers_at, memory.servers_due = now, False
 
-    def _note_servers(self, host: HostMemory, servers: Iterable[Server], now: float) -> None:
+    def _note_servers(
+        self, host: HostMemory, servers: Iterable[Server], now: float, at: float, whole: bool = True
+    ) -> None:
+        """:param at: when they were asked for.
+        :param whole: with all others of its servers that have changed.
+        """
         moves_known = host.moves_read_at >= now  # else one may be at rest in a state that an evacuation brought
         for server in servers:
             known = host.servers.get(server.id)
             if not server.known and server.id in host.proofs:
                 continue  # its cell is silent now; what was proved stays as it was
+            host.read_at[server.id] = at
+            if whole:
+                host.newest = max(host.newest, server.updated)
             if known and known.vm_state != server.vm_state:
                 host.logs.pop(server.id, None)  # its owner may have asked for it since
             host.servers[server.id] = server
@@ -293,7 +341,7 @@ class Look:
             at_home = moves_known and not moves and server.host == host.name
             if at_home and wanted_now(server) is not Power.UNKNOWN:
                 host.wanted[server.id] = wanted_now(server)
-            if server.task_state in POWER_TASKS and not any(m.status.open for m in moves):
+            if server.task_state in POWER_TASKS and server != known and not any(m.status.open for m in moves):
                 # Its owner asked for it and the dead host will not do it: the action log knows.
                 host.wanted.pop(server.id, None)
                 host.logs.pop(server.id, None)
@@ -309,6 +357,8 @@ class Look:
         if seen != host.moves:
             self._memory.changed_at = now
         self._note_durations(host, newest.values(), now)
+        seen_at = self._clock.now()
+        host.ended_at = {m.id: host.ended_at.get(m.id, seen_at) for m in newest.values() if not m.status.open}
         for server in [server for server in host.logs if len(seen.get(server, ())) > 1]:
             if _ends({server: seen[server]}) != _ends({server: host.moves.get(server, ())}):
                 del host.logs[server]

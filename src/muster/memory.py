@@ -17,6 +17,18 @@ SKEW_S = 60.0
 
 
 @dataclass
+class Trouble:
+    """Of one kind of read, from its first failure until it succeeds again.
+
+    :param again_at: when it may be tried next, by the monotonic clock.
+    """
+
+    words: str
+    faults: int
+    again_at: float
+
+
+@dataclass
 class HostMemory:
     """Of one incident: forgotten when its first fencing changes."""
 
@@ -46,8 +58,17 @@ class HostMemory:
     listed: frozenset[str] = frozenset()
     """What was on the last list of its servers."""
     list_again: bool = True
-    others_seen_to: float = 0.0
-    """How new the newest change is that was read with all that had changed, while nothing moved here."""
+    newest: float = 0.0
+    """The latest change of its servers that a list has shown (Nova's clock)."""
+    changes_at: float = 0.0
+    whole_at: float = 0.0
+    """When all that had changed was last asked for; the same, its cell having answered since."""
+    read_at: dict[str, float] = field(default_factory=dict)
+    """By server, when what is known of it was asked for."""
+    ended_at: dict[str, float] = field(default_factory=dict)
+    """By id of its evacuations that have ended, when that was first seen."""
+    reread: set[str] = field(default_factory=set)
+    """Servers that are to be read one by one before anything is said of them."""
     forced_at: float = 0.0
     """When this worker first forced the service down."""
     pulse: Optional[Service] = None
@@ -85,20 +106,11 @@ class HostMemory:
         return [sent for server, sent in self.sent.items() if sent.unseen(self.moves.get(server, ()))]
 
     @property
-    def at_rest(self) -> bool:
-        """No evacuation from it is open, or finished and not yet proved."""
-        return not any(
-            move.status.open or (move.status.arrived and server not in self.proofs)
-            for server, moves in self.moves.items()
-            for move in moves
-        )
-
-    @property
     def seen_to(self) -> float:
-        """Changes of its servers are known up to then (Nova's clock).  As long as something moves here only a change
-        of its own proves that: a silent cell leaves its servers out, and the others' changes go on (FACTS N22)."""
-        own = max((server.updated for server in self.servers.values()), default=0.0)
-        return max(own, self.others_seen_to, self.since)
+        """Changes of its servers are known up to then (Nova's clock): to the newest that a list has shown, or to the
+        last time that all changes were asked for and its cell was seen to answer later, whichever is later.  A silent
+        cell leaves its servers out, and the others' changes prove nothing (FACTS N22)."""
+        return max(self.newest, self.whole_at - SKEW_S, self.since)
 
     @property
     def doubted(self) -> bool:
@@ -111,13 +123,15 @@ class HostMemory:
         self.answered_at, self.silent = answered_at, False
         if self.moves_read_at < answered_at:
             self.moves_at, self.dropped = self.moves_read_at, self.left_out
+        if self.changes_at < answered_at:
+            self.whole_at = self.changes_at
         if not self.doubted:
             self.first_listed_at = self.first_listed_at or self.listed_at
 
     def distrust(self) -> None:
         """Its cell does not answer: nothing follows from what the lists since it last did have left out."""
         self.silent, self.list_again, self.moves_read_at = True, True, self.moves_at
-        self.left_out = self.dropped
+        self.left_out, self.changes_at = self.dropped, self.whole_at
         if self.doubted:
             self.listed_at = 0.0
 
@@ -144,6 +158,9 @@ class HostMemory:
             logs=dict(self.logs),
             unread=dict(self.unread),
             wanted=dict(self.wanted),
+            read_at=dict(self.read_at),
+            ended_at=dict(self.ended_at),
+            reread=frozenset(self.reread),
             stops=dict(self.stops),
             resets=dict(self.resets),
             proved=frozenset(self.proofs),

@@ -49,7 +49,7 @@ DELETING_TASKS = ("deleting", "soft-deleting")
 class Rule:
     """One row: if ``when`` holds, the server has this verdict for this reason.
 
-    :param step: the effect the row asks for: "evacuate", "reset", "stop" or "read-log"; empty for none.
+    :param step: the effect the row asks for: "evacuate", "reset", "stop", "read-log" or "read-server"; empty for none.
     """
 
     name: str
@@ -85,6 +85,15 @@ def _lost(c: ServerCase) -> bool:
     # One of an earlier incident was completed at the return, and the server has been moved back since.
     earlier = last.created < c.first - SKEW_S / 2 and not c.server.task_state.startswith("rebuild")
     return last.status is MoveStatus.DONE or not earlier
+
+
+def _shown_by(c: ServerCase) -> float:
+    """Who reads the server later than this sees it on the other host, or never will."""
+    return c.ended_at + SKEW_S
+
+
+def _vanished(c: ServerCase) -> bool:
+    return c.pending and c.sent is not None and c.sent.outcome is Outcome.TAKEN
 
 
 def _repeat_due(tried: tuple[float, int], now: float) -> bool:
@@ -159,6 +168,7 @@ RULES: tuple[Rule, ...] = (
     # -- it is somewhere else: prove it, or say what is missing
     # What was proved stays proved: its owner may stop, move or pause it the moment after.
     Rule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
+    Rule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading it again"),
     Rule(
         # What was seen on the dead host may be overtaken by now: before anything is made of a difference, ask.
         "arrived-unread",
@@ -195,6 +205,14 @@ RULES: tuple[Rule, ...] = (
         lambda c: f"on {c.server.host}, task {c.server.task_state}",
     ),
     Rule(
+        # Its owner may have had his wish since it was read.
+        "arrived-older",
+        lambda c: bool(c.arrival) and c.read_at < c.log_read_at,
+        Verdict.UNKNOWN,
+        lambda c: f"on {c.server.host}; reading it again, now that its owner's wish is known",
+        "read-server",
+    ),
+    Rule(
         "arrived-otherwise",
         lambda c: bool(c.arrival),
         Verdict.HELD,
@@ -215,10 +233,18 @@ RULES: tuple[Rule, ...] = (
         lambda c: f"now on {c.server.host}, moved there by another hand",
     ),
     Rule(
+        # Nova saves the server's host first, then that the row is done (resource_tracker.py, finish_evacuation).
         "finish-unseen",
-        lambda c: _lost(c) and not _stale(c),
+        lambda c: _lost(c) and (not _stale(c) or c.now < _shown_by(c)),
         Verdict.UNKNOWN,
         lambda c: "its migration is finished, the server is not seen on the other host yet",
+    ),
+    Rule(
+        "finish-older",
+        lambda c: _lost(c) and c.read_at < _shown_by(c),
+        Verdict.UNKNOWN,
+        lambda c: "its migration is finished, the server was not on the other host before that: reading it again",
+        "read-server",
     ),
     Rule(
         "finish-false",
@@ -236,8 +262,15 @@ RULES: tuple[Rule, ...] = (
         lambda c: f"asked Nova {int(c.now - c.sent.at) if c.sent else 0} s ago, no migration to be seen yet",
     ),
     Rule(
+        "call-older",
+        lambda c: _vanished(c) and c.sent is not None and c.read_at < c.sent.quiet_until,
+        Verdict.UNKNOWN,
+        lambda c: f"no migration appeared for request {c.request_id}: reading the server again",
+        "read-server",
+    ),
+    Rule(
         "call-vanished",
-        lambda c: c.pending and c.sent is not None and c.sent.outcome is Outcome.TAKEN,
+        lambda c: _vanished(c),
         Verdict.HELD,
         lambda c: f"Nova took the call, but no migration appeared: look up request {c.request_id}",
     ),
@@ -334,6 +367,13 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.released,
         Verdict.HELD,
         lambda c: "left on its host, which an operator lets return (muster release)",
+    ),
+    Rule(
+        "exhausted-older",
+        lambda c: _exhausted(c) and c.read_at < max(c.ended_at, c.sent.at if c.sent else 0.0),
+        Verdict.UNKNOWN,
+        lambda c: f"{_tried(c)}; reading it again",
+        "read-server",
     ),
     Rule(
         "exhausted",

@@ -75,6 +75,13 @@ class ReadLog:
 
 
 @dataclass(frozen=True)
+class ReadServer:
+    """Read the server itself: what is known of it is older than what it is to be judged by."""
+
+    server: str
+
+
+@dataclass(frozen=True)
 class ListAgain:
     """List the host's servers completely before it is called settled."""
 
@@ -114,5 +121,16 @@ class Evacuate:
 
 
 Step = Union[
-    WriteRecord, SwapRecord, DropHold, DropRecord, ForceDown, ForceUp, ReadLog, ListAgain, Stop, Reset, Evacuate
+    WriteRecord,
+    SwapRecord,
+    DropHold,
+    DropRecord,
+    ForceDown,
+    ForceUp,
+    ReadLog,
+    ReadServer,
+    ListAgain,
+    Stop,
+    Reset,
+    Evacuate,
 ]

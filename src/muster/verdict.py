@@ -98,6 +98,9 @@ class ServerCase:
     :param voids: ids of evacuations that this worker has known to have died with their destination.
     :param listed_at: when the servers of the host were last listed, its cell answering.
     :param listed: it was on that list.
+    :param read_at: when what is known of the server was asked for, by our clock.
+    :param ended_at: when the newest end of its evacuations was first seen, by our clock.
+    :param reread: it is to be read again before anything is said of it.
     :param proved: this worker has already proved it evacuated.
     :param host_back: its host has joined the cluster again and is only kept from starting nova-compute.
     :param resumed_until: before this a call of an earlier worker may still be carried out unseen.
@@ -128,6 +131,9 @@ class ServerCase:
     listed_at: float = 0.0
     listed: bool = True
     room_at: float = 0.0
+    read_at: float = 0.0
+    ended_at: float = 0.0
+    reread: bool = False
     proved: bool = False
     host_back: bool = False
     skipped: bool = False

@@ -54,6 +54,22 @@ NOVA = "src/muster/gateways/nova.py"
 
 BREAKS: tuple[Break, ...] = (
     Break(
+        "B40",
+        "sends a person by what was read before the evacuation had ended",
+        RULES,
+        "_lost(c) and c.read_at < _shown_by(c)",
+        "_lost(c) and c.read_at < 0.0",
+        ("unit/test_rules.py::test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ended",),
+    ),
+    Break(
+        "B42",
+        "asks for all that has changed since a server last moved",
+        "src/muster/memory.py",
+        "max(self.newest, self.whole_at - SKEW_S, self.since)",
+        "max(self.newest, self.since)",
+        ("sim/test_scenarios.py::test_what_has_changed_is_asked_for_no_further_back_however_long_one_hangs",),
+    ),
+    Break(
         "D4",
         "forgets at a second fencing whose the force-down is",
         "src/muster/facts.py",

@@ -92,6 +92,22 @@ def refusal(call: Callable[[], object]) -> NovaRefused:
     return caught.value
 
 
+# ------------------------------------------------------------------------------------------- one server by itself
+
+
+def test_a_server_by_itself_is_as_the_list_shows_it(cloud: Cloud) -> None:
+    ident = cloud.boot()
+    assert cloud.nova.server(ident) == server(cloud, ident)
+
+
+def test_a_deleted_server_is_not_found_by_itself(cloud: Cloud) -> None:
+    ident = cloud.boot()
+    lose(cloud)
+    cloud.owner_does("delete", ident)
+    cloud.until(lambda: server(cloud, ident).deleted)
+    assert refusal(lambda: cloud.nova.server(ident)).status == 404
+
+
 # --------------------------------------------------------------------------------------------------- services
 
 

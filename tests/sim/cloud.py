@@ -156,6 +156,14 @@ class Cloud:
             for i in found
         ]
 
+    def server(self, ident: str) -> Server:
+        inst = self.instances[ident]
+        if inst.deleted:
+            raise NovaRefused(f"HTTP 404: Instance {ident} could not be found", status=404)
+        if self.silent(inst.host):
+            return Server(id=ident, host="", vm_state="", status="UNKNOWN", known=False)
+        return inst.server()
+
     def moves_from(self, host: str, since: float) -> list[Move]:
         if self.silent(host):
             return []

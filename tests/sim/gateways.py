@@ -44,6 +44,9 @@ class NovaGateway:
     def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
         return self._read("servers_changed", (since, brief), lambda: self._cloud.servers_changed(since, brief))
 
+    def server(self, ident: str) -> Server:
+        return self._read("server", (ident,), lambda: self._cloud.server(ident))
+
     def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
         return self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since), page)
 
@@ -60,6 +63,9 @@ class NovaGateway:
         if world.nova_down or fault == "unavailable":
             self._take(0.02)
             raise NovaUnavailable(f"{kind}: HTTP 503", status=503)
+        if world.broken & {kind, f"{kind} {args[0] if args else ''}"}:
+            self._take(0.02)
+            raise NovaUnavailable(f"{kind}: HTTP 500", status=500)
         if fault == "timeout":
             self._take(20.0)
             raise NovaUnavailable(f"{kind}: timed out")

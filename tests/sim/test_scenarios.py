@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from muster.act import FINISHED_FAULT_S
-from muster.facts import Move, Outcome, Power
+from muster.facts import Move, Outcome, Power, Server
 from muster.look import SERVERS_CLOSE_S
 from muster.orders import Orders
 from tests.sim.inventory import BEAT_S
@@ -333,7 +333,7 @@ def test_uses_for_every_host_what_it_has_read_for_one() -> None:
     it.cloud.odds.hang = 1.0
     it.fence("cmp1")
     it.until(lambda: it.rows("s1") == ["pre-migrating"])
-    it.cloud.delete("s0")
+    it.server("s0").host = "cmp3"  # it has left, so the list asks what has changed
     it.fence("cmp2")
 
     def delete(process: object, kind: str, moment: str) -> None:
@@ -1252,4 +1252,85 @@ def test_tries_of_another_hand_before_the_fencing_use_no_attempts_up() -> None:
     it.fence("cmp1")
     it.until(it.settled("cmp1"))
     assert it.verdict("s0") == it.verdict("s1") == "evacuated"
+    it.fair()
+
+
+def test_sends_nobody_to_a_server_by_a_list_that_is_older_than_its_evacuation() -> None:
+    """B40: it had arrived; for two minutes the lists of what had changed failed, those of the evacuations did not."""
+    it = Stage()
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    it.broken.add("servers_changed")
+    it.broken.add("server")
+    it.run_for(150.0)
+    assert it.rows("s0") == ["done"]
+    assert "verdict=held" not in "".join(it.story)
+    it.broken.clear()
+    it.until(it.settled("cmp1"))
+    it.fair()
+
+
+def test_sees_an_arrival_that_every_list_of_what_has_changed_has_missed() -> None:
+    """B40, B42: its cell was silent for the one list that would have shown it; it is read itself before anybody is sent."""
+    it = Stage(servers=2, stuck_after_s=900)
+    it.cloud.omits_silent = True
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    shown = it.cloud.servers_changed
+    it.cloud.servers_changed = lambda since, brief: [s for s in shown(since, brief) if s.id != "s0"]  # type: ignore[method-assign]
+    it.until(it.says("s1", "evacuated"))
+    it.until(it.says("s0", "evacuated"), 120.0)
+    assert "verdict=held" not in "".join(it.story)
+    assert it.asked["server"] == 1
+    it.fair()
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_what_has_changed_is_asked_for_no_further_back_however_long_one_hangs(hangs: bool) -> None:
+    """B42: everything that had changed in the whole cloud since it last moved was listed every ten seconds."""
+    it = Stage(servers=2, stuck_after_s=60)
+    for n in range(100):
+        it.cloud.add_server(f"o{n}", "cmp3")
+    it.patience_s = 30.0
+    windows: list[tuple[float, int]] = []
+    shown = it.cloud.servers_changed
+
+    def listed(since: float, brief: bool) -> list[Server]:
+        found = shown(since, brief)
+        windows.append((it.now - since, len(found)))
+        return found
+
+    it.cloud.servers_changed = listed  # type: ignore[method-assign]
+    it.cloud.odds.hang = float(hangs)
+    it.fence("cmp1")
+    for _ in range(120):
+        it.run_for(30.0)
+        it.cloud.touch(it.server(f"o{it.rng.randrange(100)}"))
+    assert max(age for age, _ in windows[3:]) < 180.0
+    assert max(rows for _, rows in windows[3:]) < 10
+    it.fair()
+
+
+def test_an_old_incident_asks_alone_for_the_server_that_has_left_its_host() -> None:
+    """B42: not for all that has changed since it began, when another worker takes it up."""
+    it = Stage(servers=3, stuck_after_s=60)
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: len(it.cloud.rows) == 3)
+    it.patience_s = 30.0
+    it.run_for(1200.0)
+    since: list[float] = []
+    shown = it.cloud.servers_changed
+
+    def listed(at: float, brief: bool) -> list[Server]:
+        since.append(it.now - at)
+        return shown(at, brief)
+
+    it.cloud.servers_changed = listed  # type: ignore[method-assign]
+    it.kill_worker()
+    it.cloud.rebuild.release_hung(it.cloud.rows[0])
+    it.until(it.says(it.cloud.rows[0].server, "evacuated"))
+    it.run_for(60.0)
+    assert max(since) < 300.0
+    assert it.asked["server"] == 1
     it.fair()

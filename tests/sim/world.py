@@ -24,6 +24,7 @@ BEGIN = 1_800_000_000.0
 class World:
     """:param seed: of everything that is left to chance.
     :ivar asked: requests to Nova by kind, a page of a list counting as one.
+    :ivar broken: kinds of reads, or a kind and what is asked for, that Nova answers with 500.
     :ivar kill_at: numbers of the port calls at which the calling worker dies.
     :ivar released: hosts whose nova-compute muster has let start, and when.
     :ivar liars: hosts whose power device said off and did nothing.
@@ -46,6 +47,7 @@ class World:
         self.site.changed = self._wake
         self.faults = Faults(self.rng)
         self.nova_down = False
+        self.broken: set[str] = set()
         self.shown: dict[tuple[object, ...], tuple[float, Any]] = {}
         self.asked: Counter[str] = Counter()
         self.reports: dict[str, dict[str, Any]] = {}

@@ -80,6 +80,7 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         listed_at=NOW - 1,
         moves_at=NOW,
         wanted={s.id: Power.RUNNING for s in servers},
+        read_at={s.id: NOW - 1 for s in servers},
     )
     for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at", "logs", "wanted", "dropped", *LIVES):
         if name in facts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from muster.errors import NovaRefused
 from muster.facts import Move, MoveStatus, Server, Service
 from muster.look import Look
 from muster.memory import Memory
@@ -37,6 +38,13 @@ class SlowNova:
     def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
         self._take("servers_changed")
         return []
+
+    def server(self, ident: str) -> Server:
+        self._take("server")
+        return self.single(ident)
+
+    def single(self, ident: str) -> Server:
+        raise NovaRefused("HTTP 404: not found", status=404)
 
     def moves_from(self, host: str, since: float, page: int = 1000) -> Sequence[Move]:
         self._take("moves_from")
@@ -111,3 +119,46 @@ def test_services_are_read_again_before_a_claim_when_the_lists_took_long() -> No
     it.nova.read.clear()
     it.look.sight()
     assert it.nova.read[-1] == "services"
+
+
+def _old() -> Watched:
+    """Of an incident that began an hour ago; its only server has left the host, and is not to be found."""
+    it = Watched(answer_s=0.0)
+    it.look.sight()
+    it.clock.pass_by(3600.0)
+    it.look.sight()
+    it.memory.hosts["cmp1"].list_again = True
+    it.nova.read.clear()
+    it.nova.servers_on = lambda host: []  # type: ignore[method-assign,assignment]
+    return it
+
+
+def test_a_server_that_left_an_old_incidents_host_is_asked_for_alone() -> None:
+    """B42: nothing is said of it until then."""
+    it = _old()
+    it.nova.single = lambda ident: Server("a", "cmp2", "active")  # type: ignore[method-assign,assignment]
+    host = it.look.sight().hosts["cmp1"]
+    assert "servers_changed" not in it.nova.read
+    assert (host.servers["a"].host, host.reread) == ("cmp2", frozenset())
+
+
+def test_a_server_is_deleted_when_nova_neither_finds_nor_lists_it() -> None:
+    """B40, B42: its cell has to have answered since the list."""
+    it = _old()
+    host = it.look.sight().hosts["cmp1"]
+    assert (host.servers["a"].deleted, host.reread) == (False, {"a"})
+    it.clock.pass_by(1.0)
+    it.look.sight()
+    it.clock.pass_by(1.0)
+    host = it.look.sight().hosts["cmp1"]
+    assert (host.servers["a"].deleted, host.reread) == (True, frozenset())
+
+
+def test_when_an_evacuation_had_ended_is_kept_as_it_was_first_seen() -> None:
+    """B40: by our clock, whatever Nova's says."""
+    it = Watched(answer_s=1.0)
+    it.nova.moves = [Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", it.clock.at, it.clock.at + 500.0)]
+    first = it.look.sight().hosts["cmp1"]
+    assert first.read_at["a"] < first.ended_at["1"] <= it.clock.at
+    it.clock.pass_by(30.0)
+    assert it.look.sight().hosts["cmp1"].ended_at == first.ended_at

@@ -19,6 +19,7 @@ ACTIVE = Server(id="s1", host="dead", vm_state="active", name="db", created=NOW 
 def case(server: Server = ACTIVE, *moves: Move, wanted: Power = Power.RUNNING, **facts: object) -> ServerCase:
     policy = facts.pop("policy", None) or settings()
     facts.setdefault("moves_at", NOW)
+    facts.setdefault("read_at", NOW)
     return ServerCase(server, "dead", policy, NOW, moves, wanted=wanted, **facts)  # type: ignore[arg-type]
 
 
@@ -348,3 +349,43 @@ def test_a_log_that_nova_does_not_give_is_asked_for_less_often_and_not_for_ever(
     assert verdict(replace(unknown, unread=(NOW - 5, 3)))[1:] == ("owner-unread", "")
     assert verdict(replace(unknown, unread=(NOW - 40, 3)))[1:] == ("owner-unread", "read-log")
     assert verdict(replace(unknown, unread=(NOW - 40, 10)))[0] is Verdict.HELD
+
+
+def test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ended() -> None:
+    """B40: a minute after the row was first seen to be done it is read once more, by our own clock."""
+    lost = case(ACTIVE, move("done", "other", age=500), ended_at=NOW - 59, read_at=NOW)
+    assert verdict(lost) == (Verdict.UNKNOWN, "finish-unseen", "")
+    late = replace(lost, ended_at=NOW - 70)
+    assert verdict(replace(late, read_at=NOW - 70)) == (Verdict.UNKNOWN, "finish-older", "read-server")
+    assert verdict(replace(late, read_at=NOW - 11)) == (Verdict.UNKNOWN, "finish-older", "read-server")
+    assert verdict(replace(late, read_at=NOW - 10))[:2] == (Verdict.HELD, "finish-false")
+
+
+def test_nobody_is_sent_to_a_server_that_was_read_before_its_owners_wish() -> None:
+    """B40: it may have been carried out by the time the wish was read."""
+    there = case(
+        replace(ACTIVE, host="other", vm_state="stopped"), move("done", "other"), log_read=True, log_read_at=NOW
+    )
+    assert verdict(replace(there, read_at=NOW - 1)) == (Verdict.UNKNOWN, "arrived-older", "read-server")
+    assert verdict(there)[:2] == (Verdict.HELD, "arrived-otherwise")
+
+
+def test_nobody_is_sent_to_look_for_a_call_whose_server_was_not_read_since() -> None:
+    """B40: it may have been deleted, and its evacuations with it."""
+    taken = case(sent=Sent(NOW - 100, Outcome.TAKEN, NOW - 40, 0, "req-1"))
+    assert verdict(replace(taken, read_at=NOW - 41)) == (Verdict.UNKNOWN, "call-older", "read-server")
+    assert verdict(replace(taken, read_at=NOW - 40))[:2] == (Verdict.HELD, "call-vanished")
+
+
+def test_nothing_is_given_up_by_what_was_read_before_the_last_failure() -> None:
+    """B40."""
+    failed = case(ACTIVE, move("failed", "other"), policy=settings(attempts=1), ended_at=NOW - 1)
+    assert verdict(replace(failed, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
+    assert verdict(failed)[:2] == (Verdict.HELD, "exhausted")
+    refused = case(policy=settings(attempts=1), sent=Sent(NOW - 1, Outcome.REFUSED, 0.0, 0, "", 409, "no", 1))
+    assert verdict(replace(refused, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
+
+
+def test_a_server_that_is_being_read_again_is_neither_sent_nor_given_up() -> None:
+    """B40."""
+    assert verdict(case(reread=True)) == (Verdict.UNKNOWN, "being-read", "")

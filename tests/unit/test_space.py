@@ -67,7 +67,7 @@ SENT: list[Optional[Sent]] = [
 NOT_FOUND = SENT[6]
 WISHES = [(Power.RUNNING, True), (Power.STOPPED, True), (Power.UNKNOWN, False)]
 SERVER = Server("s", "source", "active", updated=LONG_AGO)
-CASE = ServerCase(SERVER, "source", POLICY, NOW, moves_at=NOW, dead={"dead-dest": NOW - 100})
+CASE = ServerCase(SERVER, "source", POLICY, NOW, moves_at=NOW, dead={"dead-dest": NOW - 100}, read_at=NOW)
 
 
 def cases() -> Iterator[ServerCase]:
@@ -87,6 +87,12 @@ def cases() -> Iterator[ServerCase]:
         {"server": {"metadata": {"evacuable": "no"}}},
         {"server": {"metadata": {"keeper": "x"}}},
         {"proved": True},
+        {"reread": True},
+        {"ended_at": NOW - 20},
+        {"ended_at": NOW - 500, "read_at": NOW - 500},
+        {"ended_at": NOW - 500, "read_at": NOW - 501},
+        {"log_read_at": NOW, "read_at": NOW - 1},
+        {"sent": Sent(LONG_AGO, Outcome.TAKEN, NOW - 400, 0, "req-1"), "read_at": NOW - 401},
         {"resumed_until": NOW + 9},
         {"resumed_until": NOW - 5, "moves_at": NOW - 8},
         {"sent": Sent(NOW - 35, Outcome.UNCERTAIN, NOW - 5, 0, "req-1"), "moves_at": NOW - 8},
