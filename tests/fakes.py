@@ -28,6 +28,7 @@ class FakeCluster:
     quorum: bool = True
     silent: bool = False
     active_here: bool = True
+    paused: str = ""
     published: dict[str, str] = field(default_factory=dict)
     revision: int = 0
 
@@ -58,7 +59,7 @@ class FakeCluster:
     def look(self) -> Cluster:
         self._answer()
         nodes = {name: replace(node, shown=self.published.get(name, "")) for name, node in self.nodes.items()}
-        return Cluster(self.quorum, "ctl1", nodes, self.active_here)
+        return Cluster(self.quorum, "ctl1", nodes, self.active_here, paused=self.paused)
 
     def quorate(self) -> bool:
         return self.quorum and not self.silent

@@ -152,9 +152,13 @@ class Act:
     @_do.register
     def _force_up(self, step: todo.ForceUp) -> None:
         # Nova may have taken long to answer, and it is not undone by a record that is newer, as a write to the CIB is.
-        seen, host = self._cluster.look().nodes.get(step.node), self._memory.hosts.get(step.node)
+        cluster, host = self._cluster.look(), self._memory.hosts.get(step.node)
+        seen = cluster.nodes.get(step.node)
         if seen is None or host is None or seen.record != host.record:
             self._log.info("not lifted", node=step.node, reason="its record has changed: it may have been fenced again")
+            return
+        if cluster.paused:
+            self._log.info("not lifted", node=step.node, reason=f"paused by {cluster.paused}")
             return
         self._memory.services_at = min(self._memory.services_at, 1.0)
         request_id = self._nova.force_up(step.service, step.unforce, step.enable)

@@ -162,6 +162,7 @@ def test_says_what_is_the_matter_without_nova_and_without_a_worker(cloud: Cloud)
 
 
 def test_a_skipped_server_stays_and_the_others_go(cloud: Cloud) -> None:
+    """D8."""
     servers = cloud.nova.boot("cmp1", count=3)
     cloud.change("pcs resource update muster delay_s=8")
     cloud.cluster.crash("cmp1")
@@ -177,6 +178,7 @@ def test_a_skipped_server_stays_and_the_others_go(cloud: Cloud) -> None:
 
 
 def test_a_pause_stops_the_sending_and_resume_goes_on(cloud: Cloud) -> None:
+    """D8."""
     servers = in_the_middle(cloud)
     assert muster(cloud, "pause", node="ctl3")[0] == 0
     assert "paused already" in muster(cloud, "pause")[1]
@@ -191,7 +193,7 @@ def test_a_pause_stops_the_sending_and_resume_goes_on(cloud: Cloud) -> None:
 
 
 def test_what_was_given_up_is_tried_again_on_demand(cloud: Cloud) -> None:
-    """Also once its host was released, as long as that is off."""
+    """D8: also once its host was released, as long as that is off."""
     (server,) = cloud.nova.boot("cmp1", count=1)
     for host in OTHERS:
         cloud.nova.hypervisor(host, spawn_mode="fail")

@@ -21,14 +21,14 @@ SERVER_GRACE_S = 14.0
 
 class Claims:
     """:ivar violations: one line each, beginning with the invariant's number.
-    :ivar refusals: how often Nova has refused to evacuate a server.
+    :ivar refusals: when Nova has refused to evacuate a server.
     """
 
     def __init__(self) -> None:
         self.violations: list[str] = []
         self.world: World = None  # type: ignore[assignment]
         self.states: dict[str, Incident] = {}
-        self.refusals: dict[str, int] = {}
+        self.refusals: dict[str, list[float]] = {}
 
     def blame(self, invariant: str, what: str) -> None:
         line = f"{invariant}: {what}"
@@ -43,7 +43,10 @@ class Claims:
         """
         for row in self.world.cloud.rows_of[inst.id]:
             arrived = row.status in ("done", "completed") and row.dest == inst.host != row.source
-            as_it_was = inst.vm_state == row.was == "stopped" and inst.asked_at < row.accepted_at - SERVER_GRACE_S
+            # Where its action log is not given, nobody can know more than what it was, stopped or not.
+            withheld = inst.id in self.world.cloud.withheld
+            kept = inst.vm_state == row.was and (row.was == "stopped" or withheld)
+            as_it_was = kept and inst.asked_at < row.accepted_at - SERVER_GRACE_S
             # What is asked for right before or during it nobody knows in time, and Nova itself loses it.
             under_way = row.accepted_at - SERVER_GRACE_S <= inst.asked_at <= row.arrived_at
             right = POWER_OF_STATE.get(inst.vm_state) is inst.wanted or as_it_was or under_way
@@ -82,12 +85,6 @@ class Claims:
         rows = ", ".join(f"{r.id} {r.status} {r.source}->{r.dest} by {r.by}" for r in self.world.cloud.rows_of[inst.id])
         return f"{inst.vm_state}/{inst.task or '-'} on {inst.host}, wanted {inst.wanted.value}, moves [{rows}]"
 
-    def _true_exhausted(self, inst: Instance, finding: Finding) -> bool:
-        rows = [r.status for r in self.world.cloud.rows_of[inst.id] if r.source == finding.source]
-        failed = rows.count("failed") + self.refusals.get(inst.id, 0)
-        home = self.world.site.nodes[finding.source].member
-        return failed + rows.count("error") * home >= self.world.policy.attempts
-
     def _true_arrived_otherwise(self, inst: Instance, finding: Finding) -> bool:
         if self.world.now - inst.asked_at < SERVER_GRACE_S or inst.id in self.world.cloud.withheld:
             return True
@@ -113,9 +110,6 @@ class Claims:
 
     def _true_would_be_empty(self, inst: Instance, finding: Finding) -> bool:
         return bool(inst.image) and not self.world.policy.shared_storage
-
-    def _true_state_refused(self, inst: Instance, finding: Finding) -> bool:
-        return inst.vm_state not in ("active", "stopped", "error")
 
     def _true_moved_by_hand(self, inst: Instance, finding: Finding) -> bool:
         return inst.host != finding.source and not any(

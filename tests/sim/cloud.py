@@ -245,7 +245,7 @@ class Cloud:
     def reset_state(self, ident: str) -> str:
         """Nova's database only; no action is logged."""
         inst = self._known(ident)
-        inst.vm_state, inst.task = "active", ""
+        inst.vm_state, inst.task, inst.state_since = "active", "", self.now
         self.touch(inst)
         self.requests += 1
         return f"req-{self.requests}"

@@ -35,6 +35,8 @@ def calm(world: World) -> None:
     world.patience_s = 8.0
     cloud.silent_cells.clear()
     world.nova_down = False
+    if world.site.paused:
+        world.site.pause("")
     for host in cloud.computes.values():
         host.full = False
     world.say("calm")
@@ -177,7 +179,7 @@ def _true_hold(world: World, node: Node, incident: Incident) -> bool:
             n.record is not None and n.record.phase not in (Phase.RETURNING, Phase.CLOSED)
             for n in world.site.nodes.values()
         )
-        return dead > world.policy.max_failed_hosts.hosts(len(world.site.nodes))
+        return dead > world.policy.max_failed_hosts.hosts(len(world.site.nodes)) and not node.standing_orders.approved
     return False
 
 

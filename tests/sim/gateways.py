@@ -117,21 +117,20 @@ class NovaGateway:
             return self._write("evacuate", lambda: self._cloud.evacuate(server, target, excused=excused))
         except NovaRefused:
             inst.injected += 1
-            refusals = self._world.judge.refusals
-            refusals[server] = refusals.get(server, 0) + 1
+            self._world.judge.refusals.setdefault(server, []).append(self._world.now)
             raise
 
     def stop(self, server: str) -> str:
         return self._write("stop", lambda: self._cloud.stop(server))
 
     def reset_state(self, server: str) -> str:
+        self._world.judge.reset_sent(self._process, server)
         return self._write("reset_state", lambda: self._cloud.reset_state(server))
 
     def _write(self, kind: str, do: Callable[[], str]) -> str:
         process, world = self._process, self._world
         world.call(process, kind, "before", write=True)
         world.judge.may_change(process, kind)
-        process.knew_quorum = process.knew_current = False
         world.asked[kind] += 1
         fault = world.faults.draw_write()
         self._take(world.rng.uniform(*NOVA_CALL_S), sent=do)
@@ -181,7 +180,7 @@ class ClusterGateway:
 
     def look(self) -> Cluster:
         seen = self._call("look", lambda: self._site.seen_by(self._process.controller))
-        self._process.looked = seen.nodes
+        self._process.looked, self._process.saw_paused = seen.nodes, bool(seen.paused)
         return seen
 
     def quorate(self) -> bool:
@@ -213,9 +212,8 @@ class ClusterGateway:
     def _write(self, kind: str, do: Callable[..., None], node: str, *what: Any) -> None:
         world, process = self._world, self._process
         world.call(process, kind, "before", write=True)
-        if not process.knew_current and not process.current():
-            world.judge.blame("4", f"{kind} from a worker of {process.controller} that is not the current one")
-        process.knew_quorum = process.knew_current = False
+        fencing = kind == "write_record" or (kind == "swap_record" and what[0].phase is what[1].phase)
+        world.judge.may_change(process, kind, allowed=fencing)
 
         def carry_out() -> None:
             do(process.controller, node, *what)

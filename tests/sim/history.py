@@ -24,6 +24,7 @@ def parameters(rng: random.Random) -> dict[str, Any]:
         "attempts": rng.choice((1, 2, 3, 3, 5)),
         "max_failed_hosts": rng.choice((1, 2, 3, 3, 3, 3)),
         "evacuate": rng.choices(("all", "tagged"), (9, 1))[0],
+        "reset_states": rng.choice(("", "", "paused", "paused suspended rescued")),
         "delay_s": rng.choices((0, 15, 30), (5, 1, 2))[0],
         "retry_delay_s": rng.choice((1, 5, 10, 30)),
         "stuck_after_s": rng.choice((60, 300, 900)),

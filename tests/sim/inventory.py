@@ -117,6 +117,7 @@ class Instance:
     :param mark: the value of ``evacuable``: its image's property if it has one, else metadata.
     :param guests: the hosts on which its guest runs: never more than one.
     :param sent_at: when a worker last asked for its evacuation.
+    :param state_since: when its state was last reset by somebody; how often workers have asked for that.
     :param arrivals: where it has been with a finished evacuation and the wanted power state.
     """
 
@@ -140,6 +141,8 @@ class Instance:
     asked_at: float = 0.0
     sent_at: float = 0.0
     task_since: float = 0.0
+    state_since: float = 0.0
+    resets: int = 0
     injected: int = 0
     fact: Optional[Server] = None
 

@@ -7,13 +7,15 @@ of events cannot be known to any client (a fact that changed after it was read),
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Optional
 
 from muster.facts import Phase, Power, Record
 from muster.order import priority
 from muster.verdict import Finding
-from tests.sim.claims import SERVER_GRACE_S, Claims
+from tests.sim.claims import SERVER_GRACE_S
 from tests.sim.inventory import Compute, Instance, Row
+from tests.sim.obedience import Obedience
 
 if TYPE_CHECKING:
     from tests.sim.process import Process
@@ -28,7 +30,7 @@ SAFE_DELAY_S = 30
 """With this delay or more a lying device must be found out in time (README, dangerous misconfigurations)."""
 
 
-class Judge(Claims):
+class Judge(Obedience):
     """:ivar violations: one line each, beginning with the invariant's number."""
 
     def __init__(self) -> None:
@@ -38,12 +40,14 @@ class Judge(Claims):
 
     # ------------------------------------------------------- effects on Nova
 
-    def may_change(self, process: Process, what: str) -> None:
-        """Invariant 4, at the moment something is sent."""
-        if not process.knew_quorum and not self.world.site.quorum(process.controller):
-            self.blame("4", f"{what} from {process.controller} without quorum")
-        if not process.knew_current and not process.current():
-            self.blame("4", f"{what} from a worker of {process.controller} that is not the current one")
+    def may_change(self, process: Process, what: str, allowed: bool = False) -> None:
+        """Invariant 4, at the moment something is sent: its own question has been asked before, and the answer was yes."""
+        if not process.knew_quorum:
+            self.blame("4", f"{what} from {process.controller} without asking for quorum")
+        if not process.knew_current:
+            self.blame("4", f"{what} from {process.controller} without asking whether it is the current worker")
+        process.knew_quorum = process.knew_current = False
+        self.obeys(process, what, allowed)
 
     def evacuate_sent(self, process: Process, ident: str) -> bool:
         """Invariants 1 and 2, at the moment it is sent.
@@ -98,12 +102,14 @@ class Judge(Claims):
         """What settings and sequence promise: A8, A10, A15, attempts and in_flight."""
         policy, ident = self.world.policy, inst.id
         rows = [r for r in self.world.cloud.rows_of[ident] if r.source == inst.host]
-        if inst.mark == "false":
-            self.blame("A10", f"evacuate of {ident}, which is opted out")
+        self.moves_what_it_may(process, inst, "evacuate")
         if inst.image and not policy.shared_storage:
             self.blame("A8", f"evacuate of {ident}, which will be empty")
         record = self.world.site.nodes[inst.host].record
         ours = [r for r in rows if record and r.status == "failed" and r.created >= record.first]
+        orders = self.orders_seen(process, inst.host)
+        since = orders.retried_at(ident) + abs(self.world.cloud.skew) + 1.0 if orders.retried_at(ident) else 0.0
+        ours = [r for r in ours if r.accepted_at >= since]
         failed = sum(process.knew(f"moves_from {r.source}", r.ended_at) for r in ours)
         if failed >= policy.attempts:
             self.blame("8", f"evacuate of {ident} after {failed} failures, attempts is {policy.attempts}")
@@ -117,7 +123,16 @@ class Judge(Claims):
         known = [r for r in self.world.cloud.rows if self._in_flight(process, r)]
         if len(known) + len(process.sent_this_pass) >= policy.in_flight:
             self.blame("8", f"evacuate of {ident} while {len(known)} are in flight, in_flight is {policy.in_flight}")
+        self._one_more_fits(process, ident, known)
         process.sent(ident)
+
+    def _one_more_fits(self, process: Process, ident: str, known: list[Row]) -> None:
+        """One that nobody has named a destination of may go to any."""
+        limit, bound = self.world.policy.per_destination, Counter(row.dest for row in known)
+        unnamed = bound.pop("", 0) + len(process.sent_this_pass)
+        if limit and unnamed + max(bound.values(), default=0) >= limit:
+            told = f"{dict(bound)} and {unnamed} unnamed are in flight, per_destination is {limit}"
+            self.blame("8", f"evacuate of {ident} while {told}")
 
     def _in_flight(self, process: Process, row: Row) -> bool:
         cloud = self.world.cloud
@@ -221,6 +236,7 @@ class Judge(Claims):
         for row in self.world.cloud.rows:
             # What an operator begins by hand after the last look at Nova nobody can know at the release.
             row.crossed = row.by == "operator" and not process.knew(f"moves_from {row.source}", row.accepted_at)
+        self.seen = process.looked[name]
         incident = process.incidents.get(name)
         findings = incident.findings if incident else {}
         on_it = {i.id for i in self.world.cloud.instances.values() if i.host == name and not i.deleted}
@@ -242,7 +258,7 @@ class Judge(Claims):
         nodes = process.looked.values()
         dead = [n for n in nodes if n.record and n.record.phase not in (Phase.RETURNING, Phase.CLOSED)]
         limit = self.world.policy.max_failed_hosts.hosts(len(self.world.site.nodes))
-        if len(dead) > limit:
+        if len(dead) > limit and not self.orders_seen(process, name).approved:
             self.blame("C12", f"{name} begun while {len(dead)} hosts are dead, max_failed_hosts is {limit}")
 
     # ------------------------------------------------------------ at the end

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import random
+from dataclasses import replace
 from typing import Callable
 
 from muster.errors import NovaError
-from muster.facts import Power
+from muster.facts import Phase, Power
 from muster.verdict import Verdict
 from tests.sim.inventory import Instance
 from tests.sim.site import CONTROLLERS
@@ -264,6 +265,41 @@ def _operator_starts_compute(world: World, rng: random.Random) -> None:
             return
 
 
+def _operator_orders(world: World, rng: random.Random) -> None:
+    """About an incident; as the command line does, which needs a controller with quorum, and refuses to try again what
+    would only come back with its host."""
+    nodes = [n for n in world.site.nodes.values() if n.record]
+    if not nodes or not any(world.site.quorum(c) and c not in world.site.cut_off for c in CONTROLLERS):
+        return
+    node = rng.choice(nodes)
+    what = rng.choice(("skip", "skip", "retry", "retry", "retry all", "release", "approve"))
+    incident = world.current.incidents.get(node.name) if world.current else None
+    findings = incident.findings if incident else {}
+    back = node.record and node.record.phase in (Phase.RETURNING, Phase.CLOSED) and node.member
+    if (what.startswith("retry") and back) or (what in ("skip", "retry") and not findings):
+        return
+    waiting = [ident for ident, f in findings.items() if f.verdict in (Verdict.HELD, Verdict.PARKED, Verdict.QUEUED)]
+    server = rng.choice(waiting or sorted(findings)) if what in ("skip", "retry") else ""
+    orders = node.standing_orders
+    changed = {
+        "skip": lambda: orders.skip(server),
+        "retry": lambda: orders.retry(server, int(world.now)),
+        "retry all": lambda: orders.retry("", int(world.now)),
+        "release": lambda: replace(orders, released=True),
+        "approve": lambda: replace(orders, approved=True),
+    }[what]()
+    if changed != orders:
+        world.faults.note(f"operator orders {what}")
+        world.site.give_orders(node.name, changed)
+
+
+def _operator_pauses(world: World, rng: random.Random) -> None:
+    if not world.site.paused:
+        world.faults.note("operator pauses muster")
+        world.site.pause("alice")
+        world.after(rng.uniform(1.0, 60.0), lambda: world.site.pause(""))
+
+
 # ------------------------------------------------------------------ controllers
 
 
@@ -291,6 +327,8 @@ ODDS: dict[Misfortune, float] = {
     _operator_disables: 0.15,
     _operator_forces_down: 0.06,
     _operator_starts_compute: 0.06,
+    _operator_orders: 0.3,
+    _operator_pauses: 0.1,
     _controller_dies: 0.15,
     _controller_cut: 0.12,
     _quorum_lost: 0.08,

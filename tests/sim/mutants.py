@@ -153,6 +153,24 @@ def _numb(host: Any, node: Any, service: Any, now: float) -> None:
     host.heartbeat_moved = False
 
 
+def _asking_once(self: Any, steps: Any) -> Any:
+    allowed = self._allowed()
+    self._allowed = lambda: allowed
+    try:
+        return _CARRY_OUT(self, steps)
+    finally:
+        del self._allowed
+
+
+def _any_state_is_reset(case: Any) -> bool:
+    return case.server.vm_state in rules.RESETTABLE_STATES
+
+
+def _reset_whatever_is_refused() -> Sequence[Patch]:
+    changed = tuple(replace(r, when=_any_state_is_reset) if r.name == "to-be-reset" else r for r in rules.RULES)
+    return [(rules, "_to_reset", _any_state_is_reset), (rules, "RULES", changed)]
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("sends again while a call is pending", "B1, B10", without(rules, "call-pending", "call-vanished")),
     Mutant("remembers no call", "B1", patch(act.Act, "_remember", _remember_nothing)),
@@ -202,6 +220,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("never lifts anything", "D1", without(incident, "force-up")),
     Mutant("proves nothing on the way back", "C6", row(incident, "awaits-compute", proves=False)),
     Mutant("waits for an action log for ever", "B4", patch(rules, "LOG_TRIES", 1_000_000)),
+    Mutant("asks for quorum once for many steps", "C10", patch(act.Act, "carry_out", _asking_once)),
+    Mutant("changes things while it is paused", "D8", patch(decide, "_even_paused", lambda step: True)),
+    Mutant("evacuates what an operator skips", "D8", without(rules, "skipped-by-order")),
+    Mutant("evacuates from a host that an operator releases", "D8", without(rules, "released")),
+    Mutant("counts what failed before an operator's retry", "D8",
+           patch(verdict.ServerCase, "_counts", lambda self, move: True)),
+    Mutant("resets states that the operator did not name", "A4", _reset_whatever_is_refused),
+    Mutant("ignores per_destination", "C5", patch(decide, "_room", lambda bound, target, limit: True)),
     Mutant("stops servers that are to run", "A1", lambda: [
         (rules, "RULES", tuple(replace(r, when=lambda c: bool(c.arrival) and c.server.vm_state == "active")
                                if r.name == "arrived-woken" else r for r in _woken_first())),

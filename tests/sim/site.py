@@ -8,13 +8,16 @@ from typing import Any, Callable, Optional
 
 from muster.errors import ClusterRefused
 from muster.facts import Cluster, Node, Phase, Record
+from muster.orders import Orders
 from tests.sim.cloud import Cloud
 
 CONTROLLERS = ("ctl1", "ctl2", "ctl3")
 
 
 class Site:
-    """:param active: the controller on which Pacemaker runs the worker's resource; empty for none."""
+    """:ivar active: the controller on which Pacemaker runs the worker's resource; empty for none.
+    :ivar paused: the operator who told muster to change nothing.
+    """
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -25,6 +28,7 @@ class Site:
         self.cut_off: dict[str, dict[str, Node]] = {}
         self.lost_quorum_at = 0.0
         self.active = "ctl1"
+        self.paused = ""
         self.silent_until = 0.0
         self.revision = 0
         self.victims: dict[str, set[str]] = {}
@@ -53,7 +57,7 @@ class Site:
     def seen_by(self, controller: str) -> Cluster:
         nodes = self.cut_off.get(controller, self.nodes)
         active = controller in self.cut_off or self.active == controller
-        return Cluster(self.quorum(controller), controller, dict(nodes), active)
+        return Cluster(self.quorum(controller), controller, dict(nodes), active, paused=self.paused)
 
     @property
     def silent(self) -> bool:
@@ -134,6 +138,18 @@ class Site:
 
         self.timeline.after(self.rng.uniform(0.3, 2.0), stop)
 
+    # ---------------------------------------------------- what an operator says
+
+    def give_orders(self, name: str, orders: Orders) -> None:
+        self.set_node(name, orders=orders)
+        self.cloud.say(f"an operator orders for {name}: {orders.token}")
+
+    def pause(self, who: str) -> None:
+        self.paused = who
+        self.revision += 1
+        self.changed()
+        self.cloud.say(f"paused by {who}" if who else "resumed")
+
     # ------------------------------------------------------- what a worker does
 
     def guard(self, controller: str) -> None:
@@ -163,7 +179,7 @@ class Site:
 
     def drop_record(self, controller: str, name: str, closing: Record) -> None:
         if self.quorum(controller) and self.nodes[name].record == closing:
-            self.set_node(name, record=None)
+            self.set_node(name, record=None, orders=None)
             self.victims.pop(name, None)
             if self.nodes[name].member:
                 self.fenced.discard(name)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional
 
 import pytest
@@ -12,7 +13,7 @@ from muster.decide import LATE_CALL_S
 from muster.errors import NovaError, NovaRefused, NovaUncertain
 from muster.facts import Outcome, Phase, Record, Sent
 from muster.memory import HostMemory, Memory
-from muster.steps import DropHold, Evacuate, Step
+from muster.steps import DropHold, Evacuate, ForceUp, Step
 from tests.fakes import FakeClock, FakeCluster, LogLines
 
 ANSWER_S = 30.0
@@ -33,6 +34,10 @@ class SlowNova:
         if self.fault:
             raise self.fault
         return f"req-{len(self.asked)}"
+
+    def force_up(self, service: str, unforce: bool, enable: bool) -> str:
+        self.asked.append(service)
+        return "req-1"
 
 
 class Engine:
@@ -126,6 +131,18 @@ def test_a_slow_call_is_followed_by_a_look() -> None:
     it = Engine()
     assert ANSWER_S > BATCH_S
     assert it.do(STEP, STEP) == 1
+
+
+@pytest.mark.parametrize("change", ["nothing", "fenced again", "paused"])
+def test_lifts_nothing_once_it_sees_that_it_must_not(change: str) -> None:
+    """D5, D8: Nova may have taken long before, and what is lifted then nobody puts back."""
+    it = Engine()
+    record = it.memory.hosts["cmp1"].record
+    last = record.last + (change == "fenced again")
+    it.cluster.change("cmp1", record=replace(record, last=last))
+    it.cluster.paused = "alice" if change == "paused" else ""
+    it.do(ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=True))
+    assert it.nova.asked == (["u1"] if change == "nothing" else [])
 
 
 @pytest.mark.parametrize("lost", ["quorum", "current"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operators have said: written and read again, and what follows from it."""
+"""D8: what operators have said: written and read again, and what follows from it."""
 
 from __future__ import annotations
 
