@@ -11,6 +11,7 @@ from muster.checks.finding import Facts
 from muster.facts import Service
 from muster.gateways import cib
 from muster.gateways.installation import installation
+from muster.gateways.nova_needs import NEEDS
 from muster.installed import AgentSeen, Controller, Installation, NovaAccess, Right
 
 OPTIONS = {"stonith-enabled": "true", "no-quorum-policy": "stop", "concurrent-fencing": "true"}
@@ -22,7 +23,7 @@ NOVA_COMPUTE = '<clone id="nova-compute-clone"><primitive id="nova-compute" clas
 HOLD = '<rule score="-INFINITY"><expression attribute="muster-hold" operation="defined"/></rule>'
 OFF_REMOTES = '<rule score="-INFINITY"><expression attribute="#kind" operation="eq" value="remote"/></rule>'
 STARTED = '<lrm_rsc_op id="s" operation="start" call-id="9" rc-code="0" op-status="0" interval="0"/>'
-RIGHTS = ("list services", "see every project's servers", "list migrations", "force hosts down", "evacuate")
+RIGHTS = tuple(need.name for need in NEEDS)
 
 
 def pairs(values: Mapping[str, str]) -> str:

@@ -158,13 +158,15 @@ class Right:
 
     :param may: None where it could not be found out.
     :param words: Nova's, or why it is not known.
-    :param remedy: how to find it out.
+    :param remedy: how to get it, or to find it out.
+    :param moot: there is nothing now that it could be asked about without harm.
     """
 
     name: str
     may: Optional[bool]
     words: str = ""
     remedy: str = ""
+    moot: bool = False
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,7 @@ def live_faults(settings: Settings) -> list[str]:
 def nova_access(settings: Settings) -> NovaAccess:
     """What muster's user finds in Nova, and what it may do there; nothing is changed."""
     given = (settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version)
-    return NovaRights(*given).access(Clock())
+    return NovaRights(*given).access(Clock(), bool(settings.reset_states))
 
 
 def nova_faults(settings: Settings) -> list[str]:

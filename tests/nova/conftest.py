@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
+from muster.gateways.nova_needs import NEEDS
 from tests.bed.nova.client import NovaBed
 from tests.rig import Rig
 
@@ -43,3 +45,19 @@ def rigs(bed: NovaBed, directory: Path) -> Iterator[Callable[..., Rig]]:
     yield make
     assert bed.violations() == []
     assert [late for it in made for late in it.overdue] == []
+    assert foreign(bed) == []
+
+
+def foreign(bed: NovaBed) -> list[str]:
+    """What was asked of Nova that no row of ``NEEDS`` covers, so that doctor does not ask for the right to it."""
+    asked = set()
+    for it in bed.requests(service="compute"):
+        path = re.sub(r"^(/compute)?(/v2\.1)?", "", it["path"])
+        whole = (it["method"], path, it["query"], it.get("body", ""))
+        if (
+            "urllib" not in (it["user_agent"] or "")
+            and path not in ("", "/")
+            and not any(n.covers(*whole) for n in NEEDS)
+        ):
+            asked.add(" ".join(whole))
+    return sorted(asked)

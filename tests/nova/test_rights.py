@@ -3,24 +3,39 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from muster.gateways.clock import Clock
+from muster.gateways.nova_needs import (
+    ACTIONS_LISTED,
+    ACTIONS_SEEN,
+    EVACUATED,
+    FORCED_DOWN,
+    MOVES_HOSTS,
+    MOVES_LISTED,
+    NEEDS,
+    OF_ONE_HOST,
+    ONE_SERVER,
+    PORTS_SEEN,
+    RESET,
+    SERVERS_SEEN,
+    SERVICES_LISTED,
+    STOPPED,
+    Need,
+)
 from muster.gateways.nova_rights import NO_SERVER, NovaRights
 from muster.installed import NovaAccess
 from tests.bed.nova.client import NovaBed
 
-EVERYTHING = [
-    "list services",
-    "see every project's servers and their hosts",
-    "list migrations",
-    "force hosts down and disable them",
-    "evacuate",
-]
+EVERYTHING = [need.name for need in NEEDS if need is not RESET]
+OF_A_SERVER = [need.name for need in (ONE_SERVER, ACTIONS_LISTED, ACTIONS_SEEN, EVACUATED)]
 STRANGER = {"username": "demo", "password": "demopw"}
 
 Ask = Callable[..., NovaAccess]
@@ -36,37 +51,70 @@ class OtherClock(Clock):
 
 @pytest.fixture
 def ask(bed: NovaBed, tmp_path: Path) -> Ask:
-    def ask(ceiling: str = "2.98", clock_off_s: float = 0.0, **overrides: Any) -> NovaAccess:
+    def ask(
+        ceiling: str = "2.98", clock_off_s: float = 0.0, reset_states: bool = False, **overrides: Any
+    ) -> NovaAccess:
         clouds = bed.clouds_yaml(tmp_path / "clouds.yaml", **overrides)
-        return NovaRights("bed", str(clouds), True, ceiling).access(OtherClock(clock_off_s))
+        return NovaRights("bed", str(clouds), True, ceiling).access(OtherClock(clock_off_s), reset_states)
 
     return ask
 
 
 def answers(access: NovaAccess) -> dict[str, Any]:
-    return {right.name: right.may for right in access.rights}
+    """Without what there is nothing to ask about."""
+    return {right.name: right.may for right in access.rights if not right.moot}
+
+
+def something_of_all(bed: NovaBed) -> str:
+    """A server that runs, one that is stopped, and a migration; the one that runs."""
+    running, still = bed.boot("cmp1", count=2)
+    assert bed.action(still, "os-stop").status == 202
+    assert bed.action(running, "os-migrateLive", {"host": "cmp2", "block_migration": "auto"}, "2.25").status == 202
+    bed.wait_until(lambda: [row["status"] for row in bed.migrations(running)] == ["completed"], 20)
+    bed.wait_until(lambda: bed.server(still)["vm_state"] == "stopped", 20)
+    bed.wait_until(lambda: bed.server(running)["task_state"] is None, 20)
+    return running
 
 
 def test_an_admin_may_everything(bed: NovaBed, ask: Ask) -> None:
-    bed.boot("cmp1")
+    something_of_all(bed)
     access = ask()
     assert answers(access) == dict.fromkeys(EVERYTHING, True)
+    assert [right.name for right in access.rights if right.moot] == [PORTS_SEEN]
     assert sorted(service.host for service in access.services or ()) == ["cmp1", "cmp2", "cmp3"]
     assert (access.trouble, access.placement, access.offered) == ("", "", "2.104")
+
+
+def test_what_there_is_nothing_to_ask_about_is_told_with_its_policy(bed: NovaBed, ask: Ask) -> None:
+    bed.boot("cmp1")
+    access = ask(reset_states=True)
+    moot = {right.name: right.words for right in access.rights if right.moot}
+    assert set(moot) == {MOVES_HOSTS.name, STOPPED.name, RESET.name, PORTS_SEEN}
+    assert "os_compute_api:servers:stop" in moot[STOPPED.name]
+    assert answers(access) == {name: True for name in [*EVERYTHING] if name not in moot}
+
+
+def test_a_role_with_the_documented_policy_may_everything(bed: NovaBed, ask: Ask) -> None:
+    """B32."""
+    something_of_all(bed)
+    assert answers(ask(username="muster", password="musterpw")) == dict.fromkeys(EVERYTHING, True)
 
 
 def test_another_user_may_nothing_of_it(bed: NovaBed, ask: Ask) -> None:
     bed.boot("cmp1")
     access = ask(**STRANGER)
-    assert answers(access) == dict.fromkeys(EVERYTHING, False)
-    assert all("403" in right.words for right in access.rights)
+    own = {ONE_SERVER.name, ACTIONS_LISTED.name}  # of a server of its own project
+    assert {name for name, may in answers(access).items() if may} == own
+    assert None not in answers(access).values()
+    denied = [right for right in access.rights if right.may is False]
+    assert all("403" in right.words or "does not show" in right.words for right in denied)
     assert access.services is None
 
 
 @pytest.mark.parametrize("user", [{}, STRANGER], ids=["admin", "stranger"])
 def test_asking_changes_nothing(bed: NovaBed, ask: Ask, user: dict[str, str]) -> None:
     """Neither servers nor services nor migrations, nor what Nova writes down of a server's actions."""
-    (server,) = bed.boot("cmp1")
+    server = something_of_all(bed)
 
     def truth() -> list[object]:
         actions = bed.ctl("sql", query="select action, request_id from instance_actions order by id")
@@ -77,38 +125,107 @@ def test_asking_changes_nothing(bed: NovaBed, ask: Ask, user: dict[str, str]) ->
     before = truth()
     ask(**user)
     assert truth() == before
-    assert bed.migrations(server) == []
+    assert [row["migration_type"] for row in bed.migrations(server)] == ["live-migration"]
     asked = [
         r for r in bed.requests(service="compute") if r["method"] in ("PUT", "POST") and "urllib" not in r["user_agent"]
     ]
-    assert [r["status"] for r in asked] == ([404, 400] if not user else [403, 403])
+    assert [r["status"] for r in asked] == ([404, 400, 409] if not user else [403, 403, 409])
     assert bed.violations() == []
 
 
 def test_without_a_server_the_right_to_evacuate_is_unknown(bed: NovaBed, ask: Ask) -> None:
     """A server that does not exist is 404 for everybody: no call can tell."""
-    right = ask().rights[-1]
-    assert (right.name, right.may, right.words) == ("evacuate", None, NO_SERVER)
+    told = {right.name: (right.may, right.words) for right in ask().rights if right.name in OF_A_SERVER}
+    assert told == dict.fromkeys(OF_A_SERVER, (None, NO_SERVER))
 
 
-@pytest.mark.parametrize("path", ["/os-services", "/action$", "/servers/detail", "/os-migrations"])
+DENIED = {
+    "/os-services": [SERVICES_LISTED, FORCED_DOWN],
+    "/action$": [EVACUATED, STOPPED],
+    "/servers/detail": [SERVERS_SEEN, OF_ONE_HOST],
+    "/servers/[0-9a-f-]+$": [ONE_SERVER],
+    "/os-migrations": [MOVES_LISTED],
+    "/os-instance-actions$": [ACTIONS_LISTED],
+    "/os-instance-actions/": [ACTIONS_SEEN],
+}
+
+
+@pytest.mark.parametrize("path", DENIED)
 def test_a_single_right_that_is_missing_is_named(bed: NovaBed, ask: Ask, path: str) -> None:
     """As by a policy of the cloud's own: Nova answers 403 to one call."""
-    bed.boot("cmp1")
+    something_of_all(bed)
     bed.fault(path=path, status=403, own=True)
     access = ask()
-    denied = [right.name for right in access.rights if right.may is False]
-    assert (
-        denied
-        == {
-            "/os-services": [EVERYTHING[0], EVERYTHING[3]],
-            "/action$": ["evacuate"],
-            "/servers/detail": [EVERYTHING[1]],
-            "/os-migrations": [EVERYTHING[2]],
-        }[path]
-    )
-    unknown = [right.name for right in access.rights if right.may is None]
-    assert unknown == (["evacuate"] if path == "/servers/detail" else [])
+    denied = {right.name: right.remedy for right in access.rights if right.may is False}
+    if path == "/servers/[0-9a-f-]+$":  # a stop is asked about after another look at the server
+        denied.pop(STOPPED.name, None)
+    assert set(denied) == {need.name for need in DENIED[path]}
+    for need in DENIED[path]:
+        assert need.rules in denied[need.name]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "text", "denied"),
+    [
+        ("/servers/detail", "host=none", '{"servers": [{"id": "x", "OS-EXT-SRV-ATTR:host": "cmp2"}]}', OF_ONE_HOST),
+        ("/os-migrations", "", '{"migrations": [{"instance_uuid": "x", "source_compute": null}]}', MOVES_HOSTS),
+        ("/os-instance-actions/", "", '{"instanceAction": {"events": [{"event": "x"}]}}', ACTIONS_SEEN),
+    ],
+    ids=["filters", "hosts of migrations", "events"],
+)
+def test_what_a_policy_only_hides_is_missed(
+    bed: NovaBed, ask: Ask, path: str, query: str, text: str, denied: Need
+) -> None:
+    """B32: Nova answers 200, and leaves it out."""
+    something_of_all(bed)
+    bed.fault(path=path, query=query or None, status=200, text=text)
+    assert [right.name for right in ask().rights if right.may is False] == [denied.name]
+
+
+@pytest.mark.parametrize(
+    ("ports", "may"), [('{"ports": [{"id": "p"}]}', True), ('{"ports": []}', False)], ids=["shown", "hidden"]
+)
+def test_neutron_is_asked_for_a_port_of_another_project(bed: NovaBed, ask: Ask, ports: str, may: bool) -> None:
+    """B32: with this user's token Nova asks for it, and the servers stay where they are if it is hidden."""
+    (server,) = bed.boot("cmp1")
+    neutron = Neutron(ports)
+    bed.ctl("catalogue", others={"network": neutron.url})
+    row = {
+        "id": server,
+        "status": "ACTIVE",
+        "tenant_id": "another",
+        "addresses": {"net": [{"addr": "192.0.2.7"}]},
+        "OS-EXT-SRV-ATTR:host": "cmp1",
+    }
+    bed.fault(path="/servers/detail", query="limit=20", status=200, text=json.dumps({"servers": [row]}))
+    (right,) = [right for right in ask().rights if right.name == PORTS_SEEN]
+    assert (right.may, "service_api" in right.remedy) == (may, not may)
+    assert f"device_id={server}" in neutron.asked[-1]
+
+
+class Neutron:
+    """So much of it as the question needs."""
+
+    def __init__(self, ports: str) -> None:
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked.append(self.path)
+                version = {"id": "v2.0", "status": "CURRENT", "links": [{"rel": "self", "href": f"{outer.url}/v2.0/"}]}
+                body = ports if "/ports" in self.path else json.dumps({"versions": [version]})
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *words: object) -> None: ...
+
+        http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{http.server_port}"
 
 
 def test_a_nova_that_takes_what_it_has_to_refuse_proves_nothing(bed: NovaBed, ask: Ask) -> None:
@@ -121,12 +238,14 @@ def test_an_error_is_neither_yes_nor_no_and_a_silent_nova_is_not_asked_on(bed: N
     bed.boot("cmp1")
     bed.fault(path="/os-migrations", status=503, text="busy")
     access = ask()
-    assert answers(access) == {**dict.fromkeys(EVERYTHING, True), "list migrations": None}
+    told = answers(access)
+    assert (told.pop(MOVES_LISTED.name), set(told.values())) == (None, {True})
     bed.clear_faults()
     bed.fault(path="/servers/detail", drop="silent")
     bed.requests(clear=True)
     access = ask()
-    assert list(answers(access).values()) == [True, None, None, None, None]
+    told = answers(access)
+    assert (told.pop(SERVICES_LISTED.name), set(told.values())) == (True, {None})
     assert access.placement is None
     assert [r for r in bed.requests(service="compute") if r["method"] in ("PUT", "POST")] == []
 
@@ -143,7 +262,7 @@ def test_nobody_is_asked_when_the_login_fails(bed: NovaBed, ask: Ask) -> None:
 
 @pytest.mark.parametrize("version", ["2.53", "2.79"])
 def test_an_older_nova_tells_the_same(bed: NovaBed, ask: Ask, version: str) -> None:
-    bed.boot("cmp1")
+    something_of_all(bed)
     bed.max_microversion(version)
     access = ask()
     bed.max_microversion(None)
@@ -152,7 +271,8 @@ def test_an_older_nova_tells_the_same(bed: NovaBed, ask: Ask, version: str) -> N
 
 def test_what_an_old_microversion_cannot_tell_is_unknown(bed: NovaBed, ask: Ask) -> None:
     bed.boot("cmp1")
-    assert [right.may for right in ask(ceiling="2.28").rights] == [True, True, True, None, None]
+    told = answers(ask(ceiling="2.28"))
+    assert [name for name, may in told.items() if may is None] == [FORCED_DOWN.name, EVACUATED.name]
 
 
 @pytest.mark.parametrize("off_s", [0.0, 45.0, -90.0])

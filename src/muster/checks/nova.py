@@ -40,14 +40,16 @@ def rights(facts: Facts) -> Iterator[Finding]:
     if facts.nova.trouble:
         yield unknown(NOT_ASKED)
         return
-    for right in facts.nova.rights:
+    told = [right for right in facts.nova.rights if not right.moot]
+    for right in told:
         if right.may is False:
-            remedy = "give the user of clouds.yaml the role admin, or change Nova's policy"
+            remedy = right.remedy or "give the user of clouds.yaml the role admin, or change Nova's policy"
             yield trouble(f"it may not {right.name}: {right.words}", remedy)
         elif right.may is None:
             yield unknown(f"whether it may {right.name}: {right.words}", right.remedy)
-    if all(right.may for right in facts.nova.rights):
-        yield ok(f"it may {', '.join(right.name for right in facts.nova.rights)}")
+    if all(right.may for right in told):
+        untold = "".join(f"; whether it may {r.name} is not known: {r.words}" for r in facts.nova.rights if r.moot)
+        yield ok(f"it may {', '.join(right.name for right in told)}{untold}")
 
 
 def names(facts: Facts) -> Iterator[Finding]:

@@ -72,7 +72,12 @@ class Login:
         self._connection = None
 
     def get(
-        self, service: str, path: str, params: Mapping[str, str], version: str, timeout_s: Optional[float] = None
+        self,
+        service: str,
+        path: str,
+        params: Mapping[str, str],
+        version: Optional[str],
+        timeout_s: Optional[float] = None,
     ) -> Mapping[str, Any]:
         """The object that a service replies.
 

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one list of what muster asks of Nova, and whoever repeats it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from muster.errors import NovaUnavailable
+from muster.gateways import nova_facts
+from muster.gateways.nova_needs import NEEDS
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_NEEDED = {"servers:show:flavor-extra-specs", "os-instance-actions:events:details"}
+"""They make an answer richer: the marks of flavors, why an evacuation failed."""
+
+
+def test_the_policy_that_is_shipped_grants_what_is_asked_and_no_more() -> None:
+    """B32."""
+    granted = re.findall(
+        r'^"os_compute_api:(.+?)": ".*role:muster"', (ROOT / "packaging/nova-policy.yaml").read_text(), re.M
+    )
+    assert set(granted) - NOT_NEEDED == {policy for need in NEEDS for policy in need.policies}
+
+
+def test_the_page_names_every_policy() -> None:
+    page = (ROOT / "docs/deploy.md").read_text()
+    assert [policy for need in NEEDS for policy in need.policies if f"`{policy}`" not in page] == []
+
+
+@pytest.mark.parametrize("hidden", [{}, {"source_compute": None}, {"source_compute": ""}])
+def test_an_evacuation_without_its_source_is_half_an_answer(hidden: dict[str, object]) -> None:
+    """B32: from Nova 32 on a policy hides both hosts, and it would read as one that has no destination yet."""
+    row = {"id": 1, "instance_uuid": "s1", "status": "accepted", "created_at": "2026-11-30T00:00:00Z"}
+    with pytest.raises(NovaUnavailable, match="os-migrations:index:host"):
+        nova_facts.move({**row, **hidden})
+    assert nova_facts.move({**row, "source_compute": "cmp1", "dest_compute": None}).dest == ""
