@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Optional
+
 import pytest
 
 from muster import worker
@@ -195,3 +198,52 @@ def test_a_call_into_nothing_ends_and_is_announced(bed: NovaBed, rig: MakeRig, h
     bed.clear_faults()
     it.run_until(it.settled("cmp1"))
     expect(bed, uuid, "active")
+
+
+def test_lists_in_smaller_pages_what_takes_too_long(bed: NovaBed, rig: MakeRig, hasty: None) -> None:
+    """B34: a page of 1,000 takes longer than a read may, and one of half of it does not."""
+    (uuid,) = boot(bed)
+    bed.fault(method="GET", path="/servers/detail$", query="limit=1000", delay=login.READ_TIMEOUT_S + 1)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"), 60)
+    expect(bed, uuid, "active")
+    assert "limit=500" in {part for r in bed.requests(path="/servers/detail") for part in r["query"].split("&")}
+
+
+def test_waits_for_a_nova_that_waits_for_a_hung_cell(
+    bed: NovaBed, rig: MakeRig, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B35: every list takes three times as long as a read may; it is waited for, once it is known."""
+    monkeypatch.setattr(login, "CELLS_TIMEOUT_S", login.CELLS_TIMEOUT_S / 10)
+    (uuid,) = boot(bed)
+    it = rig()
+    it.fence("cmp1")
+    bed.fault(method="GET", path="/(servers/detail|os-services|os-migrations)$", delay=login.READ_TIMEOUT_S * 3)
+    it.run_until(it.says(uuid, Verdict.EVACUATED), 240)
+    bed.clear_faults()
+    assert posts(bed, uuid) == 1
+    expect(bed, uuid, "active")
+
+
+@pytest.mark.parametrize(
+    ("regions", "named", "words"),
+    [
+        (["RegionOne", "RegionTwo"], None, "in the regions RegionOne, RegionTwo: name one in clouds.yaml"),
+        (["RegionOne", "RegionTwo"], "RegionTwo", ""),
+        (["RegionOne"], None, ""),
+        (["RegionOne"], "regionOne", "region_name is 'regionOne', and Keystone's catalogue has Nova in RegionOne only"),
+    ],
+)
+def test_the_region_is_one_of_the_catalogue(
+    bed: NovaBed, tmp_path: Path, regions: list[str], named: Optional[str], words: str
+) -> None:
+    """B36: of several it took the first that came, and found no server there."""
+    bed.ctl("catalogue", others={}, regions=regions)
+    clouds = bed.clouds_yaml(tmp_path / "clouds.yaml", region_name=named)
+    nova = gateway.Nova("bed", str(clouds), True, "2.98")
+    if words:
+        with pytest.raises(NovaUnavailable, match=words):
+            nova.services()
+    else:
+        assert len(nova.services()) == 3

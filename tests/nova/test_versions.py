@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 
 from muster.gateways.nova import Nova
+from muster.steps import Evacuate
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
-from tests.nova.steps import MakeRig, act_on, boot, expect
+from tests.nova.steps import MakeRig, act_on, boot, evacuations, expect
 
 VERSIONS = ["2.13", "2.53", "2.60", "2.79", "2.94", "2.100"]
 
@@ -63,3 +64,29 @@ def test_tells_an_old_nova_that_storage_is_not_shared(bed: NovaBed, rig: MakeRig
     it.run_until(it.says(volume, Verdict.EVACUATED))
     assert [e["body"]["onSharedStorage"] for e in bed.evacuations()] == [False]
     expect(bed, volume, "active")
+
+
+def test_goes_on_when_the_api_offers_less_than_it_did(bed: NovaBed, rig: MakeRig) -> None:
+    """B33: a worker that has discovered what it offers, and then a rollback; every read was refused, for ever."""
+    servers = boot(bed, 2)
+    it = rig()
+    it.look.warm_up()
+    bed.max_microversion("2.80")
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"), 60)
+    bed.max_microversion(None)
+    for uuid in servers:
+        expect(bed, uuid, "active")
+        assert it.entry(uuid)["verdict"] == "evacuated"
+
+
+def test_goes_on_when_it_offers_less_in_the_middle(bed: NovaBed, rig: MakeRig) -> None:
+    """B33: before a write, which is not repeated at once, and for which no attempt is used up."""
+    (uuid,) = boot(bed)
+    it = rig(attempts=1)
+    it.before = lambda step: bed.max_microversion("2.80") if isinstance(step, Evacuate) else None
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"), 60)
+    bed.max_microversion(None)
+    expect(bed, uuid, "active")
+    assert len(evacuations(bed, uuid)) == 1

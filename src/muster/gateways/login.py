@@ -21,6 +21,8 @@ from muster.gateways.nova_faults import Redirect, Reply, elsewhere, refusal, tro
 READ_TIMEOUT_S = 20.0
 WRITE_TIMEOUT_S = 30.0
 READ_RETRIES = 1
+CELLS_TIMEOUT_S = 75.0
+"""Nova waits for a cell whose database hangs for 60 s before it answers without it (nova/context.py, CELL_TIMEOUT)."""
 LOGIN_REQUESTS = 3
 """Keystone's versions, a token, a service's versions: each may take as long as a write."""
 MARGIN_S = 5.0
@@ -67,6 +69,29 @@ class Login:
             self._connection = connection
         return self._connection
 
+    def check_region(self, service: str) -> None:
+        """The region of clouds.yaml is one of Keystone's catalogue, and the only one where it names none: which of
+        several it would be is keystoneauth's choice.
+
+        :raises NovaUnavailable: naming those that there are.
+        """
+        connection = self.connection()
+        try:
+            catalogue = connection.session.auth.get_access(connection.session).service_catalog
+            endpoints = catalogue.get_endpoints(service_type=service).get(service, ())
+        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            raise self.read_trouble("the catalogue", exc) from exc
+        regions = sorted({str(it.get("region_id") or it.get("region") or "") for it in endpoints})
+        named = connection.config.region_name or ""
+        if len(regions) > 1 and not named:
+            self.forget()
+            several = f"Keystone's catalogue has Nova in the regions {', '.join(regions)}"
+            raise NovaUnavailable(f"{several}: name one in clouds.yaml (region_name)")
+        if regions and named and named not in regions:
+            self.forget()
+            only = f"region_name is {named!r}, and Keystone's catalogue has Nova in {', '.join(regions)} only"
+            raise NovaUnavailable(f"{only}: correct it in clouds.yaml")
+
     def forget(self) -> None:
         """Read clouds.yaml again at the next call."""
         self._connection = None
@@ -78,11 +103,13 @@ class Login:
         params: Mapping[str, str],
         version: Optional[str],
         timeout_s: Optional[float] = None,
+        retries: int = READ_RETRIES,
     ) -> Mapping[str, Any]:
         """The object that a service replies.
 
         :param service: as openstacksdk calls it: "compute", "placement".
         :param timeout_s: for what takes a service longer than ``READ_TIMEOUT_S``.
+        :param retries: how often it is asked again at once when the connection broke or the time was out.
         :raises NovaUnavailable: for no reply, or one that is no object.
         :raises NovaRefused: for a 4xx.
         """
@@ -91,13 +118,13 @@ class Login:
         try:
             adapter = getattr(self.connection(), service)
             # The token may have to be renewed between two tries.
-            self._announce((1 + READ_RETRIES) * timeout_s + WRITE_TIMEOUT_S + MARGIN_S)
+            self._announce((1 + retries) * timeout_s + WRITE_TIMEOUT_S + MARGIN_S)
             reply = adapter.get(
                 path,
                 params=dict(params),
                 microversion=version,
                 timeout=timeout_s,
-                connect_retries=READ_RETRIES,
+                connect_retries=retries,
                 status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
             )
             if reply.status_code >= 300:

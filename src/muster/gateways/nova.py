@@ -20,10 +20,14 @@ from muster.errors import NovaError, NovaRefused, NovaUnavailable
 from muster.facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways import login
 from muster.gateways import nova_facts as facts
-from muster.gateways.nova_faults import Reply, refusal, request_id
+from muster.gateways.nova_faults import Reply, broke, refusal, request_id, timed_out
 
 PAGE = 1000
+PAGE_MIN = 50
 PAGES_LIMIT = 200
+ROOM = 4
+"""Pages grow again when a full one took no more than the fourth part of the time that it has."""
+NOT_OFFERED = 406
 PAGE_TIMEOUT_S = 90.0
 """A full page of servers keeps nova-api busy for ten seconds and more."""
 TRACES_LIMIT = 10
@@ -66,12 +70,15 @@ class Nova:
         self._discovered: Optional[openstack.connection.Connection] = None
         self._offered: Version = (2, 1)
         self._hosts_of_services: dict[str, str] = {}
+        self._page_size = PAGE
+        self._slow: set[str] = set()
+        """Lists that were not answered in time when they were last asked for."""
 
     # ----------------------------------------------------------------- reads
 
     def services(self) -> Sequence[Service]:
         """All nova-compute services of all cells."""
-        body = self._get("/os-services", {"binary": "nova-compute"}, SERVICES)
+        body = self._list("/os-services", lambda: {"binary": "nova-compute"}, SERVICES)
         found = [facts.service(row) for row in _rows(body, "services") if row.get("binary") == "nova-compute"]
         self._hosts_of_services = {service.id: service.host for service in found}
         return found
@@ -233,20 +240,79 @@ class Nova:
         timeout_s: Optional[float] = None,
         page: int = PAGE,
     ) -> Iterator[Mapping[str, Any]]:
-        query = {**params, "limit": str(page)}
-        for _ in range(PAGES_LIMIT):
-            body = self._get(path, query, version, timeout_s)
-            yield from _rows(body, key)
+        query = dict(params)
+        for _ in range(PAGES_LIMIT * PAGE // PAGE_MIN):
+            body = self._list(path, lambda: {**query, "limit": str(min(page, self._page_size))}, version, timeout_s)
+            rows = _rows(body, key)
+            yield from rows
             marker = facts.next_marker(body.get(f"{key}_links"))
             if not marker:
                 return
+            self._note_ease(len(rows), timeout_s)
             query["marker"] = marker
-        raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages")
+        raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages of {PAGE}")
+
+    def _list(
+        self, path: str, query: Callable[[], Mapping[str, str]], version: Version, timeout_s: Optional[float] = None
+    ) -> Mapping[str, Any]:
+        """One answer of a list, asked for once more when it broke off; in smaller pages when it took too long.
+
+        If neither came in time it is given longer when it is next asked for, once: long enough for a Nova that waits
+        for a cell, and a Nova that does not answer at all is not waited for so long each time.
+        """
+        if path in self._slow:
+            self._slow.discard(path)
+            body = self._try_list(path, query, version, max(login.CELLS_TIMEOUT_S, timeout_s or 0.0))
+            if self._took_s() > (timeout_s or login.READ_TIMEOUT_S) / 2:
+                self._slow.add(path)
+            return body
+        try:
+            return self._try_list(path, query, version, timeout_s)
+        except NovaUnavailable as exc:
+            if not broke(exc):
+                raise
+        try:
+            return self._try_list(path, query, version, timeout_s)
+        except NovaUnavailable as exc:
+            if timed_out(exc):
+                self._slow.add(path)
+            raise
+
+    def _try_list(
+        self, path: str, query: Callable[[], Mapping[str, str]], version: Version, timeout_s: Optional[float]
+    ) -> Mapping[str, Any]:
+        asked = query()
+        try:
+            return self._get(path, asked, version, timeout_s, retries=0)
+        except NovaUnavailable as exc:
+            if timed_out(exc) and "limit" in asked:
+                self._page_size = max(PAGE_MIN, int(asked["limit"]) // 2)
+            raise
+
+    def _note_ease(self, rows: int, timeout_s: Optional[float]) -> None:
+        """A full page came quickly."""
+        if rows >= self._page_size and self._took_s() * ROOM <= (timeout_s or login.READ_TIMEOUT_S):
+            self._page_size = min(PAGE, 2 * self._page_size)
+
+    def _took_s(self) -> float:
+        return self.login.reply.elapsed.total_seconds() if self.login.reply is not None else 0.0
 
     def _get(
-        self, path: str, params: Mapping[str, str], version: Version, timeout_s: Optional[float] = None
+        self,
+        path: str,
+        params: Mapping[str, str],
+        version: Version,
+        timeout_s: Optional[float] = None,
+        retries: int = login.READ_RETRIES,
     ) -> Mapping[str, Any]:
-        return self.login.get("compute", path, params, _text(self._speak(version)), timeout_s)
+        try:
+            return self.login.get("compute", path, params, _text(self._speak(version)), timeout_s, retries)
+        except NovaUnavailable as exc:
+            if exc.status != NOT_OFFERED:
+                raise
+        # It offers less than when it was asked: it was rolled back, or one of several has another release.
+        self._discover_anew()
+        return self.login.get("compute", path, params, _text(self._speak(version)), timeout_s, retries)
 
     def _write(self, method: str, path: str, body: Mapping[str, Any], version: Version) -> str:
         connection = self._connect()
@@ -273,7 +339,10 @@ class Nova:
         ident = request_id(reply)
         if reply.status_code >= 300 or not ident:
             self.login.forget_if_unauthorized(reply.status_code)
-            raise refusal(reply, what, write=True)
+            trouble = refusal(reply, what, write=True)
+            if trouble.status == NOT_OFFERED:
+                self.login.forget()
+            raise trouble
         return ident
 
     # ------------------------------------------------------------- connection
@@ -285,7 +354,15 @@ class Nova:
             self._discovered = connection
         return connection
 
+    def _discover_anew(self) -> None:
+        """What any of them has not is spoken no more as long as this connection lasts."""
+        before = self._offered
+        self.login.forget()
+        self._connect()
+        self._offered = min(before, self._offered)
+
     def _discover(self, connection: openstack.connection.Connection) -> Version:
+        self.login.check_region("compute")
         try:
             data = connection.compute.get_endpoint_data()
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:

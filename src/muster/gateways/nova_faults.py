@@ -9,6 +9,7 @@ a server: a read is to be asked again, and nobody knows what became of a write t
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Mapping
 from typing import Optional, Protocol
@@ -37,6 +38,18 @@ class Reply(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     @property
     def text(self) -> str: ...
+    @property
+    def elapsed(self) -> datetime.timedelta: ...
+
+
+def timed_out(exc: NovaError) -> bool:
+    """Nothing came in time; asked for less, or given longer, it may answer."""
+    return isinstance(exc.__cause__, ksa.ConnectTimeout)
+
+
+def broke(exc: NovaError) -> bool:
+    """The connection did not come about or did not last, or the time was out."""
+    return isinstance(exc.__cause__, (ksa.ConnectFailure, ksa.ConnectTimeout))
 
 
 class Redirect(ksa.ClientException):  # type: ignore[misc]

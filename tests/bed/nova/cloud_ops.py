@@ -99,9 +99,12 @@ def change_password(bed, password, user="admin", revoke=True):
 
 
 @operation
-def catalogue(bed, others):
-    """What the catalogue has beside Nova's own services: service type -> url.  In tokens issued from now on."""
-    bed.identity.others = dict(others)
+def catalogue(bed, others, regions=("RegionOne",)):
+    """What the catalogue has beside Nova's own services: service type -> url.  In tokens issued from now on.
+
+    :param regions: each of them has all services, at the same place.
+    """
+    bed.identity.others, bed.identity.regions = dict(others), list(regions)
 
 
 @operation

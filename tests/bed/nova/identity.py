@@ -37,6 +37,7 @@ class Identity:
 
     def __init__(self, url, users, project, endpoints, ttl):
         self._url, self._users, self._project, self._endpoints = url, dict(users), project, endpoints
+        self.regions = ["RegionOne"]
         self.others = {}  # service type -> url of what else the catalogue is to have
         self.ttl = ttl
         self.issued = self.validated = 0
@@ -105,12 +106,13 @@ class Identity:
                 "name": kind,
                 "endpoints": [
                     {
-                        "id": _id(kind + interface),
+                        "id": _id(region + kind + interface),
                         "interface": interface,
-                        "region": "RegionOne",
-                        "region_id": "RegionOne",
+                        "region": region,
+                        "region_id": region,
                         "url": url,
                     }
+                    for region in self.regions
                     for interface in ("public", "internal", "admin")
                 ],
             }

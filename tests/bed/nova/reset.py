@@ -62,6 +62,7 @@ def _heal_apis(bed):
         bed.identity.change_password(user, password)
     bed.identity.ttl = bed.options.token_ttl
     bed.identity.others = {}
+    bed.identity.regions = ["RegionOne"]
     cloud_ops.max_microversion(bed, bed.options.max_microversion)
     for name, group in bed.overrides:
         bed.settings.clear_override(name, group)
