@@ -184,7 +184,10 @@ class BedDriver(fake.FakeDriver):
         watch("spawn on " + hypervisor.name)
 
     def power_on(self, context, instance, *args, **kwargs):
+        """As libvirt does it, where this is a hard reboot: the guest is made anew, also where there has been none."""
         self._alive()
+        if instance.uuid not in self.instances:
+            super().spawn(context, instance, None, None, None, None)
         super().power_on(context, instance, *args, **kwargs)
         watch("start on " + self.hypervisor.name)
 
@@ -204,8 +207,10 @@ class BedDriver(fake.FakeDriver):
 
     # -------------------------------------------------------- what stops them
     def power_off(self, instance, *args, **kwargs):
+        """As libvirt does it: what is not there is off."""
         self._alive()
-        super().power_off(instance, *args, **kwargs)
+        if instance.uuid in self.instances:
+            super().power_off(instance, *args, **kwargs)
 
     def pause(self, instance):
         self._set(instance, power_state.PAUSED, "pause")
