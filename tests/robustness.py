@@ -18,6 +18,7 @@ from tests.sim.mutants import MUTANTS
 TESTS = Path(__file__).resolve().parent
 PAGE = TESTS.parent / "docs" / "robustness.md"
 ROW = re.compile(r"^(\| ([A-E][0-9]+) \|.*\|)([^|]*)\|$", re.M)
+BELIEFS = "What the simulated world believes of Nova and Pacemaker"
 SPAN = re.compile(r"([A-E])([0-9]+)(?:(?: to |-)[A-E]([0-9]+))?")
 
 
@@ -80,6 +81,31 @@ def page() -> str:
 
 def scenarios() -> list[str]:
     return [row[2] for row in ROW.finditer(PAGE.read_text())]
+
+
+def beliefs() -> list[list[str]]:
+    """The rows about Nova and Pacemaker: what is believed, by whom, where that stands, what would notice."""
+    begin, end = (PAGE.read_text().index(f"\n## {title}") for title in (BELIEFS, "Planted bugs"))
+    rows = (line for line in PAGE.read_text()[begin:end].splitlines() if line.startswith("| "))
+    cells = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows]
+    return [row for row in cells if set(row[0]) != {"-"} and row[0] != "it is believed that"]
+
+
+def holds(place: str) -> bool:
+    """``file.py`` or ``file.py name``, of muster or of the simulated world: it is there, and has something called so."""
+    file, _, name = place.partition(" ")
+    paths = [*(TESTS / "sim").rglob(file), *(TESTS.parent / "src").rglob(file)]
+    return any(not name or name in names_in(path) for path in paths)
+
+
+def names_in(path: Path) -> set[str]:
+    found = set()
+    for item in ast.walk(ast.parse(path.read_text())):
+        if isinstance(item, (ast.FunctionDef, ast.ClassDef)):
+            found.add(item.name)
+        elif isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
+            found.add(item.id)
+    return found
 
 
 if __name__ == "__main__":
