@@ -77,7 +77,11 @@ class Act:
                 break
             except NovaError as exc:
                 self._log.warning("nova fault", step=type(step).__name__, reason=str(exc), request_id=exc.request_id)
-                self._memory.note_trouble(exc, self._clock.now())
+                node = getattr(step, "node", "")
+                if node:
+                    self._memory.note_failed_call(node, exc, self._clock.monotonic())
+                else:  # of one server, which has its own pauses
+                    self._memory.note_fault(exc, self._clock.monotonic())
                 break
             done += 1
         return done
@@ -182,7 +186,8 @@ class Act:
         except NovaError as exc:
             for host in hosts:
                 _, tries = host.unread.get(step.server, (0.0, 0))
-                host.unread[step.server] = (self._clock.now(), tries + 1)
+                # For as long as it took it is left alone, so that the others have half of the time.
+                host.unread[step.server] = (2.0 * self._clock.now() - at, tries + 1)
             if not isinstance(exc, NovaRefused):
                 raise
             self._log.warning("action log refused", server=step.server, reason=str(exc), request_id=exc.request_id)

@@ -358,6 +358,8 @@ class HostSight:
     :param resets: the same for servers whose state it asked Nova to reset.
     :param proved: ids of the servers that this worker has proved evacuated.
     :param voids: ids of evacuations whose destination this worker has known dead while they were under way.
+    :param unlisted: why Nova does not list its servers or evacuations; empty when it does.
+    :param call_failed: how a call about it failed a moment ago.
     """
 
     services: tuple[Service, ...] = ()
@@ -388,6 +390,8 @@ class HostSight:
     resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     proved: frozenset[str] = frozenset()
     voids: frozenset[str] = frozenset()
+    unlisted: str = ""
+    call_failed: str = ""
 
     @property
     def lives(self) -> bool:

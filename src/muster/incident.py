@@ -53,6 +53,12 @@ class HostCase:
     limit: int = 1
 
     @property
+    def silent(self) -> str:
+        """Why nothing can be decided now.  What is on the way back waits for the lists, too."""
+        unlisted = self.sight.unlisted if self.phase is Phase.RETURNING else ""
+        return self.nova_trouble or self.sight.call_failed or unlisted
+
+    @property
     def record(self) -> Record:
         assert self.node.record is not None
         return self.node.record
@@ -315,9 +321,9 @@ RULES: tuple[HostRule, ...] = (
     *(
         HostRule(
             f"nova-silent-{phase.value}",
-            lambda c, phase=phase: bool(c.nova_trouble) and c.phase is phase,  # type: ignore[misc]
+            lambda c, phase=phase: bool(c.silent) and c.phase is phase,  # type: ignore[misc]
             _state_of(phase),
-            lambda c: f"Nova does not answer as it should: {c.nova_trouble}; {_named(c, *_ALL)}",
+            lambda c: f"Nova does not answer as it should: {c.silent}; {_named(c, *_ALL)}",
         )
         for phase in (*_BEFORE_RETURN, Phase.RETURNING)
     ),
@@ -445,6 +451,13 @@ RULES: tuple[HostRule, ...] = (
         lambda c: c.known_service.up,
         State.FORCING_DOWN,
         lambda c: "forced down, but Nova still calls it up",
+    ),
+    HostRule(
+        # Its service was forced down all the same: that hangs on no list.
+        "lists-fail",
+        lambda c: bool(c.sight.unlisted),
+        State.EVACUATING,
+        lambda c: f"Nova does not answer as it should: {c.sight.unlisted}; {_named(c, *_ALL)}",
     ),
     HostRule("unlisted", lambda c: c.sight.listed_at == 0.0, State.EVACUATING, lambda c: "listing its servers"),
     # -- the work itself

@@ -16,8 +16,8 @@ from typing import Optional
 from muster import pace, pulse
 from muster.decide import LATE_CALL_S, has_incident, wanted_now
 from muster.errors import NovaError, NovaRefused
-from muster.facts import UNTOUCHED, Cluster, Move, Node, Phase, Power, Server, Service, Sight
-from muster.memory import HostMemory, Memory
+from muster.facts import UNTOUCHED, Cluster, HostSight, Move, Node, Phase, Power, Server, Service, Sight
+from muster.memory import MOVES, SERVERS, SERVICES, HostMemory, Memory
 from muster.naming import Names
 from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
 
@@ -55,22 +55,48 @@ class Look:
         self._keep_only(nodes)
         now = self._clock.now()
         unread, self._memory.arrivals_unread = self._memory.arrivals_unread, False
-        if nodes and now >= self._memory.nova_again_at:
-            try:
-                self._ask(cluster, nodes, now, unread)
-            except NovaError as exc:
-                self._memory.note_trouble(exc, self._clock.now())
-            else:
-                self._memory.nova_trouble, self._memory.nova_faults = "", 0
+        self._memory.keep_troubles()
+        if nodes and self._clock.monotonic() >= self._memory.nova_again_at:
+            self._ask(cluster, nodes, now, unread)
         self._took_s = self._clock.now() - now
         memory = self._memory
+        hosts = {name: self._host_sight(name) for name in memory.hosts if memory.services_at}
+        trouble = memory.trouble_of_all(self._clock.monotonic()) if nodes else ""
+        told = [host.call_failed or host.unlisted for host in hosts.values()]
+        memory.nova_trouble = next(filter(None, [trouble, *told]), "")
         return Sight(
             now=now,  # not later than anything that was read: slow answers must not make a wait seem over
             cluster=cluster,
-            hosts={name: host.sight(memory.services) for name, host in memory.hosts.items() if memory.services_at},
-            nova_trouble=memory.nova_trouble,
+            hosts=hosts,
+            nova_trouble=trouble,
             room_at=memory.room_at,
         )
+
+    def _host_sight(self, node: str) -> HostSight:
+        memory, host = self._memory, self._memory.hosts[node]
+        fresh = self._clock.now() - min(host.changes_at, host.moves_read_at) <= SERVERS_EVERY_S
+        return replace(
+            host.sight(memory.services),
+            unlisted=memory.unlisted(node, fresh),
+            call_failed=memory.call_failed(node, self._clock.monotonic()),
+        )
+
+    def _read(self, kind: str, part: Callable[[], None]) -> bool:
+        """Ask Nova, unless this kind of question failed a moment ago.  :returns: whether there was an answer."""
+        memory, began = self._memory, self._clock.monotonic()
+        if not memory.may_read(kind, began):
+            return False
+        try:
+            part()
+        except NovaError as exc:
+            ended = self._clock.monotonic()
+            memory.note_trouble(kind, exc, ended, ended - began)
+            return False
+        memory.troubles.pop(kind, None)
+        return True
+
+    def _read_services(self, at: float) -> bool:
+        return self._read(SERVICES, lambda: self._note_services(tuple(self._nova.services()), at))
 
     def warm_up(self) -> None:
         """Log in to Nova while nothing is urgent.  Its silence is told once it matters."""
@@ -112,8 +138,10 @@ class Look:
     def _ask(self, cluster: Cluster, nodes: list[Node], now: float, unread: bool) -> None:
         """:param unread: the last pass left out what had become of the servers whose evacuations had ended."""
         memory = self._memory
-        if now - memory.services_at >= min(self._services_pace(node) for node in nodes):
-            self._note_services(tuple(self._nova.services()), now)
+        pace_s = min(self._services_pace(node) for node in nodes)
+        services_due = SERVICES in memory.troubles or now - memory.services_at >= pace_s
+        if services_due and not self._read_services(now):
+            return
         read_by = self._clock.now()
         # Servers wait for the places of others: these come first, and what has arrived is read a little later.
         hurry = memory.waiting and now - memory.servers_at <= SERVERS_CLOSE_S and not self._untouched(nodes)
@@ -130,18 +158,21 @@ class Look:
             host.name = service.host
             host.trust(memory.services_at)
             self._feel(node, service, read_by)
+            if memory.lists_fail and now - host.listed_at >= SERVERS_EVERY_S:
+                host.list_again = True  # what stands in the way of the lists for all may be none of its own
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
                 if (service.forced_down and not service.enabled) or now - host.record.first > LIST_ANYWAY_S:
-                    self._list(host, now)
-                    listed += 1
+                    listed += self._read(f"list {node.name}", functools.partial(self._list, host, now))
             elif poll:
-                self._note_moves(host, moves_of(host), now, whole=not hurry)
+                self._read(MOVES, lambda host=host: self._note_moves(host, moves_of(host), now, whole=not hurry))  # type: ignore[misc]
                 if set(host.moves) - set(host.servers):
                     memory.servers_due = host.list_again = True
-                # A server of a silent cell does not count as changed when the cell answers again.
-                host.list_again = host.list_again or not all(s.known for s in host.servers.values())
+                # A server of a silent cell does not count as changed when the cell answers again; one whose row cannot
+                # be read may never be known.
+                if now - host.listed_at >= pace.STILL * (now - host.first_listed_at):
+                    host.list_again = host.list_again or not all(s.known for s in host.servers.values())
         if poll:
             memory.polled_at = now
         if poll and listed == len(nodes):
@@ -150,7 +181,7 @@ class Look:
             if hurry:
                 memory.arrivals_unread = True
             else:
-                self._note_changed(now)
+                self._read(SERVERS, lambda: self._note_changed(now))
         self._read_singly(now)
         self._read_again_before_a_claim(cluster, nodes)
 
@@ -166,7 +197,8 @@ class Look:
         untouched = self._untouched(nodes)
         if not untouched or at - memory.services_at <= SERVICES_CLOSE_S:
             return
-        self._note_services(tuple(self._nova.services()), at)
+        if not self._read_services(at):
+            return
         names = Names(cluster.nodes, memory.services, self._policy.host_map)
         for node in untouched:
             service = names.service_of(node.name)
@@ -258,7 +290,8 @@ class Look:
         # What becomes of a server after it was proved changes nothing.
         known = {server.id for server in host.servers.values() if not server.deleted}
         gone = ({m.server for m in moves if m.server not in host.servers} | known) - host.listed - set(host.proofs)
-        if gone and (now - host.since <= YOUNG_S or len(gone) > SINGLY):
+        young = now - host.since <= YOUNG_S and SERVERS not in self._memory.troubles
+        if gone and (young or len(gone) > SINGLY):
             at = self._clock.now()
             changed = self._nova.servers_changed(host.since)
             self._note_servers(host, [s for s in changed if s.id in gone or s.host == host.name], now, at)
@@ -279,22 +312,26 @@ class Look:
         wanted = dict.fromkeys(server for host in self._memory.hosts.values() for server in sorted(host.reread))
         for server in list(wanted)[:SINGLY]:
             hosts = [host for host in self._memory.hosts_of(server) if server in host.reread]
-            at = self._clock.now()
-            try:
-                found = self._nova.server(server)
-            except NovaRefused as exc:
-                if exc.status != NOT_FOUND:
-                    raise
-                found = None
+            self._read(f"server {server}", functools.partial(self._read_server, server, hosts, now))
+
+    def _read_server(self, server: str, hosts: Iterable[HostMemory], now: float) -> None:
+        """:raises NovaRefused: also when it is not there, as long as a list has not shown the same."""
+        at = self._clock.now()
+        found: Optional[Server] = None
+        try:
+            found = self._nova.server(server)
+        except NovaRefused as exc:
+            if exc.status != NOT_FOUND:
+                raise
             for host in hosts:
-                if found is not None:
-                    self._note_servers(host, [found], now, at, whole=False)
-                    host.reread.discard(server)
-                elif not host.listed_at or server in host.listed:
-                    host.list_again = True
-                elif not host.doubted:  # two answers say so
-                    self._note_servers(host, [replace(host.servers[server], deleted=True, known=True)], now, at, False)
-                    host.reread.discard(server)
+                host.list_again = host.list_again or not host.listed_at or server in host.listed
+            if any(host.list_again or host.doubted for host in hosts):
+                raise
+        for host in hosts:
+            # What neither an answer of its own nor a list shows has been deleted.
+            facts = found or replace(host.servers[server], deleted=True, known=True)
+            self._note_servers(host, [facts], now, at, whole=False)
+            host.reread.discard(server)
 
     def _servers_due(self, now: float) -> bool:
         memory = self._memory

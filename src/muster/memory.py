@@ -12,6 +12,10 @@ from muster.facts import HostSight, Move, OwnerLog, Power, Record, Sent, Server,
 from muster.verdict import Finding
 
 NOVA_BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+LONGEST_READ_S = 120.0
+SERVICES, MOVES, SERVERS = "services", "moves", "servers"
+OF_ALL = (SERVICES, MOVES, SERVERS)
+"""The kinds of reads that are for all incidents; each incident has its own, and each server that is read by itself."""
 SKEW_S = 60.0
 """Nova's clock may run behind ours by this much without an evacuation of the incident being overlooked."""
 
@@ -198,20 +202,73 @@ class Memory:
     """The last decision had servers that could be sent at once."""
     waiting: bool = False
     """It had servers for which the limits left no place: each waits for another to arrive."""
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+    """By kind of read, or the node whose calls failed: what one costs the others is bounded."""
     nova_trouble: str = ""
-    nova_faults: int = 0
+    """Of all of them, what the last sight had to tell first."""
+    nova_wait: str = ""
     nova_again_at: float = 0.0
+    """Nova asked for this, and for nothing to be asked before then, by the monotonic clock."""
     cluster_trouble: str = ""
     """Why Pacemaker could not be asked in the last pass: nothing is known of any incident then."""
     tally: Tally = field(default_factory=Tally)
 
-    def note_trouble(self, exc: NovaError, now: float) -> None:
-        """Nova did not answer: leave it alone for a growing while, as long as it asks for at most."""
-        pause = NOVA_BACKOFF_S[min(self.nova_faults, len(NOVA_BACKOFF_S) - 1)]
-        self.nova_faults += 1
+    def note_trouble(self, kind: str, exc: NovaError, now: float, took_s: float = 0.0) -> None:
+        """A read of this kind failed: it is left alone for a growing while, and for as long as it took, so that the
+        others have half of the time; all are for as long as Nova asks for.
+
+        :param now: by the monotonic clock.
+        """
+        known = self.troubles.get(kind)
+        faults = known.faults if known else 0
+        pause = max(NOVA_BACKOFF_S[min(faults, len(NOVA_BACKOFF_S) - 1)], min(took_s, LONGEST_READ_S))
+        self.troubles[kind] = Trouble(str(exc), faults + 1, now + pause)
+        self.note_fault(exc, now)
+
+    def note_failed_call(self, node: str, exc: NovaError, now: float) -> None:
+        """A call of this incident failed: one fault of Nova's is seldom alone."""
+        self.troubles[f"calls {node}"] = Trouble(str(exc), 1, now + NOVA_BACKOFF_S[0])
+        self.note_fault(exc, now)
+
+    def note_fault(self, exc: NovaError, now: float) -> None:
         self.tally.nova_errors += 1
         self.nova_trouble = str(exc)
-        self.nova_again_at = now + max(pause, min(exc.retry_after_s, NOVA_BACKOFF_S[-1]))
+        if exc.retry_after_s > 0.0:
+            self.nova_wait = str(exc)
+            self.nova_again_at = max(self.nova_again_at, now + min(exc.retry_after_s, NOVA_BACKOFF_S[-1]))
+
+    def may_read(self, kind: str, now: float) -> bool:
+        trouble = self.troubles.get(kind)
+        return now >= max(self.nova_again_at, trouble.again_at if trouble else 0.0)
+
+    @property
+    def lists_fail(self) -> bool:
+        """What is asked for all incidents together cannot be had."""
+        return MOVES in self.troubles or SERVERS in self.troubles
+
+    def trouble_of_all(self, now: float) -> str:
+        """Why nothing can be decided about any incident; empty when something can."""
+        if now < self.nova_again_at:
+            return self.nova_wait
+        return self.troubles[SERVICES].words if SERVICES in self.troubles else ""
+
+    def call_failed(self, node: str, now: float) -> str:
+        calls = self.troubles.get(f"calls {node}")
+        return calls.words if calls and now < calls.again_at else ""
+
+    def unlisted(self, node: str, fresh: bool) -> str:
+        """Why what hangs on the lists of one host cannot be decided.
+
+        :param fresh: its evacuations and servers were listed a moment ago, by its own lists if need be.
+        """
+        kinds = [f"list {node}", *([] if fresh else [MOVES, SERVERS])]
+        return next((self.troubles[kind].words for kind in kinds if kind in self.troubles), "")
+
+    def keep_troubles(self) -> None:
+        """Only those of what is still asked for."""
+        about = {*self.hosts, *(server for host in self.hosts.values() for server in host.reread)}
+        kept = {kind for kind in self.troubles if kind in OF_ALL or kind.partition(" ")[2] in about}
+        self.troubles = {kind: self.troubles[kind] for kind in self.troubles if self.hosts and kind in kept}
 
     def hosts_of(self, server: str) -> list[HostMemory]:
         """Every incident that knows the server: where it arrived another host may have died since."""

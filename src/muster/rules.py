@@ -421,8 +421,8 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
     if tried is not None and not _repeat_due(tried, case.now):
         step = ""
     failed_at, failures = case.unread
-    if step == "read-log" and failures >= REPEATS and case.now - failed_at < REPEAT_S:
-        step = ""  # from then on it no longer holds up those behind it
+    if step == "read-log" and failures and case.now - failed_at < min(2.0**failures, REPEAT_S):
+        step = ""  # meanwhile it does not hold up those behind it
     finding = Finding(
         server=case.server,
         verdict=rule.verdict,

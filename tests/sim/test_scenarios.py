@@ -1334,3 +1334,61 @@ def test_an_old_incident_asks_alone_for_the_server_that_has_left_its_host() -> N
     assert max(since) < 300.0
     assert it.asked["server"] == 1
     it.fair()
+
+
+def test_what_cannot_be_read_of_one_host_stops_no_other_incident() -> None:
+    """B41: one counter for everything that failed stopped everything, for a time that grew with each failure."""
+    it = Stage(servers=3, hosts=4)
+    it.cloud.add_server("t0", "cmp2")
+    it.broken.add("servers_on cmp2")
+    it.fence("cmp2")
+    it.run_for(30.0)
+    assert it.rows("t0") == []
+    assert "HTTP 500" in it.current.incidents["cmp2"].reason  # type: ignore[union-attr]
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"), 45.0)
+    it.broken.clear()
+    it.until(it.settled("cmp2"), 60.0)
+    it.fair()
+
+
+@pytest.mark.parametrize("kind", ["servers_changed", "moves_from", "moves_of_all"])
+def test_the_lists_for_all_may_fail_for_good(kind: str) -> None:
+    """B41: a row of somebody else's server that cannot be read stopped every incident; a host's own lists do not have
+    it."""
+    it = Stage(servers=12, hosts=4, in_flight=4)
+    it.cloud.add_server("t0", "cmp2")
+    it.broken.add(kind) if kind != "moves_from" else it.broken.add("servers_changed")
+    it.fence("cmp1")
+    it.fence("cmp2")
+    it.until(it.settled("cmp1"), 180.0)
+    it.until(it.settled("cmp2"), 60.0)
+    it.fair()
+
+
+def test_a_hanging_look_at_one_owners_wish_stops_no_other_server() -> None:
+    """B41: its action log was asked for three times in a row before anybody else had a turn."""
+    it = Stage(servers=6, in_flight=6)
+    it.cloud.add_server("w0", "cmp1", "error", metadata={"evacuate_priority": "900"})
+    it.cloud.withheld.add("w0")
+    it.on_call = lambda process, kind, moment: (
+        it.timeline.pass_by(40.0) if (kind, moment) == ("owner_log", "before") else None
+    )
+    it.fence("cmp1")
+    it.until(lambda: all(it.rows(f"s{n}") == ["done"] for n in range(6)), 75.0)
+    it.fair()
+
+
+def test_what_hangs_on_no_list_does_not_wait_for_one() -> None:
+    """B41: its service was not forced down before its servers had been listed, nor was anything but the list tried."""
+    it = Stage()
+    it.broken.add("servers_on")
+    it.fence("cmp1")
+    it.until(lambda: it.cloud.computes["cmp1"].forced_down, 15.0)
+    it.until(lambda: it.current.incidents["cmp1"].rule == "lists-fail", 15.0)  # type: ignore[union-attr]
+    it.run_for(100.0)
+    it.broken = {"services"}
+    it.run_for(0.5)
+    it.broken = set()
+    it.until(it.settled("cmp1"), 60.0)
+    it.fair()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from muster.errors import NovaRefused
+from muster.errors import NovaRefused, NovaUnavailable
 from muster.facts import Move, MoveStatus, Server, Service
 from muster.look import Look
 from muster.memory import Memory
@@ -162,3 +162,33 @@ def test_when_an_evacuation_had_ended_is_kept_as_it_was_first_seen() -> None:
     assert first.read_at["a"] < first.ended_at["1"] <= it.clock.at
     it.clock.pass_by(30.0)
     assert it.look.sight().hosts["cmp1"].ended_at == first.ended_at
+
+
+def test_a_list_that_fails_is_of_one_host_and_the_services_are_of_all() -> None:
+    """B41."""
+    it = Watched(answer_s=0.0)
+
+    def fail(*args: object) -> Sequence[Server]:
+        raise NovaUnavailable("HTTP 500", status=500)
+
+    listed, it.nova.servers_on = it.nova.servers_on, fail  # type: ignore[method-assign,assignment]
+    sight = it.look.sight()
+    assert (sight.nova_trouble, sight.hosts["cmp1"].unlisted) == ("", "HTTP 500")
+    assert it.memory.nova_trouble == "HTTP 500"
+    it.nova.servers_on = listed  # type: ignore[method-assign]
+    it.clock.pass_by(1.0)
+    assert it.look.sight().hosts["cmp1"].unlisted == ""
+    it.nova.services = fail  # type: ignore[method-assign,assignment]
+    it.clock.pass_by(15.0)
+    assert it.look.sight().nova_trouble == "HTTP 500"
+    assert it.nova.read[-1] != "services"
+
+
+def test_a_row_that_cannot_be_read_is_asked_for_ever_more_seldom() -> None:
+    """B41: each look listed its host anew."""
+    it = Watched(answer_s=0.0)
+    it.nova.servers_on = lambda host: it.nova.read.append("servers_on") or [Server("a", "", "", known=False)]  # type: ignore[method-assign,assignment,func-returns-value]
+    for _ in range(200):
+        it.look.sight()
+        it.clock.pass_by(5.0)
+    assert it.nova.read.count("servers_on") < 70

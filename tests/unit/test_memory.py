@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from muster.errors import NovaUnavailable
 from muster.facts import Move, MoveStatus, Phase, Record
 from muster.look import Look
-from muster.memory import HostMemory, Memory
+from muster.memory import MOVES, SERVERS, SERVICES, HostMemory, Memory
 from muster.pulse import has_finished_its_rows
 from tests.fakes import FakeClock, FakeCluster, settings
 
@@ -92,3 +93,54 @@ def test_only_a_list_of_before_its_cell_answered_proves_that_nothing_else_is_the
     it.host.distrust()
     it.host.trust(30.0)
     assert it.host.moves_at == 10.0, "what was listed before the silence, after the last answer, proves nothing"
+
+
+def test_each_kind_of_read_waits_for_its_own_failures_only() -> None:
+    """B41: longer each time, and never longer than half a minute, or than it takes."""
+    memory, now = Memory(), 1000.0
+    for pause in (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 30.0):
+        memory.note_trouble(MOVES, NovaUnavailable("no"), now)
+        assert not memory.may_read(MOVES, now + pause - 0.1)
+        assert memory.may_read(MOVES, now + pause)
+        assert memory.may_read(SERVICES, now)
+    memory.note_trouble(SERVICES, NovaUnavailable("no"), now)
+    assert memory.may_read(SERVICES, now + 1.0)
+    memory.note_trouble(SERVICES, NovaUnavailable("no"), now, took_s=75.0)
+    assert memory.may_read(SERVICES, now + 75.0)
+    assert not memory.may_read(SERVICES, now + 74.0)
+
+
+def test_when_nova_asks_for_time_nothing_is_asked_of_it() -> None:
+    """B4, B41: for half a minute at most."""
+    memory = Memory()
+    memory.note_trouble("list cmp1", NovaUnavailable("wait", retry_after_s=3600.0), 1000.0)
+    assert not memory.may_read(SERVICES, 1029.0)
+    assert memory.trouble_of_all(1029.0) == "wait"
+    assert memory.may_read(SERVICES, 1030.0)
+    assert memory.trouble_of_all(1030.0) == ""
+
+
+def test_what_fails_for_one_host_is_told_of_that_host() -> None:
+    """B41: and what fails for all is not in the way of a host whose own lists are fresh."""
+    memory = Memory()
+    memory.note_trouble("list cmp1", NovaUnavailable("no list"), 1000.0)
+    memory.note_trouble(SERVERS, NovaUnavailable("no changes"), 1000.0)
+    assert memory.unlisted("cmp1", fresh=True) == "no list"
+    assert memory.unlisted("cmp2", fresh=True) == ""
+    assert memory.unlisted("cmp2", fresh=False) == "no changes"
+    assert memory.trouble_of_all(1000.0) == ""
+    memory.note_trouble(SERVICES, NovaUnavailable("no services"), 1000.0)
+    assert memory.trouble_of_all(1000.0) == "no services"
+
+
+def test_troubles_are_forgotten_with_what_they_were_about() -> None:
+    """B41."""
+    memory = Memory()
+    memory.hosts["cmp1"] = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED), reread={"a"})
+    for kind in ("list cmp1", "list cmp2", "server a", "server b", MOVES):
+        memory.note_trouble(kind, NovaUnavailable("no"), 1000.0)
+    memory.keep_troubles()
+    assert set(memory.troubles) == {"list cmp1", "server a", MOVES}
+    memory.hosts.clear()
+    memory.keep_troubles()
+    assert memory.troubles == {}

@@ -389,3 +389,11 @@ def test_nothing_is_given_up_by_what_was_read_before_the_last_failure() -> None:
 def test_a_server_that_is_being_read_again_is_neither_sent_nor_given_up() -> None:
     """B40."""
     assert verdict(case(reread=True)) == (Verdict.UNKNOWN, "being-read", "")
+
+
+def test_an_action_log_that_fails_holds_nobody_up_until_it_is_asked_for_again() -> None:
+    """B41: sooner at first."""
+    unknown = case(replace(ACTIVE, vm_state="error"), wanted=Power.UNKNOWN)
+    for tries, pause in ((1, 2.0), (2, 4.0), (3, 8.0), (4, 16.0), (5, 30.0), (9, 30.0)):
+        assert verdict(replace(unknown, unread=(NOW - pause + 0.1, tries)))[1:] == ("owner-unread", "")
+        assert verdict(replace(unknown, unread=(NOW - pause, tries)))[1:] == ("owner-unread", "read-log")

@@ -239,6 +239,8 @@ def host_cases() -> Iterator[HostCase]:
     alone = [
         {"nova_trouble": "silent"},
         {"asked": False},
+        {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, unlisted="silent")},
+        {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, call_failed="HTTP 500")},
         {"failed": 4, "limit": 3},
         {"inbound": 1},
         {"policy": settings(delay_s="3600")},
@@ -278,7 +280,7 @@ def is_proved_off_and_down(c: HostCase) -> bool:
         and (s.forced_down, s.up, s.enabled) == (True, False, False)
         and not c.sight.heartbeat_moved
         and c.asked
-        and not c.nova_trouble
+        and not (c.nova_trouble or c.sight.unlisted or c.sight.call_failed)
         and c.node.record is not None
         and c.node.record.phase is Phase.EVACUATING
         and c.node.hold
