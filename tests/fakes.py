@@ -42,16 +42,23 @@ class FakeCluster:
         self.nodes[name] = replace(self.nodes[name], **facts)
         self.revision += 1
 
-    def fence(self, name: str, at: float, record: bool = True) -> None:
-        """Power off, behind a power device; with the fence agent in the level also the record."""
+    def fence(self, name: str, at: float, record: bool = True, unproved: str = "") -> None:
+        """Power off, behind a power device; with the fence agent in the level also the record.
+
+        :param unproved: why it proves nothing: by no power device, and without the fence agent.
+        """
         old = self.nodes[name].record
-        self.change(name, member=False, fenced_at=int(at))
+        self.change(name, member=False, fenced_at=int(at), unproved=unproved, confirmed_at=0)
         if record:
             new = old.fenced_again(int(at)) if old else Record(Phase.FENCED, int(at), int(at))
             self.change(name, record=new, hold=True)
 
+    def confirm(self, name: str, at: float) -> None:
+        """``pcs stonith confirm``: Pacemaker's history has it."""
+        self.change(name, member=False, fenced_at=int(at), confirmed_at=int(at))
+
     def rejoin(self, name: str) -> None:
-        self.change(name, member=True, fenced_at=0)
+        self.change(name, member=True, fenced_at=0, unproved="", confirmed_at=0)
         self.published.pop(name, None)
 
     # what the worker does with it

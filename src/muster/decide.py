@@ -80,7 +80,12 @@ def has_incident(node: Node) -> bool:
     """A record says so; without one, Pacemaker's own word for a remote that has not come back."""
     if node.record or node.unreadable_record:
         return True
-    return node.remote and bool(node.fenced_at) and not node.member
+    return node.remote and node.compute and bool(node.fenced_at) and not node.member
+
+
+def computes(cluster: Cluster, policy: Policy) -> int:
+    """How many hosts a percentage is of."""
+    return sum(node.compute and policy.host_map.get(node.name) != "" for node in cluster.nodes.values())
 
 
 def wanted_now(server: Server) -> Power:
@@ -129,8 +134,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     services = _services(sight, policy)
     dead = _dead(sight, services)
     failed = sum(_failed(n) for n in nodes)
-    remotes = sum(n.remote for n in sight.cluster.nodes.values())
-    limit = policy.max_failed_hosts.hosts(remotes)
+    limit = policy.max_failed_hosts.hosts(computes(sight.cluster, policy))
     moved = Counter(server for host in sight.hosts.values() for server in host.moves)
     judged = {node.name: _judge_host(node, services.get(node.name, ""), sight, policy, dead, moved) for node in nodes}
     inbound = _inbound(judged, sight)
@@ -186,7 +190,8 @@ def first_calls(decision: Decision) -> tuple[Step, ...]:
 
 
 def _failed(node: Node) -> bool:
-    return node.record is None or node.record.phase not in (Phase.RETURNING, Phase.CLOSED)
+    returns = node.record is not None and node.record.phase in (Phase.RETURNING, Phase.CLOSED)
+    return node.compute and not returns
 
 
 def _hindrance(cluster: Cluster) -> str:

@@ -104,6 +104,9 @@ class Node:
     :param orders: what operators have said, about whichever incident; see :attr:`standing_orders`.
     :param unreadable_orders: a value that cannot be read, which is never taken for "none".
     :param shown: what muster has it show to crm_mon; Pacemaker forgets it whenever the node joins.
+    :param compute: one of this cloud's computes; bundles and other guests are remotes, too.
+    :param unproved: why Pacemaker's own word that it was fenced does not prove that it is off; empty where it does.
+    :param confirmed_at: when an operator has given his word for it instead, to Pacemaker (0: not).
     """
 
     name: str
@@ -119,6 +122,9 @@ class Node:
     orders: Optional[Orders] = None
     unreadable_orders: str = ""
     shown: str = ""
+    compute: bool = True
+    unproved: str = ""
+    confirmed_at: int = 0
 
     @property
     def standing_orders(self) -> Orders:

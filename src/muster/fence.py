@@ -100,7 +100,10 @@ def _off(node: str, cluster: Pacemaker) -> int:
     except ClusterError as exc:
         log.error("fencing not recorded", node=node, reason=str(exc))
         raise
-    log.info("fencing recorded", node=node, record=record.token)
+    if record is None:
+        log.info("nothing to record", node=node, reason="no compute by the list of muster's fence device and host_map")
+    else:
+        log.info("fencing recorded", node=node, record=record.token)
     return ON
 
 

@@ -48,7 +48,7 @@ def hosts(
         if isinstance(service, Service):
             fault = "" if service.known else "its cell does not answer Nova"
             found.append(Host(node.name, service, fault, ignored))
-        elif node.remote and node.name not in doubts:
+        elif node.remote and node.compute and node.name not in doubts:
             found.append(Host(node.name, None, service, ignored))
     taken = {host.service.host for host in found if host.service}
     nobody = "no node of this cluster is this host, so nobody fences it"

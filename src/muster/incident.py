@@ -127,8 +127,18 @@ def _state_of(phase: Phase) -> State:
     return {Phase.EVACUATING: State.EVACUATING, Phase.RETURNING: State.RETURNING}.get(phase, State.FENCED)
 
 
+def _fenced_at(node: Node) -> int:
+    """By Pacemaker's own word; what an operator has confirmed may be off only since then."""
+    return max(node.fenced_at, node.confirmed_at)
+
+
 def _confirmed(c: HostCase) -> Record:
-    return Record(Phase.CONFIRMED, c.node.fenced_at, c.node.fenced_at)
+    return Record(Phase.CONFIRMED, _fenced_at(c.node), _fenced_at(c.node))
+
+
+def _fenced_since(c: HostCase) -> bool:
+    """Once more, and not by the late end of the fencing that is on record."""
+    return c.phase is Phase.RETURNING and not c.node.member and _fenced_at(c.node) > c.record.last + REFENCED_AFTER_S
 
 
 def _refuted(c: HostCase) -> bool:
@@ -269,6 +279,25 @@ RULES: tuple[HostRule, ...] = (
         ),
     ),
     HostRule(
+        "no-compute",
+        lambda c: not c.node.compute and c.node.record is not None and c.phase in UNTOUCHED,
+        State.ON_HOLD,
+        lambda c: (
+            f"{c.node.name} has a record of a fencing and is no compute by muster's fence device and host_map. If it is"
+            f" one, muster doctor says what it lacks; if not: crm_attribute -t nodes -N {c.node.name} -n muster -D and"
+            f" crm_attribute -t nodes -N {c.node.name} -n muster-hold -D"
+        ),
+    ),
+    HostRule(
+        "fencing-unproved",
+        lambda c: bool(c.node.unproved) and not c.node.confirmed_at and (c.node.record is None or _fenced_since(c)),
+        State.ON_HOLD,
+        lambda c: (
+            f"Pacemaker counts {c.node.name} as fenced, and nothing proves that it is off: {c.node.unproved}. Nothing"
+            f" is evacuated; make sure that its power is off, then pcs stonith confirm {c.node.name}"
+        ),
+    ),
+    HostRule(
         "fencing-unrecorded",
         lambda c: c.node.record is None,
         State.FENCED,
@@ -284,12 +313,10 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "fenced-again",
-        lambda c: (
-            c.phase is Phase.RETURNING and not c.node.member and c.node.fenced_at > c.record.last + REFENCED_AFTER_S
-        ),
+        _fenced_since,
         State.FENCED,
         lambda c: "fenced once more",
-        lambda c: (WriteRecord(c.node.name, c.record, c.record.fenced_again(c.node.fenced_at)),),
+        lambda c: (WriteRecord(c.node.name, c.record, c.record.fenced_again(_fenced_at(c.node))),),
     ),
     HostRule(
         "hold-missing",

@@ -107,7 +107,8 @@ class Look:
 
     def _incidents(self, cluster: Cluster) -> list[Node]:
         ignored = {node for node, host in self._policy.host_map.items() if not host}
-        return [n for n in cluster.nodes.values() if n.record and has_incident(n) and n.name not in ignored]
+        dead = [n for n in cluster.nodes.values() if n.record and has_incident(n) and n.name not in ignored]
+        return [n for n in dead if n.compute or (n.record and n.record.phase not in UNTOUCHED)]
 
     def _keep_only(self, nodes: Iterable[Node]) -> None:
         kept: dict[str, HostMemory] = {}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional, Union
 
-from muster.decide import has_incident, wanted_now
+from muster.decide import computes, has_incident, wanted_now
 from muster.facts import Cluster, Phase, Server, Service, Size
 from muster.hosts import Host
 from muster.order import sequence
@@ -216,8 +216,8 @@ def _incidents(host: Host, cluster: Cluster, policy: Policy) -> Iterable[str]:
         return
     gone = (Phase.RETURNING, Phase.CLOSED)
     dead = [n for n in cluster.nodes.values() if has_incident(n) and not (n.record and n.record.phase in gone)]
-    dead = [n for n in dead if policy.host_map.get(n.name) != ""]
-    limit = policy.max_failed_hosts.hosts(sum(n.remote for n in cluster.nodes.values()))
+    dead = [n for n in dead if n.compute and policy.host_map.get(n.name) != ""]
+    limit = policy.max_failed_hosts.hosts(computes(cluster, policy))
     if node and len(dead) >= limit:
         yield f"nothing would begin before muster approve: {len(dead)} hosts are dead now, max_failed_hosts is {limit}"
 

@@ -203,6 +203,14 @@ def unproved(target: str, levels: Sequence[Level], devices: Mapping[str, Device]
     return "; ".join(weak) or (None if alone else f"no power device lists {target}")
 
 
+def watchdog_fences(options: Mapping[str, str]) -> bool:
+    """Whether Pacemaker takes a node that it cannot see for off once its watchdog must have fired."""
+    # The first is its name since Pacemaker 3.0.2.
+    names = ("fencing-watchdog-timeout", "stonith-watchdog-timeout")
+    timeout = next(filter(None, map(options.get, names)), "0")
+    return options.get("have-watchdog") == "true" and timeout.strip("0smhn") != ""
+
+
 def vouch(recorder: str, names: Iterable[str], devices: Mapping[str, Device]) -> str:
     """How an operator says that the agent of one of these devices cuts power, where a word is what is missing."""
     agents = [devices[name].agent for name in names if name in devices and devices[name].vouchable]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +35,12 @@ class Pacemaker(Protocol):
     def quorum(self, there: bool) -> None: ...
     def silence(self) -> None: ...
     def join(self, node: str) -> None: ...
+    def fence_by_fabric(self, node: str, at: int) -> None:
+        """Some device has fenced it, and no device of this cluster cuts power."""
+
+    def confirm(self, node: str, at: int) -> None:
+        """An operator has given Pacemaker his word that it is off."""
+
     def scribble(self, node: str, value: str) -> None:
         """Somebody sets the attribute ``muster`` by hand, and muster-hold with it."""
 
@@ -52,7 +59,13 @@ class SimulatedPacemaker:
             self._world.site.alive[other] = there
 
     def join(self, node: str) -> None:
-        self._world.site.set_node(node, member=True)
+        self._world.site.set_node(node, member=True, unproved="", confirmed_at=0)
+
+    def fence_by_fabric(self, node: str, at: int) -> None:
+        self._world.site.fence(node, with_record=False, lies=True, unproved="fence_scsi cuts nobody's power")
+
+    def confirm(self, node: str, at: int) -> None:
+        self._world.site.confirm_to_pacemaker(node)
 
     def silence(self) -> None:
         self._world.site.silent_until = self._world.now + 3600.0
@@ -77,6 +90,12 @@ class PacemakerInMemory:
     def join(self, node: str) -> None:
         self._cluster.rejoin(node)
 
+    def fence_by_fabric(self, node: str, at: int) -> None:
+        self._cluster.fence(node, at, record=False, unproved="fence_scsi cuts nobody's power")
+
+    def confirm(self, node: str, at: int) -> None:
+        self._cluster.confirm(node, at)
+
     def silence(self) -> None:
         self._cluster.silent = True
 
@@ -97,7 +116,11 @@ class PacemakersTools:
         for node in COMPUTES:
             remote = {"class": "ocf", "provider": "pacemaker", "type": "remote"}
             etree.SubElement(cib.find("configuration/resources"), "primitive", id=node, **remote)
+        etree.SubElement(
+            cib.find("configuration/resources"), "primitive", id="f", type="fence_scsi", **{"class": "stonith"}
+        )
         self._file.write_bytes(etree.tostring(cib))
+        self._history: list[str] = []
         self.port: ClusterPort = pacemaker.Pacemaker("ctl1", "muster", self._run)
         self.rival: ClusterPort = pacemaker.Pacemaker("ctl2", "muster", self._run)
 
@@ -107,6 +130,19 @@ class PacemakersTools:
     def join(self, node: str) -> None:
         xml = f'<node_state id="{node}" uname="{node}" remote_node="true" in_ccm="true"/>'
         self._cibadmin("--modify", "--allow-create", "--scope", "status", "--xml-text", xml)
+
+    def fence_by_fabric(self, node: str, at: int) -> None:
+        xml = f'<node_state id="{node}" uname="{node}" remote_node="true" in_ccm="false" node_fenced="{at}"/>'
+        self._cibadmin("--modify", "--allow-create", "--scope", "status", "--xml-text", xml)
+        self._fenced(node, "ctl2", at)
+
+    def confirm(self, node: str, at: int) -> None:
+        self._fenced(node, "a human", at)
+
+    def _fenced(self, node: str, delegate: str, at: int) -> None:
+        when = datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S +00:00")
+        event = f'<fence_event action="off" target="{node}" status="success" delegate="{delegate}" completed="{when}"/>'
+        self._history.insert(0, event)
 
     def silence(self) -> None:
         self._file.unlink()
@@ -121,6 +157,8 @@ class PacemakersTools:
         self._cibadmin("--modify", "--allow-create", "--scope", "nodes", "--xml-text", xml)
 
     def _run(self, argv: Sequence[str], timeout_s: float) -> Result:
+        if argv[0] == "stonith_admin":  # it asks the fencer, which has no history without a cluster
+            return Result(0, f"<pacemaker-result>{''.join(self._history)}</pacemaker-result>".encode(), "")
         if tuple(argv) == ("corosync-quorumtool", "-s"):
             answer = command.run(("cibadmin", "--query", "--xpath", "/cib[@have-quorum='1']"), timeout_s)
             if not self._file.exists():

@@ -83,6 +83,20 @@ def test_a_record_is_never_written_over_another_one(cluster: Pacemaker, seen: Re
     assert node(cluster).record == EVACUATING
 
 
+def test_a_fencing_that_cut_no_power_needs_an_operators_word(cluster: Pacemaker) -> None:
+    """C20."""
+    now = 1_800_000_000
+    cluster.fence_by_fabric("cmp1", now)
+    assert "fence_scsi" in node(cluster).unproved
+    assert (node(cluster).member, node(cluster).confirmed_at) == (False, 0)
+    assert node(cluster).fenced_at > 0
+    cluster.confirm("cmp1", now + 30)
+    assert node(cluster).confirmed_at > 0
+    assert (node(cluster, "cmp2").unproved, node(cluster, "cmp2").confirmed_at) == ("", 0)
+    cluster.join("cmp1")
+    assert node(cluster).unproved == ""
+
+
 def test_a_record_that_is_gone_is_not_written_over(cluster: Pacemaker) -> None:
     with pytest.raises(ClusterRefused):
         cluster.port.write_record("cmp1", FENCED, EVACUATING)

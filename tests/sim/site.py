@@ -70,8 +70,11 @@ class Site:
         self.revision += 1
         self.changed()
 
-    def fence(self, name: str, with_record: bool = True, lies: bool = False) -> None:
-        """The power device says off; with ``lies`` nothing happens to the host."""
+    def fence(self, name: str, with_record: bool = True, lies: bool = False, unproved: str = "") -> None:
+        """The power device says off; with ``lies`` nothing happens to the host.
+
+        :param unproved: why Pacemaker's word for it proves nothing: no power device has done it.
+        """
         now = self.timeline.now
         if not lies:
             if self.cloud.computes[name].powered:
@@ -83,12 +86,13 @@ class Site:
         if old is None or old.phase in (Phase.RETURNING, Phase.CLOSED):
             self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
         late_s = self.rng.uniform(0.0, 2.0)
+        word = {"unproved": unproved, "confirmed_at": 0}
         if with_record and self.ends_late and self.rng.random() < self.ends_late:
             # Its power-on part times out, and Pacemaker's time of a fencing is that of its end.
-            self.set_node(name, member=False)
+            self.set_node(name, member=False, **word)
             self.timeline.after(self.rng.uniform(61.0, 150.0), lambda: self._fencing_ends(name))
         else:
-            self.set_node(name, member=False, fenced_at=int(now + late_s))
+            self.set_node(name, member=False, fenced_at=int(now + late_s), **word)
         if with_record:
             record = old.fenced_again(int(now)) if old else Record(Phase.FENCED, int(now), int(now))
             self.set_node(name, record=record, hold=True)
@@ -105,13 +109,19 @@ class Site:
         if old is not None and old.phase not in (Phase.RETURNING, Phase.CLOSED) and not self.nodes[name].member:
             self.set_node(name, record=old.fenced_again(int(self.timeline.now)), hold=True)
 
+    def confirm_to_pacemaker(self, name: str) -> None:
+        """``pcs stonith confirm``: the history has it, and no agent is called."""
+        self.fenced.add(name)
+        self.set_node(name, confirmed_at=int(self.timeline.now))
+
     def leave(self, name: str) -> None:
         """A clean shutdown, or a loss of connection that fencing has not answered yet."""
         self.set_node(name, member=False)
 
     def rejoin(self, name: str) -> None:
         found = int(self.timeline.now) if self.cloud.computes[name].running else 0
-        self.set_node(name, member=True, fenced_at=0, found_running=found, probed_running=found)
+        back = {"fenced_at": 0, "unproved": "", "confirmed_at": 0}
+        self.set_node(name, member=True, found_running=found, probed_running=found, **back)
         if self.nodes[name].hold:
             self._apply_hold(name)
         self.cloud.say(f"{name} joins the cluster")

@@ -27,10 +27,10 @@ class Stage(World):
     def server(self, ident: str) -> Instance:
         return self.cloud.instances[ident]
 
-    def fence(self, host: str, with_record: bool = True, lies: bool = False) -> None:
+    def fence(self, host: str, with_record: bool = True, lies: bool = False, unproved: str = "") -> None:
         if lies:
             self.liars.add(host)
-        self.site.fence(host, with_record, lies)
+        self.site.fence(host, with_record, lies, unproved)
 
     def power_on(self, host: str) -> None:
         self.cloud.computes[host].powered = True

@@ -52,6 +52,19 @@ def test_evacuates_a_host_whose_power_was_cut_by_hand_after_its_device_had_lied(
     it.fair()
 
 
+def test_evacuates_nothing_that_only_a_fabric_device_has_fenced_before_an_operators_word() -> None:
+    """C20: Pacemaker counts it as fenced, and its guests run on."""
+    it = Stage(servers=2)
+    it.fence("cmp1", with_record=False, lies=True, unproved="fence_scsi cuts nobody's power")
+    it.run_for(200.0)
+    assert it.state() == "on-hold"
+    it.liars.clear()
+    it.cloud.rebuild.power_cut("cmp1")
+    it.site.confirm_to_pacemaker("cmp1")
+    it.until(it.says("s1", "evacuated"))
+    it.fair()
+
+
 @pytest.mark.parametrize("taken_over", [False, True])
 def test_a_sign_of_life_outlives_the_late_end_of_the_fencing_that_it_refutes(taken_over: bool) -> None:
     """C3: seen on a real cluster: the power-on part timed out, Pacemaker's time came 122 s after the record, was taken for

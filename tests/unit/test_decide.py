@@ -297,6 +297,57 @@ def test_an_operators_confirmation_is_recorded_before_anything_follows() -> None
     assert decision.steps == (WriteRecord("cmp1", None, Record(Phase.CONFIRMED, FENCED, FENCED)),)
 
 
+def test_pacemakers_word_for_a_fencing_that_cut_no_power_is_not_enough() -> None:
+    """C20: a fabric device alone has fenced it: the host runs on."""
+    doubtful = node(None, hold=False, unproved="fence_scsi cuts nobody's power")
+    decision = decide(sight(doubtful, server("a")), settings())
+    assert decision.steps == ()
+    assert decision.incidents["cmp1"].state is State.ON_HOLD
+    assert "fence_scsi cuts nobody's power" in decision.incidents["cmp1"].reason
+    assert "then pcs stonith confirm cmp1" in decision.incidents["cmp1"].reason
+    confirmed = replace(doubtful, confirmed_at=FENCED + 15)
+    # Its heartbeats of before the operator's word are none against it.
+    assert decide(sight(confirmed, server("a")), settings()).steps == (
+        WriteRecord("cmp1", None, Record(Phase.CONFIRMED, FENCED + 15, FENCED + 15)),
+    )
+
+
+def test_a_host_that_was_let_back_begins_no_incident_by_a_fencing_that_cut_no_power() -> None:
+    """C20."""
+    again = node(Phase.RETURNING, unproved="fence_scsi cuts nobody's power")
+    again = replace(again, fenced_at=FENCED + 90)
+    decision = decide(sight(again, server("a")), settings())
+    assert (decision.steps, decision.incidents["cmp1"].rule) == ((), "fencing-unproved")
+    confirmed = replace(again, confirmed_at=FENCED + 100)
+    (step,) = decide(sight(confirmed, server("a")), settings()).steps
+    assert step == WriteRecord("cmp1", again.record, Record(Phase.FENCED, FENCED + 100, FENCED + 100, forced=True))
+    # What is on record as fenced needs no word for what Pacemaker makes of the same fencing.
+    assert decide(sight(node(unproved="x"), server("a")), settings()).incidents["cmp1"].rule != "fencing-unproved"
+
+
+def test_remotes_that_are_no_computes_have_no_incident_and_do_not_count() -> None:
+    """C22: bundles of a controller that died, a database on a remote of its own."""
+    guests = {f"galera-{n}": Node(f"galera-{n}", True, fenced_at=FENCED, compute=False) for n in range(4)}
+    mine = {f"cmp{n}": Node(f"cmp{n}", remote=True, member=True) for n in range(2, 5)}
+    crowd = sight(node(Phase.FENCED), server("a"))
+    crowd = replace(crowd, cluster=replace(crowd.cluster, nodes={**crowd.cluster.nodes, **mine, **guests}))
+    assert decide(crowd, settings(max_failed_hosts="25%")).incidents.keys() == {"cmp1"}
+    assert decide(crowd, settings(max_failed_hosts="25%")).incidents["cmp1"].state is not State.ON_HOLD
+    dead = replace(mine["cmp2"], member=False, record=Record(Phase.FENCED, FENCED, FENCED), hold=True)
+    two = replace(crowd, cluster=replace(crowd.cluster, nodes={**crowd.cluster.nodes, "cmp2": dead}))
+    assert "max_failed_hosts is 1" in decide(two, settings(max_failed_hosts="25%")).incidents["cmp1"].reason
+
+
+def test_a_record_of_what_is_no_compute_says_how_to_be_rid_of_it() -> None:
+    """C22."""
+    decision = decide(sight(node(Phase.FENCED, compute=False), server("a")), settings(max_failed_hosts=1))
+    assert (decision.steps, decision.incidents["cmp1"].state) == ((), State.ON_HOLD)
+    reason = decision.incidents["cmp1"].reason
+    assert "crm_attribute -t nodes -N cmp1 -n muster -D and crm_attribute -t nodes -N cmp1 -n muster-hold -D" in reason
+    # What has been begun comes to its end.
+    assert decide(sight(node(compute=False), server("a")), settings()).incidents["cmp1"].rule != "no-compute"
+
+
 def test_a_clean_shutdown_is_nothing() -> None:
     """C4."""
     clean = Node("cmp1", remote=True, fenced_at=0, member=False)

@@ -258,6 +258,10 @@ def host_cases() -> Iterator[HostCase]:
         {"failed": 4, "limit": 3, "node": {"orders": Orders(FENCED - 900, approved=True)}},
         {"node": {"fenced_at": FENCED + 90}},
         {"node": {"member": True, "fenced_at": 0}},
+        {"node": {"compute": False}},
+        {"node": {"unproved": "by a fabric device"}},
+        {"node": {"unproved": "by a fabric device", "fenced_at": FENCED + 90}},
+        {"node": {"unproved": "by a fabric device", "confirmed_at": FENCED + 100}},
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, found_running=True)},
         {"node": {"found_running": FENCED + 1}},
         {"node": {"probed_running": FENCED + 1}, "sight": HostSight(moves=ROWS[2], listed_at=JUST_NOW)},
@@ -310,6 +314,9 @@ def check_host_step(c: HostCase, step: object) -> None:
     record, service = c.node.record, c.service
     rows = [m.status for moves in c.sight.moves.values() for m in moves]
     if isinstance(step, WriteRecord):
+        fenced = record is None or step.record.first > record.first
+        assert not (fenced and c.node.unproved and not c.node.confirmed_at), c
+        assert step.record.last >= c.node.confirmed_at or not fenced, c
         assert step.record.phase not in (Phase.RETURNING, Phase.CLOSED), c
         assert record is None or step.record.first == record.first or record.phase is Phase.RETURNING, c
         if record and record.phase is Phase.RETURNING and step.record.phase is Phase.EVACUATING:
@@ -321,6 +328,7 @@ def check_host_step(c: HostCase, step: object) -> None:
             assert (service.forced_down, service.up) == (True, False), c
     if isinstance(step, SwapRecord) and step.new.phase is Phase.EVACUATING and step.old.phase is not Phase.EVACUATING:
         assert c.failed <= c.limit or c.node.standing_orders.approved, c
+        assert c.node.compute, c
         assert isinstance(service, Service), c
         assert c.now >= step.old.last + c.policy.delay_s, c
     if isinstance(step, SwapRecord) and step.new.phase is Phase.RETURNING:

@@ -9,7 +9,7 @@ from muster import blueprint
 from muster.blueprint import Step
 from muster.checks.finding import Facts, Finding, Result, attention, by, counted, ok, set_option, trouble, unknown
 from muster.installed import Installation
-from muster.topology import AGENT, Device, doubt
+from muster.topology import AGENT, Device, doubt, watchdog_fences
 
 OFF = ("false", "no", "off", "0", "n")
 
@@ -165,7 +165,7 @@ def controllers(facts: Facts) -> Iterator[Finding]:
     word = blueprint.word_of(here, others)
     if not bare:
         yield ok(f"{counted(len(here.controllers), 'controller')}: a power device for each")
-    elif _watchdog(here):
+    elif watchdog_fences(here.options):
         yield ok(f"{', '.join(bare)}: by the watchdog (sbd)")
     elif asked:
         what = f"{', '.join(bare)}: whether it can fence them only {' and '.join(asked)} could say"
@@ -177,14 +177,6 @@ def controllers(facts: Facts) -> Iterator[Finding]:
             f"{', '.join(bare)}: no power device lists them; a controller that hangs would keep what it runs for ever"
         )
         yield trouble(what, "a power device with them in its pcmk_host_list: pcs stonith create, or update")
-
-
-def _watchdog(here: Installation) -> bool:
-    """Whether Pacemaker takes a node that it cannot see for off once its watchdog must have fired."""
-    # The first is its name since Pacemaker 3.0.2.
-    names = ("fencing-watchdog-timeout", "stonith-watchdog-timeout")
-    timeout = next(filter(None, map(here.options.get, names)), "0")
-    return here.options.get("have-watchdog") == "true" and timeout.strip("0smhn") != ""
 
 
 def hold(facts: Facts) -> Iterator[Finding]:

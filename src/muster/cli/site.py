@@ -54,7 +54,7 @@ class Site:
 
     @functools.cached_property
     def cluster(self) -> Cluster:
-        return cib.cluster(self.snapshot, self.local, self.resource.id)
+        return self.pacemaker().with_words(cib.cluster(self.snapshot, self.local, self.resource.id))
 
     def pacemaker(self) -> Pacemaker:
         return Pacemaker(self.local, self.resource.id)

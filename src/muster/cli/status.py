@@ -171,7 +171,7 @@ def _report(site: Site, name: str) -> Optional[dict[str, Any]]:
         when = terminal.clock(float(kept[0].get("written") or 0))
         return {**kept[0], "source": f"the worker on {site.local or 'this controller'} reported at {when}"}
     if node is None:
-        known = ", ".join(n.name for n in site.cluster.nodes.values() if n.remote)
+        known = ", ".join(n.name for n in site.cluster.nodes.values() if n.compute)
         raise ClusterError(f"no host {name!r} in this cluster: it has {known}")
     return None
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ from typing import Optional, TypeVar, Union
 from lxml import etree
 
 from muster.errors import ClusterError
-from muster.facts import Cluster, Node, Record
-from muster.gateways import attributes, posix
+from muster.facts import Cluster, Node, Phase, Record
+from muster.gateways import attributes, constraints, posix
 from muster.gateways.attributes import pairs
 from muster.orders import Orders
-from muster.topology import AGENT, POWER_AGENTS, Device, Level
+from muster.topology import AGENT, POWER_AGENTS, Device, Level, unproved, watchdog_fences
 
 RECORD = "muster"
 HOLD = "muster-hold"
@@ -66,8 +67,9 @@ def cluster(cib: Element, local: str, resource: str) -> Cluster:
     :param local: this controller's node name.
     :param resource: the id of the worker's own resource.
     """
-    index = _Index.of(cib)
-    nodes = {name: _node(index, name) for name in names(cib)}
+    named = names(cib)
+    index = _Index.of(cib, named)
+    nodes = {name: _node(index, name) for name in named}
     started = list(active(cib, resource))
     return Cluster(
         quorum=quorate(cib),
@@ -128,6 +130,40 @@ def versions(cib: Element) -> dict[str, str]:
     return found
 
 
+OPTIONS = "configuration/crm_config/cluster_property_set"
+
+
+def options(cib: Element) -> dict[str, str]:
+    """The cluster's; pcs's own set comes before all others (lib/pengine/unpack.c, unpack_config())."""
+    return pairs(cib, OPTIONS, "cib-bootstrap-options")
+
+
+def computes(cib: Element, named: Iterable[str]) -> set[str]:
+    """Those of these nodes that muster is for: its fence devices list them.  Where one of these has no list, every
+    remote node that is a machine of its own, no guest.  A node that host_map leaves alone is none."""
+    primitives = cib.iterfind(f"configuration/resources//primitive[@class='stonith'][@type='{AGENT}']")
+    recorders = [_device(cib, primitive, frozenset()) for primitive in primitives]
+    listed = {host.casefold() for recorder in recorders for host in recorder.hosts}
+    found = {name for name in named if name.casefold() in listed}
+    if not recorders or any(recorder.asked or recorder.host_check == "none" for recorder in recorders):
+        found |= _connections(cib)
+    return found - left_alone(cib)
+
+
+def strangers(cib: Element) -> set[str]:
+    """Remote nodes that are no computes: guests, bundles, and whatever else Pacemaker manages beside them."""
+    remotes = _remotes(cib)
+    return remotes - computes(cib, remotes)
+
+
+def left_alone(cib: Element) -> set[str]:
+    """The nodes with nothing behind the colon in host_map, of every resource of the worker's."""
+    path = "configuration/resources//primitive[@class='ocf'][@provider='muster'][@type='ComputeRecovery']"
+    maps = [attributes.inherited(cib, p, "instance_attributes").get("host_map", "") for p in cib.iterfind(path)]
+    found = [set(re.findall(r"(?:^|[;,\s])([\w.-]+)[:=](?=[;,\s]|$)", text)) for text in maps]
+    return set.intersection(*found) if found else set()
+
+
 # ------------------------------------------------------------------- topology
 
 
@@ -149,19 +185,14 @@ def levels(cib: Element, name: str) -> list[Level]:
 def devices(cib: Element) -> dict[str, Device]:
     """The fence devices by id."""
     primitives = list(cib.iterfind("configuration/resources//primitive[@class='stonith']"))
-    given = [attributes.inherited(cib, primitive, "instance_attributes") for primitive in primitives]
-    vouched = {
-        agent
-        for primitive, parameters in zip(primitives, given)
-        if primitive.get("type") == AGENT
-        for agent in _words(parameters.get(POWER_AGENTS, ""))
-    }
-    found = [_device(cib, primitive, parameters, vouched) for primitive, parameters in zip(primitives, given)]
-    return {device.id: device for device in found}
+    recorders = [_device(cib, primitive, frozenset()) for primitive in primitives if primitive.get("type") == AGENT]
+    vouched = frozenset(agent for recorder in recorders for agent in recorder.power_agents)
+    return {str(primitive.get("id")): _device(cib, primitive, vouched) for primitive in primitives}
 
 
-def _device(cib: Element, primitive: Element, given: Mapping[str, str], vouched: set[str]) -> Device:
+def _device(cib: Element, primitive: Element, vouched: frozenset[str]) -> Device:
     agent = str(primitive.get("type"))
+    given = attributes.inherited(cib, primitive, "instance_attributes")
     meta = attributes.inherited(cib, primitive, "meta_attributes")
     # Whatever it says: the agent asks only whether it is there (fence_azure_arm, set_power_status()).
     network = bool(given.get("network-fencing") or given.get("network_fencing"))
@@ -312,12 +343,17 @@ def hold_where(name: str) -> str:
 
 def _remotes(cib: Element) -> set[str]:
     """Remote nodes by their resources, guest nodes by the resource that makes them, and what the status shows."""
-    path = "configuration/resources//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
-    found = {str(p.get("id")) for p in cib.iterfind(path)}
+    found = _connections(cib)
     guests = cib.iterfind("configuration/resources//primitive/meta_attributes/nvpair[@name='remote-node']")
     found |= {str(pair.get("value")) for pair in guests}
     found |= {str(s.get("uname")) for s in cib.iterfind("status/node_state[@remote_node='true']")}
     return found
+
+
+def _connections(cib: Element) -> set[str]:
+    """The remote nodes that are a resource of their own."""
+    path = "configuration/resources//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
+    return {str(p.get("id")) for p in cib.iterfind(path)}
 
 
 def _nodes_named(cib: Element, name: str) -> Iterator[Element]:
@@ -357,8 +393,8 @@ def _parent_id(element: Element) -> str:
 
 def _held(cib: Element) -> set[str]:
     """The primitives that a location rule keeps away where ``muster-hold`` is set: nova-compute."""
-    rules = cib.iterfind("configuration/constraints/rsc_location")
-    names = {r.get("rsc") for r in rules if any(e.get("attribute") == HOLD for e in r.iter("expression"))}
+    rules = [r for r in constraints.locations(cib) if any(e.get("attribute") == HOLD for e in r.iter("expression"))]
+    names = {name for rule in rules for name in constraints.located(cib, rule)}
     resources = cib.find("configuration/resources")
     found = (r for r in resources.iter() if r.get("id") in names) if resources is not None and names else ()
     return {str(primitive.get("id")) for resource in found for primitive in resource.iter("primitive")}
@@ -380,16 +416,24 @@ def _found_running(state: Element, held: set[str], kinds: tuple[str, ...]) -> in
 class _Index:
     """Elements by the name of their node, and connections by theirs: to search for each name would be quadratic."""
 
+    cib: Element
     remotes: set[str]
+    computes: set[str]
     held: set[str]
     nodes: Mapping[str, Sequence[Element]]
     states: Mapping[str, Sequence[Element]]
     histories: Mapping[str, Sequence[Element]]
 
+    @functools.cached_property
+    def devices(self) -> dict[str, Device]:
+        return devices(self.cib)
+
     @classmethod
-    def of(cls, cib: Element) -> _Index:
+    def of(cls, cib: Element, named: Sequence[str]) -> _Index:
         return cls(
+            cib,
             _remotes(cib),
+            computes(cib, named),
             _held(cib),
             _by("uname", cib.iterfind("configuration/nodes/node")),
             _by("uname", cib.iterfind("status/node_state")),
@@ -408,7 +452,8 @@ def _node(index: _Index, name: str) -> Node:
     nodes, states = index.nodes.get(name, ()), index.states.get(name, ())
     record, orders = _read(nodes, RECORD, Record.parse), _read(nodes, ORDERS, Orders.parse)
     state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
-    member = _since(state.get("in_ccm", "")) > 0
+    member, fenced_at = _since(state.get("in_ccm", "")) > 0, _since(state.get("node_fenced", ""))
+    open_record = isinstance(record, Record) and record.phase is not Phase.RETURNING
     return Node(
         name=name,
         remote=name in index.remotes,
@@ -416,14 +461,25 @@ def _node(index: _Index, name: str) -> Node:
         unreadable_record=record if isinstance(record, str) else "",
         hold=bool(_values(nodes, HOLD)),
         member=member,
-        fenced_at=_since(state.get("node_fenced", "")),
+        fenced_at=fenced_at,
         lost_at=0 if member else _lost_at(index.histories.get(name, ())),  # a connection is called like its node
         found_running=_found_running(states[0], index.held, ("monitor", "stop")) if states else 0,
         probed_running=_found_running(states[0], index.held, ("monitor",)) if states else 0,
         orders=orders if isinstance(orders, Orders) else None,
         unreadable_orders=orders if isinstance(orders, str) else "",
         shown=_transient(states[0], STATUS) if states else "",
+        # A member is a compute by whoever has put it on record.
+        compute=name in index.computes or (name not in index.remotes and isinstance(record, Record)),
+        unproved=_unproved(index, name) if fenced_at and not member and not open_record else "",
     )
+
+
+def _unproved(index: _Index, name: str) -> str:
+    given = options(index.cib)
+    vouched = any("fence_watchdog" in device.power_agents for device in index.devices.values())
+    watchdog = watchdog_fences(given) and not vouched
+    doubt = unproved(name, levels(index.cib, name), index.devices, watchdog)
+    return doubt or attributes.ruled(index.cib, OPTIONS)
 
 
 def _lost_at(histories: Iterable[Element]) -> int:

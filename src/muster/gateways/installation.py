@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
 from muster.errors import ClusterError
 from muster.gateways import cib
-from muster.gateways.attributes import Element, inherited, pairs, ruled, with_outer
+from muster.gateways.attributes import Element, inherited, ruled, with_outer
+from muster.gateways.constraints import is_never, keeping_away, located, locations
 from muster.installed import STICKINESS, Installation, Resource, Rival
 from muster.topology import AGENT, EVACUATORS
 
@@ -21,10 +22,7 @@ RIVALS = {
 """Agents of openstack-resource-agents, whichever provider they are packaged under."""
 RIVAL_NAMES = {"masakarihostmonitor": "reports dead hosts to Masakari, which evacuates", "instanceha": "evacuates"}
 """In the id or the type of a resource, letters only: services and containers have no agent of their own."""
-OPTIONS = "configuration/crm_config/cluster_property_set"
 TRIGGER = "computeunfencetrigger"
-NEVER = -1_000_000
-"""From this score on Pacemaker means never."""
 
 
 def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Installation:
@@ -40,7 +38,7 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
     return Installation(
         quorum=cib.quorate(snapshot),
         options=options(snapshot),
-        options_unclear=ruled(snapshot, OPTIONS),
+        options_unclear=ruled(snapshot, cib.OPTIONS),
         controllers=controllers,
         computes=computes,
         remotes=frozenset(computes) & remotes,
@@ -61,7 +59,7 @@ def resources(snapshot: Element) -> list[Resource]:
         if _agent(primitive) == WORKER:
             name = str(primitive.get("id"))
             meta = inherited(snapshot, primitive, "meta_attributes")
-            off_remotes = list(_keeping_away(snapshot, primitive, _is_of_remotes))
+            off_remotes = list(keeping_away(snapshot, primitive, _is_of_remotes))
             found.append(
                 Resource(
                     id=name,
@@ -98,8 +96,8 @@ def resource(snapshot: Element, wanted: str) -> Resource:
 
 
 def options(snapshot: Element) -> dict[str, str]:
-    """The cluster's options; pcs's own set comes before all others (lib/pengine/unpack.c, unpack_config())."""
-    return pairs(snapshot, OPTIONS, "cib-bootstrap-options")
+    """The cluster's."""
+    return cib.options(snapshot)
 
 
 # --------------------------------------------------------------- other tools
@@ -146,7 +144,7 @@ def _nova_compute(snapshot: Element) -> dict[str, bool]:
     """What runs nova-compute, by its agent, its name or its rule: the outermost resource, and whether it is held."""
     found: dict[str, bool] = {}
     for primitive in _primitives(snapshot):
-        held = next(_keeping_away(snapshot, primitive, _is_hold), None) is not None
+        held = next(keeping_away(snapshot, primitive, _is_hold), None) is not None
         if held or _is_nova_compute(primitive):
             found[_chain(primitive)[-1]] = held
     return found
@@ -159,14 +157,6 @@ def _is_nova_compute(primitive: Element) -> bool:
     return any(_letters(name).endswith("novacompute") for name in names)
 
 
-def _keeping_away(snapshot: Element, primitive: Element, fits: Callable[[Element], bool]) -> Iterator[Element]:
-    """The location constraints of the resource, or of what it is in, that say never wherever the expression fits."""
-    chain = _chain(primitive)
-    for location in snapshot.iterfind("configuration/constraints/rsc_location"):
-        if location.get("rsc") in chain and any(_says_never(rule, fits) for rule in location.iterfind("rule")):
-            yield location
-
-
 def _asking(locations: Collection[Element]) -> Iterator[str]:
     """One that says never to ask is enough: Pacemaker takes it for all of them."""
     if not any(location.get("resource-discovery") == "never" for location in locations):
@@ -174,23 +164,11 @@ def _asking(locations: Collection[Element]) -> Iterator[str]:
 
 
 def _avoided(snapshot: Element, primitive: Element) -> Iterator[str]:
-    chain = _chain(primitive)
-    for location in snapshot.iterfind("configuration/constraints/rsc_location"):
-        if location.get("rsc") in chain and location.get("node") and _is_never(location.get("score", "")):
-            yield str(location.get("node"))
-
-
-def _is_never(score: str) -> bool:
-    return score.upper() == "-INFINITY" or (re.fullmatch("-[0-9]{1,18}", score) is not None and int(score) <= NEVER)
-
-
-def _says_never(rule: Element, fits: Callable[[Element], bool]) -> bool:
-    if not _is_never(rule.get("score", "")):
-        return False
-    parts = [part for part in rule if isinstance(part.tag, str)]
-    # One of several that must all fit would keep it away from fewer nodes.
-    sufficient = len(parts) == 1 or rule.get("boolean-op", "and").lower() == "or"
-    return sufficient and any(part.tag == "expression" and fits(part) for part in parts)
+    chain = set(_chain(primitive))
+    for location in locations(snapshot):
+        node = location.get("node")
+        if node and is_never(location.get("score", "")) and chain & located(snapshot, location):
+            yield node
 
 
 def _is_hold(expression: Element) -> bool:

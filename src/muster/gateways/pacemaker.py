@@ -7,10 +7,12 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Optional
 
 from muster.errors import ClusterError, ClusterRefused
-from muster.facts import Cluster, Record
+from muster.facts import Cluster, Node, Record
 from muster.gateways import cib
 from muster.gateways.command import Result, run
 from muster.orders import Orders
@@ -24,6 +26,10 @@ RECORD_TRIES = 5
 QUORATE = re.compile(rb"^Quorate:\s+Yes\s*$", re.MULTILINE)
 SHARED = "muster-shared"
 ANNOUNCE_TIMEOUT_S = 3.0
+BY_HAND = "a human"
+"""Who has fenced a node that an operator confirmed, by Pacemaker's history."""
+SAME_FENCING_S = 60
+"""The history has the time of whoever fenced, node_fenced that of the DC."""
 
 Runner = Callable[[Sequence[str], float], Result]
 
@@ -45,7 +51,29 @@ class Pacemaker:
         text = self._query()
         if self._seen is None or self._seen[0] != text:
             self._seen = text, cib.cluster(cib.parse(text), self._local, self._resource)
-        return self._seen[1]
+        return self.with_words(self._seen[1])
+
+    def with_words(self, seen: Cluster) -> Cluster:
+        """With what only Pacemaker's history tells: whether an operator has given his word for a host.  It is asked
+        only where a fencing by a device would prove nothing."""
+        doubtful = [node for node in seen.nodes.values() if node.unproved]
+        asked = {node.name: replace(node, confirmed_at=self._confirmed_at(node)) for node in doubtful}
+        return replace(seen, nodes={**seen.nodes, **asked}) if asked else seen
+
+    def _confirmed_at(self, node: Node) -> int:
+        """When an operator confirmed the latest fencing of a node that has succeeded; 0 if a device did it, or if that
+        cannot be told (daemons/fenced/fenced_remote.c, stonith_manual_ack()).  Newest first; without -V the oldest."""
+        try:
+            output = self._done("stonith_admin", "--history", node.name, "-V", "--output-as=xml").output
+            events = list(cib.parse_reply(output).iterfind(".//fence_event"))
+        except ClusterError:
+            return 0
+        done = (e for e in events if e.get("status") == "success" and e.get("action") in ("off", "reboot"))
+        last = next(done, None)
+        if last is None or last.get("delegate") != BY_HAND:
+            return 0
+        at = _seconds(last.get("completed", ""))
+        return at if at > node.fenced_at - SAME_FENCING_S else 0
 
     def snapshot(self) -> cib.Element:
         """The local copy of the CIB: the same on all controllers with quorum, readable without."""
@@ -83,10 +111,11 @@ class Pacemaker:
         """
         self._write_over(self.snapshot(), node, old, record, away=record != old)
 
-    def record_fencing(self, node: str, at: int) -> Record:
+    def record_fencing(self, node: str, at: int) -> Optional[Record]:
         """What ``fence_muster off`` does: record that the power of a node was cut.
 
         :param at: Unix seconds.
+        :returns: None where there is nothing to record: it is no compute.
         :raises ClusterRefused: if the record would prove nothing, or cannot be written.
         """
         for attempt in range(RECORD_TRIES):
@@ -94,6 +123,8 @@ class Pacemaker:
             doubt = objection(node, cib.levels(snapshot, node), cib.devices(snapshot))
             if doubt:
                 raise ClusterRefused(doubt)
+            if node in cib.strangers(snapshot):
+                return None
             old = cib.node_record(snapshot, node)
             if isinstance(old, str):
                 raise ClusterRefused(
@@ -199,6 +230,15 @@ class Pacemaker:
         result = self._run(argv, self._timeout_s)
         _check(argv, result)
         return result
+
+
+def _seconds(text: str) -> int:
+    """Of a time as Pacemaker's tools print it; 0 if it cannot be told."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:\d\d)", text)
+    if not found:
+        return 0
+    zone = "+00:00" if found[3] == "Z" else found[3]
+    return int(datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}").timestamp())
 
 
 def _check(argv: Sequence[str], result: Result) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Sequence
 from typing import Any, Optional
 
 EXTENDED, NO_SUBMATCHES = 1, 8
@@ -19,14 +20,20 @@ def matches(pattern: str, text: str) -> Optional[bool]:
 
     :returns: None where it cannot be told: no such C library, or letters whose meaning depends on the locale.
     """
+    found = matching(pattern, [text])
+    return found if found is None else bool(found)
+
+
+def matching(pattern: str, texts: Sequence[str], inverted: bool = False) -> Optional[list[str]]:
+    """Those that match, or those that do not; without a pattern that compiles, none."""
     library = _library()
-    if library is None or not (pattern + text).isascii() or "\0" in pattern + text:
+    if library is None or not all(text.isascii() and "\0" not in text for text in (pattern, *texts)):
         return None
     compiled = ctypes.create_string_buffer(ROOM)
     if library.regcomp(compiled, pattern.encode(), EXTENDED | NO_SUBMATCHES):
-        return False
+        return []
     try:
-        return bool(library.regexec(compiled, text.encode(), 0, None, 0) == 0)
+        return [t for t in texts if (library.regexec(compiled, t.encode(), 0, None, 0) != 0) is inverted]
     finally:
         library.regfree(compiled)
 

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""C20, C22: which nodes of a CIB are computes, and which of Pacemaker's fencings of them prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+import pytest
+
+from muster import fence
+from muster.decide import computes
+from muster.facts import Cluster, Node
+from muster.gateways import cib
+from muster.gateways.command import Result
+from muster.gateways.pacemaker import Pacemaker
+from tests.fakes import settings
+
+REMOTES = "".join(
+    f'<primitive id="{n}" class="ocf" provider="pacemaker" type="remote"/>' for n in ("cmp1", "cmp2", "db1")
+)
+GUEST = """<primitive id="vm" class="ocf" provider="heartbeat" type="VirtualDomain"><meta_attributes id="vm-m">
+  <nvpair id="vm-r" name="remote-node" value="guest1"/></meta_attributes></primitive>"""
+POWER = '<primitive id="pdu" class="stonith" type="fence_apc"/>'
+LEVELS = '<fencing-level id="l" index="1" target-pattern="." devices="pdu,rec"/>'
+FENCED_AT = 1_796_000_000
+
+
+def recorder(**given: str) -> str:
+    pairs = "".join(f'<nvpair id="r-{name}" name="{name}" value="{value}"/>' for name, value in given.items())
+    attributes = f'<instance_attributes id="r-a">{pairs}</instance_attributes>'
+    return f'<primitive id="rec" class="stonith" type="fence_muster">{attributes}</primitive>'
+
+
+def worker(host_map: str) -> str:
+    pair = f'<nvpair id="w-h" name="host_map" value="{host_map}"/>'
+    attributes = f'<instance_attributes id="w-a">{pair}</instance_attributes>'
+    return f'<primitive id="muster" class="ocf" provider="muster" type="ComputeRecovery">{attributes}</primitive>'
+
+
+def document(resources: str, status: str = "", options: str = "", levels: str = LEVELS, quorum: int = 1) -> bytes:
+    bundle = '<node_state id="b" uname="galera-bundle-0" remote_node="true" in_ccm="true"/>'
+    return f"""<cib have-quorum="{quorum}"><configuration><crm_config>{options}</crm_config>
+      <nodes><node id="1" uname="ctl1"/><node id="2" uname="member1"/></nodes>
+      <resources>{REMOTES}{GUEST}{POWER}{resources}</resources><fencing-topology>{levels}</fencing-topology>
+      </configuration><status>{bundle}{status}</status></cib>""".encode()
+
+
+def seen(resources: str, **parts: str) -> dict[str, Node]:
+    return dict(cib.cluster(cib.parse(document(resources, **parts)), "ctl1", "muster").nodes)
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ("", {"cmp1", "cmp2", "db1"}),
+        (recorder(), {"cmp1", "cmp2", "db1"}),
+        (recorder(pcmk_host_list="CMP1 cmp2 nobody"), {"cmp1", "cmp2"}),
+        (recorder(pcmk_host_map="cmp1:7;member1:8"), {"cmp1", "member1"}),
+        (recorder(pcmk_host_list="cmp1", pcmk_host_check="none"), {"cmp1", "cmp2", "db1"}),
+        (recorder(pcmk_host_list="cmp1", pcmk_host_check="dynamic-list"), {"cmp1", "cmp2", "db1"}),
+        (recorder() + worker("db1:;cmp1:nova1"), {"cmp1", "cmp2"}),
+        (recorder(pcmk_host_list="guest1 cmp1"), {"guest1", "cmp1"}),
+        (recorder() + worker("db1:") + worker("").replace("muster", "other", 1), {"cmp1", "cmp2", "db1"}),
+    ],
+)
+def test_a_compute_is_listed_by_musters_device_or_a_remote_of_its_own(resources: str, expected: set[str]) -> None:
+    nodes = seen(resources)
+    assert {"galera-bundle-0", "guest1"} < nodes.keys()
+    assert {name for name, node in nodes.items() if node.compute} == expected
+
+
+def test_a_percentage_is_of_the_computes() -> None:
+    nodes = seen(recorder(pcmk_host_list="cmp1 cmp2"))
+    assert computes(Cluster(True, "ctl1", nodes), settings()) == 2
+    assert computes(Cluster(True, "ctl1", nodes), settings(host_map="cmp2:")) == 1
+
+
+class Tools:
+    """cibadmin and stonith_admin."""
+
+    def __init__(self, cib: bytes, history: Optional[str] = None) -> None:
+        self.cib, self.history = cib, history
+        self.calls: list[str] = []
+
+    def __call__(self, argv: Sequence[str], timeout_s: float) -> Result:
+        self.calls.append(" ".join(argv))
+        if argv[0] == "stonith_admin":
+            return Result(0 if self.history is not None else 1, f"<r>{self.history}</r>".encode(), "no fencer")
+        return Result(0, self.cib, "")
+
+
+def test_the_fence_agent_records_nothing_of_what_is_no_compute() -> None:
+    """C22: a bundle's node that a level by pattern reaches, too; but what it is asked for has to be proved all the same."""
+    tools = Tools(document(recorder(pcmk_host_list="cmp1 cmp2")))
+    for name in ("db1", "guest1", "galera-bundle-0"):
+        assert fence.run({"action": "off", "plug": name}, Pacemaker("", runner=tools)) == 0
+    assert {call.split()[1] for call in tools.calls} == {"--query"}
+    for name in ("cmp1", "member1"):
+        assert fence.run({"action": "off", "plug": name}, Pacemaker("", runner=tools)) == 0
+        assert f'uname="{name}"' in tools.calls[-1]
+    alone = Tools(document(recorder(pcmk_host_list="cmp1"), levels=LEVELS.replace("pdu,rec", "rec")))
+    with pytest.raises(Exception, match="no device that cuts the power"):
+        fence.run({"action": "off", "plug": "db1"}, Pacemaker("", runner=alone))
+
+
+# ----------------------------------------------------------- Pacemaker's own word
+
+
+FENCED = f'<node_state id="cmp1" uname="cmp1" remote_node="true" in_ccm="false" node_fenced="{FENCED_AT}"/>'
+WATCHDOG = """<cluster_property_set id="o"><nvpair id="o1" name="have-watchdog" value="true"/>
+  <nvpair id="o2" name="stonith-watchdog-timeout" value="10"/></cluster_property_set>"""
+SCSI = '<primitive id="scsi" class="stonith" type="fence_scsi"/>'
+FABRIC = '<fencing-level id="l2" index="2" target="cmp1" devices="scsi"/>'
+
+
+@pytest.mark.parametrize(
+    ("resources", "parts", "word"),
+    [
+        (recorder(), {}, ""),
+        (recorder() + SCSI, {"levels": LEVELS + FABRIC}, "level 2 of cmp1 has no device that cuts the power (scsi"),
+        (SCSI, {"levels": ""}, "scsi (fence_scsi) cuts nobody's power"),
+        ("", {"options": WATCHDOG}, "the host's own watchdog"),
+        (recorder(power_agents="fence_watchdog"), {"options": WATCHDOG}, ""),
+        (
+            "",
+            {"options": WATCHDOG.replace("<nvpair", "<rule id='r'/><nvpair", 1)},
+            "a rule decides about its cluster_pr",
+        ),
+    ],
+)
+def test_knows_when_a_fencing_by_some_device_proves_nothing(resources: str, parts: dict[str, str], word: str) -> None:
+    node = seen(resources, status=FENCED, **parts)["cmp1"]
+    assert word in node.unproved
+    assert bool(node.unproved) is bool(word)
+    assert seen(resources, **parts)["cmp1"].unproved == ""
+    back = FENCED.replace('in_ccm="false"', 'in_ccm="true"')
+    assert seen(resources, status=back, **parts)["cmp1"].unproved == ""
+
+
+def event(delegate: str, completed: str, status: str = "success", action: str = "off") -> str:
+    return f'<fence_event action="{action}" status="{status}" delegate="{delegate}" completed="{completed}"/>'
+
+
+AT, EARLIER = "2026-11-30 01:20:00 +00:00", "2026-11-29 23:20:00Z"
+SECONDS = 1_796_001_600
+
+
+@pytest.mark.parametrize(
+    ("history", "confirmed_at"),
+    [
+        (event("a human", AT), SECONDS),
+        (event("a human", "2026-11-30 02:20:00.123456 +01:00"), SECONDS),
+        (event("ctl1", "", "failed") + event("ctl2", AT, action="on") + event("a human", AT), SECONDS),
+        (event("ctl1", AT) + event("a human", EARLIER), 0),
+        (event("a human", EARLIER), 0),
+        (event("a human", "yesterday"), 0),
+        (event("a human", AT, "pending"), 0),
+        ("", 0),
+        ("<", 0),
+        (None, 0),
+    ],
+)
+def test_an_operators_word_is_in_pacemakers_history(history: Optional[str], confirmed_at: int) -> None:
+    """C20: asked only where the word of a device is not enough."""
+    fabric = document(recorder() + SCSI, status=FENCED, levels=LEVELS + FABRIC)
+    tools = Tools(fabric, history)
+    pacemaker = Pacemaker("ctl1", "muster", tools)
+    assert pacemaker.look().nodes["cmp1"].confirmed_at == confirmed_at
+    assert tools.calls[-1] == "stonith_admin --history cmp1 -V --output-as=xml"
+    sound = Tools(document(recorder(), status=FENCED), history)
+    assert Pacemaker("ctl1", "muster", sound).look().nodes["cmp1"].confirmed_at == 0
+    assert not any("stonith_admin" in call for call in sound.calls)
+
+
+# ----------------------------------------------------------------- the hold rule
+
+
+RULE = '<rule id="r" score="-INFINITY"><expression id="e" attribute="muster-hold" operation="defined"/></rule>'
+CLONES = """<clone id="nova-compute-clone"><primitive id="nova-compute" class="systemd" type="openstack-nova-compute"/>
+  </clone><clone id="libvirtd-clone"><primitive id="libvirtd" class="systemd" type="libvirtd"/></clone>"""
+PROBED = """<node_state id="cmp1" uname="cmp1" remote_node="true" in_ccm="true"><lrm id="cmp1"><lrm_resources>
+  <lrm_resource id="{}" class="systemd"><lrm_rsc_op operation="monitor" interval="0" rc-code="0" op-status="0"
+  last-rc-change="2000"/></lrm_resource></lrm_resources></lrm></node_state>"""
+TAG = '<tags><tag id="computes"><obj_ref id="nova-compute-clone"/></tag></tags>'
+
+
+@pytest.mark.parametrize(
+    ("constraint", "held"),
+    [
+        (f'<rsc_location id="l" rsc="nova-compute-clone">{RULE}</rsc_location>', True),
+        (f'<rsc_location id="l" rsc="computes">{RULE}</rsc_location>', True),
+        (f'<rsc_location id="l" rsc-pattern="^nova-compute">{RULE}</rsc_location>', True),
+        (f'<rsc_location id="l" rsc-pattern="!^libvirtd">{RULE}</rsc_location>', True),
+        (
+            f'<rsc_location id="l"><resource_set id="s"><resource_ref id="nova-compute-clone"/></resource_set>{RULE}</rsc_location>',
+            True,
+        ),
+        (
+            f'<rsc_location id="l"><resource_set id="s"><resource_ref id="computes"/></resource_set>{RULE}</rsc_location>',
+            True,
+        ),
+        (
+            f'<rsc_location id="l" rsc="nova-compute-clone"><rule id-ref="r"/></rsc_location>'
+            f'<rsc_location id="l2" rsc="other">{RULE}</rsc_location>',
+            True,
+        ),
+        # A pattern is held against what stands outermost; one that does not compile makes Pacemaker ignore it all.
+        (f'<rsc_location id="l" rsc-pattern="^nova-compute$">{RULE}</rsc_location>', False),
+        (f'<rsc_location id="l" rsc-pattern="!(">{RULE}</rsc_location>', False),
+        (f'<rsc_location id="l" rsc-pattern="^NOVA">{RULE}</rsc_location>', False),
+        (f'<rsc_location id="l" rsc="nova-compute-clone"><lifetime>{RULE}</lifetime></rsc_location>', False),
+    ],
+)
+def test_what_the_hold_keeps_away_is_what_its_rule_names(constraint: str, held: bool) -> None:
+    """C3: a libvirtd that is found running is no nova-compute."""
+    for name, expected in (("nova-compute", 2000 if held else 0), ("libvirtd", 0)):
+        text = document(CLONES, status=PROBED.format(name)).replace(
+            b"</resources>", f"</resources><constraints>{constraint}</constraints>{TAG}".encode()
+        )
+        cluster = cib.cluster(cib.parse(text), "ctl1", "muster")
+        if name == "libvirtd" and "!^libvirtd" in constraint:
+            expected = 0
+        assert cluster.nodes["cmp1"].found_running == expected
