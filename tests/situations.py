@@ -154,7 +154,7 @@ SITUATIONS = (
                 server(9, "app-4"),
                 moves=(
                     *ARRIVALS,
-                    *(replace(move(8, MoveStatus.FAILED), id=f"8{n}") for n in range(3)),
+                    *(replace(move(8, MoveStatus.FAILED), id=f"8{n}", dest="") for n in range(3)),
                     move(9, MoveStatus.PRE_MIGRATING, at=NOW - 3),
                 ),
             )

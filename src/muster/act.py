@@ -14,7 +14,7 @@ from typing import Optional
 from muster import steps as todo
 from muster.decide import LATE_CALL_S
 from muster.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
-from muster.facts import Outcome, Phase, Sent
+from muster.facts import Calls, Outcome, Phase, Sent
 from muster.log import Log
 from muster.memory import HostMemory, Memory
 from muster.ports import ClockPort, ClusterPort, NovaPort
@@ -195,6 +195,22 @@ class Act:
         for host in hosts:
             host.logs[step.server] = replace(log, read_at=at)
             host.unread.pop(step.server, None)
+
+    @_do.register
+    def _read_calls(self, step: todo.ReadCalls) -> None:
+        host, at = self._memory.hosts[step.node], self._clock.now()
+        moves = Calls.state_of(host.moves.get(step.server, ()))
+        before = host.calls.get(step.server)
+        tries = 1 + (before.tries if before and before.moves == moves else 0)
+        over = {trace.request_id: trace for trace in (before.traces or () if before else ()) if trace.over}
+        host.calls[step.server] = Calls(at, moves, tries)
+        try:
+            new = self._nova.traces(step.server, host.since, over.keys())
+            traces = tuple(sorted((*over.values(), *new), key=lambda trace: trace.at))
+        except NovaRefused as exc:
+            self._log.warning("calls not shown", server=step.server, reason=str(exc), request_id=exc.request_id)
+        else:
+            host.calls[step.server] = Calls(at, moves, tries, traces)
 
     @_do.register
     def _stop(self, step: todo.Stop) -> None:

@@ -29,7 +29,7 @@ from muster.order import sequence
 from muster.orders import Orders
 from muster.ports import Policy
 from muster.rules import RESETTABLE_STATES, judge
-from muster.steps import Evacuate, ListAgain, ReadLog, ReadServer, Reset, Step, Stop, SwapRecord, WriteRecord
+from muster.steps import Evacuate, ListAgain, ReadCalls, ReadLog, ReadServer, Reset, Step, Stop, SwapRecord, WriteRecord
 from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict
 
 LATE_CALL_S = 30.0
@@ -39,6 +39,7 @@ API_CLOCKS_S = 5.0
 """Nova writes when a row was created by the clock of the controller that took the call: so far they may be apart."""
 
 LOG_READS_A_PASS = 20
+CALL_READS_A_PASS = 5
 TO_SEND = ("evacuate", "reset")
 
 
@@ -173,6 +174,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
 def _serves(rule: HostRule, finding: Finding, step: str) -> bool:
     """On the way back nothing is sent; but a worker that begins then has to prove anew what has arrived."""
     proof = step in ("read-log", "read-server") and finding.verdict is Verdict.UNKNOWN
+    proof = proof or step == "read-calls"
     return bool(step) and (rule.sends or (rule.proves and proof))
 
 
@@ -180,7 +182,7 @@ def _even_paused(step: Step) -> bool:
     """Looking goes on, and what Pacemaker knows of fencings is recorded, or it would be forgotten."""
     if isinstance(step, SwapRecord):
         return step.new.phase is step.old.phase
-    return isinstance(step, (WriteRecord, ReadLog, ReadServer, ListAgain))
+    return isinstance(step, (WriteRecord, ReadLog, ReadServer, ReadCalls, ListAgain))
 
 
 def first_calls(decision: Decision) -> tuple[Step, ...]:
@@ -281,6 +283,7 @@ def _server_case(
         unread=host.unread.get(server.id, (0.0, 0)),
         log_read_at=log.read_at if log else 0.0,
         log_request_id=log.request_id if log else "",
+        calls=host.calls.get(server.id),
         stops=host.stops.get(server.id, (0.0, 0)),
         resets=host.resets.get(server.id, (0.0, 0)),
         resumed_until=host.resumed_at + LATE_CALL_S if host.resumed_at else 0.0,
@@ -341,6 +344,7 @@ def _server_steps(
     line = [wish for server in sequence(servers, policy.priority_key) for wish in by_id[server.id]]
     reads = list(dict.fromkeys(ReadLog(f.server.id) for _, f, step in line if step == "read-log"))[:LOG_READS_A_PASS]
     servers_read = list(dict.fromkeys(ReadServer(f.server.id) for _, f, step in line if step == "read-server"))
+    calls = [ReadCalls(node, f.server.id) for node, f, step in line if step == "read-calls"][:CALL_READS_A_PASS]
     stops = list(dict.fromkeys(Stop(f.server.id) for _, f, step in line if step == "stop"))
     # The order is strict: as long as the log of a server is unread, those behind it wait for their turn.
     ready: dict[str, tuple[str, Finding, str]] = {}
@@ -350,7 +354,7 @@ def _server_steps(
         if step in TO_SEND:
             ready.setdefault(finding.server.id, (node, finding, step))
     admitted = _admit(ready.values(), incidents, sight, policy)
-    return [*reads, *servers_read, *stops, *admitted], len(ready) - len(admitted)
+    return [*reads, *servers_read, *calls, *stops, *admitted], len(ready) - len(admitted)
 
 
 def _admit(
@@ -363,7 +367,7 @@ def _admit(
         bound[finding.dest] = bound.get(finding.dest, 0) + 1
     steps: list[Step] = []
     for node, finding, step in ready:
-        target = policy.target_map.get(finding.source)
+        target = finding.target or None
         if len(flying) + len(steps) >= policy.in_flight or not _room(bound, target, policy.per_destination):
             break
         bound[target or ""] = bound.get(target or "", 0) + 1

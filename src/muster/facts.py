@@ -276,6 +276,10 @@ class Trace:
     :param landed: when the rebuild began on the destination; before that the scheduler had it.
     :param ended: when it was over, well or not.
     :param words: Nova's own about a failure; empty if none is on record.
+    :param failed: it ended with a failure.
+    :param over: Nova is done with it: whatever was to come of it has come.
+    :param harmless: it failed before its destination began to start the guest.
+    :param met_guest: its destination refused it because the guest is there already.
     """
 
     request_id: str
@@ -284,6 +288,31 @@ class Trace:
     landed: float = 0.0
     ended: float = 0.0
     words: str = ""
+    failed: bool = False
+    over: bool = False
+    harmless: bool = False
+    met_guest: bool = False
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What the action log of a server says of its evacuate calls in this incident.
+
+    :param read_at: when it was asked for.
+    :param moves: id and status of the server's evacuations as they were known then.
+    :param tries: how often it was asked for since these have changed, in vain ones included.
+    :param traces: oldest first; None: it could not be read.
+    """
+
+    read_at: float
+    moves: frozenset[tuple[str, MoveStatus]]
+    tries: int = 1
+    traces: Optional[tuple[Trace, ...]] = None
+
+    @staticmethod
+    def state_of(moves: Sequence[Move]) -> frozenset[tuple[str, MoveStatus]]:
+        """What they are read again for when it changes."""
+        return frozenset((move.id, move.status) for move in moves)
 
 
 # --------------------------------------------------------------------------- what a pass has before it
@@ -355,6 +384,7 @@ class HostSight:
     :param refuted: the record says so, by whatever an earlier pass or worker has seen.
     :param released: this worker has let nova-compute start again, so what is under way now began since.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
+    :param calls: by server id, what Nova says of its evacuate calls, where that was asked for.
     :param unread: by server id, when and how often in a row its action log could not be read.
     :param wanted: power states seen while the servers were at rest on the host.
     :param read_at: by server id, when what is known of it was asked for, by our clock.
@@ -387,6 +417,7 @@ class HostSight:
     released: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
+    calls: Mapping[str, Calls] = field(default_factory=dict)
     unread: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     wanted: Mapping[str, Power] = field(default_factory=dict)
     read_at: Mapping[str, float] = field(default_factory=dict)

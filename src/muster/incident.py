@@ -248,7 +248,9 @@ def _begun_by_hand(c: HostCase) -> int:
     is more than accepted may be the row of one that has died with its destination (FACTS N14)."""
     if not _still_off(c):
         return 0
-    rows = (m for f in c.findings if f.rule == "on-the-way" for m in c.sight.moves.get(f.server.id, ())[-1:])
+    here = c.known_service.host  # what has left it is not evacuated from it by anybody
+    begun = (f for f in c.findings if f.rule in ("not-begun", "on-the-way") and f.server.host == here)
+    rows = (m for f in begun for m in c.sight.moves.get(f.server.id, ())[-1:])
     return sum(m.status is MoveStatus.ACCEPTED or (m.status.open and c.sight.released) for m in rows)
 
 

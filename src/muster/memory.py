@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from muster.errors import NovaError
-from muster.facts import HostSight, Move, OwnerLog, Power, Record, Sent, Server, Service
+from muster.facts import Calls, HostSight, Move, OwnerLog, Power, Record, Sent, Server, Service
 from muster.verdict import Finding
 
 NOVA_BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
@@ -92,6 +92,7 @@ class HostMemory:
     released: bool = False
     sent: dict[str, Sent] = field(default_factory=dict)
     logs: dict[str, OwnerLog] = field(default_factory=dict)
+    calls: dict[str, Calls] = field(default_factory=dict)
     unread: dict[str, tuple[float, int]] = field(default_factory=dict)
     wanted: dict[str, Power] = field(default_factory=dict)
     stops: dict[str, tuple[float, int]] = field(default_factory=dict)
@@ -160,6 +161,7 @@ class HostMemory:
             released=self.released,
             sent=dict(self.sent),
             logs=dict(self.logs),
+            calls=dict(self.calls),
             unread=dict(self.unread),
             wanted=dict(self.wanted),
             read_at=dict(self.read_at),

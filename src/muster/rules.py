@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
-from muster.facts import MoveStatus, Outcome, Power
+from muster.facts import Calls, MoveStatus, Outcome, Power
 from muster.verdict import POWER_OF_STATE, Finding, ServerCase, Verdict
 
 SKEW_S = 60.0
@@ -19,6 +19,12 @@ SKEW_S = 60.0
 REPEATS = 3
 REPEAT_S = 30.0
 """A stop or a reset that had no effect is sent again, so often and after so long."""
+
+CALL_LATE_S = 30.0
+"""An evacuation that Nova has not begun by then may be one that it never will."""
+
+CALL_TRIES = 3
+"""So often Nova is asked where a rebuild failed; without an answer it may have been anywhere."""
 
 LOG_TRIES = 10
 """After so many failures in a row, the first few at once, nothing will say what the owner wants."""
@@ -49,7 +55,8 @@ DELETING_TASKS = ("deleting", "soft-deleting")
 class Rule:
     """One row: if ``when`` holds, the server has this verdict for this reason.
 
-    :param step: the effect the row asks for: "evacuate", "reset", "stop", "read-log" or "read-server"; empty for none.
+    :param step: the effect the row asks for: "evacuate", "reset", "stop", "read-log", "read-server" or "read-calls";
+        empty for none.
     """
 
     name: str
@@ -80,7 +87,7 @@ def _empty_rebuild(c: ServerCase) -> bool:
 def _lost(c: ServerCase) -> bool:
     """Nova calls the move finished, yet the server is on the dead host (FACTS N12)."""
     last = c.last
-    if last is None or not last.status.arrived or c.server.host != c.source:
+    if last is None or not last.status.arrived or c.server.host != c.source or c.skipped or c.released:
         return False
     # One of an earlier incident was completed at the return, and the server has been moved back since.
     earlier = last.created < c.first - SKEW_S / 2 and not c.server.task_state.startswith("rebuild")
@@ -144,17 +151,62 @@ def _age(c: ServerCase) -> int:
     return max(0, int(c.now - move.created)) if move and move.created else 0
 
 
+def _not_begun(c: ServerCase) -> bool:
+    """Taken by Nova, and by no destination yet; with one that it was sent to its row names that, too."""
+    return c.open_move is not None and c.open_move.status is MoveStatus.ACCEPTED
+
+
+def _late(c: ServerCase) -> bool:
+    """It should have begun; or it never will, for another one has brought the server elsewhere."""
+    return _not_begun(c) and (_age(c) >= CALL_LATE_S or c.server.host not in ("", c.source))
+
+
+def _given_up(c: ServerCase) -> bool:
+    """An operator no longer waits for what Nova has not begun in all the time that it may take."""
+    ordered = c.skipped or c.released
+    return ordered and _not_begun(c) and c.server.host == c.source and _age(c) > c.policy.stuck_after_s
+
+
 def _on_the_way(c: ServerCase) -> str:
+    if _not_begun(c):
+        stuck = _age(c) > c.policy.stuck_after_s
+        remedy = f"; to let its host return without it: muster skip {c.server.id}" if stuck else ""
+        return f"taken by Nova, not begun for {_age(c)} s{remedy}"
     move = c.open_move
-    if move is None or (move.status is MoveStatus.ACCEPTED and not move.dest):
-        return f"taken by Nova, not begun for {_age(c)} s"
-    return f"on its way to {move.dest or 'a host not yet named'} for {_age(c)} s"
+    return f"on its way to {(move.dest if move else '') or 'a host not yet named'} for {_age(c)} s"
+
+
+def _taking(c: ServerCase) -> bool:
+    """Nova writes the task before it writes the migration (nova/compute/api.py, evacuate)."""
+    accepted = any(move.status is MoveStatus.ACCEPTED for move in c.moves)
+    return c.server.task_state == "rebuilding" and not accepted and not _stale(c)
+
+
+def _calls_unread(c: ServerCase) -> bool:
+    """Where its rebuild failed decides where it may be sent, and Nova has not said it yet."""
+    if not c.failed_on:
+        return False
+    known = c.calls
+    if known is None or known.moves != Calls.state_of(c.moves):
+        return True
+    return known.traces is None and known.tries < CALL_TRIES
+
+
+def _met_on(c: ServerCase) -> str:
+    return next((dest for dest in c.failed_on if c.met_guest(dest)), "")
+
+
+def _may_run(c: ServerCase) -> str:
+    """What to tell where nothing proves that a failed rebuild has left no guest."""
+    if not c.failed_on:
+        return ""
+    return f"; it may run on {' or '.join(c.failed_on)}, where its rebuild failed: muster tries it nowhere else"
 
 
 def _tried(c: ServerCase) -> str:
     if not c.failures:
-        return f"no room in {c.tries} tries: {c.words}"
-    return f"{c.failures} of {c.policy.attempts} tries failed: {c.words}"
+        return f"no room in {c.tries} tries: {c.words}{_may_run(c)}"
+    return f"{c.failures} of {c.policy.attempts} tries failed: {c.words}{_may_run(c)}"
 
 
 def _exhausted(c: ServerCase) -> bool:
@@ -225,6 +277,16 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     # -- something of ours, or of another hand, is under way: never a second call
+    Rule(
+        "never-begun",
+        _given_up,
+        Verdict.HELD,
+        lambda c: (
+            f"taken by Nova {_age(c)} s ago and not begun; an operator no longer waits for it. Nova may still begin it:"
+            f" before you start it on {c.source}, openstack server event list {c.server.id}"
+        ),
+    ),
+    Rule("not-begun", _late, Verdict.EVACUATING, _on_the_way, "read-calls"),
     Rule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),
     Rule(
         "moved-by-hand",
@@ -274,6 +336,7 @@ RULES: tuple[Rule, ...] = (
         Verdict.HELD,
         lambda c: f"Nova took the call, but no migration appeared: look up request {c.request_id}",
     ),
+    Rule("call-begun", _taking, Verdict.UNKNOWN, lambda c: "Nova has begun to take a call for it, no migration yet"),
     # -- it is on the dead host and nothing moves it: may it be moved?
     Rule(
         # One 404 may be about the destination, or from a Nova that has lost its way to a cell: a list has to agree.
@@ -369,6 +432,33 @@ RULES: tuple[Rule, ...] = (
         lambda c: "left on its host, which an operator lets return (muster release)",
     ),
     Rule(
+        "failure-unread",
+        _calls_unread,
+        Verdict.QUEUED,
+        lambda c: f"reading where its rebuild on {' and '.join(c.failed_on)} failed",
+        "read-calls",
+    ),
+    Rule(
+        # Nova looks for it before it rebuilds it (nova/compute/manager.py, _check_instance_exists).
+        "guest-left",
+        lambda c: bool(_met_on(c)),
+        Verdict.HELD,
+        lambda c: (
+            f"a failed rebuild has left its guest on {_met_on(c)}, and Nova does not know. Remove it there"
+            f" (virsh destroy {c.server.id}; virsh undefine {c.server.id}), then muster retry {c.server.id}"
+        ),
+    ),
+    Rule(
+        "failed-on-several",
+        lambda c: len(c.failed_on) > 1,
+        Verdict.HELD,
+        lambda c: (
+            f"its rebuild failed on {' and '.join(c.failed_on)}, and it may run on each. Make sure that it does not"
+            f" (virsh domstate {c.server.id}), then"
+            f" openstack --os-compute-api-version 2.94 server evacuate {c.server.id}"
+        ),
+    ),
+    Rule(
         "exhausted-older",
         lambda c: _exhausted(c) and c.read_at < max(c.ended_at, c.sent.at if c.sent else 0.0),
         Verdict.UNKNOWN,
@@ -420,6 +510,8 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
     tried = {"stop": case.stops, "reset": case.resets}.get(step)
     if tried is not None and not _repeat_due(tried, case.now):
         step = ""
+    if step == "read-calls" and not case.calls_due:
+        step = ""
     failed_at, failures = case.unread
     if step == "read-log" and failures and case.now - failed_at < min(2.0**failures, REPEAT_S):
         step = ""  # meanwhile it does not hold up those behind it
@@ -437,5 +529,6 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         under_way=rule.verdict.open and (case.open_move is not None or case.asked),
         alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
         attempts=len(case.moves),
+        target=case.target,
     )
     return finding, step

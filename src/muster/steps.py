@@ -82,6 +82,14 @@ class ReadServer:
 
 
 @dataclass(frozen=True)
+class ReadCalls:
+    """Read what Nova says of the server's evacuate calls: how far each came, and where it failed."""
+
+    node: str
+    server: str
+
+
+@dataclass(frozen=True)
 class ListAgain:
     """List the host's servers completely before it is called settled."""
 
@@ -129,6 +137,7 @@ Step = Union[
     ForceUp,
     ReadLog,
     ReadServer,
+    ReadCalls,
     ListAgain,
     Stop,
     Reset,

@@ -10,17 +10,20 @@ from __future__ import annotations
 import enum
 import fnmatch
 import functools
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from muster.facts import Move, MoveStatus, Outcome, Power, Sent, Server
+from muster.facts import Calls, Move, MoveStatus, Outcome, Power, Sent, Server, Trace
 from muster.ports import Policy
 
 POWER_OF_STATE = {"active": Power.RUNNING, "stopped": Power.STOPPED}
 
 RETRY_DELAY_LIMIT_S = 600.0
 """However often it failed, a server is tried again after ten minutes at the latest."""
+CALLS_AGAIN_S = 30.0
+"""Nova is asked again what has become of a call that it has not begun: after this, then after twice as long."""
 
 
 class Verdict(enum.Enum):
@@ -59,6 +62,7 @@ class Finding:
     :param dest: where it is, or is on its way to.
     :param under_way: Nova has been asked to evacuate it and may be at work, even where its cell does not say so now.
     :param alarm: it takes longer than it may.
+    :param target: the only host that it may be sent to; empty where any will do.
     :param attempts: evacuations of it that Nova has on record in this incident.
     """
 
@@ -75,15 +79,16 @@ class Finding:
     under_way: bool = False
     alarm: bool = False
     attempts: int = 0
+    target: str = ""
 
 
 def died_under_way(move: Move, dead: Mapping[str, float]) -> bool:
-    """It had begun on a host that was fenced since.
+    """It had begun on a host that was fenced since, or had failed there and may have left a guest behind.
 
     One that is only accepted may still wait for that host in a queue, and is carried out when it returns; one that
     began after the fencing, whenever it was asked for, is a sign of life.
     """
-    begun = move.status is MoveStatus.PRE_MIGRATING and move.dest != move.source
+    begun = move.status in (MoveStatus.PRE_MIGRATING, MoveStatus.FAILED) and move.dest != move.source
     return begun and dead.get(move.dest, 0.0) >= max(move.created, move.updated) > 0
 
 
@@ -125,6 +130,7 @@ class ServerCase:
     log_read_at: float = 0.0
     unread: tuple[float, int] = (0.0, 0)
     log_request_id: str = ""
+    calls: Optional[Calls] = None
     stops: tuple[float, int] = (0.0, 0)
     resets: tuple[float, int] = (0.0, 0)
     resumed_until: float = 0.0
@@ -144,7 +150,60 @@ class ServerCase:
 
     def void(self, move: Move) -> bool:
         """Nothing can come up from it any more, whatever became of its destination since."""
-        return move.id in self.voids or died_under_way(move, self.dead)
+        if move.id in self.voids or died_under_way(move, self.dead):
+            return True
+        return move.status is MoveStatus.ACCEPTED and self.calls_over
+
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        """What is known of the evacuate calls for it, as long as none of its evacuations has changed since."""
+        known = self.calls
+        return known.traces or () if known and known.moves == Calls.state_of(self.moves) else ()
+
+    @functools.cached_property
+    def calls_over(self) -> bool:
+        """Nova is done with every call that made one of its evacuations.
+
+        Then none that is still `accepted` will begin: its call failed in the conductor, or took the row of an earlier
+        one, for the conductor takes any that is `accepted` (FACTS N32).  What has begun on a destination has its row.
+        """
+        begun = Counter(trace.dest for trace in self.traces if not trace.over)
+        rows = Counter(move.dest for move in self.moves if move.status is MoveStatus.PRE_MIGRATING)
+        return len(self.traces) >= len(self.moves) and "" not in begun and not begun - rows
+
+    @functools.cached_property
+    def failed_on(self) -> tuple[str, ...]:
+        """Hosts on which a guest of it may run although its rebuild there `failed`: Nova writes that for whatever goes
+        wrong, also after the guest was started (FACTS N15).  Without a destination it had not been let in anywhere."""
+        failed = [m for m in self.moves if m.status is MoveStatus.FAILED and m.dest and not self.void(m)]
+        return tuple(sorted({m.dest for m in failed if not self._harmless(m.dest, failed)} - {self.source}))
+
+    def _harmless(self, dest: str, failed: Sequence[Move]) -> bool:
+        traces = self._failures_on(dest)
+        if len(traces) < sum(m.dest == dest for m in failed):
+            return False
+        return all(t.harmless for t in traces) and not traces[-1].met_guest
+
+    def _failures_on(self, dest: str) -> list[Trace]:
+        return [trace for trace in self.traces if trace.dest == dest and trace.failed]
+
+    def met_guest(self, dest: str) -> bool:
+        """The last time Nova looked for it there, it was there; and no operator has said since that it is not."""
+        last = self._failures_on(dest)[-1:]
+        return any(trace.met_guest and trace.at >= self.retried_at for trace in last)
+
+    @property
+    def target(self) -> str:
+        """Where it is to be sent: first of all where it may run already, for Nova refuses it there if it does."""
+        return self.failed_on[0] if self.failed_on else self.policy.target_map.get(self.source, "")
+
+    @property
+    def calls_due(self) -> bool:
+        """Nova is to be asked about its calls: at once after a change of its evacuations, then ever more seldom."""
+        known = self.calls
+        if known is None or known.moves != Calls.state_of(self.moves):
+            return True
+        return self.now - known.read_at >= min(CALLS_AGAIN_S * 2.0 ** (known.tries - 1), RETRY_DELAY_LIMIT_S)
 
     @functools.cached_property
     def open_move(self) -> Optional[Move]:
@@ -172,13 +231,16 @@ class ServerCase:
     @property
     def failures(self) -> int:
         """Tries that use attempts up."""
-        failed = sum(m.status is MoveStatus.FAILED and self._counts(m) for m in self.moves)
+        failed = sum(self._failed(m) and self._counts(m) for m in self.moves)
         return failed + (self.sent.refusals if self.sent and self.sent.at >= self.retried_at else 0)
 
     @property
     def tries(self) -> int:
         """Those that waited for room (no valid host: status error, FACTS N9) as well."""
         return self.failures + sum(m.status is MoveStatus.ERROR and self._counts(m) for m in self.moves)
+
+    def _failed(self, move: Move) -> bool:
+        return move.status is MoveStatus.FAILED or (move.status is MoveStatus.ACCEPTED and self.calls_over)
 
     def _counts(self, move: Move) -> bool:
         """Not what another hand had tried before muster began, nor what had failed before an operator asked for another
@@ -230,6 +292,8 @@ class ServerCase:
         """Nova's own words about the last failure."""
         refused = self.sent.words if self.sent and self.sent.outcome is Outcome.REFUSED else ""
         last = self.last
+        if last and last.status is MoveStatus.ACCEPTED and self.traces:
+            return refused or self.traces[-1].words
         status = f"migration {last.status.value}" + (f" on {last.dest}" if last.dest else "") if last else ""
         return refused or self.server.fault or status or "no reason given"
 

@@ -7,13 +7,14 @@ It knows nothing of muster.  What may be refused is refused as Nova does; what N
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Optional
 
 from muster.errors import NovaRefused, NovaUnavailable, NovaUncertain
-from muster.facts import Move, OwnerLog, Power, Server, Service
+from muster.facts import Move, OwnerLog, Power, Server, Service, Trace
 from muster.gateways.nova_facts import POWER_OF_ACTION
-from tests.sim.inventory import OPEN, Compute, Instance, Row
+from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
 from tests.sim.rebuild import Rebuild
 from tests.sim.timeline import Timeline
 
@@ -25,9 +26,15 @@ EVACUABLE = ("active", "stopped", "error")
 
 @dataclass
 class Odds:
-    """How often what goes wrong inside Nova; 0.0 is never."""
+    """How often what goes wrong inside Nova; 0.0 is never.
+
+    :ivar fail_late: a rebuild fails after its guest was started.
+    :ivar conductor: it fails before it has asked a destination, and the row stays `accepted`.
+    """
 
     fail: float = 0.0
+    fail_late: float = 0.0
+    conductor: float = 0.0
     refuse: float = 0.0
     hang: float = 0.0
     lose: float = 0.0
@@ -111,6 +118,10 @@ class Cloud:
         """It may still bring up a guest, or Nova still calls it under way and nobody can know better."""
         if row.status not in OPEN:
             return False
+        if row.status == "accepted":
+            # Its call has failed in the conductor, or has the row of an earlier one (FACTS N32).
+            taken = [r.call for r in self.rows_of[row.server]]
+            return any(not call.over and call not in taken for call in self.instances[row.server].calls)
         dest = self.computes.get(row.dest)
         return not (dest and row.life >= 0 and row.life != dest.life)
 
@@ -182,6 +193,12 @@ class Cloud:
         wanted = next((POWER_OF_ACTION[a] for a, _ in reversed(actions) if a in POWER_OF_ACTION), Power.UNKNOWN)
         return OwnerLog(wanted, next((r for a, r in reversed(actions) if a == "evacuate"), ""))
 
+    def traces(self, ident: str, since: float, known: Collection[str]) -> list[Trace]:
+        if ident in self.withheld:
+            raise NovaUnavailable(f"the action log of {ident}: HTTP 500", status=500)
+        calls = [c for c in self.instances[ident].calls if c.at >= since and c.request_id not in known]
+        return [call.trace() for call in calls][-10:]
+
     # ------------------------------------------------------------------ writes
 
     def force_down(self, service: str, reason: Optional[str], by: str = "muster") -> str:
@@ -226,13 +243,15 @@ class Cloud:
         row.excused, row.accepted_at, row.was = excused, self.now, inst.vm_state if not inst.task else ""
         self.rows.append(row)
         self.rows_of[ident].append(row)
+        call = Call(request_id, self.stamp())
+        inst.calls.append(call)
         inst.task, inst.task_since = "rebuilding", self.now
         self.touch(inst)
         self.say(f"nova takes evacuate of {ident} from {inst.host} as migration {row.id} (by {by})")
         if self.rng.random() < self.odds.lose:
             row.stuck = "its message to the conductor was lost"
         else:
-            self.to_conductor(lambda: self.rebuild.schedule(inst, row, target))
+            self.to_conductor(lambda: self.rebuild.schedule(inst, call, target))
         return request_id
 
     def stop(self, ident: str, by: str = "muster") -> str:

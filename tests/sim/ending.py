@@ -126,6 +126,8 @@ def _truly_stuck(world: World, finding: Finding) -> bool:
         r.stuck and r.status == "pre-migrating" and _unfenced(world, r.dest) for r in cloud.rows_of[finding.server.id]
     ):
         return True
+    if finding.rule == "not-begun" and finding.server.id in cloud.withheld:
+        return True  # only the action log tells that it never will
     if finding.rule == "on-the-way" and _known_limit(world, finding):
         return True
     if finding.rule == "on-the-way":

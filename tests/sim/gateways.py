@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from muster.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUnavailable, NovaUncertain
-from muster.facts import Cluster, Move, OwnerLog, Record, Server, Service
+from muster.facts import Cluster, Move, OwnerLog, Record, Server, Service, Trace
 
 if TYPE_CHECKING:
     from tests.sim.process import Process
@@ -55,6 +55,10 @@ class NovaGateway:
 
     def owner_log(self, server: str) -> OwnerLog:
         return self._read("owner_log", (server,), lambda: self._cloud.owner_log(server))
+
+    def traces(self, server: str, since: float, known: Collection[str] = ()) -> Sequence[Trace]:
+        known = frozenset(known)
+        return self._read("traces", (server, since, known), lambda: self._cloud.traces(server, since, known))
 
     def _read(self, kind: str, args: tuple[object, ...], do: Callable[[], T], page: int = PAGE) -> T:
         process, world = self._process, self._world

@@ -68,7 +68,10 @@ def build(seed: int) -> World:
     for n in range(rng.choice((2, 3, 4, 6, 8))):
         cloud.add_server(f"s{n}", rng.choice(hosts[:2] + hosts[:1]), **server_facts(rng))
     if rng.random() < 0.7:
-        cloud.odds = Odds(*(rng.choice((0.0, 0.0, 0.1, 0.4)) for _ in range(2)), hang=rng.choice((0.0, 0.0, 0.2)))
+        cloud.odds = Odds(fail=rng.choice((0.0, 0.0, 0.1, 0.4)), refuse=rng.choice((0.0, 0.0, 0.1, 0.4)))
+        cloud.odds.hang = rng.choice((0.0, 0.0, 0.2))
+        cloud.odds.fail_late = rng.choice((0.0, 0.0, 0.0, 0.2))
+        cloud.odds.conductor = rng.choice((0.0, 0.0, 0.0, 0.2))
         cloud.odds.lose = rng.choice((0.0, 0.0, 0.0, 0.1))
         cloud.odds.slow = rng.choice((0.0, 0.2))
     if rng.random() < 0.75:

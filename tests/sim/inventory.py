@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from muster.facts import Move, MoveStatus, Power, Server
+from muster.facts import Move, MoveStatus, Power, Server, Trace
 
 BEAT_S = 10.0
 DOWN_TIME_S = 60.0
@@ -71,6 +71,31 @@ class Compute:
 
 
 @dataclass(eq=False)
+class Call:
+    """One evacuate that Nova took: its action, with the events of conductor and destination.
+
+    :param over: nothing can come of it any more.
+    """
+
+    request_id: str
+    at: float
+    dest: str = ""
+    landed: float = 0.0
+    ended: float = 0.0
+    words: str = ""
+    failed: bool = False
+    over: bool = False
+    harmless: bool = False
+    met_guest: bool = False
+
+    def end(self, now: float, words: str = "", harmless: bool = False) -> None:
+        self.ended, self.over, self.failed, self.words, self.harmless = now, True, bool(words), words, harmless
+
+    def trace(self) -> Trace:
+        return Trace(**vars(self))
+
+
+@dataclass(eq=False)
 class Row:
     """One evacuation: a migration as Nova's database has it, and the truth behind it.
 
@@ -78,6 +103,7 @@ class Row:
     :param was: the server's state when it was at rest before; empty if it was not.
     :param stuck: why it will never end by itself; empty if it will.
     :param excused: a power device has lied, and this one could not be avoided.
+    :param call: the one that its destination carries it out for.
     :param crossed: it was begun by hand, unseen by the worker that then released its source.
     """
 
@@ -98,6 +124,7 @@ class Row:
     stuck: str = ""
     excused: bool = False
     crossed: bool = False
+    call: Optional[Call] = None
     fact: Optional[Move] = None
 
     def move(self) -> Move:
@@ -136,6 +163,7 @@ class Instance:
     deleted: bool = False
     project: str = "p1"
     actions: list[tuple[str, str]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     guests: set[str] = field(default_factory=set)
     arrivals: set[tuple[str, str]] = field(default_factory=set)
     asked_at: float = 0.0

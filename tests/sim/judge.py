@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Optional
 
 from muster.facts import Phase, Power, Record
 from muster.order import priority
+from muster.orders import Orders
 from muster.verdict import Finding
 from tests.sim.claims import SERVER_GRACE_S
 from tests.sim.inventory import Compute, Instance, Row
@@ -236,6 +237,7 @@ class Judge(Obedience):
         for row in self.world.cloud.rows:
             # What an operator begins by hand after the last look at Nova nobody can know at the release.
             row.crossed = row.by == "operator" and not process.knew(f"moves_from {row.source}", row.accepted_at)
+            row.crossed = row.crossed or self._let_go(row)
         self.seen = process.looked[name]
         incident = process.incidents.get(name)
         findings = incident.findings if incident else {}
@@ -247,6 +249,13 @@ class Judge(Obedience):
             elif not inst.deleted and self.world.now - inst.asked_at > SERVER_GRACE_S:
                 self.blame("7", f"{ident} of {name} has no verdict at its release")
         self.verdicts[name, new.first] = dict(findings)
+
+    def _let_go(self, row: Row) -> bool:
+        """An operator no longer waits for it, and it has taken as long as it may."""
+        node = self.world.site.nodes.get(row.source)
+        orders = node.standing_orders if node else Orders(0)
+        late = self.world.now - row.accepted_at > self.world.policy.stuck_after_s
+        return late and row.status == "accepted" and (orders.released or row.server in orders.skipped)
 
     def record_written(self, name: str, old: Optional[Record], new: Record) -> None:
         """Whoever writes it may not undo a fencing that was recorded meanwhile."""

@@ -171,6 +171,14 @@ def _reset_whatever_is_refused() -> Sequence[Patch]:
     return [(rules, "_to_reset", _any_state_is_reset), (rules, "RULES", changed)]
 
 
+def _if_unread(self: Any, dest: str, failed: Any) -> bool:
+    return all(t.harmless for t in self.traces if t.dest == dest)
+
+
+def _any_is_over(self: Any) -> bool:
+    return any(trace.over for trace in self.traces)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("sends again while a call is pending", "B1, B10", without(rules, "call-pending", "call-vanished")),
     Mutant("remembers no call", "B1", patch(act.Act, "_remember", _remember_nothing)),
@@ -219,6 +227,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("takes a host for back before it is", "D3", patch(look.pulse, "feel", _alive_at_once)),
     Mutant("never lifts anything", "D1", without(incident, "force-up")),
     Mutant("proves nothing on the way back", "C6", row(incident, "awaits-compute", proves=False)),
+    Mutant("takes every failed rebuild for one without a guest", "A17", patch(verdict.ServerCase, "failed_on", ())),
+    Mutant("reads no failure for one without a guest", "A17", patch(verdict.ServerCase, "_harmless", _if_unread)),
+    Mutant("takes every row that is accepted for dropped", "B19", patch(verdict.ServerCase, "calls_over", True)),
+    Mutant("takes one dropped call for all", "B19", patch(verdict.ServerCase, "calls_over", property(_any_is_over))),
+    Mutant("never asks what has become of a call", "B19", row(rules, "not-begun", step="")),
     Mutant("waits for an action log for ever", "B4", patch(rules, "LOG_TRIES", 1_000_000)),
     Mutant("asks for quorum once for many steps", "C10", patch(act.Act, "carry_out", _asking_once)),
     Mutant("changes things while it is paused", "D8", patch(decide, "_even_paused", lambda step: True)),

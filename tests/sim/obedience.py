@@ -70,9 +70,11 @@ class Obedience(Claims):
         By true time; Nova's clock dates what failed at the moment of the order either way.
         """
         since = retried_at - abs(self.world.cloud.skew) - 1.0 if retried_at else 0.0
-        rows = [r.status for r in self.world.cloud.rows_of[inst.id] if r.source == source and r.accepted_at >= since]
+        cloud = self.world.cloud
+        own = [r for r in cloud.rows_of[inst.id] if r.source == source and r.accepted_at >= since]
+        rows = [r.status for r in own if not cloud.row_alive(r)]
         refused = sum(at >= since for at in self.refusals.get(inst.id, ()))
-        return rows.count("failed") + refused, rows.count("error")
+        return rows.count("failed") + rows.count("accepted") + refused, rows.count("error")
 
     def _true_exhausted(self, inst: Instance, finding: Finding) -> bool:
         retried_at = self.seen.standing_orders.retried_at(inst.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Optional
 
-from tests.sim.inventory import OPEN, Compute, Instance, Row
+from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
 
 if TYPE_CHECKING:
     from tests.sim.cloud import Cloud
@@ -31,20 +31,31 @@ class Rebuild:
 
     # ------------------------------------------------------------- evacuation
 
-    def schedule(self, inst: Instance, row: Row, target: Optional[str]) -> None:
+    def schedule(self, inst: Instance, call: Call, target: Optional[str]) -> None:
+        """For whichever of its evacuations is `accepted` first (FACTS N32)."""
         cloud = self._cloud
+        row = next((r for r in cloud.rows_of[inst.id] if r.status == "accepted"), None)
+        if row is None:
+            call.end(cloud.stamp(), "no migration is accepted", harmless=True)
+            return
         if inst.deleted:
+            call.end(cloud.stamp(), "InstanceNotFound", harmless=True)
             cloud.set_row(row, "error")
+            return
+        if cloud.rng.random() < cloud.odds.conductor:
+            call.end(cloud.stamp(), "MessagingTimeout", harmless=True)
+            cloud.say(f"the conductor fails with {inst.id}: migration {row.id} stays accepted")
             return
         fitting = [h for h in cloud.computes.values() if self._fits(h, inst, row, target)]
         if not fitting:
             inst.vm_state, inst.task, inst.fault = "error", "", "No valid host was found."
+            call.end(cloud.stamp(), inst.fault, harmless=True)
             cloud.set_row(row, "error")
             cloud.touch(inst)
             cloud.say(f"no valid host for {inst.id}: migration {row.id} error")
             return
         dest = cloud.rng.choice(fitting)
-        self.cast(dest, lambda: self._claim(inst, row, dest))
+        self.cast(dest, lambda: self._claim(inst, row, dest, call))
 
     def _fits(self, host: Compute, inst: Instance, row: Row, target: Optional[str]) -> bool:
         cloud = self._cloud
@@ -57,19 +68,26 @@ class Rebuild:
             and host.cell == cloud.computes[row.source].cell
         )
 
-    def _claim(self, inst: Instance, row: Row, dest: Compute) -> None:
+    def _claim(self, inst: Instance, row: Row, dest: Compute, call: Call) -> None:
         cloud = self._cloud
+        call.dest, call.landed = dest.name, cloud.stamp()
         if inst.deleted:
+            call.end(cloud.stamp(), "InstanceNotFound", harmless=True)
             cloud.set_row(row, "error")
             return
         if cloud.rng.random() < cloud.odds.refuse:
             inst.task = ""
             row.dest = dest.name
+            call.end(cloud.stamp(), "Insufficient compute resources", harmless=True)
             cloud.set_row(row, "failed")
             cloud.touch(inst)
             cloud.say(f"{dest.name} refuses the claim of {inst.id}: migration {row.id} failed")
             return
-        row.dest, row.life, row.began_at = dest.name, dest.life, cloud.now
+        row.dest, row.life, row.began_at, row.call = dest.name, dest.life, cloud.now, call
+        if dest.name in inst.guests:
+            call.met_guest = True
+            self._fail(inst, row, dest, f"Instance {inst.id} already exists.", harmless=True)
+            return
         cloud.set_row(row, "pre-migrating")
         inst.task = "rebuild_spawning"
         cloud.touch(inst)
@@ -79,6 +97,15 @@ class Rebuild:
             return
         cloud.timeline.after(cloud.rng.uniform(0.2, 8.0), lambda: self.spawned(inst, row, dest))
 
+    def _fail(self, inst: Instance, row: Row, dest: Compute, words: str, harmless: bool) -> None:
+        cloud = self._cloud
+        inst.vm_state, inst.task, inst.fault = "error", "", words
+        if row.call:
+            row.call.end(cloud.stamp(), words, harmless)
+        cloud.set_row(row, "failed")
+        cloud.touch(inst)
+        cloud.say(f"rebuild of {inst.id} fails on {dest.name}: migration {row.id} failed")
+
     def spawned(self, inst: Instance, row: Row, dest: Compute) -> None:
         cloud = self._cloud
         if row.life != dest.life:
@@ -87,14 +114,15 @@ class Rebuild:
             cloud.set_row(row, "failed")
             return
         if cloud.rng.random() < cloud.odds.fail:
-            inst.vm_state, inst.task, inst.fault = "error", "", "Build of instance aborted"
-            cloud.set_row(row, "failed")
-            cloud.touch(inst)
-            cloud.say(f"rebuild of {inst.id} fails on {dest.name}: migration {row.id} failed")
+            # What failed in the driver may have left a guest for all that anybody can read; what failed before has not.
+            self._fail(inst, row, dest, "Build of instance aborted", harmless=cloud.rng.random() < 0.7)
             return
         was_stopped = inst.vm_state == "stopped"
         inst.guests.add(dest.name)
         cloud.judge.guest_started(inst, row)
+        if cloud.rng.random() < cloud.odds.fail_late:
+            self._fail(inst, row, dest, "MessagingTimeout", harmless=False)
+            return
         inst.vm_state, inst.task, inst.fault = "active", "powering-off" if was_stopped else "", ""
         cloud.touch(inst)
         late = cloud.rng.random() < 0.1
@@ -109,6 +137,8 @@ class Rebuild:
             inst.vm_state = "stopped"
             inst.guests.discard(dest.name)
         inst.task, inst.host, row.arrived_at = "", dest.name, cloud.now
+        if row.call:
+            row.call.end(cloud.stamp())
         if row.status in OPEN:
             cloud.set_row(row, "done")
         cloud.touch(inst)

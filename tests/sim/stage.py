@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from muster.facts import Power
+from muster.orders import Orders
 from muster.verdict import State
 from tests.sim.inventory import Instance
 from tests.sim.world import World
@@ -51,6 +52,16 @@ class Stage(World):
     def verdict(self, ident: str, node: str = "cmp1") -> str:
         incident = self.current.incidents.get(node) if self.current else None
         return incident.findings[ident].verdict.value if incident and ident in incident.findings else ""
+
+    def reason(self, ident: str, node: str = "cmp1") -> str:
+        incident = self.current.incidents.get(node) if self.current else None
+        return incident.findings[ident].reason if incident and ident in incident.findings else ""
+
+    def order(self, node: str, change: Callable[[Orders], Orders]) -> None:
+        """What an operator says of the incident of a host."""
+        record = self.site.nodes[node].record
+        assert record is not None
+        self.site.set_node(node, orders=change(self.site.nodes[node].orders or Orders(record.first)))
 
     def says(self, ident: str, verdict: str, node: str = "cmp1") -> Callable[[], bool]:
         return lambda: self.verdict(ident, node) == verdict

@@ -10,6 +10,7 @@ import pytest
 
 from muster.decide import Decision, decide, first_calls, lying_hosts, wanted_now
 from muster.facts import (
+    Calls,
     Cluster,
     HostSight,
     Move,
@@ -31,6 +32,7 @@ from muster.steps import (
     Evacuate,
     ForceDown,
     ForceUp,
+    ReadCalls,
     ReadLog,
     Reset,
     Stop,
@@ -82,7 +84,17 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         wanted={s.id: Power.RUNNING for s in servers},
         read_at={s.id: NOW - 1 for s in servers},
     )
-    for name in ("heartbeat_moved", "alive_again", "resumed_at", "listed_at", "logs", "wanted", "dropped", *LIVES):
+    for name in (
+        "calls",
+        "heartbeat_moved",
+        "alive_again",
+        "resumed_at",
+        "listed_at",
+        "logs",
+        "wanted",
+        "dropped",
+        *LIVES,
+    ):
         if name in facts:
             host = replace(host, **{name: facts.pop(name)})
     cluster = facts.pop("cluster", None) or Cluster(True, "ctl1", {"cmp1": it, "cmp2": Node("cmp2", True, member=True)})
@@ -424,7 +436,7 @@ def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> No
 
 def test_what_failed_before_the_host_was_forced_down_was_not_ours() -> None:
     """B8."""
-    rows = tuple(Move(str(n), "a", "cmp1", MoveStatus.FAILED, "cmp2", NOW - 30 + n, NOW - 30 + n) for n in range(3))
+    rows = tuple(Move(str(n), "a", "cmp1", MoveStatus.FAILED, "", NOW - 30 + n, NOW - 30 + n) for n in range(3))
     claimed = replace(DOWN, updated_at=NOW - 15)
     found = {
         service: decide(sight(node(), server("a"), service=service, moves=rows), settings()).incidents["cmp1"]
@@ -573,3 +585,32 @@ def test_half_a_look_sends_what_nothing_has_moved_and_passes_nobody_in_the_line(
     assert first_calls(Decision(steps=(first, again, second))) == (first,)
     assert first_calls(Decision(steps=(first, reset, second))) == (first,)
     assert first_calls(Decision(steps=(again, first))) == ()
+
+
+def test_what_may_run_on_a_host_is_sent_there_and_nowhere_else() -> None:
+    """A17: whatever target_map says."""
+    failed = Move("1", "a", "cmp1", MoveStatus.FAILED, "cmp2", NOW - 90, NOW - 80)
+    read = Calls(NOW - 1, Calls.state_of((failed,)), 1, ())
+    seen = sight(node(), server("a"), moves=(failed,), calls={"a": read})
+    (step,) = decide(seen, settings(target_map="cmp1:spare1")).steps
+    assert isinstance(step, Evacuate)
+    assert (step.target, step.moves_before) == ("cmp2", 1)
+
+
+def test_nova_is_asked_about_a_few_calls_at_a_time() -> None:
+    """B19: the others are sent meanwhile."""
+    stuck = tuple(Move(x, x, "cmp1", MoveStatus.ACCEPTED, "", NOW - 60, NOW - 60) for x in "abcdefgh")
+    decision = decide(sight(node(), *map(server, "abcdefghi"), moves=stuck), settings(in_flight=20, per_destination=0))
+    assert [step.server for step in decision.steps if isinstance(step, ReadCalls)] == list("abcde")
+    assert sent(decision) == ["i"]
+
+
+def test_on_the_way_back_nova_is_still_asked_about_calls() -> None:
+    """B19, C6: a worker that begins then has to know what has arrived by the row of an earlier call."""
+    rows = tuple(
+        Move(n, "a", "cmp1", MoveStatus(s), d, NOW - 60, NOW - 60)
+        for n, s, d in (("1", "done", "cmp2"), ("2", "accepted", ""))
+    )
+    there = replace(server("a"), host="cmp2")
+    decision = decide(sight(node(Phase.RETURNING), there, moves=rows), settings())
+    assert ReadCalls("cmp1", "a") in decision.steps

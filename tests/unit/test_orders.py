@@ -90,7 +90,7 @@ def server(ident: str, **facts: Any) -> Server:
 
 
 def failed(ident: str, number: int) -> Move:
-    return Move(f"{ident}-{number}", ident, "cmp1", MoveStatus.FAILED, "cmp2", FENCED + number, FENCED + number + 1.0)
+    return Move(f"{ident}-{number}", ident, "cmp1", MoveStatus.FAILED, "", FENCED + number, FENCED + number + 1.0)
 
 
 def decision(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from muster.facts import Move, MoveStatus, Outcome, Power, Sent, Server
+from muster.facts import Calls, Move, MoveStatus, Outcome, Power, Sent, Server, Trace
 from muster.rules import RULES, judge
 from muster.verdict import ServerCase, Verdict
 from tests.fakes import settings
@@ -25,6 +25,16 @@ def case(server: Server = ACTIVE, *moves: Move, wanted: Power = Power.RUNNING, *
 
 def move(status: str, dest: str = "", age: float = 10.0, ident: str = "1") -> Move:
     return Move(ident, "s1", "dead", MoveStatus(status), dest, NOW - age, NOW - age + 1)
+
+
+def failure(dest: str = "", harmless: bool = False, met_guest: bool = False, words: str = "MessagingTimeout") -> Trace:
+    """A call that failed on its destination; without one in the conductor."""
+    landed = NOW - 9 if dest else 0.0
+    return Trace("req-1", NOW - 10, dest, landed, NOW - 8, words, True, True, harmless, met_guest)
+
+
+def calls(moves: tuple[Move, ...], *traces: Trace, age: float = 1.0, tries: int = 1, read: bool = True) -> Calls:
+    return Calls(NOW - age, Calls.state_of(moves), tries, traces if read else None)
 
 
 def verdict(it: ServerCase) -> tuple[Verdict, str, str]:
@@ -60,7 +70,8 @@ def test_an_unknown_migration_status_counts_as_open() -> None:
 
 def test_active_on_the_dead_host_after_a_refused_claim_is_not_evacuated() -> None:
     """B9."""
-    found = verdict(case(ACTIVE, move("failed", "other", age=5)))
+    refused = move("failed", "other", age=5)
+    found = verdict(case(ACTIVE, refused, calls=calls((refused,), failure("other", harmless=True))))
     assert found == (Verdict.PARKED, "waits-for-retry", "")
 
 
@@ -223,16 +234,16 @@ def test_a_server_is_gone_when_a_list_after_the_404_agrees() -> None:
 
 def test_tries_are_counted_from_nova_and_end() -> None:
     """B8."""
-    failed = [move("failed", "other", age=100 - i, ident=str(i)) for i in range(3)]
+    failed = [move("failed", age=100 - i, ident=str(i)) for i in range(3)]
     assert verdict(case(ACTIVE, *failed[:2], room_at=0.0))[2] == "evacuate"
     assert verdict(case(ACTIVE, *failed))[:2] == (Verdict.HELD, "exhausted")
 
 
 def test_what_another_hand_tried_before_muster_began_uses_no_attempt_up() -> None:
     """B8."""
-    failed = [move("failed", "other", age=100 - i, ident=str(i)) for i in range(3)]
+    failed = [move("failed", age=100 - i, ident=str(i)) for i in range(3)]
     assert verdict(case(ACTIVE, *failed, claimed_at=NOW - 90))[2] == "evacuate"
-    ours = [move("failed", "other", age=80 - i, ident=str(i)) for i in range(3, 6)]
+    ours = [move("failed", age=80 - i, ident=str(i)) for i in range(3, 6)]
     assert verdict(case(ACTIVE, *failed, *ours, claimed_at=NOW - 90))[:2] == (Verdict.HELD, "exhausted")
 
 
@@ -379,7 +390,7 @@ def test_nobody_is_sent_to_look_for_a_call_whose_server_was_not_read_since() -> 
 
 def test_nothing_is_given_up_by_what_was_read_before_the_last_failure() -> None:
     """B40."""
-    failed = case(ACTIVE, move("failed", "other"), policy=settings(attempts=1), ended_at=NOW - 1)
+    failed = case(ACTIVE, move("failed"), policy=settings(attempts=1), ended_at=NOW - 1)
     assert verdict(replace(failed, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
     assert verdict(failed)[:2] == (Verdict.HELD, "exhausted")
     refused = case(policy=settings(attempts=1), sent=Sent(NOW - 1, Outcome.REFUSED, 0.0, 0, "", 409, "no", 1))
@@ -397,3 +408,177 @@ def test_an_action_log_that_fails_holds_nobody_up_until_it_is_asked_for_again() 
     for tries, pause in ((1, 2.0), (2, 4.0), (3, 8.0), (4, 16.0), (5, 30.0), (9, 30.0)):
         assert verdict(replace(unknown, unread=(NOW - pause + 0.1, tries)))[1:] == ("owner-unread", "")
         assert verdict(replace(unknown, unread=(NOW - pause, tries)))[1:] == ("owner-unread", "read-log")
+
+
+# ------------------------------------------------------------------------------- what became of a call inside Nova
+
+
+def test_a_failure_says_nothing_before_it_is_known_where_it_came() -> None:
+    """A17: Nova writes `failed` for whatever goes wrong, also after the guest was started (FACTS N15)."""
+    failed = move("failed", "other", age=60)
+    assert verdict(case(ACTIVE, failed)) == (Verdict.QUEUED, "failure-unread", "read-calls")
+    older = calls((), failure("other", harmless=True))
+    assert verdict(case(ACTIVE, failed, calls=older)) == (Verdict.QUEUED, "failure-unread", "read-calls")
+
+
+def test_what_failed_before_its_guest_was_started_may_go_anywhere() -> None:
+    """A17, B9."""
+    failed = move("failed", "other", age=60)
+    finding, step = judge(case(ACTIVE, failed, calls=calls((failed,), failure("other", harmless=True))))
+    assert (finding.rule, step, finding.target) == ("ready", "evacuate", "")
+    assert judge(case(ACTIVE, move("failed", age=60)))[0].rule == "ready", "it was let in nowhere"
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        (failure("other"),),
+        (),
+        (failure("third", harmless=True),),
+        (failure("other", harmless=True), failure("other")),
+    ],
+    ids=["after the spawn", "no call", "another call", "one of two"],
+)
+def test_what_may_have_been_started_is_tried_there_and_nowhere_else(known: tuple[Trace, ...]) -> None:
+    """A17: Nova refuses it there if its guest is there."""
+    failed = move("failed", "other", age=60)
+    finding, step = judge(case(ACTIVE, failed, calls=calls((failed,), *known)))
+    assert (finding.rule, step, finding.target) == ("ready", "evacuate", "other")
+
+
+def test_a_failure_that_nova_does_not_show_counts_as_one_after_the_start() -> None:
+    """A17."""
+    failed = move("failed", "other", age=60)
+    unread = [verdict(case(ACTIVE, failed, calls=calls((failed,), age=60.0, tries=n, read=False))) for n in (1, 2, 3)]
+    assert [it[1:] for it in unread] == [
+        ("failure-unread", "read-calls"),
+        ("failure-unread", "read-calls"),
+        ("ready", "evacuate"),
+    ]
+    assert judge(case(ACTIVE, failed, calls=calls((failed,), tries=3, read=False)))[0].target == "other"
+    assert verdict(case(ACTIVE, failed, calls=calls((failed,), age=10.0, read=False)))[1:] == ("failure-unread", "")
+
+
+def test_a_guest_that_nova_has_met_is_held_until_an_operator_has_removed_it() -> None:
+    """A17."""
+    moves = (move("failed", "other", age=90), move("failed", "other", age=60, ident="2"))
+    met = calls(moves, failure("other"), failure("other", harmless=True, met_guest=True))
+    finding, step = judge(case(ACTIVE, *moves, calls=met))
+    assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "guest-left", "")
+    assert "virsh destroy s1; virsh undefine s1" in finding.reason
+    again, step = judge(case(ACTIVE, *moves, calls=met, retried_at=NOW - 1))
+    assert (again.rule, step, again.target) == ("ready", "evacuate", "other")
+
+
+def test_what_may_run_on_two_hosts_is_a_persons_to_decide() -> None:
+    """A17."""
+    moves = (move("failed", "other", age=90), move("failed", "third", age=60, ident="2"))
+    finding, step = judge(case(ACTIVE, *moves, calls=calls(moves, failure("other"), failure("third"))))
+    assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "failed-on-several", "")
+
+
+def test_a_host_that_was_fenced_since_has_no_guest_left_from_a_failure() -> None:
+    """A17, B11."""
+    failed = move("failed", "other", age=60)
+    finding, step = judge(case(ACTIVE, failed, dead={"other": NOW - 10}))
+    assert (finding.rule, step, finding.target) == ("ready", "evacuate", "")
+    assert judge(case(ACTIVE, failed, dead={"other": NOW - 70}))[0].target == "other"
+    assert judge(case(ACTIVE, failed, voids=frozenset({"1"})))[0].target == ""
+
+
+def test_the_last_word_about_a_guest_that_may_run_names_its_host() -> None:
+    """A17: the advice is never one that starts a second guest."""
+    moves = tuple(move("failed", "other", age=90 - n, ident=str(n)) for n in range(3))
+    finding, _ = judge(case(ACTIVE, *moves, calls=calls(moves, *[failure("other")] * 3)))
+    assert finding.rule == "exhausted"
+    assert "it may run on other, where its rebuild failed: muster tries it nowhere else" in finding.reason
+    no_room = (move("failed", "other", age=90), move("error", "other", age=1, ident="2"))
+    finding, _ = judge(case(ACTIVE, *no_room, calls=calls(no_room, failure("other"))))
+    assert (finding.rule, finding.target) == ("waits-for-retry", "other")
+
+
+def test_a_call_that_the_conductor_has_dropped_is_sent_again() -> None:
+    """B19: its row stays `accepted` for ever (FACTS N32)."""
+    dropped = move("accepted", age=60)
+    assert verdict(case(ACTIVE, dropped)) == (Verdict.EVACUATING, "not-begun", "read-calls")
+    over = case(ACTIVE, dropped, calls=calls((dropped,), failure()))
+    assert verdict(over)[1:] == ("ready", "evacuate")
+    assert over.failures == 1
+    parked = case(ACTIVE, replace(dropped, updated=NOW), calls=calls((dropped,), failure()))
+    assert "1 of 3 tries failed: MessagingTimeout" in judge(parked)[0].reason
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        calls((), failure()),
+        calls((move("accepted", age=60),), replace(failure(), over=False)),
+        calls((move("accepted", age=60),)),
+        calls((move("accepted", age=60),), read=False),
+    ],
+    ids=["read before the row", "not over", "no call", "not shown"],
+)
+def test_a_call_that_may_still_be_carried_out_is_waited_for(known: Calls) -> None:
+    """B6, B19."""
+    assert verdict(case(ACTIVE, move("accepted", age=60), calls=known))[:2] == (Verdict.EVACUATING, "not-begun")
+
+
+def test_one_call_that_is_not_over_keeps_every_row_open() -> None:
+    """B19: the conductor takes any row that is `accepted`."""
+    rows = (move("accepted", age=90), move("accepted", age=60, ident="2"))
+    assert verdict(case(ACTIVE, *rows, calls=calls(rows, failure())))[1] == "not-begun"
+    assert verdict(case(ACTIVE, *rows, calls=calls(rows, failure(), replace(failure(), over=False))))[1] == "not-begun"
+    assert verdict(case(ACTIVE, *rows, calls=calls(rows, failure(), failure())))[2] == "evacuate"
+
+
+def test_a_call_that_died_with_its_destination_has_a_row_of_its_own() -> None:
+    """B19, B11: it keeps no other row open, and before its claim it has none."""
+    begun, dropped = move("pre-migrating", "other", age=90), move("accepted", age=60, ident="2")
+    landed = Trace("req-1", NOW - 90, "other", NOW - 89)
+    known = calls((begun, dropped), landed, failure())
+    assert verdict(case(ACTIVE, begun, dropped, calls=known, dead={"other": NOW}))[2] == "evacuate"
+    assert verdict(case(ACTIVE, begun, dropped, calls=known))[1] == "on-the-way"
+    before = (replace(begun, status=MoveStatus.ACCEPTED), dropped)
+    assert verdict(case(ACTIVE, *before, calls=calls(before, landed, failure())))[1] == "not-begun"
+
+
+def test_what_has_arrived_by_the_row_of_an_earlier_call_is_proved() -> None:
+    """B19: the row of the later call stays `accepted`."""
+    there = replace(ACTIVE, host="other", updated=NOW)
+    rows = (move("done", "other", age=20), move("accepted", age=15, ident="2"))
+    assert verdict(case(there, *rows)) == (Verdict.EVACUATING, "not-begun", "read-calls")
+    landed = Trace("req-2", NOW - 15, "other", NOW - 14, NOW - 5, over=True)
+    assert verdict(case(there, *rows, calls=calls(rows, failure(), landed)))[:2] == (
+        Verdict.EVACUATED,
+        "arrived-proved",
+    )
+
+
+def test_nova_is_asked_ever_more_seldom_about_a_call_that_does_not_begin() -> None:
+    """B19."""
+    row = move("accepted", age=500)
+    asked = [
+        verdict(case(ACTIVE, row, calls=calls((row,), age=age, tries=n)))[2]
+        for n, age in ((1, 29), (1, 31), (2, 59), (2, 61), (9, 601))
+    ]
+    assert asked == ["", "read-calls", "", "read-calls", "read-calls"]
+
+
+@pytest.mark.parametrize("order", ["skipped", "released"])
+def test_an_operator_ends_the_wait_for_what_nova_does_not_begin(order: str) -> None:
+    """B19: only once it has taken as long as it may."""
+    policy = settings(stuck_after_s="60")
+    young, old = move("accepted", age=50), move("accepted", age=70)
+    assert verdict(case(ACTIVE, young, policy=policy, **{order: True}))[1] == "not-begun"
+    assert verdict(case(ACTIVE, old, policy=policy, **{order: True}))[:2] == (Verdict.HELD, "never-begun")
+    assert f"muster skip {ACTIVE.id}" in judge(case(ACTIVE, old, policy=policy))[0].reason
+    assert (
+        verdict(case(ACTIVE, move("pre-migrating", "other", age=70), policy=policy, **{order: True}))[1] == "on-the-way"
+    )
+
+
+def test_what_nova_is_just_taking_is_not_sent_a_second_time() -> None:
+    """B24: the task is written before the migration."""
+    taking = replace(ACTIVE, task_state="rebuilding", updated=NOW - 5)
+    assert verdict(case(taking)) == (Verdict.UNKNOWN, "call-begun", "")
+    assert verdict(case(replace(taking, updated=NOW - 90)))[2] == "evacuate"

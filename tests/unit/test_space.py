@@ -16,7 +16,21 @@ from typing import Optional
 import pytest
 
 from muster import incident, rules
-from muster.facts import HostSight, Move, MoveStatus, Node, Outcome, Phase, Power, Record, Sent, Server, Service
+from muster.facts import (
+    Calls,
+    HostSight,
+    Move,
+    MoveStatus,
+    Node,
+    Outcome,
+    Phase,
+    Power,
+    Record,
+    Sent,
+    Server,
+    Service,
+    Trace,
+)
 from muster.incident import MARK, HostCase
 from muster.orders import Orders
 from muster.rules import judge
@@ -28,7 +42,9 @@ pytestmark = pytest.mark.no_cover  # what decides is to be covered by tests that
 
 NOW = 1_800_000_000.0
 LONG_AGO, JUST_NOW = NOW - 500, NOW - 1
-POLICY = settings(shared_storage="no", attempts="2", reset_states="paused", left_to_others="keeper=*")
+POLICY = settings(
+    shared_storage="no", stuck_after_s="300", attempts="2", reset_states="paused", left_to_others="keeper=*"
+)
 
 # ------------------------------------------------------------------------------------------------------------- a server
 
@@ -79,6 +95,7 @@ def cases() -> Iterator[ServerCase]:
     # What decides alone, over fewer of the others.
     alone = [
         {"server": {"updated": JUST_NOW}},
+        {"server": {"updated": JUST_NOW, "task_state": "rebuilding"}},
         {"server": {"deleted": True}},
         {"server": {"known": False}},
         {"server": {"launched": False}},
@@ -118,10 +135,67 @@ def cases() -> Iterator[ServerCase]:
         for wanted in (Power.RUNNING, Power.STOPPED):
             yield replace(CASE, **{"server": server, "moves": moves, "wanted": wanted, "log_read": True, **rest})  # type: ignore[arg-type]
 
+    yield from calls_read()
+
+
+def calls_read() -> Iterator[ServerCase]:
+    """What Nova says of the calls, read for these moves or for others."""
+    traces = [
+        Trace("r", LONG_AGO, dest, LONG_AGO if dest else 0.0, LONG_AGO, "why", True, over, harmless, met)
+        for dest in ("", "dest", "dead-dest", "third")
+        for over, harmless, met in (
+            (True, True, False),
+            (True, False, False),
+            (True, True, True),
+            (False, False, False),
+        )
+    ]
+    known = [None, (), *((t,) for t in traces), *itertools.product(traces[::5], traces[::7])]
+    two = [
+        (move(first, dest), move(second, "dest", JUST_NOW, "2"))
+        for first in (MoveStatus.FAILED, MoveStatus.ACCEPTED, MoveStatus.DONE)
+        for second in (MoveStatus.FAILED, MoveStatus.ACCEPTED)
+        for dest in ("third", "dest")
+    ]
+    old = [moves for moves in MOVES if len(moves) == 1 and moves[0].created == LONG_AGO]
+    for moves, read, fresh, host in itertools.product([*old, *two], known, (True, False), ("source", "dest")):
+        calls = Calls(LONG_AGO, Calls.state_of(moves if fresh else ()), 3, read)
+        for facts in ({}, {"skipped": True}, {"retried_at": NOW - 200}, {"read_at": LONG_AGO, "ended_at": JUST_NOW}):
+            server = replace(SERVER, host=host)
+            yield replace(CASE, server=server, moves=moves, calls=calls, wanted=Power.RUNNING, log_read=True, **facts)
+
+
+def all_over(c: ServerCase) -> bool:
+    """Nova has said so since the last of its evacuations changed."""
+    known = c.calls
+    if known is None or not known.traces or known.moves != {(m.id, m.status) for m in c.moves}:
+        return False
+    begun = [t.dest for t in known.traces if not t.over]
+    rows = [m.dest for m in c.moves if m.status is MoveStatus.PRE_MIGRATING]
+    return len(known.traces) >= len(c.moves) and all(d and begun.count(d) <= rows.count(d) for d in begun)
+
+
+def may_have_left_a_guest(c: ServerCase) -> set[str]:
+    """Hosts where a rebuild of it failed, unless each failure there is known to be of before the guest was started."""
+    known = c.calls
+    current = known is not None and known.moves == {(m.id, m.status) for m in c.moves}
+    traces = [t for t in (known.traces or ()) if t.failed] if known and current else []
+    found = set()
+    for m in c.moves:
+        fenced = m.dest == "dead-dest" and m.created <= NOW - 100
+        if m.status is MoveStatus.FAILED and m.dest not in ("", "source") and not fenced and m.id not in c.voids:
+            rows = [x for x in c.moves if x.status is MoveStatus.FAILED and x.dest == m.dest]
+            there = [t for t in traces if t.dest == m.dest]
+            if len(there) < len(rows) or not all(t.harmless for t in there) or there[-1].met_guest:
+                found.add(m.dest)
+    return found
+
 
 def is_open(m: Move, c: ServerCase) -> bool:
     """Not ended, and not begun on a host that was fenced since: what is only accepted may wait there for its return."""
     died = m.status is MoveStatus.PRE_MIGRATING and m.dest == "dead-dest" and m.created <= NOW - 100 or m.id in c.voids
+    if m.status is MoveStatus.ACCEPTED and all_over(c):
+        return False
     return m.status in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER) and not died
 
 
@@ -176,6 +250,8 @@ def test_no_server_is_ever_touched_that_must_not_be() -> None:
         if step == "evacuate":
             assert c.server.vm_state in ("active", "stopped", "error"), c
             assert c.wanted is not Power.UNKNOWN, c
+            left = may_have_left_a_guest(c)
+            assert left in (set(), {finding.target}), c
         if step == "reset":
             assert c.server.vm_state in c.policy.reset_states, c
         if step == "stop":
@@ -211,7 +287,7 @@ FINDINGS = [
     (),
     *((Finding(SERVER, verdict, "a rule", "why"),) for verdict in Verdict),
     (Finding(SERVER, Verdict.HELD, "finish-false", "why"),),
-    (Finding(SERVER, Verdict.EVACUATING, "on-the-way", "why"),),
+    (Finding(replace(SERVER, host="h"), Verdict.EVACUATING, "on-the-way", "why"),),
 ]
 ROWS = [{}, *({"s": (move(status),)} for status in (MoveStatus.ACCEPTED, MoveStatus.DONE, MoveStatus.COMPLETED))]
 RECORDS = [

@@ -8,7 +8,7 @@ is not here: a reply is turned into facts, a failure into one of three errors.  
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 import novaclient.client
@@ -154,10 +154,13 @@ class Nova:
         body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
         return facts.owner_log(_rows(body, "instanceActions"))
 
-    def traces(self, server: str, since: float) -> Sequence[Trace]:
-        """What the evacuates of a server since then left in its action log, oldest first; the last ten."""
+    def traces(self, server: str, since: float, known: Collection[str] = ()) -> Sequence[Trace]:
+        """What the evacuates of a server since then left in its action log, oldest first; the last ten.
+
+        :param known: request ids of those that need not be read.
+        """
         body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
-        calls = facts.evacuate_calls(_rows(body, "instanceActions"), since)
+        calls = [r for r in facts.evacuate_calls(_rows(body, "instanceActions"), since) if r not in known]
         return [self._trace(server, request_id) for request_id in calls[-TRACES_LIMIT:]]
 
     def _trace(self, server: str, request_id: str) -> Trace:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 from urllib.parse import parse_qs, urlsplit
@@ -139,24 +140,80 @@ def evacuate_calls(rows: Sequence[Mapping[str, Any]], since: float) -> list[str]
     return [request_id for at, request_id in calls if at >= since and request_id]
 
 
+_FRAME = re.compile(r'File "([^"\n]*)", line [0-9]+, in ([^\s]+)')
+_BEFORE_SPAWN = frozenset(
+    {
+        "get_allocations_for_consumer",
+        "update_pci_request_with_placement_allocations",
+        "rebuild_claim",
+        "_move_claim",
+        "_validate_instance_group_policy",
+        "_check_instance_exists",
+        "_check_trusted_certs",
+        "setup_networks_on_host",
+        "setup_instance_network_on_host",
+        "get_instance_nw_info",
+        "_get_instance_block_device_info",
+        "_rebuild_default_impl",
+    }
+)
+"""Functions that a rebuild goes through on its destination before it calls the driver's ``spawn`` (Nova 23 to 34:
+nova/compute/manager.py, rebuild_instance to _rebuild_default_impl, and nova/compute/resource_tracker.py)."""
+_AFTER_SPAWN = frozenset({"_update_instance_after_spawn", "stop_instance", "finish_evacuation"})
+_BEFORE_DOMAIN = frozenset({"get_disk_info", "_create_image", "_allocate_mdevs", "_get_guest_xml"})
+"""What the driver of libvirt calls before the domain is defined (nova/virt/libvirt/driver.py, spawn)."""
+
+
 def trace(row: Mapping[str, Any]) -> Trace:
     """The instance action of an evacuate, with its events: ``rebuild_server`` is the conductor's, scheduling included,
     ``compute_rebuild_instance`` the destination's (FACTS N13)."""
     listed = row.get("events")
     events = [event for event in listed if isinstance(event, dict)] if isinstance(listed, list) else []
     landing = next((e for e in events if e.get("event") == "compute_rebuild_instance"), {})
+    scheduling = next((e for e in events if e.get("event") == "rebuild_server"), {})
     failed = next((e for e in events if e.get("result") == "Error"), {})
     words = _word(row, "message")
     if failed:
         words = _word(failed, "details") or words or "no reason given"
+    ended = timestamp((landing or failed).get("finish_time"))
+    where = _frames(landing)
     return Trace(
         request_id=_word(row, "request_id"),
         at=timestamp(row.get("start_time")),
         dest=_word(landing, "host"),
         landed=timestamp(landing.get("start_time")),
-        ended=timestamp((landing or failed).get("finish_time")),
+        ended=ended,
         words=words,
+        failed=bool(failed) and ended > 0,
+        over=ended > 0 and (bool(landing) or _never_cast(scheduling)),
+        harmless=ended > 0 and landing.get("result") == "Error" and _before_spawn(landing, where),
+        met_guest=ended > 0 and where[-1:] == [("manager.py", "_check_instance_exists")],
     )
+
+
+def _frames(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where an event failed: file and function, outermost first.  Empty when Nova does not show it."""
+    text = event.get("traceback")
+    return [(path.rpartition("/")[2], name) for path, name in _FRAME.findall(text)] if isinstance(text, str) else []
+
+
+def _never_cast(scheduling: Mapping[str, Any]) -> bool:
+    """The conductor failed before it had a message for the destination: a cast that fails may have been sent."""
+    names = _frames(scheduling)
+    return scheduling.get("result") == "Error" and bool(names) and ("rpcapi.py", "rebuild_instance") not in names
+
+
+def _before_spawn(landing: Mapping[str, Any], where: Sequence[tuple[str, str]]) -> bool:
+    # A refused claim is raised anew where it is rolled back: its own frames are lost, that line is not.
+    rolled_back = ("manager.py", "_error_out_instance_on_exception") in where
+    if rolled_back and "raise error.inner_exception" in str(landing.get("traceback")):
+        return True
+    names = [name for _, name in where]
+    if _AFTER_SPAWN.intersection(names):
+        return False
+    if "spawn" in names:
+        return bool(_BEFORE_DOMAIN.intersection(names)) and "_create_guest_with_network" not in names
+    return bool(_BEFORE_SPAWN.intersection(names))
 
 
 def timestamp(text: object) -> float:

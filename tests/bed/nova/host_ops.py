@@ -48,6 +48,14 @@ def power_on(bed, host, start=True, guests=False):
 
 
 @operation
+def remove_guest(bed, host, uuid):
+    """An operator destroys and undefines a guest that Nova does not know to be there."""
+    machine = _known(bed, host)
+    machine.instances.pop(uuid)
+    machine.note("removed by hand", uuid)
+
+
+@operation
 def hypervisor(bed, host, release=False, **settings):
     """Change settings of a hypervisor (see driver.Hypervisor); ``release``: what hangs goes on."""
     machine = _known(bed, host)

@@ -124,7 +124,20 @@ class Oracle:
             f"where deleted=0 and migration_type='evacuation' and status in {_OPEN} and {column}=?",
             (value,),
         )
-        return [row for row in rows if not _is_dead(row)]
+        return [row for row in rows if not _is_dead(row) and not self._is_dropped(row)]
+
+    def _is_dropped(self, row):
+        """Accepted, and no call for it is left that could begin: the conductor failed with it, or took an older row."""
+        if row["status"] != "accepted":
+            return False
+        query = "select count(*) n from instance_actions where action='evacuate' and instance_uuid=?"
+        called = self._select(query, (row["instance_uuid"],))[0]["n"]
+        query = (
+            "select count(distinct a.id) n from instance_actions a join instance_actions_events e on e.action_id=a.id "
+            "where a.action='evacuate' and a.instance_uuid=? and e.finish_time is not null "
+            "and (e.event='compute_rebuild_instance' or (e.event='rebuild_server' and e.result='Error'))"
+        )
+        return called == self._select(query, (row["instance_uuid"],))[0]["n"]
 
     # ----------------------------------------------------------------- judging
     def violations(self, refused=True):

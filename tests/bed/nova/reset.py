@@ -7,7 +7,7 @@ from nova import context, objects
 from nova.compute import api as compute_api
 from oslo_messaging._drivers import impl_fake
 
-from tests.bed.nova import clone, cloud_ops, conf, driver, state
+from tests.bed.nova import clone, cloud_ops, conf, driver, losses, state
 from tests.bed.nova.control import operation
 
 WIPED = {
@@ -56,6 +56,7 @@ def _forget_messages():
 
 def _heal_apis(bed):
     bed.rules.clear()
+    losses.LOST.clear()
     for listener in bed.http.values():
         listener.open()
     for user, (password, _) in conf.USERS.items():

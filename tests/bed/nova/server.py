@@ -19,7 +19,7 @@ from nova.compute import rpcapi
 from nova.db import migration
 from oslo_log import log as oslo_log
 
-from tests.bed.nova import cells, conf, control, driver, heartbeat, speed, sqlite, state
+from tests.bed.nova import cells, conf, control, driver, heartbeat, losses, speed, sqlite, state
 from tests.bed.nova.faults import Rules, Spoiler
 from tests.bed.nova.identity import AdminDoor, Identity
 from tests.bed.nova.listener import Listener, reserve_ports
@@ -85,6 +85,7 @@ class Bed:
         self.heartbeats = heartbeat.Heartbeats(self.options.first_report, self.options.service_down_time)
         sys.modules["nova.virt.bed"] = driver  # Nova loads drivers from nova.virt only
         driver.let_claims_fail()
+        losses.install()
         self.start_conductor()
         self.start_scheduler()
         for host in self.hosts:

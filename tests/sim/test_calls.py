@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of a call inside Nova: rebuilds that failed after the guest was started, calls that died in the conductor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.sim.stage import Stage
+
+
+def once(it: Stage, odds: str) -> None:
+    """It goes wrong the next time, and not again."""
+    setattr(it.cloud.odds, odds, 1.0)
+    it.until(lambda: any(c.failed for i in it.cloud.instances.values() for c in i.calls))
+    setattr(it.cloud.odds, odds, 0.0)
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_starts_no_second_guest_after_a_rebuild_that_failed_with_its_guest_running(seed: int) -> None:
+    """A17: Nova itself looks for the guest where it may run, and refuses."""
+    it = Stage(hosts=4, servers=1, seed=seed)
+    it.fence("cmp1")
+    once(it, "fail_late")
+    it.until(it.says("s0", "held"))
+    (dest,) = it.server("s0").guests
+    assert dest in it.reason("s0") and "virsh destroy s0" in it.reason("s0")
+    assert it.rows("s0") == ["failed", "failed"]
+    it.fair()
+
+
+def test_goes_on_where_the_guest_was_removed_by_hand() -> None:
+    """A17: the advice helps."""
+    it = Stage(hosts=4, servers=1)
+    it.fence("cmp1")
+    once(it, "fail_late")
+    it.until(it.says("s0", "held"))
+    (dest,) = it.server("s0").guests
+    it.server("s0").guests.clear()
+    it.order("cmp1", lambda orders: orders.retry("s0", int(it.now)))
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").host == dest
+    it.fair()
+
+
+def test_forgets_where_it_may_run_once_that_host_was_fenced() -> None:
+    """A17, B11: the proof that no guest of it is left there."""
+    it = Stage(hosts=4, servers=1)
+    it.fence("cmp1")
+    once(it, "fail_late")
+    it.until(it.says("s0", "held"))
+    (dest,) = it.server("s0").guests
+    it.fence(dest)
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").host not in ("cmp1", dest)
+    it.fair()
+
+
+def test_tries_another_host_at_once_where_nothing_was_started() -> None:
+    """B9: a refused claim has left no guest, whatever its migration is called."""
+    it = Stage(hosts=4, servers=1)
+    it.fence("cmp1")
+    once(it, "refuse")
+    refused = it.cloud.rows_of["s0"][0].dest
+    it.cloud.computes[refused].full = True
+    it.until(it.says("s0", "evacuated"), 60.0)
+    it.fair()
+
+
+def test_sends_again_what_the_conductor_has_dropped() -> None:
+    """B19: its action says that it failed before any host was asked; the row says `accepted` for ever."""
+    it = Stage(hosts=4, servers=2)
+    it.fence("cmp1")
+    once(it, "conductor")
+    it.until(lambda: it.verdict("s0") == it.verdict("s1") == "evacuated")
+    it.power_on("cmp1")
+    it.until(it.over(), 600.0)
+    it.fair()
+
+
+def test_an_evacuation_by_hand_after_a_dropped_call_is_told_as_it_is() -> None:
+    """B19: the conductor takes the old row for it, and its own stays `accepted`."""
+    it = Stage(hosts=4, servers=1, retry_delay_s=300, attempts=5)
+    it.fence("cmp1")
+    once(it, "conductor")
+    it.until(it.says("s0", "parked"))
+    it.cloud.evacuate("s0", None, by="operator")
+    it.until(it.says("s0", "evacuated"))
+    assert it.rows("s0") == ["done", "accepted"]
+    it.power_on("cmp1")
+    it.until(it.over(), 600.0)
+    it.fair()
+
+
+@pytest.mark.parametrize("order", ["skip", "release"])
+def test_a_call_that_nobody_can_tell_the_end_of_keeps_its_host_away_only_until_an_operator_says_so(order: str) -> None:
+    """B19: a conductor that was killed has begun, and does not end it."""
+    it = Stage(hosts=4, servers=1, stuck_after_s=60)
+    it.cloud.odds.lose = 1.0
+    it.fence("cmp1")
+    it.until(lambda: "muster skip s0" in it.reason("s0"))
+    it.power_on("cmp1")
+    it.run_for(60.0)
+    assert not it.settled()()
+    it.order("cmp1", lambda orders: orders.skip("s0") if order == "skip" else replace(orders, released=True))
+    it.until(it.over(), 300.0)
+    it.fair()
