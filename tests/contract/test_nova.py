@@ -401,6 +401,16 @@ def test_without_a_conductor_a_call_is_taken_and_begins_when_there_is_one(cloud:
     arrive(cloud, ident)
 
 
+def test_what_is_deleted_takes_its_evacuations_along(cloud: Cloud) -> None:
+    ident = cloud.boot()
+    lose(cloud)
+    cloud.nova.evacuate(ident, None)
+    dest = arrive(cloud, ident).dest
+    cloud.owner_does("delete", ident)
+    cloud.until(lambda: moves(cloud, ident) == [])
+    assert ids(cloud.nova.servers_on(dest)) == set()
+
+
 # --------------------------------------------------------------------------------------------------- the return
 
 
