@@ -298,6 +298,8 @@ def _server_case(
         skipped=server.id in orders.skipped,
         released=orders.released,
         retried_at=orders.retried_at(server.id),
+        before=host.before.get(server.id),
+        back_at=host.back_at,
         first=float(orders.first),
         claimed_at=_claimed_at(service),
     )

@@ -385,6 +385,8 @@ class HostSight:
     :param released: this worker has let nova-compute start again, so what is under way now began since.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
     :param calls: by server id, what Nova says of its evacuate calls, where that was asked for.
+    :param back_at: when a heartbeat of it was first seen there; 0.0 = not yet.
+    :param before: by id, its servers as they were last read before its nova-compute could start again.
     :param unread: by server id, when and how often in a row its action log could not be read.
     :param wanted: power states seen while the servers were at rest on the host.
     :param read_at: by server id, when what is known of it was asked for, by our clock.
@@ -414,6 +416,8 @@ class HostSight:
     found_running: bool = False
     refuted: bool = False
     alive_again: bool = False
+    back_at: float = 0.0
+    before: Mapping[str, Server] = field(default_factory=dict)
     released: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,9 @@ SENT_SHOWN = 6
 LIST_FRESH_S = 5.0
 LISTS_APART_S = 1.0
 """A host is settled by a list of its servers that is fresh, and not its only one."""
+
+ORDERS_DONE_S = 5.0
+"""So long after a heartbeat of a nova-compute that has started, what had waited for it has been carried out."""
 
 _BEFORE_RETURN = (*UNTOUCHED, Phase.EVACUATING)
 
@@ -254,6 +258,11 @@ def _begun_by_hand(c: HostCase) -> int:
     return sum(m.status is MoveStatus.ACCEPTED or (m.status.open and c.sight.released) for m in rows)
 
 
+def _orders_done_at(c: HostCase) -> float:
+    """When those that waited for its nova-compute have been carried out: it beats once it takes them."""
+    return c.sight.back_at + ORDERS_DONE_S if c.sight.back_at else math.inf
+
+
 def _named(c: HostCase, *words: str) -> str:
     count = Counter(f.verdict for f in c.findings)
     return ", ".join(f"{count[Verdict(w)]} {w}" for w in words if count[Verdict(w)]) or "no server"
@@ -426,6 +435,22 @@ RULES: tuple[HostRule, ...] = (
         lambda c: c.phase is Phase.RETURNING and not c.known_service.up and not c.known_service.forced_down,
         State.RETURNING,
         lambda c: "waiting for Nova to see its nova-compute up",
+    ),
+    HostRule(
+        # An order that waited for it (stop, resize, shelve) is carried out where the server no longer is.
+        "looks-again",
+        lambda c: c.phase is Phase.RETURNING and (c.sight.listed_at < _orders_done_at(c) or c.sight.doubted),
+        State.RETURNING,
+        lambda c: "back in service: looking once more at its servers, for orders that had waited for it",
+        lambda c: (ListAgain(c.node.name),) * (c.sight.listed_at < _orders_done_at(c) <= c.now),
+        proves=True,
+    ),
+    HostRule(
+        "verdicts-open",
+        lambda c: c.phase is Phase.RETURNING and c.open_findings > 0,
+        State.RETURNING,
+        lambda c: f"back in service: {_named(c, 'evacuating', 'queued', 'parked', 'unknown')}",
+        proves=True,
     ),
     HostRule("close", lambda c: c.phase is Phase.RETURNING, State.RETURNING, lambda c: "back in service", _close),
     # -- guards before anything is asked of Nova

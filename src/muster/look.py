@@ -161,6 +161,7 @@ class Look:
             self._feel(node, service, read_by)
             if memory.lists_fail and now - host.listed_at >= SERVERS_EVERY_S:
                 host.list_again = True  # what stands in the way of the lists for all may be none of its own
+            host.note_return(node)
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
@@ -249,6 +250,8 @@ class Look:
         if host.list_again or self._absence_decides(host):
             return 0.0  # a silent cell leaves what is its own out of lists (FACTS N22)
         if host.record.phase is Phase.RETURNING and (host.alive_again or pulse.has_finished_its_rows(host)):
+            if host.back and host.back.enabled and not host.back.forced_down:
+                return SERVICES_CLOSE_S
             return 0.0  # what is lifted next must be ours as it is now, not as it was a moment ago
         # What operators do to the service must be known before the first change, and on the way back.
         close = node.member if host.record.phase is Phase.RETURNING else host.record.phase in UNTOUCHED
@@ -301,6 +304,10 @@ class Look:
                     self._note_servers(other, [s for s in changed if s.id in other.servers], now, at, whole=False)
         else:  # in an old incident the list of what has changed since is that of the whole cloud
             self._read_again(host, gone)
+        if host.before is not None:  # what was proved, too: what had waited for the host is carried out now
+            at = self._clock.now()
+            changed = self._nova.servers_changed(host.seen_to - 2.0)
+            self._note_servers(host, [s for s in changed if s.id in host.servers], now, at)
         host.listed_at, host.changes_at, host.list_again = now, now, False
 
     def _read_again(self, host: HostMemory, servers: Iterable[str]) -> None:

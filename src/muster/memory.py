@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
 from muster.errors import NovaError
-from muster.facts import Calls, HostSight, Move, OwnerLog, Power, Record, Sent, Server, Service
+from muster.facts import Calls, HostSight, Move, Node, OwnerLog, Phase, Power, Record, Sent, Server, Service
 from muster.verdict import Finding
 
 NOVA_BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
@@ -89,6 +90,9 @@ class HostMemory:
     back: Optional[Service] = None
     """Its service as it was first seen on the way back."""
     alive_again: bool = False
+    back_at: float = 0.0
+    before: Optional[Mapping[str, Server]] = None
+    """Its servers as they were last read before its nova-compute could start again; None as long as it cannot."""
     released: bool = False
     sent: dict[str, Sent] = field(default_factory=dict)
     logs: dict[str, OwnerLog] = field(default_factory=dict)
@@ -140,6 +144,13 @@ class HostMemory:
         if self.doubted:
             self.listed_at = 0.0
 
+    def note_return(self, node: Node) -> None:
+        """As soon as it has joined and nothing keeps nova-compute away, that carries out what waited for it."""
+        if self.record.phase is not Phase.RETURNING or not node.member:
+            self.before = None
+        elif self.before is None:
+            self.before = dict(self.servers)
+
     def sight(self, services: tuple[Service, ...]) -> HostSight:
         return HostSight(
             services=services,
@@ -158,6 +169,8 @@ class HostMemory:
             found_running=self.found_running,
             refuted=self.record.lives,
             alive_again=self.alive_again,
+            back_at=self.back_at,
+            before=self.before or {},
             released=self.released,
             sent=dict(self.sent),
             logs=dict(self.logs),

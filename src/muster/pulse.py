@@ -33,8 +33,10 @@ def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
         if not _same(host.pulse, service):
             host.pulse, host.pulse_at = service, now
     if phase is Phase.RETURNING:
-        back = has_finished_its_rows(host) or (node.member and _moved(host.back, service))
+        beats = node.member and _moved(host.back, service)
+        back = has_finished_its_rows(host) or beats
         host.alive_again = host.alive_again or back
+        host.back_at = host.back_at or now * beats
         if not _same(host.back, service):
             host.back = service
 

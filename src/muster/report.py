@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.decide import Incident
+from muster.rules import AFTER_PROOF
 from muster.verdict import Finding, Verdict
 
 
 def with_proofs(incident: Incident, proofs: Mapping[str, Finding]) -> dict[str, Finding]:
-    """The findings, each as it was when it was proved: what happens to a server afterwards is not our story."""
-    return {server: proofs.get(server, finding) for server, finding in incident.findings.items()}
+    """The findings, each as it was when it was proved: what happens to a server afterwards is not our story, but for
+    what its host did to it as it came back."""
+    return {
+        server: finding if finding.rule in AFTER_PROOF else proofs.get(server, finding)
+        for server, finding in incident.findings.items()
+    }
 
 
 SHOWN_SERVERS = 6

@@ -49,6 +49,24 @@ LEFT_ALONE_STATES = {
     "deleted": "deleted by its owner",
 }
 DELETING_TASKS = ("deleting", "soft-deleting")
+# A resize is three messages, each of which waits for a host that is dead, whatever has become of the server meanwhile
+# (nova/compute/manager.py: prep_resize, resize_instance, finish_resize; _init_instance at the start).
+RESIZE_TASKS = {
+    "resize_prep": "Nova calls it ERROR when the host has carried that out. Let the host return, or evacuate it all the"
+    " same: muster retry ID; after the return: openstack server set --state active ID",
+    "resize_migrating": "Nova takes it back when the host returns. If it never does: openstack server set --state"
+    " active ID, then muster retry ID",
+    "resize_migrated": "the host starts it when it returns. If it never does: openstack server set --state active ID,"
+    " then muster retry ID",
+    "resize_finish": "the host had begun to start it. When it is back, or if it never returns: openstack server set"
+    " --state active ID; then openstack server reboot --hard ID, or muster retry ID",
+}
+
+AFTER_PROOF = ("changed-unread", "changed-at-return")
+"""What is said of a server that was proved and that its host, as it came back, has changed."""
+
+RETURN_PROOFS_S = 120.0
+"""What is not known of a server so long after its host came back is left to a person."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +164,12 @@ def _differs(c: ServerCase) -> bool:
     return not c.server.task_state and _vm_power(c) not in (None, c.wanted)
 
 
+def _resizing(c: ServerCase) -> bool:
+    """And nobody has said that it is to be evacuated all the same, as he may as long as no disk has been moved."""
+    ordered = bool(c.retried_at) and c.server.task_state == "resize_prep"
+    return c.server.task_state in RESIZE_TASKS and not (ordered or c.back_at)
+
+
 def _age(c: ServerCase) -> int:
     move = c.open_move
     return max(0, int(c.now - move.created)) if move and move.created else 0
@@ -218,6 +242,23 @@ RULES: tuple[Rule, ...] = (
     Rule("deleted", lambda c: c.server.deleted, Verdict.GONE, lambda c: "deleted"),
     Rule("cell-silent", lambda c: not c.server.known, Verdict.UNKNOWN, lambda c: "its cell does not answer Nova"),
     # -- it is somewhere else: prove it, or say what is missing
+    Rule(
+        "changed-unread",
+        lambda c: c.changed and not c.log_read and _readable(c),
+        Verdict.UNKNOWN,
+        lambda c: "it has changed since its host came back; reading what its owner last asked for",
+        "read-log",
+    ),
+    Rule(
+        "changed-at-return",
+        lambda c: c.changed and _vm_power(c) is not c.wanted,
+        Verdict.HELD,
+        lambda c: (
+            f"{c.server.vm_state} on {c.server.host} since {c.source} is back, {c.before.vm_state if c.before else ''}"
+            " before: an order that had waited for that host was carried out there, or its owner gave one. See"
+            " openstack server event list ID; if it runs as it should: openstack server set --state active ID"
+        ),
+    ),
     # What was proved stays proved: its owner may stop, move or pause it the moment after.
     Rule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
     Rule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading it again"),
@@ -364,6 +405,16 @@ RULES: tuple[Rule, ...] = (
         lambda c: "its owner deleted it and the delete waits for the host; evacuating would bring it back",
     ),
     Rule(
+        "unshelving",
+        lambda c: c.server.vm_state == "shelved_offloaded" and bool(c.server.task_state),
+        Verdict.HELD,
+        lambda c: (
+            f"its unshelve had begun here (task {c.server.task_state}): Nova does not evacuate it, and calls it ERROR"
+            " when the host is back. Booted from a volume, then: openstack server reboot --hard ID; from an image: its"
+            f" data is in the image {c.server.name}-shelved"
+        ),
+    ),
+    Rule(
         "left-alone",
         lambda c: c.server.vm_state in LEFT_ALONE_STATES,
         Verdict.SKIPPED,
@@ -412,6 +463,15 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.server.task_state == "migrating",
         Verdict.HELD,
         lambda c: "was being live-migrated: make sure that it does not run on the target, then evacuate it by hand",
+    ),
+    Rule(
+        "resizing",
+        _resizing,
+        Verdict.HELD,
+        lambda c: (
+            f"a resize or migration of it had begun ({c.server.task_state}), and waits for the host:"
+            f" {RESIZE_TASKS[c.server.task_state]}"
+        ),
     ),
     Rule(
         "would-be-empty",
@@ -471,6 +531,23 @@ RULES: tuple[Rule, ...] = (
         Verdict.HELD,
         lambda c: f"{_tried(c)}; when that is repaired: muster retry {c.server.id}",
     ),
+    # -- its host has it again
+    Rule(
+        "failed-at-return",
+        lambda c: bool(c.back_at) and c.server.vm_state == "error" and c.server.created < c.first,
+        Verdict.HELD,
+        lambda c: (
+            f"ERROR on its host, which is back{f' ({c.server.fault})' if c.server.fault else ''}:"
+            + (" openstack server set --state active ID, then" if c.server.task_state else "")
+            + " openstack server reboot --hard ID"
+        ),
+    ),
+    Rule(
+        "left-on-host",
+        lambda c: bool(c.back_at),
+        Verdict.SKIPPED,
+        lambda c: "on its host, which is back",
+    ),
     Rule(
         "owner-unread",
         lambda c: c.wanted is Power.UNKNOWN and not c.log_read and _readable(c),
@@ -507,6 +584,10 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
     rule = next(r for r in RULES if r.when(case))
     move = case.arrival or case.open_move
     step = rule.step
+    verdict, reason = rule.verdict, rule.reason(case)
+    if verdict.open and case.back_at and case.now - case.back_at > RETURN_PROOFS_S:
+        step = ""
+        verdict, reason = Verdict.HELD, f"its host is back, and still: {reason}; see openstack server show ID"
     tried = {"stop": case.stops, "reset": case.resets}.get(step)
     if tried is not None and not _repeat_due(tried, case.now):
         step = ""
@@ -517,16 +598,16 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         step = ""  # meanwhile it does not hold up those behind it
     finding = Finding(
         server=case.server,
-        verdict=rule.verdict,
+        verdict=verdict,
         rule=rule.name,
-        reason=rule.reason(case),
+        reason=reason,
         source=case.source,
         dest=move.dest if move else "",
         request_id=case.request_id,
-        due=case.due if rule.verdict is Verdict.PARKED else 0.0,
+        due=case.due if verdict is Verdict.PARKED else 0.0,
         began=move.created if move else 0.0,
         ended=move.updated if move and move.status.arrived else 0.0,
-        under_way=rule.verdict.open and (case.open_move is not None or case.asked),
+        under_way=verdict.open and (case.open_move is not None or case.asked),
         alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
         attempts=len(case.moves),
         target=case.target,

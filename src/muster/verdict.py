@@ -112,6 +112,8 @@ class ServerCase:
     :param skipped: an operator leaves it where it is.
     :param released: an operator lets its host return with what is not under way.
     :param retried_at: when an operator last asked for another try; what failed before no longer counts.
+    :param before: as it was when its host joined again; None as long as no nova-compute runs there.
+    :param back_at: when that was first seen to beat; 0.0 as long as it was not.
     :param first: when the incident began, with its first fencing.
     :param claimed_at: when its host was forced down and disabled, by Nova's clock: no worker has sent anything before.
     """
@@ -145,6 +147,8 @@ class ServerCase:
     skipped: bool = False
     released: bool = False
     retried_at: float = 0.0
+    before: Optional[Server] = None
+    back_at: float = 0.0
     first: float = 0.0
     claimed_at: float = 0.0
 
@@ -227,6 +231,12 @@ class ServerCase:
     @property
     def last(self) -> Optional[Move]:
         return self.moves[-1] if self.moves else None
+
+    @property
+    def changed(self) -> bool:
+        """It was proved, and is no more what it was before its host came back."""
+        here, before = self.server, self.before
+        return self.proved and before is not None and (here.vm_state, here.host) != (before.vm_state, before.host)
 
     @property
     def failures(self) -> int:

@@ -102,6 +102,22 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_agent.py::test_a_probe_is_answered_at_once_whatever_is_broken",),
     ),
     Break(
+        "A18",
+        "skips an unshelve that was interrupted",
+        RULES,
+        'c.server.vm_state == "shelved_offloaded" and bool(c.server.task_state),',
+        'c.server.vm_state == "shelved-offloaded" and bool(c.server.task_state),',
+        ("unit/test_rules.py::test_an_unshelve_that_was_interrupted_is_held",),
+    ),
+    Break(
+        "A20",
+        "closes before what had waited for the host is done",
+        INCIDENT,
+        "return c.sight.back_at + ORDERS_DONE_S if c.sight.back_at else math.inf",
+        "return c.sight.back_at if c.sight.back_at else 0.0",
+        ("unit/test_decide.py::TestReturn::test_looks_once_more_at_the_servers_before_it_closes",),
+    ),
+    Break(
         "D7",
         "waits for evacuations that Nova deleted with their servers",
         INCIDENT,

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from muster.orders import Orders
 from muster.steps import DropHold, DropRecord, ForceUp, SwapRecord
+from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
-from tests.nova.steps import MakeRig, act_on, boot, evacuations, expect, fail_spawns
+from tests.nova.steps import MakeRig, act_on, boot, disable, evacuations, expect, fail_spawns, nova_row
 
 
 def test_keeps_nova_compute_away_while_an_evacuation_is_open(bed: NovaBed, rig: MakeRig) -> None:
@@ -203,3 +207,96 @@ def test_a_worker_killed_during_the_return_is_taken_over(bed: NovaBed, rig: Make
     service = bed.service("cmp1")
     assert (service["state"], service["status"], service["forced_down"]) == ("up", "enabled", False)
     expect(bed, uuid, "active")
+
+
+def test_names_what_an_order_that_had_waited_for_the_host_did_to_an_evacuated_server(
+    bed: NovaBed, rig: MakeRig
+) -> None:
+    """A20: its owner had clicked on rescue as it hung; the host carries that out at its return, where it no longer is."""
+    (uuid,) = boot(bed)
+    bed.ctl("kill_compute", host="cmp1")
+    assert bed.action(uuid, "rescue", {}).status == 200
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.says(uuid, Verdict.EVACUATED))
+    it.run_until(it.settled("cmp1"))
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    assert nova_row(bed, uuid)["vm_state"] == "error"
+    told = it.entry(uuid)
+    assert (told["verdict"], told["rule"]) == ("held", "changed-at-return")
+    assert "openstack server set --state active ID" in told["reason"]
+    assert bed.action(uuid, "os-resetState", {"state": "active"}).status == 202
+    expect(bed, uuid, "active")
+    assert bed.running_on(uuid) == [nova_row(bed, uuid)["host"]]
+
+
+def _resizing(bed: NovaBed) -> str:
+    """A server whose resize waits for its host, which is dead: the destination has prepared it."""
+    (uuid,) = boot(bed)
+    bed.ctl("kill_compute", host="cmp1")
+    assert bed.action(uuid, "resize", {"flavorRef": "2"}).status == 202
+    bed.wait_until(lambda: bed.migrations(uuid) and bed.migrations(uuid)[0]["status"] == "pre-migrating", 20)
+    assert nova_row(bed, uuid)["task_state"] == "resize_prep"
+    return uuid
+
+
+def test_leaves_a_resize_that_had_begun_to_its_host(bed: NovaBed, rig: MakeRig) -> None:
+    """A18: what is said of it, before the return and after it, works as it is typed."""
+    uuid = _resizing(bed)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    assert (it.entry(uuid)["verdict"], it.entry(uuid)["rule"]) == ("held", "resizing")
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    told = it.entry(uuid)
+    assert (nova_row(bed, uuid)["vm_state"], told["verdict"], told["rule"]) == ("error", "held", "failed-at-return")
+    assert evacuations(bed, uuid) == []
+    assert bed.action(uuid, "os-resetState", {"state": "active"}).status == 202
+    assert bed.action(uuid, "reboot", {"type": "HARD"}).status == 202
+    bed.wait_until(lambda: nova_row(bed, uuid) == {"host": "cmp1", "vm_state": "active", "task_state": None}, 30)
+    assert bed.running_on(uuid) == ["cmp1"]
+
+
+def test_evacuates_a_resize_that_had_begun_where_an_operator_says_so(bed: NovaBed, rig: MakeRig) -> None:
+    """A18, A20: as he was told, Nova calls it ERROR when the host is back."""
+    uuid = _resizing(bed)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.says(uuid, Verdict.HELD))
+    record = it.cluster.nodes["cmp1"].record
+    assert record is not None
+    it.cluster.change("cmp1", orders=Orders(record.first, retried={uuid: int(time.time())}))
+    it.run_until(it.says(uuid, Verdict.EVACUATED))
+    it.run_until(it.settled("cmp1"))
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    assert (nova_row(bed, uuid)["vm_state"], it.entry(uuid)["rule"]) == ("error", "changed-at-return")
+    assert bed.action(uuid, "os-resetState", {"state": "active"}).status == 202
+    expect(bed, uuid, "active")
+
+
+def test_holds_an_unshelve_that_was_interrupted(bed: NovaBed, rig: MakeRig) -> None:
+    """A18: nothing is skipped of which Nova says ERROR later, and no incident ends with a server in the line."""
+    (uuid,) = boot(bed)
+    bed.ctl("config", name="shelved_offload_time", value=0)
+    assert bed.action(uuid, "shelve").status == 202
+    bed.wait_until(lambda: nova_row(bed, uuid)["vm_state"] == "shelved_offloaded", 30)
+    for host in ("cmp2", "cmp3"):
+        disable(bed, host)
+    bed.hypervisor("cmp1", spawn_mode="hang")
+    assert bed.action(uuid, "unshelve", None, "2.1").status == 202
+    bed.wait_until(lambda: nova_row(bed, uuid)["host"] == "cmp1", 30)
+    for host in ("cmp2", "cmp3"):
+        disable(bed, host, "enabled")
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"))
+    assert (it.entry(uuid)["verdict"], it.entry(uuid)["rule"]) == ("held", "unshelving")
+    bed.hypervisor("cmp1", spawn_mode="ok")
+    it.power_on("cmp1")
+    it.run_until(it.closed("cmp1"))
+    assert (it.entry(uuid)["verdict"], it.entry(uuid)["rule"]) == ("held", "failed-at-return")
+    assert bed.action(uuid, "reboot", {"type": "HARD"}).status == 202
+    bed.wait_until(lambda: nova_row(bed, uuid) == {"host": "cmp1", "vm_state": "active", "task_state": None}, 30)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from muster import report
 from muster.decide import Decision, decide, first_calls, lying_hosts, wanted_now
 from muster.facts import (
     Calls,
@@ -32,6 +33,7 @@ from muster.steps import (
     Evacuate,
     ForceDown,
     ForceUp,
+    ListAgain,
     ReadCalls,
     ReadLog,
     Reset,
@@ -84,6 +86,7 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         wanted={s.id: Power.RUNNING for s in servers},
         read_at={s.id: NOW - 1 for s in servers},
     )
+    facts.setdefault("back_at", NOW - 20 if facts.get("alive_again") else 0.0)
     for name in (
         "calls",
         "heartbeat_moved",
@@ -93,6 +96,10 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         "logs",
         "wanted",
         "dropped",
+        "back_at",
+        "before",
+        "proved",
+        "doubted",
         *LIVES,
     ):
         if name in facts:
@@ -504,6 +511,44 @@ class TestReturn:
         steps = decide(sight(kept, service=theirs, alive_again=True), settings()).steps
         assert not any(isinstance(s, ForceUp) for s in steps)
         assert isinstance(steps[-1], DropRecord)
+
+    up = Service("u1", "cmp1", up=True, updated_at=NOW - 1)
+
+    def test_looks_once_more_at_the_servers_before_it_closes(self) -> None:
+        """A20: what had waited for the host is carried out first."""
+        for facts, expected in (
+            ({"back_at": 0.0}, []),
+            ({"back_at": NOW - 3, "listed_at": NOW - 60}, []),
+            ({"back_at": NOW - 5, "listed_at": NOW - 60}, [ListAgain]),
+            ({"back_at": NOW - 9, "listed_at": NOW - 1, "doubted": True}, []),
+        ):
+            decision = decide(sight(self.back, service=self.up, alive_again=True, **facts), settings())
+            assert decision.incidents["cmp1"].rule == "looks-again"
+            assert [type(step) for step in decision.steps] == expected
+
+    def test_does_not_close_with_a_verdict_open(self) -> None:
+        """A18."""
+        there = replace(server("a"), host="cmp2", known=False)
+        decision = decide(sight(self.back, there, service=self.up, alive_again=True), settings())
+        assert (decision.incidents["cmp1"].rule, decision.steps) == ("verdicts-open", ())
+        later = decide(sight(self.back, there, service=self.up, alive_again=True, back_at=NOW - 200), settings())
+        assert later.incidents["cmp1"].rule == "close"
+        assert "1 held" in report.line(later.incidents["cmp1"])
+
+    def test_reads_what_the_owner_wants_of_what_changed_at_the_return(self) -> None:
+        """A20."""
+        before = replace(server("a"), host="cmp2")
+        it = sight(
+            self.back, replace(before, vm_state="error"), service=self.up, alive_again=True, before={"a": before}
+        )
+        it = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], proved=frozenset({"a"}))})
+        assert decide(it, settings()).steps == (ReadLog("a"),)
+        known = replace(it.hosts["cmp1"], logs={"a": OwnerLog(Power.RUNNING)})
+        decision = decide(replace(it, hosts={"cmp1": known}), settings())
+        finding = decision.incidents["cmp1"].findings["a"]
+        assert (finding.rule, decision.incidents["cmp1"].rule) == ("changed-at-return", "close")
+        proof = replace(finding, rule="arrived-proved", verdict=Verdict.EVACUATED)
+        assert report.with_proofs(decision.incidents["cmp1"], {"a": proof}) == {"a": finding}
 
     def test_closes_only_once_nova_says_up(self) -> None:
         lifted = replace(DOWN, forced_down=False, enabled=True, disabled_reason="")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from muster.facts import Calls, Move, MoveStatus, Outcome, Power, Sent, Server, Trace
-from muster.rules import RULES, judge
+from muster.rules import RESIZE_TASKS, RULES, judge
 from muster.verdict import ServerCase, Verdict
 from tests.fakes import settings
 
@@ -582,3 +582,64 @@ def test_what_nova_is_just_taking_is_not_sent_a_second_time() -> None:
     taking = replace(ACTIVE, task_state="rebuilding", updated=NOW - 5)
     assert verdict(case(taking)) == (Verdict.UNKNOWN, "call-begun", "")
     assert verdict(case(replace(taking, updated=NOW - 90)))[2] == "evacuate"
+
+
+@pytest.mark.parametrize("task", RESIZE_TASKS)
+def test_a_resize_under_way_is_left_to_a_person(task: str) -> None:
+    """A18: its next message waits for the dead host, whatever becomes of the server."""
+    resizing = replace(ACTIVE, task_state=task)
+    finding, step = judge(case(resizing))
+    assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "resizing", "")
+    assert "openstack server set --state active ID" in finding.reason
+    assert verdict(case(resizing, retried_at=NOW - 1))[2] == ("evacuate" if task == "resize_prep" else "")
+
+
+@pytest.mark.parametrize("task", ["spawning", "unshelving"])
+def test_an_unshelve_that_was_interrupted_is_held(task: str) -> None:
+    """A18."""
+    shelved = replace(ACTIVE, vm_state="shelved_offloaded", task_state=task)
+    assert verdict(case(shelved)) == (Verdict.HELD, "unshelving", "")
+    assert "db-shelved" in judge(case(shelved))[0].reason
+
+
+def test_what_its_host_did_to_a_server_as_it_came_back_is_told() -> None:
+    """A20: an order that had waited for the host is carried out there, and Nova believes it."""
+    there = replace(ACTIVE, host="other", updated=NOW)
+    arrived = move("done", "other", age=500)
+    proved = {"proved": True, "before": there, "log_read": True, "back_at": NOW - 9}
+    assert verdict(case(there, arrived, **proved))[:2] == (Verdict.EVACUATED, "proved")
+    error = replace(there, vm_state="error")
+    assert verdict(case(error, arrived, **{**proved, "log_read": False})) == (
+        Verdict.UNKNOWN,
+        "changed-unread",
+        "read-log",
+    )
+    finding, _ = judge(case(error, arrived, **proved))
+    assert (finding.verdict, finding.rule) == (Verdict.HELD, "changed-at-return")
+    assert finding.reason.startswith("error on other since dead is back, active before")
+    stopped = replace(there, vm_state="stopped")
+    assert verdict(case(stopped, arrived, **proved))[0] is Verdict.HELD
+    assert verdict(case(stopped, arrived, wanted=Power.STOPPED, **proved))[:2] == (Verdict.EVACUATED, "proved")
+    assert verdict(case(error, arrived, **{**proved, "before": None}))[:2] == (Verdict.EVACUATED, "proved")
+
+
+def test_what_is_on_a_host_that_is_back_is_open_no_more() -> None:
+    """D2, A18: nothing is sent from a host that runs its servers again, and no incident ends with a server in the line."""
+    assert verdict(case(back_at=NOW - 9)) == (Verdict.SKIPPED, "left-on-host", "")
+    error = replace(ACTIVE, vm_state="error", fault="No luck")
+    finding, step = judge(case(error, back_at=NOW - 9, first=NOW - 900))
+    assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "failed-at-return", "")
+    assert finding.reason == "ERROR on its host, which is back (No luck): openstack server reboot --hard ID"
+    caught = replace(error, task_state="resize_migrating", fault="")
+    told = judge(case(caught, back_at=NOW - 9, first=NOW - 900))[0].reason
+    assert told.endswith("back: openstack server set --state active ID, then openstack server reboot --hard ID")
+    newer = replace(error, created=NOW - 5)
+    assert verdict(case(newer, back_at=NOW - 9, first=NOW - 900))[:2] == (Verdict.SKIPPED, "left-on-host")
+
+
+def test_what_is_not_known_long_after_the_return_is_left_to_a_person() -> None:
+    silent = replace(ACTIVE, known=False)
+    assert verdict(case(silent, back_at=NOW - 100))[0] is Verdict.UNKNOWN
+    finding, _ = judge(case(silent, back_at=NOW - 121))
+    assert (finding.verdict, finding.rule) == (Verdict.HELD, "cell-silent")
+    assert finding.reason.startswith("its host is back, and still: ")

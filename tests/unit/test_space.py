@@ -103,6 +103,14 @@ def cases() -> Iterator[ServerCase]:
         {"server": {"image": None}},
         {"server": {"metadata": {"evacuable": "no"}}},
         {"server": {"metadata": {"keeper": "x"}}},
+        {"server": {"task_state": "resize_prep"}},
+        {"server": {"task_state": "resize_prep"}, "retried_at": NOW - 200},
+        {"server": {"task_state": "resize_migrating"}, "retried_at": NOW - 200},
+        {"server": {"task_state": "spawning"}},
+        {"back_at": NOW - 9, "first": NOW - 600},
+        {"back_at": NOW - 500},
+        {"proved": True, "back_at": NOW - 9, "before": replace(SERVER, host="dest")},
+        {"proved": True, "back_at": NOW - 9, "before": replace(SERVER, host="dest"), "log_read": False},
         {"proved": True},
         {"reread": True},
         {"ended_at": NOW - 20},
@@ -223,6 +231,8 @@ def may_be_touched(c: ServerCase) -> bool:
         and not s.deleted
         and s.launched
         and s.task_state not in ("deleting", "migrating")
+        and (not s.task_state.startswith("resize") or (s.task_state == "resize_prep" and c.retried_at > 0))
+        and not c.back_at
         and s.image == ""
         and s.metadata.get("evacuable") != "no"
         and "keeper" not in s.metadata
@@ -305,7 +315,14 @@ RECORDS = [
 def host_cases() -> Iterator[HostCase]:
     base = HostCase(Node("n", True), NOW, settings(), asked=True)
     sights = [
-        HostSight(moves=rows, first_listed_at=LONG_AGO, listed_at=listed, heartbeat_moved=beat, alive_again=again)
+        HostSight(
+            moves=rows,
+            first_listed_at=LONG_AGO,
+            listed_at=listed,
+            heartbeat_moved=beat,
+            alive_again=again,
+            back_at=LONG_AGO * again,
+        )
         for rows in ROWS
         for listed, beat, again in ((JUST_NOW, False, False), (JUST_NOW, False, True), (JUST_NOW, True, False))
     ]
@@ -325,6 +342,8 @@ def host_cases() -> Iterator[HostCase]:
         {"sight": HostSight(first_listed_at=JUST_NOW, listed_at=JUST_NOW)},
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, doubted=True)},
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, late_until=NOW + 5)},
+        {"sight": HostSight(listed_at=LONG_AGO, alive_again=True, back_at=JUST_NOW - 5)},
+        {"sight": HostSight(listed_at=JUST_NOW, alive_again=True, back_at=LONG_AGO)},
         {"node": {"unreadable_record": "x"}},
         {"node": {"unreadable_orders": "x"}},
         {"failed": 4, "limit": 3, "node": {"orders": Orders(FENCED, approved=True)}},
@@ -407,6 +426,9 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert c.node.compute, c
         assert isinstance(service, Service), c
         assert c.now >= step.old.last + c.policy.delay_s, c
+    if isinstance(step, SwapRecord) and step.new.phase is Phase.CLOSED:
+        assert not any(f.verdict.open for f in c.findings), c
+        assert c.sight.listed_at >= c.sight.back_at > 0, c
     if isinstance(step, SwapRecord) and step.new.phase is Phase.RETURNING:
         assert is_proved_off_and_down(c), c
         assert not any(f.verdict.open for f in c.findings), c

@@ -159,7 +159,7 @@ def _of_what_is_left(seen: Seen) -> Iterator[Todo]:
             yield Todo(
                 "attention",
                 node.name,
-                f"{servers} when it returned, {duration(seen.now - float(left['at']))} ago, and may be down there."
+                f"{servers} when it returned, {duration(seen.now - float(left['at']))} ago, and may be down."
                 f" Which, and what to do: muster report {node.name}{where}. This is said for a day",
             )
 
