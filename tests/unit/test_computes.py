@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Optional
 
 import pytest
 
 from muster import fence
+from muster.cli import status
+from muster.cli.view import Seen, view
 from muster.decide import computes
 from muster.facts import Cluster, Node
 from muster.gateways import cib
 from muster.gateways.command import Result
 from muster.gateways.pacemaker import Pacemaker
+from muster.installed import Resource
 from tests.fakes import settings
 
 REMOTES = "".join(
@@ -222,3 +226,42 @@ def test_what_the_hold_keeps_away_is_what_its_rule_names(constraint: str, held: 
         if name == "libvirtd" and "!^libvirtd" in constraint:
             expected = 0
         assert cluster.nodes["cmp1"].found_running == expected
+
+
+# ------------------------------------------------------------------ what status says
+
+
+def shown(resources: str, unclean: Sequence[str] = (), given: str = "", **parts: str) -> list[str]:
+    root = cib.parse(document(resources, **parts))
+    site = SimpleNamespace(snapshot=root, cluster=cib.cluster(root, "ctl1", "muster"))
+    resource = Resource("muster", parameters={"host_map": given}, active_on=("ctl1",))
+    refusals = status.refusals(site, unclean)  # type: ignore[arg-type]
+    seen = Seen(0.0, site.cluster, resource, unclean, {}, (), (), refusals, cib.unlisted(root))
+    return [f"{todo.about} {todo.what}" for todo in view(seen).todo]
+
+
+def test_status_says_why_the_fence_agent_refuses() -> None:
+    """C13: the agent says it into the log of whichever controller fences."""
+    alone = LEVELS.replace("pdu,rec", "scsi,rec")
+    (said,) = shown(recorder() + SCSI, ["cmp1"], levels=alone)
+    assert "fence_muster refuses it: fencing level 1 of cmp1 is scsi,rec: no device that cuts the power" in said
+    assert "scsi (fence_scsi) cuts nobody's power" in said
+    assert said.endswith("If you know that its power is off: pcs stonith confirm cmp1")
+    (sound,) = shown(recorder(), ["cmp1"])
+    assert "pcs stonith history show cmp1" in sound
+    # Of a controller it refuses nothing: it is not called for one.
+    (other,) = shown(recorder(), ["ctl1"])
+    assert "pcs stonith history show ctl1" in other
+
+
+def test_status_asks_about_a_fenced_remote_that_nobody_lists() -> None:
+    """C22: it may be a compute that was forgotten."""
+    fenced = FENCED.replace("cmp1", "db1")
+    (said,) = shown(recorder(pcmk_host_list="cmp1 cmp2"), status=fenced)
+    assert said.startswith("db1 was fenced, and nothing is evacuated from it")
+    assert said.endswith("pcs resource update muster host_map=db1:")
+    (more,) = shown(recorder(pcmk_host_list="cmp1 cmp2"), status=fenced, given="cmp1:nova1")
+    assert more.endswith("host_map='cmp1:nova1;db1:'")
+    assert shown(recorder(pcmk_host_list="cmp1 cmp2") + worker("db1:"), status=fenced) == []
+    bundle = FENCED.replace("cmp1", "galera-bundle-0")
+    assert shown(recorder(pcmk_host_list="cmp1 cmp2"), status=bundle) == []

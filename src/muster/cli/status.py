@@ -18,6 +18,7 @@ from muster.cli.view import Seen, View, view
 from muster.errors import ClusterError
 from muster.gateways import cib, installation
 from muster.story import with_id
+from muster.topology import objection
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
 NARROW = 120
@@ -41,8 +42,19 @@ def run(options: argparse.Namespace) -> int:
 def look(site: Site) -> View:
     """What is the case now, by Pacemaker and by what the worker has shared."""
     others = [rival.id for rival in installation.rivals(site.snapshot) if rival.in_charge]
-    told = (site.pacemaker().unclean(), site.shared(), others, cib.under_way(site.snapshot))
-    return view(Seen(time.time(), site.cluster, site.resource, *told))
+    unclean = site.pacemaker().unclean()
+    told = (unclean, site.shared(), others, cib.under_way(site.snapshot))
+    return view(
+        Seen(time.time(), site.cluster, site.resource, *told, refusals(site, unclean), cib.unlisted(site.snapshot))
+    )
+
+
+def refusals(site: Site, nodes: Sequence[str]) -> dict[str, str]:
+    """By node, why fence_muster refuses ``off``: what it says itself goes into the log of whichever controller."""
+    known = {name: node for name, node in site.cluster.nodes.items() if name in nodes and node.compute}
+    devices = cib.devices(site.snapshot) if known else {}
+    found = {name: objection(name, cib.levels(site.snapshot, name), devices) for name in known}
+    return {name: said for name, said in found.items() if said}
 
 
 def render(shown: View, now: float, narrow: bool = False) -> RenderableType:

@@ -6,7 +6,7 @@ Every row of TO DO names its remedy: whoever reads it has never seen muster befo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -68,6 +68,8 @@ class Seen:
     :param shared: what the worker has shared last; empty without it.
     :param rivals: what else may evacuate here, by its id.
     :param under_way: what Pacemaker is doing now, in words.
+    :param refusals: by node that is not fenced yet, why muster's fence agent refuses it.
+    :param unlisted: remote nodes of which nobody has said whether they are computes.
     """
 
     now: float
@@ -77,6 +79,8 @@ class Seen:
     shared: Mapping[str, Any] = field(default_factory=dict)
     rivals: Sequence[str] = ()
     under_way: Sequence[str] = ()
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    unlisted: Collection[str] = ()
 
 
 def view(seen: Seen) -> View:
@@ -139,6 +143,7 @@ def _todos(seen: Seen, incidents: Sequence[Mapping[str, Any]]) -> Iterator[Todo]
     for incident in incidents:
         yield from _of_incident(seen, incident)
     yield from _of_what_is_left(seen)
+    yield from _of_the_unlisted(seen)
     for node in seen.cluster.nodes.values():
         if node.hold and not has_incident(node):
             yield Todo(
@@ -146,6 +151,21 @@ def _todos(seen: Seen, incidents: Sequence[Mapping[str, Any]]) -> Iterator[Todo]
                 node.name,
                 "nova-compute is kept away although nothing is on record:"
                 f" crm_attribute -t nodes -N {node.name} -n muster-hold -D",
+            )
+
+
+def _of_the_unlisted(seen: Seen) -> Iterator[Todo]:
+    """Fenced remotes that may be computes which somebody forgot."""
+    given = seen.resource.parameters.get("host_map", "")
+    for node in seen.cluster.nodes.values():
+        if node.name in seen.unlisted and node.fenced_at and not node.member and not has_incident(node):
+            mapped = f"'{given};{node.name}:'" if given else f"{node.name}:"
+            yield Todo(
+                "attention",
+                node.name,
+                "was fenced, and nothing is evacuated from it, for muster's fence device does not list it. If it is a"
+                f" compute, muster doctor has the command; if not: pcs resource update {seen.resource.id}"
+                f" host_map={mapped}",
             )
 
 
@@ -177,8 +197,8 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
         yield Todo(
             "trouble",
             node,
-            "has failed and is not fenced; nothing is evacuated before that. Look at pcs stonith history show"
-            f" {node}; if you know that its power is off: pcs stonith confirm {node}",
+            f"has failed and is not fenced; nothing is evacuated before that. {_why_not_fenced(seen, node)}"
+            f" If you know that its power is off: pcs stonith confirm {node}",
         )
     if seen.rivals and not resource.disabled:
         yield Todo(
@@ -201,6 +221,11 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
     if resource.active_on and hindrance:
         level = "trouble" if busy else "attention"
         yield Todo(level, resource.id, f"{hindrance}; it goes on by itself once it does")
+
+
+def _why_not_fenced(seen: Seen, node: str) -> str:
+    refusal = seen.refusals.get(node)
+    return f"fence_muster refuses it: {refusal}." if refusal else f"Look at pcs stonith history show {node}."
 
 
 def _hindrance(seen: Seen) -> str:

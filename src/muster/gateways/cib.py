@@ -156,6 +156,12 @@ def strangers(cib: Element) -> set[str]:
     return remotes - computes(cib, remotes)
 
 
+def unlisted(cib: Element) -> set[str]:
+    """The remote nodes of which nobody has said whether they are computes."""
+    remotes = _connections(cib)
+    return remotes - computes(cib, remotes) - left_alone(cib)
+
+
 def left_alone(cib: Element) -> set[str]:
     """The nodes with nothing behind the colon in host_map, of every resource of the worker's."""
     path = "configuration/resources//primitive[@class='ocf'][@provider='muster'][@type='ComputeRecovery']"
