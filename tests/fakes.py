@@ -113,14 +113,23 @@ class FakeCluster:
 
 
 @dataclass
+class FakeNovaClock:
+    ahead_s: float = 0.0
+    apart_s: float = 0.0
+
+
+@dataclass
 class FakeClock:
     at: float = 1_800_000_000.0
+    nova: FakeNovaClock = field(default_factory=FakeNovaClock)
 
     def now(self) -> float:
         return self.at
 
     def monotonic(self) -> float:
         return self.at
+
+    def anchor(self) -> None: ...
 
     def pass_by(self, seconds: float) -> None:
         self.at += seconds

@@ -47,15 +47,18 @@ class Rig:
         self.after: Callable[[Step], None] = lambda step: None
         self._promised = 0.0
         self.overdue: list[str] = []
+        self.clock_off_s = 0.0
         self.crash()
 
     def crash(self) -> None:
         """The worker is gone, another one begins: nothing in memory survives."""
         self.memory = Memory()
         self.outlet = NoOutlet()
-        clock = Clock()
+        clock = Clock(self._wall)
         policy = self.policy
-        nova = Nova(policy.cloud, str(self.clouds_file), policy.shared_storage, policy.nova_api_version, self._announce)
+        nova = Nova(
+            policy.cloud, str(self.clouds_file), policy.shared_storage, policy.nova_api_version, self._announce, clock
+        )
         self.look = Look(self.cluster, nova, clock, self.policy, self.memory)
         act = Act(self.cluster, nova, clock, self.memory, self.log, lambda: True, self._announce)
         inner = act._do
@@ -70,6 +73,10 @@ class Rig:
         self.worker = Worker(
             self.look, act, self.cluster, clock, self.policy, self.memory, self.log, self.outlet, self._wait
         )
+
+    def _wall(self) -> float:
+        """The clock of all controllers; Nova's is the machine's."""
+        return time.time() + self.clock_off_s
 
     def _announce(self, silence_s: float) -> None:
         """What the monitor would see: a worker that says nothing for longer than it announced counts as hung."""
@@ -99,7 +106,7 @@ class Rig:
         """The power of a host is cut, really, and Pacemaker knows."""
         self.bed.power_off(self._hosts[node])
         self._powered_on.discard(node)
-        self.cluster.fence(node, time.time(), record)
+        self.cluster.fence(node, self._wall(), record)
 
     def power_on(self, node: str) -> None:
         """The machine runs again; its nova-compute only if nothing keeps it away, as Pacemaker would."""

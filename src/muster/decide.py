@@ -152,6 +152,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
             service=service,
             asked=node.name in sight.hosts,
             nova_trouble=sight.nova_trouble,
+            clocks_apart=sight.clocks_apart,
             findings=tuple(finding for finding, _ in judged[node.name]),
             inbound=0 if isinstance(service, str) else inbound[service.host] - inbound[node.name, service.host],
             failed=failed,
@@ -301,7 +302,8 @@ def _server_case(
         before=host.before.get(server.id),
         back_at=host.back_at,
         first=float(orders.first),
-        claimed_at=_claimed_at(service),
+        # One that was fenced once more may have lived, and written to its service after what had been sent by then.
+        claimed_at=_claimed_at(service) if node.record and node.record.first == node.record.last else 0.0,
     )
 
 

@@ -82,7 +82,7 @@ class Record:
         An incident that is under way goes on (its evacuations since ``first`` stay known); one that had let the
         host return begins anew.
         """
-        at = max(at, self.last)
+        at = max(at, self.last + self.lives)  # not the same again, by whatever clock: it is another fencing
         if self.phase is Phase.CLOSED:
             return Record(Phase.FENCED, at, at)
         if self.phase is Phase.RETURNING:
@@ -378,6 +378,8 @@ class HostSight:
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
     :param late_until: before this a force-down may still be carried out that nobody waits for any more, or what may
         have been one prove a heartbeat.
+    :param seen_at: when this worker first saw the record's last fencing; 0.0 = not known.
+    :param seen_from: when it had last looked, with quorum, and had not seen it; 0.0 = it did not look then.
     :param still_s: before the claim: for how long its service has been seen without any change.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
@@ -411,6 +413,8 @@ class HostSight:
     moves_at: float = 0.0
     resumed_at: float = 0.0
     late_until: float = 0.0
+    seen_at: float = 0.0
+    seen_from: float = 0.0
     still_s: float = 0.0
     heartbeat_moved: bool = False
     found_running: bool = False
@@ -446,6 +450,7 @@ class Sight:
 
     :param hosts: by node name, for every node with an incident that Nova was asked about; no entry = unknown.
     :param nova_trouble: why Nova cannot be asked now; empty when it answers.
+    :param clocks_apart: why Nova's times cannot be compared with anything; empty when they can.
     :param room_at: when a host was last seen to become usable, which ends every pause between tries.
     """
 
@@ -453,4 +458,5 @@ class Sight:
     cluster: Cluster
     hosts: Mapping[str, HostSight] = field(default_factory=dict)
     nova_trouble: str = ""
+    clocks_apart: str = ""
     room_at: float = 0.0

@@ -51,6 +51,7 @@ class HostCase:
     service: Union[Service, str] = ""
     asked: bool = False
     nova_trouble: str = ""
+    clocks_apart: str = ""
     findings: tuple[Finding, ...] = ()
     inbound: int = 0
     failed: int = 1
@@ -192,6 +193,26 @@ def _lives(c: HostCase, seen: str, mend: str) -> str:
         f"HOST LIVES: {seen} after the power was said to be off; {_twice(c)}. {mend}, then pcs stonith fence {node}"
         + by_hand * (c.phase in _BEFORE_RETURN)
     )
+
+
+def _misdated(c: HostCase) -> bool:
+    """Recorded by a controller whose clock is not ours: not when this worker saw it come, or in the future.  What
+    Pacemaker itself had on record may be old."""
+    seen_from, seen_at, last = c.sight.seen_from, c.sight.seen_at, c.record.last
+    came = c.phase is Phase.FENCED and last < seen_from - HEARTBEAT_SKEW_S
+    return c.phase in UNTOUCHED and seen_at > 0.0 and (came or last > seen_at + HEARTBEAT_SKEW_S)
+
+
+def _off_since(c: HostCase) -> float:
+    """Not before this worker had last looked for the fencing in vain, whatever clock it was recorded by."""
+    return max(float(c.record.last), c.sight.seen_from)
+
+
+def _redated(c: HostCase) -> Record:
+    """By the clock of who claims it, which is what its evacuations are compared with."""
+    seen = int(c.sight.seen_at)
+    first = seen if c.record.first == c.record.last else min(c.record.first, seen)
+    return replace(c.record, first=first, last=seen)
 
 
 def _doubtful(c: HostCase) -> bool:
@@ -455,6 +476,17 @@ RULES: tuple[HostRule, ...] = (
     HostRule("close", lambda c: c.phase is Phase.RETURNING, State.RETURNING, lambda c: "back in service", _close),
     # -- guards before anything is asked of Nova
     HostRule(
+        "fencing-misdated",
+        _misdated,
+        State.FENCED,
+        lambda c: (
+            f"recorded as fenced {abs(c.record.last - c.sight.seen_at):.0f} s"
+            f" {'after' if c.record.last > c.sight.seen_at else 'before'} it was seen: a controller's clock is wrong"
+            " (chronyc tracking); dating it by this one's"
+        ),
+        lambda c: (SwapRecord(c.node.name, c.record, _redated(c)),),
+    ),
+    HostRule(
         "fencing-refuted",
         _refuted,
         State.ON_HOLD,
@@ -464,6 +496,26 @@ RULES: tuple[HostRule, ...] = (
             _POWER,
         ),
         _note_life,
+    ),
+    HostRule(
+        "record-of-the-future",
+        lambda c: c.record.last > c.now + HEARTBEAT_SKEW_S,
+        State.ON_HOLD,
+        lambda c: (
+            f"it was fenced {c.record.last - c.now:.0f} s from now by this controller's clock, so nothing compares with"
+            " it: goes on when that time has come, or once the clocks are right (chronyc tracking on every controller)"
+            " and the worker was started anew: pcs resource restart RESOURCE"
+        ),
+    ),
+    HostRule(
+        "clocks-apart",
+        lambda c: bool(c.clocks_apart),
+        State.ON_HOLD,
+        lambda c: (
+            f"{c.clocks_apart}, so it cannot be told what came first: chronyc tracking on the hosts of nova-api and"
+            " nova-conductor. It goes on by itself once they agree; if one was set, start the worker anew when no"
+            " evacuation is under way any more: pcs resource restart RESOURCE"
+        ),
     ),
     HostRule(
         "too-many-failed",
@@ -476,9 +528,9 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "leases",
-        lambda c: c.now < c.record.last + c.policy.delay_s,
+        lambda c: c.now < _off_since(c) + c.policy.delay_s,
         State.FENCED,
-        lambda c: f"waiting for storage leases until {c.record.last + c.policy.delay_s}",
+        lambda c: f"waiting for storage leases until {_off_since(c) + c.policy.delay_s:.0f}",
     ),
     HostRule(
         "pulse-awaited",

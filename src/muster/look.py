@@ -19,7 +19,7 @@ from muster.errors import NovaError, NovaRefused
 from muster.facts import UNTOUCHED, Cluster, HostSight, Move, Node, Phase, Power, Server, Service, Sight
 from muster.memory import MOVES, SERVERS, SERVICES, HostMemory, Memory
 from muster.naming import Names
-from muster.ports import ClockPort, ClusterPort, NovaPort, Policy
+from muster.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort, Policy
 
 SERVICES_EVERY_S = 10.0
 SERVERS_EVERY_S = 10.0
@@ -52,8 +52,13 @@ class Look:
         """:raises ClusterError: when Pacemaker does not answer; Nova's silence is part of the sight instead."""
         cluster = self._cluster.look()
         nodes = self._incidents(cluster)
+        if not nodes:
+            self._clock.anchor()  # a step of the wall clock is followed while nothing is waited for, and only then
+            self._memory.looked_at = min(self._memory.looked_at, self._clock.now())
         self._keep_only(nodes)
         now = self._clock.now()
+        if cluster.quorum:
+            self._memory.looked_at = now
         unread, self._memory.arrivals_unread = self._memory.arrivals_unread, False
         self._memory.keep_troubles()
         if nodes and self._clock.monotonic() >= self._memory.nova_again_at:
@@ -69,6 +74,7 @@ class Look:
             cluster=cluster,
             hosts=hosts,
             nova_trouble=trouble,
+            clocks_apart=self._clocks_apart() if nodes else "",
             room_at=memory.room_at,
         )
 
@@ -98,6 +104,17 @@ class Look:
     def _read_services(self, at: float) -> bool:
         return self._read(SERVICES, lambda: self._note_services(tuple(self._nova.services()), at))
 
+    def _clocks_apart(self) -> str:
+        """What measuring does not mend: answers that disagree, and heartbeats of the future."""
+        apart_s = self._clock.nova.apart_s
+        if apart_s > CLOCKS_BEAR_S:
+            return f"the clocks of Nova's API hosts are {apart_s:.0f} s apart, or one was set in the middle of this"
+        newest = max((service.updated_at for service in self._memory.services), default=0.0)
+        if newest > self._memory.services_at + CLOCKS_BEAR_S:
+            early_s = newest - self._memory.services_at
+            return f"Nova shows a heartbeat {early_s:.0f} s in the future: the clock of a nova-conductor is ahead"
+        return ""
+
     def warm_up(self) -> None:
         """Log in to Nova while nothing is urgent.  Its silence is told once it matters."""
         with contextlib.suppress(NovaError):
@@ -117,8 +134,9 @@ class Look:
             assert record is not None
             known = self._memory.hosts.get(node.name)
             if known is None or known.record.first != record.first:
-                known = HostMemory(record)
+                known = HostMemory(record, seen_at=self._clock.now(), seen_from=self._memory.looked_at)
             elif known.record.last != record.last:
+                known.seen_at, known.seen_from = self._clock.now(), self._memory.looked_at
                 known.pulse, known.heartbeat_moved, known.found_running = None, False, False
                 self._memory.services_at = min(self._memory.services_at, 1.0)  # what was read before proves nothing
             if record.phase is Phase.EVACUATING and not known.ours and not known.resumed_at:

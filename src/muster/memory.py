@@ -43,6 +43,9 @@ class HostMemory:
     ours: bool = False
     """This worker began the incident, so no other one's calls can be under way."""
     resumed_at: float = 0.0
+    seen_at: float = 0.0
+    """When its last fencing was first seen, and when it had been looked for in vain; 0.0: not known."""
+    seen_from: float = 0.0
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
     """All that were ever seen: what a list leaves out may be under way all the same (FACTS N22)."""
@@ -163,6 +166,8 @@ class HostMemory:
             dropped=self.dropped,
             moves_at=self.moves_at,
             resumed_at=self.resumed_at,
+            seen_at=self.seen_at,
+            seen_from=self.seen_from,
             late_until=max(self.late_until, self.doubtful_until),
             still_s=max(0.0, self.felt_at - self.pulse_at),
             heartbeat_moved=self.heartbeat_moved,
@@ -219,6 +224,8 @@ class Memory:
     """It had servers for which the limits left no place: each waits for another to arrive."""
     troubles: dict[str, Trouble] = field(default_factory=dict)
     """By kind of read, or the node whose calls failed: what one costs the others is bounded."""
+    looked_at: float = 0.0
+    """When Pacemaker was last looked at with quorum."""
     nova_trouble: str = ""
     """Of all of them, what the last sight had to tell first."""
     nova_wait: str = ""

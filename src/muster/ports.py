@@ -81,6 +81,25 @@ class NovaPort(Protocol):
     def reset_state(self, server: str) -> str: ...
 
 
+CLOCKS_BEAR_S = 30.0
+"""What is left of a difference after it was measured: the rules bear that much (60 s before the first fencing, 30 s
+around it, three heartbeats), and no more."""
+
+
+class NovaClockPort(Protocol):
+    """Nova's clock beside ours, in seconds: ahead by so much, and this much of it in doubt."""
+
+    @property
+    def ahead_s(self) -> float: ...
+    @property
+    def apart_s(self) -> float: ...
+
+
 class ClockPort(Protocol):
+    """:ivar nova: what the answers of Nova tell of its clock."""
+
+    @property
+    def nova(self) -> NovaClockPort: ...
     def now(self) -> float: ...
     def monotonic(self) -> float: ...
+    def anchor(self) -> None: ...

@@ -44,8 +44,11 @@ from muster.supervise import Supervisor
 from muster.worker import Worker
 
 
-def _nova(settings: Settings, announce: Callable[[float], None] = lambda silence_s: None) -> Nova:
-    return Nova(settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version, announce)
+def _nova(
+    settings: Settings, announce: Callable[[float], None] = lambda silence_s: None, clock: Optional[Clock] = None
+) -> Nova:
+    version = settings.nova_api_version
+    return Nova(settings.cloud, settings.clouds_file, settings.shared_storage, version, announce, clock)
 
 
 @contextlib.contextmanager
@@ -61,7 +64,7 @@ def worker(
     status = Status(Path(supervisor.status_file), clock, log, cluster.share)
     outlet = Outlets(status, list(_others(settings, clock, memory, log)), log)
     outlet.announce(60.0)
-    nova = _nova(settings, outlet.announce)
+    nova = _nova(settings, outlet.announce, clock)
     look = Look(cluster, nova, clock, settings, memory)
     act = Act(cluster, nova, clock, memory, log, supervisor.is_me, outlet.announce)
     try:
@@ -89,8 +92,9 @@ def observe(settings: Settings, cluster: Pacemaker) -> Decision:
     :raises ClusterError: when Pacemaker does not answer; Nova's silence is part of the decision.
     """
     memory = Memory()
-    nova = _nova(settings)
-    look = Look(cluster, nova, Clock(), settings, memory)
+    clock = Clock()
+    nova = _nova(settings, clock=clock)
+    look = Look(cluster, nova, clock, settings, memory)
     look.sight()
     decision = _as_the_worker(look.sight(), settings)
     findings = [finding for incident in decision.incidents.values() for finding in incident.findings.values()]

@@ -244,7 +244,7 @@ def test_a_host_that_no_device_can_switch_off_is_confirmed_by_hand(cloud: Cloud)
     cloud.ctl("stonith_admin", "--confirm", "cmp1")
     cloud.after_a_full_look()
     assert cloud.report("cmp1")["state"] == "on-hold"
-    cloud.cluster.power("cmp1", "off")
+    cloud.cluster.crash("cmp1")
     assert muster(cloud, "confirm", "cmp1", node="ctl2")[0] == 0
     cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"], 120, "its server is evacuated")
 

@@ -14,6 +14,7 @@ import pytest
 
 from muster.cli import commands, main, site
 from muster.gateways import cib
+from muster.gateways.clock import Clock
 from muster.gateways.login import Login
 from muster.gateways.nova import Nova
 from muster.gateways.placement import Placement
@@ -92,7 +93,7 @@ def ours(bed: NovaBed) -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def only_left(bed: NovaBed, clouds: Path, **memory_mb: int) -> Iterator[None]:
     """So much memory is left on these hosts, by placement."""
-    placement = Login("bed", str(clouds), lambda silence_s: None).connection().placement
+    placement = Login("bed", str(clouds), lambda silence_s: None, Clock()).connection().placement
     found = placement.get("/resource_providers", microversion="1.14").json()["resource_providers"]
     before = {}
     for row in found:
@@ -206,7 +207,7 @@ def test_a_server_takes_what_nova_claims_for_it(bed: NovaBed, tmp_path: Path) ->
 
 def test_what_is_left_is_what_placement_would_still_give(bed: NovaBed, tmp_path: Path) -> None:
     clouds = bed.clouds_yaml(tmp_path / "clouds.yaml")
-    login = Login("bed", str(clouds), lambda silence_s: None)
+    login = Login("bed", str(clouds), lambda silence_s: None, Clock())
     bed.boot("cmp1", count=2, flavor="2")
     with only_left(bed, clouds, cmp3=1):
         bed.boot("cmp3", flavor=flavor(bed, "slim", ram=1))

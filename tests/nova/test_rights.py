@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -43,10 +44,7 @@ Ask = Callable[..., NovaAccess]
 
 class OtherClock(Clock):
     def __init__(self, off_s: float) -> None:
-        self._off_s = off_s
-
-    def now(self) -> float:
-        return super().now() + self._off_s
+        super().__init__(lambda: time.time() + off_s)
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ class Cloud:
         self.rng = rng
         self.judge = judge
         self.skew = skew
+        self.api_apart: tuple[float, ...] = ()
         self.odds = Odds()
         self.computes: dict[str, Compute] = {}
         self.instances: dict[str, Instance] = {}
@@ -75,6 +76,15 @@ class Cloud:
     def stamp(self) -> float:
         """Nova's clock, as its API shows it: whole seconds."""
         return float(int(self.timeline.now + self.skew))
+
+    def set_clock(self, skew: float) -> None:
+        """A step; what was written before stays as it was."""
+        self.services()
+        self.skew = skew
+
+    def date(self) -> float:
+        """The clock of the API's host that answers."""
+        return float(int(self.timeline.now + self.skew + (self.rng.choice(self.api_apart) if self.api_apart else 0.0)))
 
     def add_host(self, name: str, cell: str = "cell1") -> Compute:
         beat_from = self.now - self.rng.uniform(0.0, 10.0)
@@ -134,7 +144,9 @@ class Cloud:
             if self.silent(host.name):
                 found.append(Service(id="", host=host.name, known=False))
                 continue
-            beat = float(int(host.beat(now) + self.skew))
+            if host.stamped[0] != host.beat(now):
+                host.stamped = (host.beat(now), float(int(host.beat(now) + self.skew)))
+            beat = host.stamped[1]
             found.append(
                 Service(
                     id=host.id,

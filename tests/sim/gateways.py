@@ -6,8 +6,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
-from muster.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUnavailable, NovaUncertain
+from muster.errors import (
+    ClusterError,
+    ClusterRefused,
+    NovaError,
+    NovaRefused,
+    NovaUnavailable,
+    NovaUncertain,
+)
 from muster.facts import Cluster, Move, OwnerLog, Record, Server, Service, Trace
+from muster.gateways.clock import Fact
 
 if TYPE_CHECKING:
     from tests.sim.process import Process
@@ -29,36 +37,48 @@ class NovaGateway:
         self._process = process
         self._world = process.world
         self._cloud = process.world.cloud
+        self._nova = process.clock.nova
 
     # ------------------------------------------------------------------ reads
 
     def services(self) -> Sequence[Service]:
         beats = {host.name: host.beat(self._world.now) for host in self._cloud.computes.values()}
-        answer = self._read("services", (), self._cloud.services)
+        answer = self._ours(self._read("services", (), self._cloud.services))
         self._process.beats = beats
         return answer
 
     def servers_on(self, host: str) -> Sequence[Server]:
-        return self._read("servers_on", (host,), lambda: self._cloud.servers_on(host))
+        return self._ours(self._read("servers_on", (host,), lambda: self._cloud.servers_on(host)))
 
     def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
-        return self._read("servers_changed", (since, brief), lambda: self._cloud.servers_changed(since, brief))
+        since = self._nova.theirs(since)
+        return self._ours(
+            self._read("servers_changed", (since, brief), lambda: self._cloud.servers_changed(since, brief))
+        )
 
     def server(self, ident: str) -> Server:
-        return self._read("server", (ident,), lambda: self._cloud.server(ident))
+        return self._nova.translated(self._read("server", (ident,), lambda: self._cloud.server(ident)))
 
     def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
-        return self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since), page)
+        since = self._nova.theirs(since)
+        return self._ours(self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since), page))
 
     def moves_of_all(self, since: float, page: int = PAGE) -> Sequence[Move]:
-        return self._read("moves_of_all", (since,), lambda: self._cloud.moves_of_all(since), page)
+        since = self._nova.theirs(since)
+        return self._ours(self._read("moves_of_all", (since,), lambda: self._cloud.moves_of_all(since), page))
+
+    def _ours(self, answer: Sequence[Fact]) -> list[Fact]:
+        """As the gateway to the real one does."""
+        return [self._nova.translated(fact) for fact in answer]
 
     def owner_log(self, server: str) -> OwnerLog:
         return self._read("owner_log", (server,), lambda: self._cloud.owner_log(server))
 
     def traces(self, server: str, since: float, known: Collection[str] = ()) -> Sequence[Trace]:
-        known = frozenset(known)
-        return self._read("traces", (server, since, known), lambda: self._cloud.traces(server, since, known))
+        since, known = self._nova.theirs(since), frozenset(known)
+        return self._ours(
+            self._read("traces", (server, since, known), lambda: self._cloud.traces(server, since, known))
+        )
 
     def _read(self, kind: str, args: tuple[object, ...], do: Callable[[], T], page: int = PAGE) -> T:
         process, world = self._process, self._world
@@ -79,8 +99,10 @@ class NovaGateway:
         if fault == "stale" and shown and world.now - shown[0] < STALE_S and not self._cloud.silent_cells:
             at, answer = shown
         else:
+            asked_at = process.clock.now()
             self._take(world.rng.uniform(*NOVA_CALL_S))
             at, answer = world.now, do()
+            self._nova.note_time(asked_at, process.clock.now(), self._cloud.date())
             if not self._cloud.silent_cells:  # an old view is one of the database, where nothing is missing
                 world.shown[(kind, *args)] = (at, answer)
             if kind in LISTS and world.faults.draw_half(world.now):

@@ -10,8 +10,10 @@ from muster.facts import Power
 from tests.sim import misfortunes
 from tests.sim.cloud import Odds
 from tests.sim.ending import run_to_the_end
+from tests.sim.site import CONTROLLERS
 from tests.sim.world import World
 
+AHEAD_S = (0.0, 0.0, 0.0, -3.0, 2.0, 4.0, -20.0, 20.0, -62.0, 62.0, -3600.0, 3600.0)
 WINDOW_S = (50.0, 160.0)
 
 
@@ -61,8 +63,10 @@ def build(seed: int) -> World:
     rng = random.Random(f"plan {seed}")
     hosts = [f"cmp{n}" for n in range(1, rng.choice((2, 3, 3, 3, 4)) + 1)]
     cells = {hosts[-1]: "cell2"} if len(hosts) == 4 and rng.random() < 0.3 else {}
-    world = World(seed, hosts, cells, rng.choice((0.0, 0.0, -3.0, 2.0, 4.0)), **parameters(rng))
+    world = World(seed, hosts, cells, rng.choice(AHEAD_S), **parameters(rng))
     cloud = world.cloud
+    if rng.random() < 0.4:
+        world.clocks.update({c: rng.uniform(-2.0, 2.0) for c in CONTROLLERS})
     world.site.ends_late = rng.choice((0.0, 0.0, 0.3))
     cloud.omits_silent = rng.random() < 0.5
     for n in range(rng.choice((2, 3, 4, 6, 8))):

@@ -20,6 +20,7 @@ class Compute:
 
     :param life: counts its power cuts: what began in an earlier life is dead.
     :param lives_since: when nova-compute began to run although the host was counted as fenced; 0.0: it does not.
+    :param stamped: its latest heartbeat, and what Nova's clock showed then.
     :param let_back_at: when an operator last enabled its service.
     :param lifted_at: when a lift was last carried out whose worker was dead by then.
     :param queue: messages that wait for its nova-compute.
@@ -36,6 +37,7 @@ class Compute:
     started_at: float = 0.0
     beat_from: float = 0.0
     last_beat: float = 0.0
+    stamped: tuple[float, float] = (-1.0, 0.0)
     beating: bool = True
     changed: float = 0.0
     forced_down: bool = False

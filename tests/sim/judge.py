@@ -17,6 +17,7 @@ from muster.verdict import Finding
 from tests.sim.claims import SERVER_GRACE_S
 from tests.sim.inventory import Compute, Instance, Row
 from tests.sim.obedience import Obedience
+from tests.sim.site import CONTROLLERS
 
 if TYPE_CHECKING:
     from tests.sim.process import Process
@@ -27,6 +28,8 @@ HEARTBEAT_SKEW_S = 5.0
 """A heartbeat so shortly after the fencing may be one from before it, by another clock."""
 OPERATOR_GRACE_S = 3.0
 """What an operator did to a service that short before the claim cannot be known to it."""
+REDATED_S = 6.0
+"""A record that is further from the truth than that is dated anew by who claims it."""
 SAFE_DELAY_S = 30
 """With this delay or more a lying device must be found out in time (README, dangerous misconfigurations)."""
 
@@ -68,7 +71,7 @@ class Judge(Obedience):
         self._rules_of_sending(process, inst)
         if record is None or record.phase is not Phase.EVACUATING or host.name not in world.site.fenced:
             self.blame("1", f"evacuate of {ident} from {host.name} without a record of its fencing")
-        elif world.now < self._looked_last(process, host.name) + world.policy.delay_s - 1.0:
+        elif world.now < self._fenced_last(process, host.name) + world.policy.delay_s - self._clocks_s():
             self.blame("1", f"evacuate of {ident} from {host.name} before its storage leases have run out")
         if host.up(world.now) and not world.cloud.silent(host.name):
             self.blame("2", f"evacuate of {ident} while Nova calls {host.name} up")
@@ -94,10 +97,18 @@ class Judge(Obedience):
             return False
         return dest.name in self.world.liars and not self._seen_alive(process, dest)
 
-    def _looked_last(self, process: Process, name: str) -> int:
-        """The latest fencing that it has seen."""
+    def _clocks_s(self) -> float:
+        """Whole seconds, and what the controllers' clocks are apart: who has not seen it come knows no better."""
+        off = [self.world.clocks.get(controller, 0.0) for controller in CONTROLLERS]
+        return 1.0 + max(off) - min(off)
+
+    def _fenced_last(self, process: Process, name: str) -> float:
+        """When the latest fencing was that it has seen: in truth, for the record may be by another clock."""
         node = process.looked.get(name)
-        return node.record.last if node and node.record else 0
+        if not node or not node.record:
+            return 0.0
+        truth = self.world.site.fenced_at.get(name, 0.0)
+        return min(truth, node.record.last) if not self.world.site.clocks else truth
 
     def _rules_of_sending(self, process: Process, inst: Instance) -> None:
         """What settings and sequence promise: A8, A10, A15, attempts and in_flight."""
@@ -107,9 +118,9 @@ class Judge(Obedience):
         if inst.image and not policy.shared_storage:
             self.blame("A8", f"evacuate of {ident}, which will be empty")
         record = self.world.site.nodes[inst.host].record
-        ours = [r for r in rows if record and r.status == "failed" and r.created >= record.first]
+        ours = [r for r in rows if record and r.status == "failed" and r.accepted_at >= record.first]
         orders = self.orders_seen(process, inst.host)
-        since = orders.retried_at(ident) + abs(self.world.cloud.skew) + 1.0 if orders.retried_at(ident) else 0.0
+        since = orders.retried_at(ident) + 1.0 + self._clocks_s() if orders.retried_at(ident) else 0.0
         ours = [r for r in ours if r.accepted_at >= since]
         failed = sum(process.knew(f"moves_from {r.source}", r.ended_at) for r in ours)
         if failed >= policy.attempts:
@@ -259,7 +270,8 @@ class Judge(Obedience):
 
     def record_written(self, name: str, old: Optional[Record], new: Record) -> None:
         """Whoever writes it may not undo a fencing that was recorded meanwhile."""
-        if old is not None and old.last > new.last:
+        dated_anew = old is not None and abs(old.last - self.world.now) > REDATED_S
+        if old is not None and old.last > new.last and not dated_anew:
             self.blame("4", f"record of {name} {old.token} overwritten by {new.token}")
 
     def _count_dead(self, process: Process, name: str) -> None:

@@ -55,7 +55,7 @@ class Process:
         self._key: object = None
         self._running = False
         self.memory = Memory()
-        clock = Clock(world.timeline)
+        clock = self.clock = Clock(world.timeline, lambda: world.clocks.get(controller, 0.0))
         cluster = ClusterGateway(self)
         nova = NovaGateway(self)
         look = Look(cluster, nova, clock, world.policy, self.memory)

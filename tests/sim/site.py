@@ -34,6 +34,8 @@ class Site:
         self.victims: dict[str, set[str]] = {}
         self.fenced: set[str] = set()
         self.ends_late = 0.0
+        self.clocks: dict[str, float] = {}
+        self.fenced_at: dict[str, float] = {}
         self.changed: Callable[[], None] = lambda: None
         for name in cloud.computes:
             self.nodes[name] = Node(name, remote=True, member=True)
@@ -82,6 +84,7 @@ class Site:
         elif self.cloud.computes[name].running:
             self.cloud.computes[name].lives_since = now
         self.fenced.add(name)
+        self.fenced_at[name] = now
         old = self.nodes[name].record
         if old is None or old.phase in (Phase.RETURNING, Phase.CLOSED):
             self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
@@ -92,34 +95,42 @@ class Site:
             self.set_node(name, member=False, **word)
             self.timeline.after(self.rng.uniform(61.0, 150.0), lambda: self._fencing_ends(name))
         else:
-            self.set_node(name, member=False, fenced_at=int(now + late_s), **word)
+            self.set_node(name, member=False, fenced_at=int(late_s + self.stamp()), **word)
         if with_record:
-            record = old.fenced_again(int(now)) if old else Record(Phase.FENCED, int(now), int(now))
+            at = self.stamp()
+            record = old.fenced_again(at) if old else Record(Phase.FENCED, at, at)
             self.set_node(name, record=record, hold=True)
             self._apply_hold(name)
         self.cloud.say(f"{name} is fenced{' (the device lies)' * lies}{'' if with_record else ', without a record'}")
 
     def _fencing_ends(self, name: str) -> None:
         if not self.nodes[name].member:
-            self.set_node(name, fenced_at=int(self.timeline.now))
+            self.set_node(name, fenced_at=self.stamp())
 
     def confirm(self, name: str) -> None:
         """``muster confirm``: an operator says that it is off."""
         old = self.nodes[name].record
         if old is not None and old.phase not in (Phase.RETURNING, Phase.CLOSED) and not self.nodes[name].member:
-            self.set_node(name, record=old.fenced_again(int(self.timeline.now)), hold=True)
+            self.set_node(name, record=old.fenced_again(self.stamp()), hold=True)
+
+    def stamp(self) -> int:
+        """The clock of whichever controller does it."""
+        if not any(self.clocks.values()):
+            return int(self.timeline.now)
+        able = [c for c in CONTROLLERS if self.quorum(c)] or list(CONTROLLERS)
+        return int(self.timeline.now + self.clocks.get(self.rng.choice(able), 0.0))
 
     def confirm_to_pacemaker(self, name: str) -> None:
         """``pcs stonith confirm``: the history has it, and no agent is called."""
         self.fenced.add(name)
-        self.set_node(name, confirmed_at=int(self.timeline.now))
+        self.set_node(name, confirmed_at=self.stamp())
 
     def leave(self, name: str) -> None:
         """A clean shutdown, or a loss of connection that fencing has not answered yet."""
         self.set_node(name, member=False)
 
     def rejoin(self, name: str) -> None:
-        found = int(self.timeline.now) if self.cloud.computes[name].running else 0
+        found = self.stamp() if self.cloud.computes[name].running else 0
         back = {"fenced_at": 0, "unproved": "", "confirmed_at": 0}
         self.set_node(name, member=True, found_running=found, probed_running=found, **back)
         if self.nodes[name].hold:
@@ -143,7 +154,7 @@ class Site:
         def stop() -> None:
             node, host = self.nodes[name], self.cloud.computes[name]
             if node.hold and node.member and host.running:
-                self.set_node(name, found_running=int(self.timeline.now))
+                self.set_node(name, found_running=self.stamp())
                 self.cloud.rebuild.stop_compute(name)
 
         self.timeline.after(self.rng.uniform(0.3, 2.0), stop)

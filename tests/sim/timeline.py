@@ -6,6 +6,8 @@ from __future__ import annotations
 import heapq
 from typing import Callable
 
+from muster.gateways.clock import Clock as RealClock
+
 
 class Timeline:
     """:param now: Unix seconds at which the world begins."""
@@ -32,14 +34,15 @@ class Timeline:
         self.pass_to(self.now + seconds)
 
 
-class Clock:
-    """The engine's clock port over a timeline."""
+class Clock(RealClock):
+    """The engine's own clock over a timeline.
 
-    def __init__(self, timeline: Timeline) -> None:
+    :param off_s: how far the wall clock of its controller is off now.
+    """
+
+    def __init__(self, timeline: Timeline, off_s: Callable[[], float] = lambda: 0.0) -> None:
         self._timeline = timeline
-
-    def now(self) -> float:
-        return self._timeline.now
+        super().__init__(lambda: timeline.now + off_s(), lambda: timeline.now)
 
     def monotonic(self) -> float:
         return self._timeline.now

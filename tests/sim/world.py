@@ -27,6 +27,7 @@ class World:
     :ivar broken: kinds of reads, or a kind and what is asked for, that Nova answers with 500.
     :ivar kill_at: numbers of the port calls at which the calling worker dies.
     :ivar released: hosts whose nova-compute muster has let start, and when.
+    :ivar clocks: how far the wall clock of each controller is off.
     :ivar liars: hosts whose power device said off and did nothing.
     """
 
@@ -45,6 +46,7 @@ class World:
             self.cloud.add_host(name, cells.get(name, "cell1"))
         self.site = Site(self.cloud)
         self.site.changed = self._wake
+        self.clocks = self.site.clocks
         self.faults = Faults(self.rng)
         self.nova_down = False
         self.broken: set[str] = set()

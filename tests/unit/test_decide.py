@@ -73,7 +73,7 @@ def server(ident: str, priority: str = "", created: float = 0.0, **facts: Any) -
     )
 
 
-LIVES = ("refuted", "found_running")
+LIVES = ("refuted", "found_running", "seen_at", "seen_from")
 
 
 def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move, ...] = (), **facts: Any) -> Sight:
@@ -659,3 +659,47 @@ def test_on_the_way_back_nova_is_still_asked_about_calls() -> None:
     there = replace(server("a"), host="cmp2")
     decision = decide(sight(node(Phase.RETURNING), there, moves=rows), settings())
     assert ReadCalls("cmp1", "a") in decision.steps
+
+
+@pytest.mark.parametrize(
+    ("phase", "last", "seen_from", "rule"),
+    [
+        (Phase.FENCED, FENCED + 3600, FENCED - 1.0, "fencing-misdated"),
+        (Phase.FENCED, FENCED - 3600, FENCED - 1.0, "fencing-misdated"),
+        (Phase.FENCED, FENCED - 3600, 0.0, "pulse-awaited"),
+        (Phase.CONFIRMED, FENCED - 3600, FENCED - 1.0, "pulse-awaited"),
+        (Phase.FENCED, FENCED - 4, FENCED - 1.0, "claim"),
+        (Phase.EVACUATING, FENCED + 3600, FENCED - 1.0, "record-of-the-future"),
+        (Phase.EVACUATING, FENCED - 3600, FENCED - 1.0, "working"),
+    ],
+)
+def test_a_fencing_recorded_by_a_wrong_clock_is_dated_by_ours(
+    phase: Phase, last: int, seen_from: float, rule: str
+) -> None:
+    """C3: an hour ahead, and nothing was done for an hour; an hour behind, and the heartbeats of before it counted."""
+    record = Record(phase, min(last, FENCED) if phase is Phase.EVACUATING else last, last)
+    it = sight(replace(node(), record=record), server("a"), seen_from=seen_from, seen_at=float(FENCED))
+    decision = decide(it, settings())
+    assert decision.incidents["cmp1"].rule == rule
+    if rule == "fencing-misdated":
+        assert decision.steps == (SwapRecord("cmp1", record, Record(phase, FENCED, FENCED)),)
+    if rule == "record-of-the-future":
+        assert decision.steps == ()
+
+
+def test_one_that_was_fenced_twice_keeps_its_beginning() -> None:
+    record = Record(Phase.FENCED, FENCED - 50, FENCED + 3600)
+    it = sight(replace(node(), record=record), seen_from=FENCED - 1.0, seen_at=float(FENCED))
+    assert decide(it, settings()).steps == (SwapRecord("cmp1", record, Record(Phase.FENCED, FENCED - 50, FENCED)),)
+
+
+def test_leases_run_from_when_the_fencing_had_not_been_seen_yet() -> None:
+    it = sight(node(Phase.FENCED), server("a"), seen_from=FENCED + 3.0, seen_at=FENCED + 3.5)
+    assert decide(it, settings(delay_s=22)).incidents["cmp1"].rule == "leases"
+    assert decide(it, settings(delay_s=16)).incidents["cmp1"].rule == "claim"
+
+
+def test_clocks_that_do_not_agree_stop_the_incident() -> None:
+    it = replace(sight(node(), server("a")), clocks_apart="the clocks are 100 s apart")
+    decision = decide(it, settings())
+    assert (decision.incidents["cmp1"].rule, decision.steps) == ("clocks-apart", ())

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from muster.errors import NovaRefused, NovaUnavailable
-from muster.facts import Move, MoveStatus, Server, Service
+from muster.facts import Move, MoveStatus, Node, Server, Service
 from muster.look import Look
 from muster.memory import Memory
 from tests.fakes import FakeClock, FakeCluster, settings
@@ -21,6 +21,7 @@ class SlowNova:
         self._clock = clock
         self._answer_s = answer_s
         self.moves: list[Move] = []
+        self.beat = 0.0
         self.read: list[str] = []
 
     def _take(self, what: str) -> None:
@@ -29,7 +30,8 @@ class SlowNova:
 
     def services(self) -> Sequence[Service]:
         self._take("services")
-        return [Service(id="u1", host="cmp1", forced_down=True, enabled=False, disabled_reason="muster: x")]
+        at = self.beat
+        return [Service("u1", "cmp1", forced_down=True, enabled=False, disabled_reason="muster: x", updated_at=at)]
 
     def servers_on(self, host: str) -> Sequence[Server]:
         self._take("servers_on")
@@ -192,3 +194,32 @@ def test_a_row_that_cannot_be_read_is_asked_for_ever_more_seldom() -> None:
         it.look.sight()
         it.clock.pass_by(5.0)
     assert it.nova.read.count("servers_on") < 70
+
+
+def test_clocks_that_do_not_agree_are_told() -> None:
+    it = Watched(answer_s=0.0)
+    assert it.look.sight().clocks_apart == ""
+    it.clock.nova.apart_s = 31.0
+    assert "31 s apart" in it.look.sight().clocks_apart
+    it.clock.nova.apart_s = 0.0
+    it.clock.pass_by(20.0)
+    it.nova.beat = it.clock.at + 45.0
+    assert "45 s in the future" in it.look.sight().clocks_apart
+
+
+def test_when_a_fencing_was_first_seen_is_known_to_who_had_looked_before() -> None:
+    it = Watched(answer_s=0.0)
+    it.cluster.nodes["cmp1"] = Node("cmp1", True, member=True)
+    it.look.sight()
+    looked_at = it.clock.at
+    it.clock.pass_by(3.0)
+    it.cluster.fence("cmp1", it.clock.at)
+    host = it.look.sight().hosts["cmp1"]
+    assert (host.seen_from, host.seen_at) == (looked_at, it.clock.at)
+    it.cluster.quorum = False
+    it.clock.pass_by(3.0)
+    it.look.sight()
+    it.clock.pass_by(3.0)
+    it.cluster.fence("cmp1", it.clock.at)
+    host = it.look.sight().hosts["cmp1"]
+    assert (host.seen_from, host.seen_at) == (looked_at + 3.0, it.clock.at)

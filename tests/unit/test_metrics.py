@@ -55,6 +55,14 @@ def incident(node: str = "cmp1", state: State = State.EVACUATING, *verdicts: Ver
     return Incident(node, node, state, "rule", "why", 1_800_000_000, 1_800_000_000, findings)
 
 
+def test_says_how_far_the_clocks_are_apart(bench: Bench) -> None:
+    bench.metrics.status("", [])
+    bench.clock.nova.ahead_s, bench.clock.nova.apart_s = -62.04, 41.0
+    bench.metrics.status("", [])
+    assert bench.value("muster_nova_clock_ahead_seconds") == -62.0
+    assert bench.value("muster_nova_clocks_apart_seconds") == 41.0
+
+
 def test_says_what_is_the_case(bench: Bench) -> None:
     bench.memory.tally.sent = 7
     evacuated, held = Verdict.EVACUATED, Verdict.HELD

@@ -13,6 +13,7 @@ from novaclient.exceptions import ClientException
 from urllib3 import exceptions as urllib3_exceptions
 
 from muster.errors import NovaRefused, NovaUnavailable, NovaUncertain
+from muster.gateways.clock import Clock
 from muster.gateways.login import Login
 from muster.gateways.nova import Nova
 from muster.gateways.nova_faults import Redirect, elsewhere, refusal, trouble, write_trouble
@@ -148,7 +149,7 @@ def test_a_status_that_the_client_raises_is_keystones_and_about_no_server() -> N
 def test_a_file_of_credentials_that_cannot_be_read_is_named_and_not_its_cloud(tmp_path: Path) -> None:
     file = tmp_path / "clouds.yaml"
     with pytest.raises(NovaUnavailable, match="cannot be read: is it there, and is this root"):
-        Login("bed", str(file), lambda silence_s: None).connection()
+        Login("bed", str(file), lambda silence_s: None, Clock()).connection()
 
 
 @pytest.mark.parametrize(

@@ -359,6 +359,9 @@ def host_cases() -> Iterator[HostCase]:
         {"node": {"unproved": "by a fabric device", "confirmed_at": FENCED + 100}},
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, found_running=True)},
         {"node": {"found_running": FENCED + 1}},
+        {"sight": HostSight(listed_at=JUST_NOW, seen_at=FENCED - 9.0, seen_from=FENCED - 10.0)},
+        {"clocks_apart": "100 s"},
+        {"now": FENCED - 10.0},
         {"node": {"probed_running": FENCED + 1}, "sight": HostSight(moves=ROWS[2], listed_at=JUST_NOW)},
         {"sight": HostSight(moves=ROWS[1], first_listed_at=LONG_AGO, listed_at=JUST_NOW)},
     ]

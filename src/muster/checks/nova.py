@@ -92,7 +92,10 @@ def clocks(facts: Facts) -> Iterator[Finding]:
     if off_s > CLOCKS_ATTENTION_S:
         result = Result.TROUBLE if off_s > CLOCKS_TROUBLE_S else Result.ATTENTION
         yield Finding(
-            result, what, "NTP on the controllers, the computes, and Nova's database", (("chronyc", "tracking"),)
+            result,
+            what,
+            "NTP on the controllers, the hosts of nova-api and nova-conductor, and Nova's database",
+            (("chronyc", "tracking"),),
         )
     else:
         yield ok("they agree" if off_s < 2 else what)

@@ -16,6 +16,7 @@ import openstack.connection
 from keystoneauth1 import exceptions as ksa
 
 from muster.errors import NovaError, NovaUnavailable
+from muster.gateways.clock import Clock
 from muster.gateways.nova_faults import Redirect, Reply, elsewhere, refusal, trouble, write_trouble
 
 READ_TIMEOUT_S = 20.0
@@ -26,6 +27,8 @@ CELLS_TIMEOUT_S = 75.0
 LOGIN_REQUESTS = 3
 """Keystone's versions, a token, a service's versions: each may take as long as a write."""
 MARGIN_S = 5.0
+NOVAS_OWN = "X-OpenStack-Nova-API-Version"
+"""In every answer of Nova's (nova/api/openstack/wsgi.py), and in none of another service or of a proxy."""
 
 
 class Login:
@@ -34,10 +37,11 @@ class Login:
     ``requests`` counts every reply, those of Keystone and of the versions of a service included; ``reply`` is the last.
     """
 
-    def __init__(self, cloud: str, clouds_file: str, announce: Callable[[float], None]) -> None:
+    def __init__(self, cloud: str, clouds_file: str, announce: Callable[[float], None], clock: Clock) -> None:
         self._cloud = cloud
         self._clouds_file = clouds_file
         self._announce = announce
+        self._clock = clock
         self._connection: Optional[openstack.connection.Connection] = None
         self._auth_url = ""
         self._asked = "compute"
@@ -177,6 +181,9 @@ class Login:
         """
         self.requests += 1
         self.reply = reply
+        if NOVAS_OWN in reply.headers:
+            now = self._clock.now()
+            self._clock.nova.note(now - reply.elapsed.total_seconds(), now, reply.headers.get("Date"))
         location = reply.headers.get("Location", "")
         away = reply.request.method != "GET" or elsewhere(reply.url, location)
         if 300 < reply.status_code < 400 and location and away:

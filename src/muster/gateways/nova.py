@@ -20,6 +20,7 @@ from muster.errors import NovaError, NovaRefused, NovaUnavailable
 from muster.facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways import login
 from muster.gateways import nova_facts as facts
+from muster.gateways.clock import Clock, Fact
 from muster.gateways.nova_faults import Reply, broke, refusal, request_id, timed_out
 
 PAGE = 1000
@@ -53,6 +54,7 @@ class Nova:
 
     :param ceiling: no call speaks a newer microversion than this, e.g. ``"2.98"``.
     :param announce: told before each request how many seconds may pass until it has ended.
+    :param clock: every time of Nova's is turned into one of this, and back in what Nova is asked.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Nova:
         shared_storage: bool,
         ceiling: str,
         announce: Callable[[float], None] = lambda silence_s: None,
+        clock: Optional[Clock] = None,
     ) -> None:
-        self.login = login.Login(cloud, clouds_file, announce)
+        self._clock = clock or Clock()
+        self.login = login.Login(cloud, clouds_file, announce, self._clock)
         self._shared_storage = shared_storage
         self._ceiling = _version(ceiling)
         self._announce = announce
@@ -79,14 +83,15 @@ class Nova:
     def services(self) -> Sequence[Service]:
         """All nova-compute services of all cells."""
         body = self._list("/os-services", lambda: {"binary": "nova-compute"}, SERVICES)
-        found = [facts.service(row) for row in _rows(body, "services") if row.get("binary") == "nova-compute"]
+        rows = [row for row in _rows(body, "services") if row.get("binary") == "nova-compute"]
+        found = [self._ours(facts.service(row)) for row in rows]
         self._hosts_of_services = {service.id: service.host for service in found}
         return found
 
     def servers_on(self, host: str) -> Sequence[Server]:
         """Every server that Nova places on ``host``, of all projects and over all pages."""
         params = {"all_tenants": "1", "host": host}
-        return [facts.server(row) for row in self._pages("/servers/detail", "servers", params, SERVERS)]
+        return [self._ours(facts.server(row)) for row in self._pages("/servers/detail", "servers", params, SERVERS)]
 
     def server(self, ident: str) -> Server:
         """One server, whatever its project.
@@ -96,15 +101,16 @@ class Nova:
         row = self._get(f"/servers/{ident}", {}, SERVERS).get("server")
         if not isinstance(row, dict):
             raise NovaUnavailable(f"GET /servers/{ident}: no server in the reply")
-        return facts.server(row)
+        return self._ours(facts.server(row))
 
     def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
-        """Every server changed since then (Unix seconds, Nova's clock), deleted ones included.
+        """Every server changed since then (Unix seconds), deleted ones included.
 
         :param brief: without the image's properties: they are the same as long as the image is, and dear.
         """
-        params, version = {"all_tenants": "1", "changes-since": facts.iso(since)}, SERVERS_BRIEF if brief else SERVERS
-        return [facts.server(row) for row in self._pages("/servers/detail", "servers", params, version)]
+        params = {"all_tenants": "1", "changes-since": facts.iso(self._clock.nova.theirs(since))}
+        rows = self._pages("/servers/detail", "servers", params, SERVERS_BRIEF if brief else SERVERS)
+        return [self._ours(facts.server(row)) for row in rows]
 
     def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
         """Evacuations from ``host`` created since then, oldest first.
@@ -127,7 +133,7 @@ class Nova:
         else:  # the whole list in one page: older Nova does not page it
             rows = iter(_rows(self._get("/os-migrations", params, MIGRATIONS), "migrations"))
         moves = []
-        for move in map(facts.move, rows):
+        for move in map(self._ours, map(facts.move, rows)):
             if move.created < since and self._speak(MIGRATIONS) >= MIGRATIONS:
                 break
             moves.append(move)
@@ -136,12 +142,13 @@ class Nova:
     def servers(self) -> Sequence[Server]:
         """Every server of the cloud, of all projects and over all pages."""
         rows = self._pages("/servers/detail", "servers", {"all_tenants": "1"}, SERVERS, PAGE_TIMEOUT_S)
-        return [facts.server(row) for row in rows]
+        return [self._ours(facts.server(row)) for row in rows]
 
     def arrivals(self, limit: int) -> Sequence[Move]:
         """The finished ones among the last ``limit`` evacuations of the cloud, newest first; one request."""
         params = {"migration_type": "evacuation", "limit": str(limit)}
-        moves = map(facts.move, _rows(self._get("/os-migrations", params, MIGRATIONS), "migrations"))
+        rows = _rows(self._get("/os-migrations", params, MIGRATIONS), "migrations")
+        moves = map(self._ours, map(facts.move, rows))
         return sorted((m for m in moves if m.status.arrived), key=lambda m: m.created, reverse=True)
 
     def evacuation_s(self, server: str) -> Optional[float]:
@@ -160,7 +167,8 @@ class Nova:
         :param known: request ids of those that need not be read.
         """
         body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
-        calls = [r for r in facts.evacuate_calls(_rows(body, "instanceActions"), since) if r not in known]
+        calls = facts.evacuate_calls(_rows(body, "instanceActions"), self._clock.nova.theirs(since))
+        calls = [request for request in calls if request not in known]
         return [self._trace(server, request_id) for request_id in calls[-TRACES_LIMIT:]]
 
     def _trace(self, server: str, request_id: str) -> Trace:
@@ -168,7 +176,7 @@ class Nova:
         row = self._get(path, {}, ACTION_EVENTS).get("instanceAction")
         if not isinstance(row, dict):
             raise NovaUnavailable(f"GET {path}: no action in the reply")
-        return facts.trace(row)
+        return self._ours(facts.trace(row))
 
     # ---------------------------------------------------------------- writes
 
@@ -316,6 +324,9 @@ class Nova:
         # It offers less than when it was asked: it was rolled back, or one of several has another release.
         self._discover_anew()
         return self.login.get("compute", path, params, _text(self._speak(version)), timeout_s, retries)
+
+    def _ours(self, fact: Fact) -> Fact:
+        return self._clock.nova.translated(fact)
 
     def _write(self, method: str, path: str, body: Mapping[str, Any], version: Version) -> str:
         connection = self._connect()

@@ -47,7 +47,8 @@ class Metrics(Quiet):
         now = self._clock.now()
         told = [(i.node, i.state, i.first, _counts(i), _stuck(i)) for i in incidents]
         troubles = (bool(self._memory.nova_trouble), bool(self._memory.cluster_trouble))
-        seen = (bool(reason), told, vars(self._memory.tally).copy(), troubles)
+        clocks = (round(self._clock.nova.ahead_s), round(self._clock.nova.apart_s))
+        seen = (bool(reason), told, vars(self._memory.tally).copy(), troubles, clocks)
         if seen != self._written or not 0 <= now - self._written_at < EVERY_S:
             self._write(self._families(reason, incidents))
             self._written, self._written_at = seen, now
@@ -75,6 +76,10 @@ class Metrics(Quiet):
         yield gauge("muster_last_pass_timestamp_seconds", "When the worker last looked.", value=self._clock.now())
         yield gauge("muster_hindered", "1 while nothing may be changed: no quorum, paused, Pacemaker silent.", hindered)
         yield gauge("muster_nova_trouble", "1 while Nova does not answer as it should.", bool(memory.nova_trouble))
+        nova = self._clock.nova
+        yield gauge("muster_nova_clock_ahead_seconds", "Nova's clock, ahead of this one.", value=round(nova.ahead_s, 1))
+        apart = "How far Nova's answers are from that: beyond 30 nothing is evacuated."
+        yield gauge("muster_nova_clocks_apart_seconds", apart, value=round(nova.apart_s, 1))
         yield counter("muster_evacuations_sent", "Evacuations that Nova took from this worker.", tally.sent)
         yield counter("muster_evacuations_refused", "Evacuations that Nova refused.", tally.refused)
         yield counter("muster_nova_errors", "Calls to Nova without a usable answer.", tally.nova_errors)
