@@ -136,7 +136,7 @@ class NovaGateway:
         return self._write("force_up", lift)
 
     def evacuate(self, server: str, target: Optional[str]) -> str:
-        excused = self._world.judge.evacuate_sent(self._process, server)
+        excused = self._world.judge.evacuate_sent(self._process, server, target)
         inst = self._cloud.instances[server]
         inst.sent_at = self._world.now
         try:

@@ -53,7 +53,7 @@ class Judge(Obedience):
         process.knew_quorum = process.knew_current = False
         self.obeys(process, what, allowed)
 
-    def evacuate_sent(self, process: Process, ident: str) -> bool:
+    def evacuate_sent(self, process: Process, ident: str, target: Optional[str] = None) -> bool:
         """Invariants 1 and 2, at the moment it is sent.
 
         :returns: whether a danger was there that nobody could know yet.
@@ -68,7 +68,7 @@ class Judge(Obedience):
         if process.knows_of_elsewhere(inst):
             return False
         record = node.record
-        self._rules_of_sending(process, inst)
+        self._rules_of_sending(process, inst, target)
         if record is None or record.phase is not Phase.EVACUATING or host.name not in world.site.fenced:
             self.blame("1", f"evacuate of {ident} from {host.name} without a record of its fencing")
         elif world.now < self._fenced_last(process, host.name) + world.policy.delay_s - self._clocks_s():
@@ -110,7 +110,7 @@ class Judge(Obedience):
         truth = self.world.site.fenced_at.get(name, 0.0)
         return min(truth, node.record.last) if not self.world.site.clocks else truth
 
-    def _rules_of_sending(self, process: Process, inst: Instance) -> None:
+    def _rules_of_sending(self, process: Process, inst: Instance, target: Optional[str]) -> None:
         """What settings and sequence promise: A8, A10, A15, attempts and in_flight."""
         policy, ident = self.world.policy, inst.id
         rows = [r for r in self.world.cloud.rows_of[ident] if r.source == inst.host]
@@ -135,14 +135,15 @@ class Judge(Obedience):
         known = [r for r in self.world.cloud.rows if self._in_flight(process, r)]
         if len(known) + len(process.sent_this_pass) >= policy.in_flight:
             self.blame("8", f"evacuate of {ident} while {len(known)} are in flight, in_flight is {policy.in_flight}")
-        self._one_more_fits(process, ident, known)
+        self._one_more_fits(process, ident, known, target)
         process.sent(ident)
 
-    def _one_more_fits(self, process: Process, ident: str, known: list[Row]) -> None:
+    def _one_more_fits(self, process: Process, ident: str, known: list[Row], target: Optional[str]) -> None:
         """One that nobody has named a destination of may go to any."""
         limit, bound = self.world.policy.per_destination, Counter(row.dest for row in known)
         unnamed = bound.pop("", 0) + len(process.sent_this_pass)
-        if limit and unnamed + max(bound.values(), default=0) >= limit:
+        most = bound[target] if target else max(bound.values(), default=0)
+        if limit and unnamed + most >= limit:
             told = f"{dict(bound)} and {unnamed} unnamed are in flight, per_destination is {limit}"
             self.blame("8", f"evacuate of {ident} while {told}")
 
