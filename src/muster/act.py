@@ -210,7 +210,16 @@ class Act:
         except NovaRefused as exc:
             self._log.warning("calls not shown", server=step.server, reason=str(exc), request_id=exc.request_id)
         else:
-            host.calls[step.server] = Calls(at, moves, tries, traces)
+            waits = any(not (trace.over or trace.landed) for trace in traces)
+            host.calls[step.server] = Calls(at, moves, tries, traces, self._claimed(step.server) if waits else ())
+
+    def _claimed(self, server: str) -> tuple[str, ...]:
+        """Which host it waits for, for people: nothing depends on it, and placement need not answer."""
+        try:
+            return tuple(self._nova.claimed(server))
+        except NovaError as exc:
+            self._log.debug("claims not shown", server=server, reason=str(exc), request_id=exc.request_id)
+            return ()
 
     @_do.register
     def _stop(self, step: todo.Stop) -> None:

@@ -30,7 +30,7 @@ from muster.orders import Orders
 from muster.ports import Policy
 from muster.rules import RESETTABLE_STATES, judge
 from muster.steps import Evacuate, ListAgain, ReadCalls, ReadLog, ReadServer, Reset, Step, Stop, SwapRecord, WriteRecord
-from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict
+from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict, same_host
 
 LATE_CALL_S = 30.0
 """How long a call may be carried out after its sender died, or it or a proxy gave up: the time-out of our own POST."""
@@ -155,6 +155,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
             clocks_apart=sight.clocks_apart,
             findings=tuple(finding for finding, _ in judged[node.name]),
             inbound=0 if isinstance(service, str) else inbound[service.host] - inbound[node.name, service.host],
+            awaited=0 if isinstance(service, str) else _awaited(service.host, judged.values()),
             failed=failed,
             limit=limit,
         )
@@ -248,6 +249,11 @@ def _inbound(judged: Mapping[str, Sequence[tuple[Finding, str]]], sight: Sight) 
                     found[dest] += 1
                     found[name, dest] += 1
     return found
+
+
+def _awaited(host: str, judged: Iterable[Sequence[tuple[Finding, str]]]) -> int:
+    """How many evacuations of other hosts wait for this one."""
+    return sum(bool(f.waits_for) and same_host(f.waits_for, host) for findings in judged for f, _ in findings)
 
 
 def _begun(move: Move) -> bool:

@@ -302,12 +302,15 @@ class Calls:
     :param moves: id and status of the server's evacuations as they were known then.
     :param tries: how often it was asked for since these have changed, in vain ones included.
     :param traces: oldest first; None: it could not be read.
+    :param claimed: the hypervisors on which placement holds room for it, while a destination has not begun; none where
+        that is not known.
     """
 
     read_at: float
     moves: frozenset[tuple[str, MoveStatus]]
     tries: int = 1
     traces: Optional[tuple[Trace, ...]] = None
+    claimed: tuple[str, ...] = ()
 
     @staticmethod
     def state_of(moves: Sequence[Move]) -> frozenset[tuple[str, MoveStatus]]:

@@ -41,6 +41,7 @@ class HostCase:
 
     :param service: its nova-compute service, or the reason why none can be named.
     :param inbound: servers of other dead hosts that were on their way here and are not safe yet.
+    :param awaited: evacuations from other hosts that wait in the queue of this one.
     :param failed: how many hosts are dead and not yet returning.
     """
 
@@ -54,6 +55,7 @@ class HostCase:
     clocks_apart: str = ""
     findings: tuple[Finding, ...] = ()
     inbound: int = 0
+    awaited: int = 0
     failed: int = 1
     limit: int = 1
 
@@ -284,6 +286,14 @@ def _orders_done_at(c: HostCase) -> float:
     return c.sight.back_at + ORDERS_DONE_S if c.sight.back_at else math.inf
 
 
+def _with_awaited(c: HostCase, *words: str) -> str:
+    """Nova had sent them here before it died, and its nova-compute begins them whenever it is back (FACTS N41)."""
+    if not c.awaited:
+        return "; ".join(words)
+    waiting = f"{c.awaited} evacuations from other hosts wait for its nova-compute, and begin when it is back"
+    return "; ".join([*words, waiting] if c.findings else [*words[:-1], waiting])
+
+
 def _named(c: HostCase, *words: str) -> str:
     count = Counter(f.verdict for f in c.findings)
     return ", ".join(f"{count[Verdict(w)]} {w}" for w in words if count[Verdict(w)]) or "no server"
@@ -437,8 +447,8 @@ RULES: tuple[HostRule, ...] = (
         State.RETURNING,
         lambda c: (
             "waiting for its nova-compute to start"
-            + (f" and finish {c.uncompleted_rows} migrations" if c.uncompleted_rows else "")
-            + f"; {_named(c, 'held', 'skipped')} left on it"
+            + (f" and finish {c.uncompleted_rows} migrations; " if c.uncompleted_rows else "; ")
+            + _with_awaited(c, f"{_named(c, 'held', 'skipped')} left on it")
         ),
         proves=True,
     ),
@@ -620,7 +630,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: "listing its servers a second time",
         lambda c: (ListAgain(c.node.name),) * (c.now - c.sight.first_listed_at >= LISTS_APART_S),
     ),
-    HostRule("settled", lambda c: True, State.SETTLED, lambda c: _named(c, *_ALL), _release),
+    HostRule("settled", lambda c: True, State.SETTLED, lambda c: _with_awaited(c, _named(c, *_ALL)), _release),
 )
 
 

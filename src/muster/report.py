@@ -80,6 +80,7 @@ def _waiting(findings: Iterable[Finding]) -> list[dict[str, Any]]:
             "verdict": f.verdict.value,
             "reason": f.reason[:300],
             "alarm": f.alarm,
+            "waits_for": f.waits_for,
             "next_try": f.due or None,
         }
         for f in line[:SHOWN_SERVERS]

@@ -195,7 +195,8 @@ def _on_the_way(c: ServerCase) -> str:
     if _not_begun(c):
         stuck = _age(c) > c.policy.stuck_after_s
         remedy = f"; to let its host return without it: muster skip {c.server.id}" if stuck else ""
-        return f"taken by Nova, not begun for {_age(c)} s{remedy}"
+        queue = f": it waits for {c.waits_for}, and begins when nova-compute runs there" if c.waits_for else ""
+        return f"taken by Nova, not begun for {_age(c)} s{queue}{remedy}"
     move = c.open_move
     return f"on its way to {(move.dest if move else '') or 'a host not yet named'} for {_age(c)} s"
 
@@ -611,5 +612,6 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
         attempts=len(case.moves),
         target=case.target,
+        waits_for=case.waits_for if rule.name == "not-begun" else "",
     )
     return finding, step

@@ -63,6 +63,7 @@ class Finding:
     :param under_way: Nova has been asked to evacuate it and may be at work, even where its cell does not say so now.
     :param alarm: it takes longer than it may.
     :param target: the only host that it may be sent to; empty where any will do.
+    :param waits_for: the host in whose queue its evacuation waits, by what placement says.
     :param attempts: evacuations of it that Nova has on record in this incident.
     """
 
@@ -80,6 +81,12 @@ class Finding:
     alarm: bool = False
     attempts: int = 0
     target: str = ""
+    waits_for: str = ""
+
+
+def same_host(one: str, other: str) -> bool:
+    """As far as words for people need it: placement has hypervisors' names, with a domain or without."""
+    return one.partition(".")[0].casefold() == other.partition(".")[0].casefold()
 
 
 def died_under_way(move: Move, dead: Mapping[str, float]) -> bool:
@@ -163,6 +170,13 @@ class ServerCase:
         """What is known of the evacuate calls for it, as long as none of its evacuations has changed since."""
         known = self.calls
         return known.traces or () if known and known.moves == Calls.state_of(self.moves) else ()
+
+    @property
+    def waits_for(self) -> str:
+        """Where Nova holds room for what it has not begun; empty where that is not known."""
+        claimed = self.calls.claimed if self.calls and self.calls.moves == Calls.state_of(self.moves) else ()
+        named = self.open_move.dest if self.open_move else ""
+        return next((name for name in claimed if not same_host(name, self.source)), named)
 
     @functools.cached_property
     def calls_over(self) -> bool:

@@ -118,6 +118,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_decide.py::TestReturn::test_looks_once_more_at_the_servers_before_it_closes",),
     ),
     Break(
+        "B29",
+        "calls a host empty that others' evacuations wait for",
+        INCIDENT,
+        "    if not c.awaited:\n        return",
+        "    if True:\n        return",
+        ("unit/test_decide.py::test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_servers",),
+    ),
+    Break(
         "D7",
         "waits for evacuations that Nova deleted with their servers",
         INCIDENT,

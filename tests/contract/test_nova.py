@@ -375,6 +375,14 @@ def test_a_second_evacuation_is_taken_while_the_first_one_runs(cloud: Cloud) -> 
     assert [m.status.open for m in moves(cloud, ident)] == [True, True]
 
 
+def test_placement_holds_room_for_a_server_where_it_is_and_where_it_is_sent(cloud: Cloud) -> None:
+    ident = cloud.boot()
+    assert list(cloud.nova.claimed(ident)) == ["cmp1"]
+    lose(cloud)
+    hang(cloud, ident)
+    assert list(cloud.nova.claimed(ident)) == ["cmp1", moves(cloud, ident)[0].dest]
+
+
 def test_a_destination_that_dies_leaves_the_row_open_and_another_evacuation_works(cloud: Cloud) -> None:
     ident = cloud.boot()
     lose(cloud)

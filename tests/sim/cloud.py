@@ -211,6 +211,11 @@ class Cloud:
         calls = [c for c in self.instances[ident].calls if c.at >= since and c.request_id not in known]
         return [call.trace() for call in calls][-10:]
 
+    def claimed(self, ident: str) -> list[str]:
+        """Where placement holds room for it: on its host, and on each destination that the scheduler has chosen."""
+        inst = self.instances[ident]
+        return sorted({inst.host, *(row.claimed for row in self.rows_of[ident] if row.claimed and row.status in OPEN)})
+
     # ------------------------------------------------------------------ writes
 
     def force_down(self, service: str, reason: Optional[str], by: str = "muster") -> str:

@@ -80,6 +80,9 @@ class NovaGateway:
             self._read("traces", (server, since, known), lambda: self._cloud.traces(server, since, known))
         )
 
+    def claimed(self, server: str) -> Sequence[str]:
+        return self._read("claimed", (server,), lambda: self._cloud.claimed(server))
+
     def _read(self, kind: str, args: tuple[object, ...], do: Callable[[], T], page: int = PAGE) -> T:
         process, world = self._process, self._world
         world.call(process, kind, "before")

@@ -101,6 +101,7 @@ class Call:
 class Row:
     """One evacuation: a migration as Nova's database has it, and the truth behind it.
 
+    :param claimed: the destination that the scheduler has chosen, for placement.
     :param life: the destination's life in which its rebuild began.
     :param was: the server's state when it was at rest before; empty if it was not.
     :param stuck: why it will never end by itself; empty if it will.
@@ -115,6 +116,7 @@ class Row:
     by: str
     created: float
     dest: str = ""
+    claimed: str = ""
     status: str = "accepted"
     updated: float = 0.0
     life: int = -1

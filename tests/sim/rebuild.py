@@ -17,6 +17,7 @@ class Rebuild:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self.on_claim: Callable[[Compute], None] = lambda dest: None
+        self.on_cast: Callable[[Compute], None] = lambda dest: None
 
     def cast(self, host: Compute, what: Callable[[], None]) -> None:
         """A message: carried out soon, or when nova-compute runs again (FACTS N19)."""
@@ -55,6 +56,8 @@ class Rebuild:
             cloud.say(f"no valid host for {inst.id}: migration {row.id} error")
             return
         dest = cloud.rng.choice(fitting)
+        row.claimed = dest.name
+        self.on_cast(dest)
         self.cast(dest, lambda: self._claim(inst, row, dest, call))
 
     def _fits(self, host: Compute, inst: Instance, row: Row, target: Optional[str]) -> bool:

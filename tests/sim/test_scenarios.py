@@ -1524,3 +1524,22 @@ def test_what_hangs_on_no_list_does_not_wait_for_one() -> None:
     it.broken = set()
     it.until(it.settled("cmp1"), 60.0)
     it.fair()
+
+
+def test_names_the_host_in_whose_queue_an_evacuation_waits() -> None:
+    """B29: the destination died before it had taken it; that host's own incident does not say that nothing is left."""
+    it = Stage(hosts=3)
+    it.cloud.computes["cmp3"].enabled = False
+    it.cloud.rebuild.on_cast = lambda dest: it.cloud.rebuild.power_cut(dest.name)
+    it.fence("cmp1")
+    it.until(lambda: it.current is not None and "it waits for cmp2" in it.reason("s0"))
+    it.fence("cmp2")
+    it.until(it.settled("cmp2"))
+    assert it.current is not None
+    said = it.current.incidents["cmp2"].reason
+    assert "1 evacuations from other hosts wait for its nova-compute" in said
+    assert it.rows("s0") == ["accepted"]
+    it.power_on("cmp2")
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").host == "cmp2"
+    it.fair()

@@ -703,3 +703,21 @@ def test_clocks_that_do_not_agree_stop_the_incident() -> None:
     it = replace(sight(node(), server("a")), clocks_apart="the clocks are 100 s apart")
     decision = decide(it, settings())
     assert (decision.incidents["cmp1"].rule, decision.steps) == ("clocks-apart", ())
+
+
+def test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_servers() -> None:
+    """B29."""
+    row = Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", NOW - 90, NOW - 90)
+    waiting = Calls(NOW - 5, Calls.state_of((row,)), traces=(), claimed=("cmp2.example.org",))
+    base = sight(node(), server("a"), moves=(row,), calls={"a": waiting})
+    second = replace(node(), name="cmp2")
+    own = replace(DOWN, id="u2", host="cmp2")
+    empty = HostSight(services=(DOWN, own), listed_at=NOW - 1, first_listed_at=NOW - 9, moves_at=NOW)
+    cluster = Cluster(True, "ctl1", {"cmp1": node(), "cmp2": second})
+    hosts = {"cmp1": replace(base.hosts["cmp1"], services=(DOWN, own)), "cmp2": empty}
+    said = decide(replace(base, cluster=cluster, hosts=hosts), settings()).incidents["cmp2"]
+    waits = "1 evacuations from other hosts wait for its nova-compute, and begin when it is back"
+    assert (said.rule, said.reason) == ("settled", waits)
+    held = replace(empty, servers={"b": replace(server("b", vm_state="paused"), host="cmp2")})
+    said = decide(replace(base, cluster=cluster, hosts={**hosts, "cmp2": held}), settings()).incidents["cmp2"]
+    assert said.reason == f"1 held; {waits}"

@@ -643,3 +643,20 @@ def test_what_is_not_known_long_after_the_return_is_left_to_a_person() -> None:
     finding, _ = judge(case(silent, back_at=NOW - 121))
     assert (finding.verdict, finding.rule) == (Verdict.HELD, "cell-silent")
     assert finding.reason.startswith("its host is back, and still: ")
+
+
+def test_a_call_that_is_not_begun_names_the_host_that_it_waits_for() -> None:
+    """B29: by placement, which has the hypervisor's name."""
+    row = move("accepted", age=90)
+    waiting = replace(calls((row,)), claimed=("dead.example.org", "other.example.org"))
+    finding, _ = judge(case(ACTIVE, row, calls=waiting))
+    assert (finding.rule, finding.waits_for) == ("not-begun", "other.example.org")
+    assert "not begun for 90 s: it waits for other.example.org, and begins when nova-compute runs" in finding.reason
+    unknown, _ = judge(case(ACTIVE, row, calls=calls((row,))))
+    assert (unknown.waits_for, "waits for" in unknown.reason) == ("", False)
+    named = move("accepted", "third", age=90)
+    assert judge(case(ACTIVE, named, calls=calls((named,))))[0].waits_for == "third"
+    assert judge(case(ACTIVE, replace(row, status=MoveStatus.DONE), calls=waiting))[0].waits_for == ""
+    older = case(ACTIVE, replace(row, id="2"), calls=waiting)
+    assert older.waits_for == ""
+    assert replace(older, moves=()).waits_for == ""

@@ -285,6 +285,13 @@ def _of_server(server: Mapping[str, Any], now: float) -> Optional[Todo]:
     name, ident = server.get("name") or "", str(server.get("id"))
     about = f"{name} ({ident})" if name else ident
     reason = str(server.get("reason")).replace(" ID", f" {ident}")
+    if server.get("alarm") and server.get("waits_for"):
+        return Todo(
+            "trouble",
+            about,
+            f"{reason}. Start {server['waits_for']} or its nova-compute; if it will never be back: docs/runbook.md,"
+            " An evacuation waits for a host",
+        )
     if server.get("alarm"):
         return Todo(
             "trouble",

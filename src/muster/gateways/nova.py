@@ -22,6 +22,7 @@ from muster.gateways import login
 from muster.gateways import nova_facts as facts
 from muster.gateways.clock import Clock, Fact
 from muster.gateways.nova_faults import Reply, broke, refusal, request_id, timed_out
+from muster.gateways.placement import Placement
 
 PAGE = 1000
 PAGE_MIN = 50
@@ -170,6 +171,11 @@ class Nova:
         calls = facts.evacuate_calls(_rows(body, "instanceActions"), self._clock.nova.theirs(since))
         calls = [request for request in calls if request not in known]
         return [self._trace(server, request_id) for request_id in calls[-TRACES_LIMIT:]]
+
+    def claimed(self, server: str) -> Sequence[str]:
+        """The hypervisors on which placement holds room for a server: of one that is evacuated also the destination,
+        from the scheduling on (nova/scheduler/client/report.py, claim_resources)."""
+        return Placement(self.login).claimed(server)
 
     def _trace(self, server: str, request_id: str) -> Trace:
         path = f"/servers/{server}/os-instance-actions/{request_id}"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from muster.errors import NovaUnavailable
@@ -35,6 +35,16 @@ class Placement:
         body = self._login.get("placement", "/resource_providers", {}, PROVIDERS)
         roots = {row["uuid"]: row["name"] for row in _rows(body) if row.get("root_provider_uuid") == row["uuid"]}
         return {name: left(summaries.get(uuid, {})) for uuid, name in roots.items()}
+
+    def claimed(self, consumer: str) -> Sequence[str]:
+        """Names of the resource providers (hypervisors) on which a server has anything.
+
+        :raises NovaError: when placement does not answer, or forbids it.
+        """
+        held = _objects(self._login.get("placement", f"/allocations/{consumer}", {}, PROVIDERS), "allocations")
+        body = self._login.get("placement", "/resource_providers", {}, PROVIDERS)
+        roots = {str(row.get("root_provider_uuid")) for row in _rows(body) if row["uuid"] in held}
+        return sorted(row["name"] for row in _rows(body) if row["uuid"] in roots)
 
 
 def left(summary: Mapping[str, Any]) -> Size:
