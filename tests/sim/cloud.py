@@ -66,6 +66,7 @@ class Cloud:
         self._waiting: list[Callable[[], None]] = []
         self.rebuild = Rebuild(self)
         self.say: Callable[[str], None] = lambda text: None
+        self.note: Callable[[str], None] = lambda what: None
 
     # ------------------------------------------------------------------ basics
 
@@ -298,8 +299,7 @@ class Cloud:
         host = self.computes[inst.host]
         request_id = self.act(inst, "delete")
         if host.running or not host.up(self.now):
-            inst.deleted, inst.vm_state, inst.task = True, "deleted", ""
-            inst.guests.clear()
+            self._forget(inst)
         else:
             inst.task, inst.task_since = "deleting", self.now
             host.queue.append(lambda: self._deleted(inst))
@@ -351,9 +351,14 @@ class Cloud:
 
     def _deleted(self, inst: Instance) -> None:
         if not inst.deleted:
-            inst.deleted, inst.vm_state, inst.task = True, "deleted", ""
-            inst.guests.clear()
+            self._forget(inst)
             self.touch(inst)
+
+    def _forget(self, inst: Instance) -> None:
+        inst.deleted, inst.vm_state, inst.task = True, "deleted", ""
+        inst.guests.clear()
+        if self.rows_of[inst.id]:
+            self.note("evacuations deleted with their server")
 
     def _known(self, ident: str) -> Instance:
         inst = self.instances[ident]

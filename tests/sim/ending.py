@@ -34,7 +34,7 @@ def calm(world: World) -> None:
     cloud.odds = Odds()
     world.patience_s = 8.0
     cloud.silent_cells.clear()
-    world.nova_down = False
+    world.nova_down = world.policy_hides_hosts = False
     if world.site.paused:
         world.site.pause("")
     for host in cloud.computes.values():

@@ -16,6 +16,7 @@ from muster.errors import (
 )
 from muster.facts import Cluster, Move, OwnerLog, Record, Server, Service, Trace
 from muster.gateways.clock import Fact
+from tests.sim.faults import PROXY_SAYS
 
 if TYPE_CHECKING:
     from tests.sim.process import Process
@@ -27,7 +28,8 @@ NOVA_CALL_S = (0.01, 0.25)
 LATE_S = 25.0
 STALE_S = 5.0
 PAGE = 1000
-LISTS = ("servers_on", "servers_changed", "moves_from", "moves_of_all")
+MOVES = ("moves_from", "moves_of_all")
+LISTS = ("servers_on", "servers_changed", *MOVES)
 
 
 class NovaGateway:
@@ -93,6 +95,15 @@ class NovaGateway:
         if world.broken & {kind, f"{kind} {args[0] if args else ''}"}:
             self._take(0.02)
             raise NovaUnavailable(f"{kind}: HTTP 500", status=500)
+        if fault == "by a proxy":
+            self._take(0.02)
+            status = world.rng.choice(PROXY_SAYS)
+            raise NovaUnavailable(f"{kind}: HTTP {status}, and not in Nova's own words", others_status=status)
+        if fault == "limited":
+            self._limited(kind)
+        if kind in MOVES and world.policy_hides_hosts and self._cloud.rows:
+            self._take(0.05)
+            raise NovaUnavailable(f"{kind}: an evacuation without its hosts: os-migrations:index:host")
         if fault == "timeout":
             self._take(20.0)
             raise NovaUnavailable(f"{kind}: timed out")
@@ -110,6 +121,8 @@ class NovaGateway:
                 world.shown[(kind, *args)] = (at, answer)
             if kind in LISTS and world.faults.draw_half(world.now):
                 answer = type(answer)()
+                if kind == "servers_changed":  # nobody can know from it what had changed in the cell that it leaves out
+                    at = process.read_at.get(kind, 0.0)
             world.asked[kind] += len(answer) // page + 1 if isinstance(answer, list) else 1
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
@@ -172,10 +185,25 @@ class NovaGateway:
         world.call(process, kind, "after", write=True)
         return request_id
 
+    def _limited(self, kind: str) -> None:
+        after_s = self._world.rng.choice((0.0, 3.0, 20.0, 3600.0))
+        raise NovaUnavailable(f"{kind}: HTTP 429: over limit", status=429, retry_after_s=after_s)
+
     def _fail(self, kind: str, fault: str, do: Callable[[], str]) -> None:
         world = self._world
+        if fault == "limited":
+            self._limited(kind)
+        if fault == "by a proxy":
+            became = world.rng.choices(("nothing", "done", "late"), (6, 1, 1))[0]
+            if became == "done":
+                _try(do)
+            if became == "late":
+                world.timeline.after(world.rng.uniform(0.3, LATE_S), lambda: _try(do))
+            status = world.rng.choice(PROXY_SAYS)
+            raise NovaUncertain(f"{kind}: HTTP {status}, and not in Nova's own words", others_status=status)
         if fault == "refused":
-            raise NovaRefused(f"{kind}: HTTP 409: refused", status=world.rng.choice((400, 409, 409, 403)))
+            status = world.rng.choice((400, 409, 409, 409, 403, 404))
+            raise NovaRefused(f"{kind}: HTTP {status}: refused", status=status)
         if fault == "lost-before":
             self._take(world.rng.choice((0.1, 30.0)))
             raise NovaUncertain(f"{kind}: no reply", status=world.rng.choice((0, 504)))
@@ -188,6 +216,8 @@ class NovaGateway:
             _try(do)
             self._take(world.rng.choice((0.1, 30.0)))
             raise NovaUncertain(f"{kind}: no reply", status=world.rng.choice((0, 502, 504)))
+        # Some give up at once, some only after their whole time-out: it may be carried out for as long after either.
+        self._take(world.rng.choice((0.1, 30.0)))
         world.timeline.after(world.rng.uniform(0.3, LATE_S), lambda: _try(do))
         raise NovaUncertain(f"{kind}: no reply", status=world.rng.choice((0, 504)))
 

@@ -155,6 +155,17 @@ def _nova_falls_silent(world: World, rng: random.Random) -> None:
     world.after(rng.uniform(2.0, 60.0), back)
 
 
+def _policy_hides_hosts(world: World, rng: random.Random) -> None:
+    """From Nova 32 a policy of its own decides whether evacuations show their hosts (FACTS N34): until it is mended."""
+    world.faults.note("policy hides hosts")
+    world.policy_hides_hosts = True
+
+    def shown() -> None:
+        world.policy_hides_hosts = False
+
+    world.after(rng.uniform(2.0, 60.0), shown)
+
+
 def _no_room(world: World, rng: random.Random) -> None:
     world.faults.note("no room")
     for host in world.cloud.computes.values():
@@ -320,6 +331,7 @@ ODDS: dict[Misfortune, float] = {
     _conductor_stops: 0.15,
     _cell_blinks: 0.15,
     _nova_falls_silent: 0.2,
+    _policy_hides_hosts: 0.08,
     _no_room: 0.15,
     _hung_goes_on: 0.5,
     _owner_acts: 0.5,

@@ -183,11 +183,15 @@ class Rebuild:
         if host.running or not host.powered:
             return
         cloud.judge.compute_starts(host)
-        destroyed = set()
-        for row in cloud.rows:
-            if row.source == name and row.status in (*OPEN, "done") and cloud.kept(row):
-                destroyed.add(row.server)
-                cloud.set_row(row, "completed")
+        # One row for each server, whatever others of it there are (nova-compute, _destroy_evacuated_instances: a dict by
+        # instance; FACTS N33): an older one that is open stays so, one that is done waits for the next start.
+        left = [row for row in cloud.rows if row.source == name and row.status in (*OPEN, "done") and cloud.kept(row)]
+        last = {row.server: row for row in left}
+        for row in last.values():
+            cloud.set_row(row, "completed")
+        if len(left) > len(last):
+            cloud.note("row stays at its source's start")
+        destroyed = set(last)
         host.running, host.started_at = True, cloud.now
         if cloud.conductor_up:
             host.begin_beating(cloud.now)

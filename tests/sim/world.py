@@ -48,7 +48,8 @@ class World:
         self.site.changed = self._wake
         self.clocks = self.site.clocks
         self.faults = Faults(self.rng)
-        self.nova_down = False
+        self.cloud.note = self.faults.note
+        self.nova_down = self.policy_hides_hosts = False
         self.broken: set[str] = set()
         self.shown: dict[tuple[object, ...], tuple[float, Any]] = {}
         self.asked: Counter[str] = Counter()
