@@ -293,7 +293,7 @@ class Act:
     ) -> None:
         host = self._memory.hosts[step.node]
         before = host.sent.get(step.server)
-        refusals = (before.refusals if before else 0) + (outcome is Outcome.REFUSED)
+        refused = (*(before.refused if before else ()), *((at,) * (outcome is Outcome.REFUSED)))
         host.sent[step.server] = Sent(
             at=at,
             outcome=outcome,
@@ -302,5 +302,5 @@ class Act:
             request_id=request_id or (exc.request_id if exc else "") or "",
             status=exc.status if exc else 0,
             words=str(exc) if exc else "",
-            refusals=refusals,
+            refused=refused,
         )

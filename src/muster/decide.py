@@ -308,15 +308,15 @@ def _server_case(
         before=host.before.get(server.id),
         back_at=host.back_at,
         first=float(orders.first),
-        # One that was fenced once more may have lived, and written to its service after what had been sent by then.
-        claimed_at=_claimed_at(service) if node.record and node.record.first == node.record.last else 0.0,
+        claimed_at=_claimed_at(service, orders.first),
     )
 
 
-def _claimed_at(service: Service) -> float:
-    """Of a host that is dead nothing but a change by an admin moves that time, and the first one is muster's."""
+def _claimed_at(service: Service, first: int) -> float:
+    """Of a host that is dead nothing but a change by an admin moves that time, and the first one is muster's.  After a
+    later one, or a heartbeat of a host that lived until it was fenced once more, only the fencing is known."""
     claimed = service.forced_down and not service.enabled
-    return service.updated_at - API_CLOCKS_S if claimed else 0.0
+    return min(service.updated_at - API_CLOCKS_S, float(first)) if claimed else 0.0
 
 
 def _wanted(seen: Power, log: Optional[OwnerLog], moves: int) -> Power:

@@ -335,7 +335,7 @@ class Sent:
 
     :param quiet_until: until then no repeat, whatever is or is not to be seen: the call may still be carried out.
     :param moves_before: how many of the server's evacuations were known when it was sent; one more is ours.
-    :param refusals: how often Nova refused in this worker's life.
+    :param refused: when Nova refused it in this worker's life.
     """
 
     at: float
@@ -345,7 +345,7 @@ class Sent:
     request_id: str = ""
     status: int = 0
     words: str = ""
-    refusals: int = 0
+    refused: tuple[float, ...] = ()
 
     def unseen(self, moves: Sequence[Move]) -> bool:
         """Nova has not refused it, and none of the server's evacuations is its."""

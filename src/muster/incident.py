@@ -435,6 +435,23 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
     ),
     HostRule(
+        # At its start nova-compute finishes one migration of each server, whatever others there are (nova-compute,
+        # _destroy_evacuated_instances: a dict by instance), and before its first heartbeat.
+        "half-finished",
+        lambda c: (
+            c.phase is Phase.RETURNING
+            and 0.0 < c.sight.back_at < c.sight.moves_at
+            and c.uncompleted_rows > 0
+            and (c.known_service.forced_down or c.disabled_by_us)
+        ),
+        State.RETURNING,
+        lambda c: (
+            f"its nova-compute has started and left {c.uncompleted_rows} migrations unfinished, for a start finishes"
+            f" one of each server: with its resource, once more, pcs resource restart RESOURCE {c.node.name}"
+        ),
+        proves=True,
+    ),
+    HostRule(
         # Also with nothing left to lift: a lift that was lost may be carried out when the host is off once more.
         "awaits-compute",
         lambda c: (

@@ -256,7 +256,7 @@ class ServerCase:
     def failures(self) -> int:
         """Tries that use attempts up."""
         failed = sum(self._failed(m) and self._counts(m) for m in self.moves)
-        return failed + (self.sent.refusals if self.sent and self.sent.at >= self.retried_at else 0)
+        return failed + sum(at >= self.retried_at for at in (self.sent.refused if self.sent else ()))
 
     @property
     def tries(self) -> int:

@@ -145,6 +145,8 @@ class Process:
         self.sent_since_told = set()
         self.incidents = {incident.node: incident for incident in incidents}
         self.world.judge.heard(self, incidents)
+        if self.current():
+            self.world.advised.hear(incidents)
 
     def event(self, event: Any) -> None: ...
 

@@ -106,3 +106,19 @@ def test_a_call_that_nobody_can_tell_the_end_of_keeps_its_host_away_only_until_a
     it.order("cmp1", lambda orders: orders.skip("s0") if order == "skip" else replace(orders, released=True))
     it.until(it.over(), 300.0)
     it.fair()
+
+
+def test_says_when_a_host_that_is_back_has_to_start_its_nova_compute_once_more() -> None:
+    """D5: of two evacuations of one server it finishes the newest at a start; Nova lifts nothing before the other is."""
+    it = Stage(hosts=4, servers=1)
+    it.fence("cmp1")
+    once(it, "conductor")
+    it.until(it.says("s0", "evacuated"))
+    it.power_on("cmp1")
+    it.until(lambda: it.current and it.current.incidents["cmp1"].rule == "half-finished")
+    assert it.rows("s0") == ["done", "completed"]
+    it.until(it.over(), 120.0)
+    assert it.faults.injected["operator starts nova-compute once more"] == 1
+    assert it.rows("s0") == ["completed", "completed"]
+    assert not it.cloud.computes["cmp1"].forced_down
+    it.fair()

@@ -11,6 +11,7 @@ from typing import Any, Callable, Optional
 from muster.decide import Incident
 from muster.settings import Settings
 from tests.fakes import settings
+from tests.sim.advised import Advised
 from tests.sim.cloud import Cloud
 from tests.sim.faults import Faults
 from tests.sim.judge import Judge
@@ -49,6 +50,7 @@ class World:
         self.clocks = self.site.clocks
         self.faults = Faults(self.rng)
         self.cloud.note = self.faults.note
+        self.advised = Advised(self)
         self.nova_down = self.policy_hides_hosts = False
         self.broken: set[str] = set()
         self.shown: dict[tuple[object, ...], tuple[float, Any]] = {}

@@ -452,6 +452,18 @@ def test_what_failed_before_the_host_was_forced_down_was_not_ours() -> None:
     assert [it.findings["a"].rule for it in found.values()] == ["owner-unread", "exhausted", "exhausted"]
 
 
+def test_a_later_change_of_the_service_makes_no_failure_undone() -> None:
+    """B8: an operator's, or a heartbeat of a host that lived; it was tried again, and again."""
+    rows = tuple(Move(str(n), "a", "cmp1", MoveStatus.FAILED, "cmp2", NOW - 15 + n, NOW - 15 + n) for n in range(3))
+    first, later = (
+        decide(sight(node(), server("a"), service=replace(DOWN, updated_at=at), moves=rows), settings()).incidents[
+            "cmp1"
+        ]
+        for at in (FENCED + 2.0, NOW - 1)
+    )
+    assert first.findings["a"].rule == later.findings["a"].rule != "owner-unread"
+
+
 def test_settled_is_only_said_after_a_fresh_complete_list() -> None:
     assert decide(sight(node(), listed_at=NOW - 60), settings()).incidents["cmp1"].state is State.EVACUATING
 
@@ -470,7 +482,7 @@ def test_a_list_without_a_server_that_was_evacuated_from_there_settles_nothing()
 @pytest.mark.parametrize("doubted", [True, False])
 def test_a_list_that_a_silent_cell_may_have_cut_short_makes_no_server_gone(doubted: bool) -> None:
     """B13, B30."""
-    refused = Sent(NOW - 20, Outcome.REFUSED, 0.0, 0, status=404, refusals=1)
+    refused = Sent(NOW - 20, Outcome.REFUSED, 0.0, 0, status=404, refused=(NOW - 20,))
     base = sight(node(), server("a"), server("b"))
     host = replace(base.hosts["cmp1"], sent={"a": refused}, listed=frozenset({"b"}), doubted=doubted)
     findings = decide(replace(base, hosts={"cmp1": host}), settings()).incidents["cmp1"].findings
@@ -491,6 +503,15 @@ class TestReturn:
         """D7."""
         steps = decide(sight(self.back, moves=(self.done,), alive_again=True, dropped={"1"}), settings()).steps
         assert [type(step) for step in steps] == [ForceUp]
+
+    def test_says_when_its_nova_compute_has_to_start_once_more(self) -> None:
+        """D5: of two evacuations of one server it finishes one at a start, and lifting is refused until the other is."""
+        facts = {"moves": (self.done,), "alive_again": True, "back_at": NOW - 1}
+        told = decide(sight(self.back, **facts), settings())  # type: ignore[arg-type]
+        assert (told.incidents["cmp1"].rule, told.steps) == ("half-finished", ())
+        assert "pcs resource restart RESOURCE cmp1" in told.incidents["cmp1"].reason
+        early = decide(sight(self.back, **{**facts, "back_at": NOW}), settings())  # type: ignore[arg-type]
+        assert early.incidents["cmp1"].rule == "awaits-compute"
 
     def test_lifts_what_muster_did(self) -> None:
         """D1."""

@@ -189,7 +189,7 @@ def test_the_tag_is_matched_by_its_exact_key_only(place: str) -> None:
 
 
 def sent(outcome: Outcome, age: float, quiet: float, status: int = 0, refusals: int = 0, before: int = 0) -> Sent:
-    return Sent(NOW - age, outcome, NOW - age + quiet, before, "req-1", status, "No.", refusals)
+    return Sent(NOW - age, outcome, NOW - age + quiet, before, "req-1", status, "No.", (NOW - age,) * refusals)
 
 
 def test_a_lost_reply_is_not_followed_by_a_second_call_until_the_first_must_have_shown() -> None:
@@ -201,6 +201,13 @@ def test_a_lost_reply_is_not_followed_by_a_second_call_until_the_first_must_have
 def test_a_call_that_was_taken_is_never_sent_again_unseen() -> None:
     assert verdict(case(sent=sent(Outcome.TAKEN, 10, 60)))[:2] == (Verdict.EVACUATING, "call-pending")
     assert verdict(case(sent=sent(Outcome.TAKEN, 100, 60)))[:2] == (Verdict.HELD, "call-vanished")
+
+
+def test_what_nova_refused_before_a_retry_does_not_count() -> None:
+    """B3, D8: one refusal after it was the last of all attempts."""
+    again = replace(sent(Outcome.REFUSED, 1, 0, 409), refused=(NOW - 90, NOW - 80, NOW - 70, NOW - 1))
+    assert verdict(case(sent=again))[0] is Verdict.HELD
+    assert verdict(case(sent=again, retried_at=NOW - 50))[0] is Verdict.PARKED
 
 
 def test_a_refusal_is_that_servers_own_affair() -> None:
@@ -393,7 +400,7 @@ def test_nothing_is_given_up_by_what_was_read_before_the_last_failure() -> None:
     failed = case(ACTIVE, move("failed"), policy=settings(attempts=1), ended_at=NOW - 1)
     assert verdict(replace(failed, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
     assert verdict(failed)[:2] == (Verdict.HELD, "exhausted")
-    refused = case(policy=settings(attempts=1), sent=Sent(NOW - 1, Outcome.REFUSED, 0.0, 0, "", 409, "no", 1))
+    refused = case(policy=settings(attempts=1), sent=Sent(NOW - 1, Outcome.REFUSED, 0.0, 0, "", 409, "no", (NOW - 1,)))
     assert verdict(replace(refused, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
 
 

@@ -76,9 +76,11 @@ SENT: list[Optional[Sent]] = [
     Sent(LONG_AGO, Outcome.TAKEN, NOW - 400, 1, "req-1"),
     Sent(JUST_NOW, Outcome.UNCERTAIN, NOW + 20, 0, "req-1"),
     Sent(LONG_AGO, Outcome.UNCERTAIN, NOW - 400, 0, "req-1"),
-    Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 403, "no", 1),
-    Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 404, "no", 1),  # never listed since: neither gone nor sent
-    Sent(JUST_NOW, Outcome.REFUSED, 0.0, 0, "req-1", 409, "no", 2),
+    Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 403, "no", (LONG_AGO,)),
+    Sent(
+        LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 404, "no", (LONG_AGO,)
+    ),  # never listed since: neither gone nor sent
+    Sent(JUST_NOW, Outcome.REFUSED, 0.0, 0, "req-1", 409, "no", (LONG_AGO, JUST_NOW)),
 ]
 NOT_FOUND = SENT[6]
 WISHES = [(Power.RUNNING, True), (Power.STOPPED, True), (Power.UNKNOWN, False)]
@@ -322,6 +324,7 @@ def host_cases() -> Iterator[HostCase]:
             heartbeat_moved=beat,
             alive_again=again,
             back_at=LONG_AGO * again,
+            moves_at=JUST_NOW,
         )
         for rows in ROWS
         for listed, beat, again in ((JUST_NOW, False, False), (JUST_NOW, False, True), (JUST_NOW, True, False))
