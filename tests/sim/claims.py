@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from muster.decide import Incident
 from muster.facts import Power
+from muster.memory import SKEW_S
 from muster.verdict import POWER_OF_STATE, Finding, Verdict
-from tests.sim.inventory import Instance
+from tests.sim.inventory import Instance, Row
 
 if TYPE_CHECKING:
     from tests.sim.process import Process
@@ -113,9 +114,14 @@ class Claims:
 
     def _true_moved_by_hand(self, inst: Instance, finding: Finding) -> bool:
         return inst.host != finding.source and not any(
-            r.source == finding.source and r.dest == inst.host and r.status in ("done", "completed")
+            r.source == finding.source and r.dest == inst.host and r.status in ("done", "completed") and self._listed(r)
             for r in self.world.cloud.rows_of[inst.id]
         )
+
+    def _listed(self, row: Row) -> bool:
+        """The conductor may have taken the row of an earlier incident for the call (FACTS N32), which is not looked for."""
+        record = self.world.site.nodes[row.source].record
+        return record is None or row.created >= record.first - SKEW_S
 
     def _true_opted_out(self, inst: Instance, finding: Finding) -> bool:
         return inst.mark == "false"

@@ -67,11 +67,13 @@ def rest(world: World) -> None:
 
 
 def _until_lull(world: World) -> None:
-    """Not in the middle of a try."""
+    """Not in the middle of a try: what is under way, and not for too long, is waited for."""
     end, key = world.now + QUIET_S, None
     while world.now < end:
         before, key = key, world.note_state(world.current.incidents.values()) if world.current else None
-        if key == before:
+        incidents = world.current.incidents.values() if world.current else ()
+        moving = any(f.verdict is Verdict.EVACUATING and not f.alarm for i in incidents for f in i.findings.values())
+        if key == before and not moving:
             return
         world.run_for(10.0)
 
@@ -133,8 +135,15 @@ def _truly_stuck(world: World, finding: Finding) -> bool:
     if finding.rule == "on-the-way":
         return any(r.status == "pre-migrating" and _unfenced(world, r.dest) for r in cloud.rows_of[finding.server.id])
     if finding.verdict is Verdict.PARKED or finding.rule == "ready":
+        # Where a rebuild failed that may have left a guest it is tried again, and nowhere else.
+        failed = (r for r in cloud.rows_of[finding.server.id] if r.call and r.call.failed and not r.call.harmless)
+        pinned = {r.dest for r in failed}
         return not any(
-            h.enabled and h.up(world.now) and h.name != finding.source and h.cell == cloud.computes[finding.source].cell
+            h.enabled
+            and h.up(world.now)
+            and h.name != finding.source
+            and h.cell == cloud.computes[finding.source].cell
+            and (not pinned or h.name in pinned)
             for h in cloud.computes.values()
         )
     return False
