@@ -240,6 +240,7 @@ class ClusterGateway:
     def look(self) -> Cluster:
         seen = self._call("look", lambda: self._site.seen_by(self._process.controller))
         self._process.looked, self._process.saw_paused = seen.nodes, bool(seen.paused)
+        self._process.fenced_at = dict(self._site.fenced_at)
         return seen
 
     def quorate(self) -> bool:

@@ -107,7 +107,7 @@ class Judge(Obedience):
         node = process.looked.get(name)
         if not node or not node.record:
             return 0.0
-        truth = self.world.site.fenced_at.get(name, 0.0)
+        truth = process.fenced_at.get(name, 0.0)
         return min(truth, node.record.last) if not self.world.site.clocks else truth
 
     def _rules_of_sending(self, process: Process, inst: Instance, target: Optional[str]) -> None:

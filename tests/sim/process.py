@@ -32,6 +32,7 @@ class Process:
     """:ivar read_at: when it last read each kind of fact successfully: what it can know.
     :ivar knew_quorum: it has just been told of quorum; what was lost since nobody could know.  One write uses it up.
     :ivar looked: the nodes as its last look at Pacemaker showed them, and whether muster was paused then.
+    :ivar fenced_at: when their fencings were in truth that it has seen.
     """
 
     def __init__(self, world: World, controller: str) -> None:
@@ -46,6 +47,7 @@ class Process:
         self.incidents: dict[str, Incident] = {}
         self.beats: dict[str, float] = {}
         self.looked: Mapping[str, Node] = {}
+        self.fenced_at: Mapping[str, float] = {}
         self.saw_paused = False
         self.sent_this_pass: set[str] = set()
         self.sent_since_told: set[str] = set()
