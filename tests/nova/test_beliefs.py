@@ -163,6 +163,54 @@ def test_the_conductor_takes_the_oldest_accepted_row_and_leaves_its_own(bed: Nov
     assert nova_row(bed, uuid)["host"] in SPARES
 
 
+def test_a_message_waits_for_a_destination_that_has_died_and_is_carried_out_when_that_is_back(bed: NovaBed) -> None:
+    """Nova still takes it for alive; until it has begun the row names nobody."""
+    (uuid,) = boot(bed)
+    lose(bed)
+    bed.ctl("config", name="service_down_time", value=60)
+    assert bed.update_service("cmp3", status="disabled").status == 200
+    bed.ctl("kill_compute", host="cmp2")
+    assert bed.evacuate(uuid).status == 200
+    bed.wait_until(lambda: events(bed, uuid, "evacuate").get("rebuild_server", {}).get("result") == "Success")
+    assert (list(events(bed, uuid, "evacuate")), rows(bed, uuid)) == (["rebuild_server"], [("accepted", None)])
+    bed.ctl("start_compute", host="cmp2")
+    bed.wait_until(has(bed, uuid, ["done"]))
+    assert rows(bed, uuid) == [("done", "cmp2")]
+
+
+def test_a_message_that_waits_starts_nothing_once_the_state_was_reset(bed: NovaBed) -> None:
+    """The task that it expects is gone; a new evacuate would set it again."""
+    (uuid,) = boot(bed)
+    lose(bed)
+    bed.ctl("config", name="service_down_time", value=60)
+    assert bed.update_service("cmp3", status="disabled").status == 200
+    bed.ctl("kill_compute", host="cmp2")
+    assert bed.evacuate(uuid).status == 200
+    bed.wait_until(lambda: events(bed, uuid, "evacuate").get("rebuild_server", {}).get("result") == "Success")
+    assert bed.action(uuid, "os-resetState", {"state": "active"}).status == 202
+    bed.ctl("start_compute", host="cmp2")
+    bed.wait_until(lambda: rows(bed, uuid) == [("failed", "cmp2")])
+    bed.wait_until(lambda: nova_row(bed, uuid)["vm_state"] == "error")
+    assert "spawn-start" not in [event["what"] for event in bed.ctl("events", host="cmp2")]
+
+
+def test_a_server_that_is_deleted_in_the_middle_leaves_its_guest_and_a_success(bed: NovaBed) -> None:
+    """Until the destination looks for what is deleted and runs, half an hour later."""
+    (uuid,) = boot(bed)
+    lose(bed)
+    fail_spawns(bed, "hang")
+    assert bed.evacuate(uuid).status == 200
+    bed.wait_until(lambda: nova_row(bed, uuid)["task_state"] == SPAWNING)
+    ((_, dest),) = rows(bed, uuid)
+    assert bed.api("DELETE", f"/servers/{uuid}").status == 204
+    for host in SPARES:
+        bed.hypervisor(host, spawn_mode="ok", release=True)
+    bed.wait_until(lambda: rows(bed, uuid) == [("failed", dest)])
+    bed.wait_until(lambda: events(bed, uuid, "evacuate")["compute_rebuild_instance"]["result"])
+    assert events(bed, uuid, "evacuate")["compute_rebuild_instance"]["result"] == "Success"
+    assert bed.running_on(uuid) == [dest]
+
+
 # --------------------------------------------------------------------------------------------------- the return
 
 
