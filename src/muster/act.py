@@ -77,9 +77,8 @@ class Act:
                 break
             except NovaError as exc:
                 self._log.warning("nova fault", step=type(step).__name__, reason=str(exc), request_id=exc.request_id)
-                node = getattr(step, "node", "")
-                if node:
-                    self._memory.note_failed_call(node, exc, self._clock.monotonic())
+                if isinstance(step, (todo.Evacuate, todo.ForceDown, todo.ForceUp)):
+                    self._memory.note_failed_call(step.node, exc, self._clock.monotonic())
                 else:  # of one server, which has its own pauses
                     self._memory.note_fault(exc, self._clock.monotonic())
                 break

@@ -374,6 +374,7 @@ class HostSight:
     :param moves: by server id, oldest first: evacuations from this host that belong to the incident.
     :param first_listed_at: when its servers were first listed by this worker, its cell answering; 0.0 = never.
     :param listed_at: when they were last listed; 0.0 = never.
+    :param listed_by: when that list was complete.
     :param doubted: its cell may have been silent then: it has not been seen to answer since.
     :param listed: ids of the servers that were on it then.
     :param dropped: ids of those that Nova shows no more, its cell answering: their servers were deleted (FACTS N31).
@@ -410,6 +411,7 @@ class HostSight:
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
     first_listed_at: float = 0.0
     listed_at: float = 0.0
+    listed_by: float = 0.0
     doubted: bool = False
     listed: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()

@@ -621,7 +621,7 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "list-again",
-        lambda c: c.now - c.sight.listed_at > LIST_FRESH_S,
+        lambda c: c.now - max(c.sight.listed_at, c.sight.listed_by) > LIST_FRESH_S,
         State.EVACUATING,
         lambda c: "listing its servers once more",
         lambda c: (ListAgain(c.node.name),),

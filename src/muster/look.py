@@ -17,7 +17,7 @@ from muster import pace, pulse
 from muster.decide import LATE_CALL_S, has_incident, wanted_now
 from muster.errors import NovaError, NovaRefused
 from muster.facts import UNTOUCHED, Cluster, HostSight, Move, Node, Phase, Power, Server, Service, Sight
-from muster.memory import MOVES, SERVERS, SERVICES, HostMemory, Memory
+from muster.memory import MOVES, OF_ALL, SERVERS, SERVICES, HostMemory, Memory
 from muster.naming import Names
 from muster.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort, Policy
 
@@ -27,6 +27,7 @@ SERVICES_CLOSE_S = 2.0
 SERVERS_CLOSE_S = 2.0
 """What was read of servers within that time is good enough to send the next one before they are read again."""
 LIST_ANYWAY_S = 5.0
+LIST_ANYWAY_READS = 10.0
 CREATED_APART_S = 5.0
 """An evacuation may show so much later than one that was created after it."""
 YOUNG_S = 900.0
@@ -96,7 +97,8 @@ class Look:
             part()
         except NovaError as exc:
             ended = self._clock.monotonic()
-            memory.note_trouble(kind, exc, ended, ended - began)
+            others_wait = kind not in OF_ALL and len(memory.hosts) > 1
+            memory.note_trouble(kind, exc, ended, ended - began if others_wait else 0.0)
             return False
         memory.troubles.pop(kind, None)
         return True
@@ -110,8 +112,8 @@ class Look:
         if apart_s > CLOCKS_BEAR_S:
             return f"the clocks of Nova's API hosts are {apart_s:.0f} s apart, or one was set in the middle of this"
         newest = max((service.updated_at for service in self._memory.services), default=0.0)
-        if newest > self._memory.services_at + CLOCKS_BEAR_S:
-            early_s = newest - self._memory.services_at
+        if newest > self._memory.services_by + CLOCKS_BEAR_S:
+            early_s = newest - self._memory.services_by
             return f"Nova shows a heartbeat {early_s:.0f} s in the future: the clock of a nova-conductor is ahead"
         return ""
 
@@ -183,18 +185,18 @@ class Look:
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
-                if (service.forced_down and not service.enabled) or now - host.record.first > LIST_ANYWAY_S:
+                # A slow Nova is asked for what the force-down hangs on first.
+                anyway_s = LIST_ANYWAY_S + LIST_ANYWAY_READS * (read_by - now)
+                if (service.forced_down and not service.enabled) or now - host.record.first > anyway_s:
                     listed += self._read(f"list {node.name}", functools.partial(self._list, host, now))
             elif poll:
-                self._read(MOVES, lambda host=host: self._note_moves(host, moves_of(host), now, whole=not hurry))  # type: ignore[misc]
+                self._read(MOVES, lambda host=host: self._note_moves(host, moves_of(host), read_by, whole=not hurry))  # type: ignore[misc]
                 if set(host.moves) - set(host.servers):
                     memory.servers_due = host.list_again = True
                 # A server of a silent cell does not count as changed when the cell answers again; one whose row cannot
                 # be read may never be known.
                 if now - host.listed_at >= pace.STILL * (now - host.first_listed_at):
                     host.list_again = host.list_again or not all(s.known for s in host.servers.values())
-        if poll:
-            memory.polled_at = now
         if poll and listed == len(nodes):
             memory.servers_at, memory.servers_due = now, False  # nothing is newer than these lists
         elif unread or (poll and self._servers_due(now)):
@@ -204,6 +206,11 @@ class Look:
                 self._read(SERVERS, lambda: self._note_changed(now))
         self._read_singly(now)
         self._read_again_before_a_claim(cluster, nodes)
+        ended = self._clock.now()
+        if (poll or listed) and ended - now > pace.POLL_MAX_S:
+            memory.polled_at = ended  # else what took long is asked for again at once, before anything is sent
+        elif poll:
+            memory.polled_at = now
 
     def _feel(self, node: Node, service: Service, read_by: float) -> None:
         host = self._memory.hosts[node.name]
@@ -297,16 +304,17 @@ class Look:
         before = {s.host for s in memory.services if s.up and s.enabled and s.known}
         if memory.services_at and usable - before:
             memory.room_at = now
-        memory.services, memory.services_at = services, now
+        memory.services, memory.services_at, memory.services_by = services, now, self._clock.now()
 
     def _list(self, host: HostMemory, now: float) -> None:
         """Everything of this host: what is on it, what left it, and what became of that."""
         # The servers first: one that another hand has just begun to move shows it by its task before its row is there.
         at = self._clock.now()
         on_it = self._nova.servers_on(host.name)
+        moves_at = self._clock.now()
         moves = self._nova.moves_from(host.name, host.since)
         # The moves first: what a server is after a move says nothing of what its owner wanted before.
-        self._note_moves(host, moves, now)
+        self._note_moves(host, moves, moves_at)
         self._note_servers(host, on_it, now, at)
         host.listed = frozenset(server.id for server in on_it)
         # What becomes of a server after it was proved changes nothing.
@@ -326,7 +334,7 @@ class Look:
             at = self._clock.now()
             changed = self._nova.servers_changed(host.seen_to - 2.0)
             self._note_servers(host, [s for s in changed if s.id in host.servers], now, at)
-        host.listed_at, host.changes_at, host.list_again = now, now, False
+        host.listed_at, host.listed_by, host.changes_at, host.list_again = now, self._clock.now(), now, False
 
     def _read_again(self, host: HostMemory, servers: Iterable[str]) -> None:
         for server in servers:

@@ -57,6 +57,7 @@ class HostMemory:
     """By id of its open evacuations, when each was asked for, or first seen where it was not by us."""
     first_listed_at: float = 0.0
     listed_at: float = 0.0
+    listed_by: float = 0.0
     moves_at: float = 0.0
     moves_read_at: float = 0.0
     answered_at: float = 0.0
@@ -161,6 +162,7 @@ class HostMemory:
             moves=dict(self.moves),
             first_listed_at=self.first_listed_at,
             listed_at=self.listed_at,
+            listed_by=self.listed_by,
             doubted=self.doubted,
             listed=self.listed,
             dropped=self.dropped,
@@ -206,6 +208,8 @@ class Memory:
     hosts: dict[str, HostMemory] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
     services_at: float = 0.0
+    services_by: float = 0.0
+    """When they were asked for, and when the answer was there."""
     room_at: float = 0.0
     changed_at: float = 0.0
     """When something of an evacuation last changed, or was caused by us: the pace of asking follows it."""
@@ -236,14 +240,17 @@ class Memory:
     tally: Tally = field(default_factory=Tally)
 
     def note_trouble(self, kind: str, exc: NovaError, now: float, took_s: float = 0.0) -> None:
-        """A read of this kind failed: it is left alone for a growing while, and for as long as it took, so that the
-        others have half of the time; all are for as long as Nova asks for.
+        """A read of this kind failed: it is left alone for a growing while; all are for as long as Nova asks for.
 
         :param now: by the monotonic clock.
+        :param took_s: how long others had to wait for it: from the second time on it is left alone for as long, too, so
+            that they have half of the time.
         """
         known = self.troubles.get(kind)
         faults = known.faults if known else 0
-        pause = max(NOVA_BACKOFF_S[min(faults, len(NOVA_BACKOFF_S) - 1)], min(took_s, LONGEST_READ_S))
+        pause = max(
+            NOVA_BACKOFF_S[min(faults, len(NOVA_BACKOFF_S) - 1)], min(took_s, LONGEST_READ_S) if faults else 0.0
+        )
         self.troubles[kind] = Trouble(str(exc), faults + 1, now + pause)
         self.note_fault(exc, now)
 

@@ -54,6 +54,14 @@ NOVA = "src/muster/gateways/nova.py"
 
 BREAKS: tuple[Break, ...] = (
     Break(
+        "B35",
+        "takes a list that took minutes for an old one",
+        INCIDENT,
+        "c.now - max(c.sight.listed_at, c.sight.listed_by) > LIST_FRESH_S",
+        "c.now - c.sight.listed_at > LIST_FRESH_S",
+        ("sim/test_scenarios.py::test_a_cell_that_hangs_keeps_no_other_cell_waiting_for_ever",),
+    ),
+    Break(
         "B41",
         "lets one kind of read wait for the failures of another",
         "src/muster/memory.py",

@@ -60,6 +60,7 @@ class Cloud:
         self.conductor_up = True
         self.conductor_back_at = 0.0
         self.silent_cells: set[str] = set()
+        self.hung_cells: set[str] = set()
         self.omits_silent = False
         self.withheld: set[str] = set()
         self.requests = 0
@@ -124,6 +125,11 @@ class Cloud:
     def kept(self, row: Row) -> bool:
         """Nova deletes the evacuations of a server with it (FACTS N31)."""
         return not self.instances[row.server].deleted
+
+    def hang_cell(self, cell: str, hangs: bool = True) -> None:
+        """Its database does not refuse, it does not answer: lists wait for it, and then leave it out (FACTS N36)."""
+        for cells in (self.silent_cells, self.hung_cells):
+            (cells.add if hangs else cells.discard)(cell)
 
     def row_alive(self, row: Row) -> bool:
         """It may still bring up a guest, or Nova still calls it under way and nobody can know better."""

@@ -34,6 +34,8 @@ def calm(world: World) -> None:
     cloud.odds = Odds()
     world.patience_s = 8.0
     cloud.silent_cells.clear()
+    cloud.hung_cells.clear()
+    world.broken.clear()
     world.nova_down = world.policy_hides_hosts = False
     if world.site.paused:
         world.site.pause("")

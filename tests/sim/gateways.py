@@ -16,6 +16,7 @@ from muster.errors import (
 )
 from muster.facts import Cluster, Move, OwnerLog, Record, Server, Service, Trace
 from muster.gateways.clock import Fact
+from muster.gateways.login import READ_RETRIES, READ_TIMEOUT_S
 from tests.sim.faults import PROXY_SAYS
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ STALE_S = 5.0
 PAGE = 1000
 MOVES = ("moves_from", "moves_of_all")
 LISTS = ("servers_on", "servers_changed", *MOVES)
+CELL_TIMEOUT_S = 60.0
+"""nova/context.py, CELL_TIMEOUT."""
+PATHS = {
+    "services": "/os-services",
+    "servers_on": "/servers/detail",
+    "servers_changed": "/servers/detail",
+    "moves_from": "/os-migrations",
+    "moves_of_all": "/os-migrations",
+}
 
 
 class NovaGateway:
@@ -40,6 +50,7 @@ class NovaGateway:
         self._world = process.world
         self._cloud = process.world.cloud
         self._nova = process.clock.nova
+        self._slow: set[str] = set()
 
     # ------------------------------------------------------------------ reads
 
@@ -109,6 +120,7 @@ class NovaGateway:
             raise NovaUnavailable(f"{kind}: timed out")
         if fault == "slow":
             self._take(world.rng.uniform(2.0, 18.0))
+        self._wait_for_cells(kind, str(args[0]) if args else "")
         shown = world.shown.get((kind, *args))
         if fault == "stale" and shown and world.now - shown[0] < STALE_S and not self._cloud.silent_cells:
             at, answer = shown
@@ -133,6 +145,23 @@ class NovaGateway:
         process.first_read_at.setdefault(kind, at)
         world.call(process, kind, "after")
         return answer
+
+    def _wait_for_cells(self, kind: str, what: str) -> None:
+        """Nova's lists are gathered from all cells, whatever they are limited to, for as long as the slowest takes
+        (nova/compute/multi_cell_list.py, nova/compute/api.py: _service_get_all_cells); one server is asked of its own."""
+        cloud = self._cloud
+        if kind not in PATHS:
+            if cloud.hung_cells and cloud.computes[cloud.instances[what].host].cell in cloud.hung_cells:
+                self._take((1 + READ_RETRIES) * READ_TIMEOUT_S)
+                raise NovaUnavailable(f"{kind} {what}: timed out")
+        elif not cloud.hung_cells:
+            self._slow.discard(PATHS[kind])
+        elif PATHS[kind] in self._slow:
+            self._take(CELL_TIMEOUT_S)
+        else:  # the gateway gives it longer the next time
+            self._slow.add(PATHS[kind])
+            self._take((1 + READ_RETRIES) * READ_TIMEOUT_S)
+            raise NovaUnavailable(f"{kind}: timed out")
 
     # ----------------------------------------------------------------- writes
 

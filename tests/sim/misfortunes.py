@@ -145,6 +145,23 @@ def _cell_blinks(world: World, rng: random.Random) -> None:
     world.after(seconds, lambda: world.cloud.silent_cells.discard(cell))
 
 
+def _cell_hangs(world: World, rng: random.Random) -> None:
+    cells = sorted({h.cell for h in world.cloud.computes.values()})
+    world.faults.note("cell hangs")
+    cell = cells[-1]
+    world.cloud.hang_cell(cell)
+    world.after(rng.uniform(20.0, 300.0), lambda: world.cloud.hang_cell(cell, hangs=False))
+
+
+def _reads_fail(world: World, rng: random.Random) -> None:
+    """One kind, or those of one host: for a while, or until the end of the faults."""
+    kind = rng.choice(("servers_changed", "moves_of_all", "moves_from", "servers_on", "server", "owner_log"))
+    what = f"{kind} {rng.choice(list(world.cloud.computes))}" if kind in ("servers_on", "moves_from") else kind
+    world.faults.note("one kind of read fails")
+    world.broken.add(what)
+    world.after(rng.uniform(5.0, 200.0), lambda: world.broken.discard(what))
+
+
 def _nova_falls_silent(world: World, rng: random.Random) -> None:
     world.faults.note("Nova silent")
     world.nova_down = True
@@ -330,6 +347,8 @@ ODDS: dict[Misfortune, float] = {
     _fenced_again: 0.15,
     _conductor_stops: 0.15,
     _cell_blinks: 0.15,
+    _cell_hangs: 0.02,
+    _reads_fail: 0.1,
     _nova_falls_silent: 0.2,
     _policy_hides_hosts: 0.08,
     _no_room: 0.15,

@@ -1542,4 +1542,34 @@ def test_names_the_host_in_whose_queue_an_evacuation_waits() -> None:
     it.power_on("cmp2")
     it.until(it.says("s0", "evacuated"))
     assert it.server("s0").host == "cmp2"
+
+
+def _beside_a_hung_cell(servers: int) -> Stage:
+    """cmp4 is in a cell whose database has just begun to hang; a host of the other one dies."""
+    it = Stage(hosts=4, servers=servers)
+    it.cloud.computes["cmp4"].cell = "cell2"
+    it.run_for(20.0)
+    it.cloud.hang_cell("cell2")
+    it.fence("cmp1")
+    return it
+
+
+def test_a_cell_that_hangs_keeps_no_other_cell_waiting_for_ever() -> None:
+    """B35: every list takes a minute, none was waited for, and when they were no list was fresh enough to settle by."""
+    it = _beside_a_hung_cell(4)
+    it.until(lambda: it.cloud.computes["cmp1"].forced_down, 240.0)
+    it.until(lambda: all(it.rows(f"s{n}") == ["done"] for n in range(4)), 600.0)
+    it.until(it.settled("cmp1"), 900.0)
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"), 900.0)
+    it.fair()
+
+
+def test_sees_that_a_host_lives_beside_a_cell_that_hangs() -> None:
+    """B35, C3: between two looks there are minutes."""
+    it = _beside_a_hung_cell(0)
+    it.cloud.add_server("s0", "cmp2")
+    it.fence("cmp2", lies=True)
+    it.until(lambda: it.state("cmp2") == "on-hold", 900.0)
+    assert it.rows("s0") == []
     it.fair()

@@ -223,3 +223,32 @@ def test_when_a_fencing_was_first_seen_is_known_to_who_had_looked_before() -> No
     it.cluster.fence("cmp1", it.clock.at)
     host = it.look.sight().hosts["cmp1"]
     assert (host.seen_from, host.seen_at) == (looked_at + 3.0, it.clock.at)
+
+
+def test_a_list_is_as_fresh_as_when_it_was_complete() -> None:
+    """B35: beside a cell that hangs it takes minutes, and so does the next look."""
+    it = Watched(answer_s=60.0)
+    host = it.look.sight().hosts["cmp1"]
+    assert it.nova.read == ["services", "servers_on", "moves_from", "services"]
+    assert (host.listed_by, host.listed_at) == (it.clock.at - 60.0, it.clock.at - 240.0)
+
+
+def test_nothing_is_listed_before_the_force_down_by_a_nova_that_is_slow() -> None:
+    """B35: the services are what that hangs on."""
+    it = Watched(answer_s=60.0)
+    it.nova.services = lambda: it.nova._take("services") or [Service(id="u1", host="cmp1")]  # type: ignore[method-assign,func-returns-value]
+    it.look.sight()
+    assert set(it.nova.read) == {"services"}
+    it.clock.pass_by(900.0)
+    it.look.sight()
+    assert "servers_on" in it.nova.read, "a guard may stop it for longer, and people want to see what it is about"
+
+
+def test_what_took_long_is_not_asked_for_again_before_anything_is_sent() -> None:
+    """B35: a look was followed by the next one."""
+    it = Watched(answer_s=60.0)
+    it.look.sight()
+    it.clock.pass_by(0.5)
+    it.nova.read.clear()
+    it.look.sight()
+    assert "moves_from" not in it.nova.read
