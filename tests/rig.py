@@ -42,6 +42,7 @@ class Rig:
         self.clouds_file = clouds_file
         self.cluster = FakeCluster.of(*self._hosts)
         self._powered_on: set[str] = set()
+        self._started: set[str] = set()
         self.log = LogLines(echo=lambda line: print(line, file=sys.stderr))
         self.before: Callable[[Step], None] = lambda step: None
         self.after: Callable[[Step], None] = lambda step: None
@@ -106,6 +107,7 @@ class Rig:
         """The power of a host is cut, really, and Pacemaker knows."""
         self.bed.power_off(self._hosts[node])
         self._powered_on.discard(node)
+        self._started.discard(node)
         self.cluster.fence(node, self._wall(), record)
 
     def power_on(self, node: str) -> None:
@@ -119,7 +121,15 @@ class Rig:
         node = self.cluster.nodes[name]
         if name in self._powered_on and node.member and not node.hold:
             self._powered_on.remove(name)
+            self._started.add(name)
             self.bed.ctl("start_compute", host=self._hosts[name])
+
+    def _stop_held(self, name: str) -> None:
+        """The location rule: what runs there is stopped where the hold is."""
+        if self.cluster.nodes[name].hold:
+            self._started.remove(name)
+            self._powered_on.add(name)
+            self.bed.ctl("kill_compute", host=self._hosts[name])
 
     def step(self) -> None:
         """One pass, and what Pacemaker does with its result."""
@@ -132,6 +142,8 @@ class Rig:
             self.before = self.after = lambda step: None
             self.crash()
             return
+        for name in list(self._started):
+            self._stop_held(name)
         for name in list(self._powered_on):
             self._start_allowed(name)
         self.worker._rest(rest, seen)

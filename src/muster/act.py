@@ -122,6 +122,14 @@ class Act:
         self._log.info("hold released", node=step.node)
 
     @_do.register
+    def _stop_compute(self, step: todo.StopCompute) -> None:
+        self._cluster.write_record(step.node, step.record, step.record)
+        host = self._memory.hosts[step.node]
+        host.stopped_at, host.stops_made = self._clock.now(), host.stops_made + 1
+        host.alive_again, host.back, host.back_at = False, None, 0.0
+        self._log.info("hold set again", node=step.node, reason="nova-compute is to start anew")
+
+    @_do.register
     def _drop_record(self, step: todo.DropRecord) -> None:
         self._cluster.drop_record(step.node, step.record)
         self._log.info("incident closed", node=step.node, record=step.record.token)

@@ -390,6 +390,8 @@ class HostSight:
     :param refuted: the record says so, by whatever an earlier pass or worker has seen.
     :param released: this worker has let nova-compute start again, so what is under way now began since.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
+    :param stopped_at: when this worker last had nova-compute stopped, to start it anew; 0.0 = never.
+    :param stops_made: how often it did.
     :param calls: by server id, what Nova says of its evacuate calls, where that was asked for.
     :param back_at: when a heartbeat of it was first seen there; 0.0 = not yet.
     :param before: by id, its servers as they were last read before its nova-compute could start again.
@@ -427,6 +429,8 @@ class HostSight:
     alive_again: bool = False
     back_at: float = 0.0
     before: Mapping[str, Server] = field(default_factory=dict)
+    stopped_at: float = 0.0
+    stops_made: int = 0
     released: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)

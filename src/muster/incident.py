@@ -11,7 +11,7 @@ from typing import Union
 
 from muster.facts import UNTOUCHED, HostSight, MoveStatus, Node, Outcome, Phase, Record, Service
 from muster.ports import Policy
-from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, ListAgain, Step, SwapRecord, WriteRecord
+from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, ListAgain, Step, StopCompute, SwapRecord, WriteRecord
 from muster.verdict import Finding, State, Verdict
 
 MARK = "muster: "
@@ -31,6 +31,9 @@ LISTS_APART_S = 1.0
 
 ORDERS_DONE_S = 5.0
 """So long after a heartbeat of a nova-compute that has started, what had waited for it has been carried out."""
+STARTS_ANEW = 2
+STOP_S = 15.0
+"""So often nova-compute is started anew on the way back, and so long kept away for it: Pacemaker stops it by then."""
 
 _BEFORE_RETURN = (*UNTOUCHED, Phase.EVACUATING)
 
@@ -170,6 +173,13 @@ def _back_too_soon(c: HostCase) -> bool:
     """Let return, and found running before it has restarted: a restart ends the guests that were evacuated and turns
     done into completed (nova-compute, _destroy_evacuated_instances), so whatever runs there has never been off."""
     return c.phase is Phase.RETURNING and c.node.probed_running >= c.record.last and c.uncompleted_rows > 0
+
+
+def _completed_in_part(c: HostCase) -> bool:
+    """Of several evacuations of one server a start completes one, before its first heartbeat (nova/compute/manager.py,
+    _destroy_evacuated_instances), and what it leaves `done` keeps Nova from lifting the force-down."""
+    left = c.uncompleted_rows > 0 and (c.known_service.forced_down or c.disabled_by_us)
+    return c.phase is Phase.RETURNING and left and 0.0 < c.sight.back_at < c.sight.moves_at
 
 
 def _twice(c: HostCase) -> str:
@@ -382,7 +392,7 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "hold-left",
-        lambda c: c.phase is Phase.RETURNING and c.node.hold,
+        lambda c: c.phase is Phase.RETURNING and c.node.hold and c.now >= c.sight.stopped_at + STOP_S,
         State.RETURNING,
         lambda c: "letting nova-compute start",
         lambda c: (DropHold(c.node.name),),
@@ -435,15 +445,16 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
     ),
     HostRule(
-        # At its start nova-compute finishes one migration of each server, whatever others there are (nova-compute,
-        # _destroy_evacuated_instances: a dict by instance), and before its first heartbeat.
+        "starts-anew",
+        lambda c: _completed_in_part(c) and c.node.member and c.sight.stops_made < STARTS_ANEW,
+        State.RETURNING,
+        lambda c: f"its nova-compute has left {c.uncompleted_rows} migrations unfinished: starting it anew",
+        lambda c: (StopCompute(c.node.name, c.record),),
+        proves=True,
+    ),
+    HostRule(
         "half-finished",
-        lambda c: (
-            c.phase is Phase.RETURNING
-            and 0.0 < c.sight.back_at < c.sight.moves_at
-            and c.uncompleted_rows > 0
-            and (c.known_service.forced_down or c.disabled_by_us)
-        ),
+        _completed_in_part,
         State.RETURNING,
         lambda c: (
             f"its nova-compute has started and left {c.uncompleted_rows} migrations unfinished, for a start finishes"

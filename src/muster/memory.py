@@ -97,6 +97,8 @@ class HostMemory:
     back_at: float = 0.0
     before: Optional[Mapping[str, Server]] = None
     """Its servers as they were last read before its nova-compute could start again; None as long as it cannot."""
+    stopped_at: float = 0.0
+    stops_made: int = 0
     released: bool = False
     sent: dict[str, Sent] = field(default_factory=dict)
     logs: dict[str, OwnerLog] = field(default_factory=dict)
@@ -178,6 +180,8 @@ class HostMemory:
             alive_again=self.alive_again,
             back_at=self.back_at,
             before=self.before or {},
+            stopped_at=self.stopped_at,
+            stops_made=self.stops_made,
             released=self.released,
             sent=dict(self.sent),
             logs=dict(self.logs),

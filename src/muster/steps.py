@@ -39,6 +39,14 @@ class DropHold:
 
 
 @dataclass(frozen=True)
+class StopCompute:
+    """Keep nova-compute away for a moment, so that Pacemaker stops it and starts it anew."""
+
+    node: str
+    record: Record
+
+
+@dataclass(frozen=True)
 class DropRecord:
     """Remove the closed record."""
 
@@ -132,6 +140,7 @@ Step = Union[
     WriteRecord,
     SwapRecord,
     DropHold,
+    StopCompute,
     DropRecord,
     ForceDown,
     ForceUp,

@@ -60,7 +60,7 @@ def test_a_refused_claim_is_known_to_have_left_no_guest(bed: NovaBed, rig: MakeR
 
 @pytest.mark.parametrize("lost", ["neutron", "keystone", "scheduler"])
 def test_sends_again_what_died_in_the_conductor(bed: NovaBed, rig: MakeRig, lost: str, hurried: None) -> None:
-    """B19: the rows of these calls stay `accepted` for ever, and the host returns all the same."""
+    """B19, D9: the rows of these calls stay `accepted` for ever, and the host returns all the same."""
     servers = boot(bed, 4)
     bed.ctl("lose", what=lost)
     it = rig(attempts=5)

@@ -69,7 +69,7 @@ def test_tries_another_host_at_once_where_nothing_was_started() -> None:
 
 
 def test_sends_again_what_the_conductor_has_dropped() -> None:
-    """B19: its action says that it failed before any host was asked; the row says `accepted` for ever."""
+    """B19, D9: its action says that it failed before any host was asked; the row says `accepted` for ever."""
     it = Stage(hosts=4, servers=2)
     it.fence("cmp1")
     once(it, "conductor")
@@ -108,17 +108,17 @@ def test_a_call_that_nobody_can_tell_the_end_of_keeps_its_host_away_only_until_a
     it.fair()
 
 
-def test_says_when_a_host_that_is_back_has_to_start_its_nova_compute_once_more() -> None:
-    """D5: of two evacuations of one server it finishes the newest at a start; Nova lifts nothing before the other is."""
+def test_starts_nova_compute_anew_on_a_host_that_is_back_where_it_has_finished_a_part() -> None:
+    """D9: of two evacuations of one server it finishes the newest at a start; Nova lifts nothing before the other is."""
     it = Stage(hosts=4, servers=1)
     it.fence("cmp1")
     once(it, "conductor")
     it.until(it.says("s0", "evacuated"))
     it.power_on("cmp1")
-    it.until(lambda: it.current and it.current.incidents["cmp1"].rule == "half-finished")
+    it.until(lambda: it.current and it.current.incidents["cmp1"].rule == "starts-anew")
     assert it.rows("s0") == ["done", "completed"]
     it.until(it.over(), 120.0)
-    assert it.faults.injected["operator starts nova-compute once more"] == 1
+    assert it.faults.injected["operator starts nova-compute once more"] == 0
     assert it.rows("s0") == ["completed", "completed"]
     assert not it.cloud.computes["cmp1"].forced_down
     it.fair()

@@ -38,6 +38,7 @@ from muster.steps import (
     ReadLog,
     Reset,
     Stop,
+    StopCompute,
     SwapRecord,
     WriteRecord,
 )
@@ -88,6 +89,8 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
     )
     facts.setdefault("back_at", NOW - 20 if facts.get("alive_again") else 0.0)
     for name in (
+        "stopped_at",
+        "stops_made",
         "calls",
         "heartbeat_moved",
         "alive_again",
@@ -498,6 +501,21 @@ class TestReturn:
         """D3, D5."""
         for facts in ({"moves": (self.done,), "alive_again": True}, {"alive_again": False}):
             assert decide(sight(self.back, **facts), settings()).steps == ()  # type: ignore[arg-type]
+
+    def test_nova_compute_is_started_anew_where_it_has_finished_a_part_of_its_rows(self) -> None:
+        """D9: Nova completes one evacuation of a server at a start, and refuses to lift while another is `done`."""
+        seen: dict[str, Any] = {"moves": (self.done,), "alive_again": True, "back_at": NOW - 1}
+        here = replace(self.back, member=True)
+        record = here.record
+        assert record
+        assert decide(sight(here, **seen), settings()).steps == (StopCompute("cmp1", record),)
+        away = sight(self.back, **seen)
+        kept = sight(replace(here, hold=True), stopped_at=NOW - 14, stops_made=1)
+        twice = sight(here, **seen, stops_made=2)
+        for it in (away, kept, twice, sight(here, **{**seen, "back_at": NOW})):
+            assert decide(it, settings()).steps == ()
+        let_go = replace(kept, now=NOW + 1)
+        assert decide(let_go, settings()).steps == (DropHold("cmp1"),)
 
     def test_waits_for_no_row_that_nova_has_deleted(self) -> None:
         """D7."""

@@ -34,7 +34,7 @@ from muster.facts import (
 from muster.incident import MARK, HostCase
 from muster.orders import Orders
 from muster.rules import judge
-from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, SwapRecord, WriteRecord
+from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, StopCompute, SwapRecord, WriteRecord
 from muster.verdict import Finding, ServerCase, State, Verdict
 from tests.fakes import settings
 
@@ -366,6 +366,14 @@ def host_cases() -> Iterator[HostCase]:
         {"clocks_apart": "100 s"},
         {"now": FENCED - 10.0},
         {"node": {"probed_running": FENCED + 1}, "sight": HostSight(moves=ROWS[2], listed_at=JUST_NOW)},
+        *(
+            {
+                "sight": HostSight(moves=ROWS[2], alive_again=True, back_at=LONG_AGO, moves_at=NOW, stops_made=n),
+                "node": {"member": True},
+            }
+            for n in (0, 2)
+        ),
+        {"sight": HostSight(stopped_at=NOW - 10)},
         {"sight": HostSight(moves=ROWS[1], first_listed_at=LONG_AGO, listed_at=JUST_NOW)},
     ]
     for extra, record, hold, service, findings in itertools.product(alone, RECORDS, (True, False), SERVICES, FINDINGS):
@@ -444,6 +452,10 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert not c.sight.doubted, c
         assert c.now >= c.sight.late_until, c
         assert MoveStatus.ACCEPTED not in rows or c.findings, c
+    if isinstance(step, StopCompute):
+        assert record is not None, c
+        assert (record.phase, c.node.member) == (Phase.RETURNING, True), c
+        assert MoveStatus.DONE in rows, c
     if isinstance(step, DropHold):
         assert record is not None, c
         assert record.phase in (Phase.RETURNING, Phase.CLOSED) or not any(f.verdict.open for f in c.findings), c
