@@ -494,14 +494,6 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "C20",
-        "believes whatever Pacemaker counts as fenced",
-        INCIDENT,
-        "bool(c.node.unproved) and not c.node.confirmed_at",
-        "False",
-        ("unit/test_decide.py::test_pacemakers_word_for_a_fencing_that_cut_no_power_is_not_enough",),
-    ),
-    Break(
-        "C20",
         "takes the word of a device for that of a human",
         "src/muster/gateways/pacemaker.py",
         'last is None or last.get("delegate") != BY_HAND',

@@ -44,7 +44,7 @@ def plan(world: World, rng: random.Random, window_s: float) -> None:
 
 
 def _host_dies(world: World, rng: random.Random, host: str) -> None:
-    kind = rng.choices(("cut", "fenced", "confirmed", "lies", "clean"), (10, 4, 2, 2, 1))[0]
+    kind = rng.choices(("cut", "fenced", "confirmed", "lies", "clean", "fabric"), (10, 4, 2, 2, 1, 1))[0]
     world.faults.note(f"host {kind}")
     cloud, site = world.cloud, world.site
     if kind == "clean":
@@ -61,9 +61,11 @@ def _host_dies(world: World, rng: random.Random, host: str) -> None:
     if kind == "lies":
         world.liars.add(host)
         world.after(rng.uniform(90.0, 150.0), lambda: _really_off(world, host))
+    if kind == "fabric":
+        world.after(rng.uniform(90.0, 150.0), lambda: _off_and_confirmed(world, host))
     delay_s = {"cut": rng.uniform(0.5, 30.0), "confirmed": rng.uniform(5.0, 50.0)}.get(kind, 0.1)
     _fence(world, rng, host, delay_s, kind)
-    if kind != "lies" and rng.random() < 0.6:
+    if kind not in ("lies", "fabric") and rng.random() < 0.6:
         world.after(delay_s + rng.uniform(5.0, 120.0), lambda: _power_on(world, host))
 
 
@@ -72,7 +74,9 @@ def _fence(world: World, rng: random.Random, host: str, delay_s: float, kind: st
         if not any(world.site.quorum(c) and c not in world.site.cut_off for c in CONTROLLERS):
             world.after(2.0, fence)
             return
-        world.site.fence(host, with_record=kind != "confirmed", lies=kind == "lies")
+        doubt = "fence_scsi cuts nobody's power" if kind == "fabric" else ""
+        recorded, runs_on = kind not in ("confirmed", "fabric"), kind in ("lies", "fabric")
+        world.site.fence(host, with_record=recorded, lies=runs_on, unproved=doubt)
 
     world.after(delay_s, fence)
 
@@ -83,6 +87,12 @@ def _really_off(world: World, host: str) -> None:
     world.cloud.rebuild.power_cut(host)
     world.site.fence(host, with_record=False)
     world.site.confirm(host)
+
+
+def _off_and_confirmed(world: World, host: str) -> None:
+    """The operator cuts the power of what a fabric device has fenced, and tells Pacemaker: so the message says."""
+    world.cloud.rebuild.power_cut(host)
+    world.site.confirm_to_pacemaker(host)
 
 
 def _power_on(world: World, host: str) -> None:

@@ -181,6 +181,7 @@ def _any_is_over(self: Any) -> bool:
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("sends again while a call is pending", "B1, B10", without(rules, "call-pending", "call-vanished")),
+    Mutant("believes whatever Pacemaker counts as fenced", "C20", without(incident, "fencing-unproved")),
     Mutant("remembers no call", "B1", patch(act.Act, "_remember", _remember_nothing)),
     Mutant("takes an unanswered call for refused", "B1", patch(act.Act, "_remember", _remember_as_refused)),
     Mutant("believes that a lost call cannot be late", "B2", patch(act, "LATE_CALL_S", 0.0)),
