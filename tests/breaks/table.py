@@ -486,6 +486,14 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "C13",
+        "forgets that it has just refused",
+        "src/muster/gateways/pacemaker.py",
+        "doubt = doubt or still_refused(snapshot, node, at)",
+        "pass",
+        ("unit/test_computes.py::test_a_refusal_stands_until_the_fencing_that_it_was_part_of_is_over",),
+    ),
+    Break(
+        "C13",
         "takes the plug of a device for the node",
         "src/muster/fence.py",
         'given.get("nodename") or given.get("plug")',

@@ -13,6 +13,7 @@ from muster import fence
 from muster.cli import status
 from muster.cli.view import Seen, view
 from muster.decide import computes
+from muster.errors import ClusterRefused
 from muster.facts import Cluster, Node
 from muster.gateways import cib
 from muster.gateways.command import Result
@@ -106,6 +107,25 @@ def test_the_fence_agent_records_nothing_of_what_is_no_compute() -> None:
     alone = Tools(document(recorder(pcmk_host_list="cmp1"), levels=LEVELS.replace("pdu,rec", "rec")))
     with pytest.raises(Exception, match="no device that cuts the power"):
         fence.run({"action": "off", "plug": "db1"}, Pacemaker("", runner=alone))
+
+
+def test_a_refusal_stands_until_the_fencing_that_it_was_part_of_is_over() -> None:
+    """C13: seen on a real cluster: the device was mended between its call and that of the agent, and the record was
+    written with the power on."""
+    alone = Tools(document(recorder(), levels=LEVELS.replace("pdu,rec", "rec")))
+    with pytest.raises(ClusterRefused, match="no device that cuts the power"):
+        Pacemaker("", runner=alone).record_fencing("cmp1", FENCED_AT)
+    assert alone.calls[-1] == f"attrd_updater --name muster-refused-cmp1 --update {FENCED_AT}"
+    pair = f'<nvpair id="x" name="muster-refused-cmp1" value="{FENCED_AT}"/>'
+    noted = f"<transient_attributes><instance_attributes>{pair}</instance_attributes></transient_attributes>"
+    mended = document(recorder(), status=f'<node_state uname="ctl2">{noted}</node_state>')
+    for now in (FENCED_AT - 59, FENCED_AT + 3, FENCED_AT + 59):
+        tools = Tools(mended)
+        with pytest.raises(ClusterRefused, match=r"refused [0-9]+ s ago.*pcs stonith fence cmp1"):
+            Pacemaker("", runner=tools).record_fencing("cmp1", now)
+        assert len(tools.calls) == 1  # this one does not count as a refusal
+    assert Pacemaker("", runner=Tools(mended)).record_fencing("cmp1", FENCED_AT + 60) is not None
+    assert Pacemaker("", runner=Tools(mended)).record_fencing("cmp2", FENCED_AT + 3) is not None
 
 
 # ----------------------------------------------------------- Pacemaker's own word

@@ -17,6 +17,7 @@ from muster.cli.site import Site
 from muster.cli.view import Seen, View, view
 from muster.errors import ClusterError
 from muster.gateways import cib, installation
+from muster.gateways.pacemaker import still_refused
 from muster.story import with_id
 from muster.topology import objection
 
@@ -53,7 +54,11 @@ def refusals(site: Site, nodes: Sequence[str]) -> dict[str, str]:
     """By node, why fence_muster refuses ``off``: what it says itself goes into the log of whichever controller."""
     known = {name: node for name, node in site.cluster.nodes.items() if name in nodes and node.compute}
     devices = cib.devices(site.snapshot) if known else {}
-    found = {name: objection(name, cib.levels(site.snapshot, name), devices) for name in known}
+    found = {
+        name: objection(name, cib.levels(site.snapshot, name), devices)
+        or still_refused(site.snapshot, name, int(time.time()))
+        for name in known
+    }
     return {name: said for name, said in found.items() if said}
 
 

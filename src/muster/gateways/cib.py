@@ -23,6 +23,8 @@ HOLD = "muster-hold"
 ORDERS = "muster-orders"
 STATUS, VERSION = "muster-status", "muster-version"
 """Transient attributes: of a dead host, of each controller."""
+REFUSED = "muster-refused-"
+"""With a node's name behind it: a transient attribute of each controller."""
 PAUSED = "muster-paused"
 """A meta attribute of the worker's resource: to change one restarts nothing."""
 CONNECTED = ("start", "monitor", "migrate_from")
@@ -120,6 +122,12 @@ def remotes(cib: Element) -> list[str]:
     return sorted(_remotes(cib))
 
 
+def refused_at(cib: Element, node: str) -> int:
+    """When a controller's fence agent last refused ``off`` of this node (0: not in anybody's memory)."""
+    states = cib.iterfind("status/node_state")
+    return max((_since(_transient(state, f"{REFUSED}{node}")) for state in states), default=0)
+
+
 def versions(cib: Element) -> dict[str, str]:
     """By controller, the version of the agent that it last announced."""
     found = {}
@@ -141,8 +149,7 @@ def options(cib: Element) -> dict[str, str]:
 def computes(cib: Element, named: Iterable[str]) -> set[str]:
     """Those of these nodes that muster is for: its fence devices list them.  Where one of these has no list, every
     remote node that is a machine of its own, no guest.  A node that host_map leaves alone is none."""
-    primitives = cib.iterfind(f"configuration/resources//primitive[@class='stonith'][@type='{AGENT}']")
-    recorders = [_device(cib, primitive, frozenset()) for primitive in primitives]
+    recorders = [_device(cib, primitive, frozenset()) for primitive in _primitives(cib, "stonith", "", AGENT)]
     listed = {host.casefold() for recorder in recorders for host in recorder.hosts}
     found = {name for name in named if name.casefold() in listed}
     if not recorders or any(recorder.asked or recorder.host_check == "none" for recorder in recorders):
@@ -164,8 +171,8 @@ def unlisted(cib: Element) -> set[str]:
 
 def left_alone(cib: Element) -> set[str]:
     """The nodes with nothing behind the colon in host_map, of every resource of the worker's."""
-    path = "configuration/resources//primitive[@class='ocf'][@provider='muster'][@type='ComputeRecovery']"
-    maps = [attributes.inherited(cib, p, "instance_attributes").get("host_map", "") for p in cib.iterfind(path)]
+    workers = _primitives(cib, "ocf", "muster", "ComputeRecovery")
+    maps = [attributes.inherited(cib, p, "instance_attributes").get("host_map", "") for p in workers]
     found = [set(re.findall(r"(?:^|[;,\s])([\w.-]+)[:=](?=[;,\s]|$)", text)) for text in maps]
     return set.intersection(*found) if found else set()
 
@@ -358,8 +365,15 @@ def _remotes(cib: Element) -> set[str]:
 
 def _connections(cib: Element) -> set[str]:
     """The remote nodes that are a resource of their own."""
-    path = "configuration/resources//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
-    return {str(p.get("id")) for p in cib.iterfind(path)}
+    return {str(p.get("id")) for p in _primitives(cib, "ocf", "pacemaker", "remote")}
+
+
+def _primitives(cib: Element, kind: str, provider: str, agent: str) -> Iterator[Element]:
+    """Walked, for there may be hundreds: a path with conditions takes five times as long."""
+    resources, wanted = cib.find("configuration/resources"), (kind, provider, agent)
+    for primitive in resources.iter("primitive") if resources is not None else ():
+        if (primitive.get("class"), primitive.get("provider", ""), primitive.get("type")) == wanted:
+            yield primitive
 
 
 def _nodes_named(cib: Element, name: str) -> Iterator[Element]:

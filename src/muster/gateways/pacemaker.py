@@ -28,6 +28,8 @@ SHARED = "muster-shared"
 ANNOUNCE_TIMEOUT_S = 3.0
 BY_HAND = "a human"
 """Who has fenced a node that an operator confirmed, by Pacemaker's history."""
+SAME_OPERATION_S = 60
+"""A fencing that was under way at a refusal is over by then, and so is a next one that began with what was refused."""
 SAME_FENCING_S = 60
 """The history has the time of whoever fenced, node_fenced that of the DC."""
 
@@ -122,6 +124,9 @@ class Pacemaker:
             snapshot = self.snapshot()
             doubt = objection(node, cib.levels(snapshot, node), cib.devices(snapshot))
             if doubt:
+                self._note_refusal(node, at)
+            doubt = doubt or still_refused(snapshot, node, at)
+            if doubt:
                 raise ClusterRefused(doubt)
             if node in cib.strangers(snapshot):
                 return None
@@ -141,6 +146,10 @@ class Pacemaker:
             else:
                 return record
         raise ClusterRefused(f"the record of {node} kept changing")
+
+    def _note_refusal(self, node: str, at: int) -> None:
+        with contextlib.suppress(ClusterError):
+            self._done("attrd_updater", "--name", f"{cib.REFUSED}{node}", "--update", str(at))
 
     def _write_over(
         self, snapshot: cib.Element, node: str, old: Optional[Record], record: Record, away: bool = False
@@ -244,6 +253,22 @@ def _seconds(text: str) -> int:
 def _check(argv: Sequence[str], result: Result) -> None:
     if result.code:
         raise ClusterError(f"{argv[0]} {argv[1]}: exit {result.code}: {result.errors or 'no words'}")
+
+
+def still_refused(snapshot: cib.Element, node: str, now: int) -> Optional[str]:
+    """Why ``off`` is refused although the configuration is sound now: it may have been mended since this fencing began.
+
+    Measured: a level was mended while Pacemaker was at it, what stood before fence_muster had been called as the old
+    configuration said, and the record was written with the power on.  Which operation a call is part of it is not told.
+    """
+    at = cib.refused_at(snapshot, node)
+    if not at or abs(now - at) >= SAME_OPERATION_S:
+        return None
+    return (
+        f"off of {node} was refused {abs(now - at)} s ago, and this may be the same fencing, begun before its devices"
+        f" were mended: one counts from {SAME_OPERATION_S} s after a refusal on. If Pacemaker does not begin it by"
+        f" itself: pcs stonith fence {node}"
+    )
 
 
 def local_node(runner: Runner = run) -> str:
