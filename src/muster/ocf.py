@@ -130,29 +130,18 @@ def _hook_faults(path: str) -> list[str]:
     """What is wrong with the operator's program on this controller: the worker runs it as root."""
     import stat
 
+    from muster.gateways import credentials
+
     if not path:
         return []
     try:
-        seen = os.stat(path)
-        folders = [(folder, os.stat(folder)) for folder in _folders(os.path.realpath(path))]
+        seen, changing = os.stat(path), credentials.changeable(path)
     except OSError as exc:
         return [f"hook={path!r}: {exc.strerror}: put it on every controller"]
-    faults = []
+    faults = [f"hook={path!r}: {what}" for _, what in changing]
     if not stat.S_ISREG(seen.st_mode) or not seen.st_mode & stat.S_IXUSR:
         faults.append(f"hook={path!r}: is no program: chmod 0755 {path}")
-    for name, it in [(path, seen), *folders]:
-        sticky = stat.S_ISDIR(it.st_mode) and it.st_mode & stat.S_ISVTX
-        if it.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
-            faults.append(f"hook={path!r}: others may change {name}: chmod go-w {name}")
-        if it.st_uid not in (0, os.geteuid()):
-            faults.append(f"hook={path!r}: {name} belongs to user {it.st_uid}: chown root {name}")
     return faults
-
-
-def _folders(path: str) -> list[str]:
-    """Every folder on the way to a path."""
-    folder = os.path.dirname(path)
-    return [folder] if folder == path or folder == "/" else [folder, *_folders(folder)]
 
 
 def _metrics_faults(path: str) -> list[str]:

@@ -7,12 +7,37 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 
 from muster import settings as settings_module
 from muster import wiring
 from muster.errors import MusterError
 from muster.log import Log
 from muster.supervise import GO, Supervisor
+
+LOOK_EVERY_S = 1.0
+
+
+def going(stop: threading.Event, supervisor: Supervisor, log: Log) -> Callable[[float], bool]:
+    """What the worker waits by: until it is told to stop, or finds that it is not the one on record any more.
+
+    Nobody would ever stop it then, for Pacemaker finds it by that file; and another one may have begun.
+    """
+    looked_at = time.monotonic()
+
+    def wait(seconds: float) -> bool:
+        nonlocal looked_at
+        if stop.wait(seconds):
+            return False
+        if time.monotonic() - looked_at >= LOOK_EVERY_S:
+            looked_at = time.monotonic()
+            if not supervisor.is_me():
+                log.error("not the worker any more", file=supervisor.pid_file, remedy="this one ends")
+                return False
+        return True
+
+    return wait
 
 
 def main() -> int:
@@ -27,7 +52,7 @@ def main() -> int:
         settings = settings_module.from_environment(os.environ)
         instance = os.environ.get("OCF_RESOURCE_INSTANCE", "muster")
         supervisor = Supervisor(instance, sys.argv[1])
-        with wiring.worker(settings, instance, supervisor, log, wait=lambda seconds: not stop.wait(seconds)) as worker:
+        with wiring.worker(settings, instance, supervisor, log, going(stop, supervisor, log)) as worker:
             log.info("worker started", instance=instance, pid=os.getpid())
             worker.run()
         log.info("worker stopped", instance=instance)

@@ -134,6 +134,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_decide.py::test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_servers",),
     ),
     Break(
+        "E8",
+        "looks at no secure.yaml",
+        "src/muster/gateways/credentials.py",
+        "(_secret_faults(secure) if os.path.lexists(secure) else [])",
+        "[]",
+        ("unit/test_ocf.py::test_credentials_that_others_may_read_or_replace_are_refused",),
+    ),
+    Break(
         "D7",
         "waits for evacuations that Nova deleted with their servers",
         INCIDENT,

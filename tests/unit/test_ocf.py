@@ -149,3 +149,59 @@ def test_imports_only_what_it_needs(argv: list[str], forbidden: list[str]) -> No
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", ["hook", "folder"])
+def test_a_program_behind_a_link_that_others_may_change_is_refused(
+    clouds: Path, hook: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """E8: what is in a foreign folder may lead elsewhere tomorrow."""
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "hook").symlink_to(hook)
+    (foreign / "folder").symlink_to(hook.parent)
+    way = str(foreign / name) if name == "hook" else str(foreign / name / "hook")
+    assert ocf.run("validate-all", environment(clouds, hook=way)) == ocf.SUCCESS
+    foreign.chmod(0o777)
+    assert ocf.run("validate-all", environment(clouds, hook=way)) == ocf.INSTALLED
+    assert f"others may change {foreign}: chmod go-w {foreign}" in capsys.readouterr().err
+
+
+def test_links_that_lead_nowhere_are_told(clouds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert ocf.run("validate-all", environment(clouds, hook=str(tmp_path / "a"))) == ocf.INSTALLED
+    assert "Too many levels of symbolic links" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_link_of_another_user_is_refused_where_everybody_may_make_one(
+    clouds: Path, hook: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """E8: in a folder like /tmp."""
+    everybodys = tmp_path / "tmp"
+    everybodys.mkdir()
+    everybodys.chmod(0o1777)
+    link = everybodys / "hook"
+    link.symlink_to(hook)
+    assert ocf.run("validate-all", environment(clouds, hook=str(link))) == ocf.SUCCESS
+    os.chown(link, 12345, 0, follow_symlinks=False)
+    assert ocf.run("validate-all", environment(clouds, hook=str(link))) == ocf.INSTALLED
+    assert f"chown -h root {link}" in capsys.readouterr().err
+
+
+def test_credentials_that_others_may_read_or_replace_are_refused(
+    clouds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """E8: also those that openstacksdk takes from secure.yaml."""
+    secure = clouds.parent / "secure.yaml"
+    secure.write_text("clouds: {}\n")
+    secure.chmod(0o600)
+    assert ocf.run("validate-all", environment(clouds)) == ocf.SUCCESS
+    secure.chmod(0o644)
+    assert ocf.run("validate-all", environment(clouds)) == ocf.INSTALLED
+    assert f"others may read or write it: chmod 0600 {secure}" in capsys.readouterr().err
+    secure.unlink()
+    clouds.parent.chmod(0o777)
+    assert ocf.run("validate-all", environment(clouds)) == ocf.INSTALLED
+    assert f"others may change {clouds.parent}: chmod go-w {clouds.parent}" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from muster import log
 from muster.decide import Incident
+from muster.errors import ClusterError
 from muster.facts import Server
 from muster.outlets import Outlets, Quiet
 from muster.outlets.reports import Reports
@@ -238,3 +240,68 @@ def test_a_flaw_in_one_outlet_is_told_once_and_stops_nothing() -> None:
 def test_what_the_monitor_lives_on_may_fail_the_worker() -> None:
     with pytest.raises(ZeroDivisionError):
         Outlets(Broken(), [], Log()).status("", [])  # type: ignore[arg-type]
+
+
+def _many(hosts: int, waiting: int) -> list[Incident]:
+    def finding(n: int, k: int) -> Finding:
+        server = Server(
+            f"{n:08d}-0f3c-4d1a-9b7e-{k:012d}", f"compute-{n}.example.org", "active", name=f"customer-web-{n}-{k}"
+        )
+        return Finding(server, Verdict.PARKED if k < waiting else Verdict.EVACUATED, "rule", "no room in 4 tries: " * 5)
+
+    return [
+        Incident(
+            f"compute-{n:04d}.example.org",
+            "host",
+            State.ON_HOLD if n == hosts - 1 else State.EVACUATING,
+            "rule",
+            "14 evacuated, 6 parked" * 8,
+            1_800_000_000,
+            1_800_000_000,
+            {str(k): finding(n, k) for k in range(20)},
+        )
+        for n in range(hosts)
+    ]
+
+
+@pytest.mark.parametrize("waiting", [0, 6])
+@pytest.mark.parametrize("hosts", [3, 100, 500, 3000])
+def test_what_is_shared_is_never_longer_than_one_argument_may_be(tmp_path: Path, hosts: int, waiting: int) -> None:
+    """A hundred dead hosts with servers that wait were more than Linux takes, and nobody was told."""
+    shared: list[str] = []
+    status = Status(tmp_path / "m.json", FakeClock(), LogLines(), shared.append)  # type: ignore[arg-type]
+    status.status("", _many(hosts, waiting))
+    status.share()
+    (text,) = shared
+    subprocess.run(["/bin/true", text], check=True)
+    told = json.loads(text)
+    assert told.get("shortened", False) == (hosts > 100 or (hosts, waiting) == (100, 6))
+    nodes = [incident["node"] for incident in told["incidents"]]
+    assert len(nodes) == len(set(nodes)) == hosts or hosts > 100
+    assert f"compute-{hosts - 1:04d}.example.org" in nodes, "one that waits for a person is never left out"
+
+
+def test_a_status_that_cannot_be_shared_is_told(tmp_path: Path) -> None:
+    def refuse(text: str) -> None:
+        raise ClusterError("attrd_updater: exit 1")
+
+    lines = LogLines()
+    status = Status(tmp_path / "m.json", FakeClock(), lines, refuse)  # type: ignore[arg-type]
+    status.status("", [incident()])
+    status.share()
+    assert [event for _, event, _ in lines.lines] == ["status not shared"]
+
+
+def test_what_a_killed_worker_has_left_is_written_over(reports: Reports, tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    name = "cmp1-100.json"
+    (tmp_path / "reports" / f".{name}.new").write_text("half of it")
+    reports.report(incident(), {})
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == [name]
+
+
+def test_a_host_that_is_fenced_again_and_again_is_remembered_once(reports: Reports) -> None:
+    """Each fencing during a return begins a new incident, and the last one is never closed."""
+    for first in range(100, 150):
+        reports.report(replace(incident(), first=first, last=first), {})
+    assert len(reports._earlier) == 1

@@ -10,9 +10,11 @@ import pytest
 from rich.console import Console
 
 from muster.cli import status, watch
-from muster.cli.view import Todo
+from muster.cli.view import Seen, Todo, view
+from muster.facts import Cluster
+from muster.installed import Resource
 from tests import situations
-from tests.situations import SITUATIONS, Situation
+from tests.situations import NOW, SITUATIONS, Situation
 
 
 def one_line(screen: str) -> str:
@@ -63,3 +65,10 @@ def test_what_waits_for_a_person_does_not_push_progress_off_the_screen(height: i
     assert [
         text for text in ("4/6", f"and {20 - shown} more: muster status", "event 7") if text not in "".join(lines)
     ] == []
+
+
+def test_what_is_too_much_to_be_shared_is_said() -> None:
+    seen = Seen(NOW, Cluster(True, "ctl1", {}), Resource("muster", active_on=("ctl2",)))
+    told = [todo.what for todo in view(replace(seen, shared={"shortened": True, "controller": "ctl2"})).todo]
+    assert told == ["more waits than can be shown to every controller: muster status HOST, on ctl2, has all of a host"]
+    assert "on the worker's controller" in view(replace(seen, shared={"shortened": True})).todo[0].what

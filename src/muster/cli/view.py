@@ -217,6 +217,13 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
     if resource.paused:
         yield Todo("attention", resource.id, f"paused by {resource.paused}; nothing is changed: muster resume")
         return
+    if seen.shared.get("shortened"):
+        where = seen.shared.get("controller") or "the worker's controller"
+        yield Todo(
+            "attention",
+            resource.id,
+            f"more waits than can be shown to every controller: muster status HOST, on {where}, has all of a host",
+        )
     hindrance = _hindrance(seen)
     if resource.active_on and hindrance:
         level = "trouble" if busy else "attention"

@@ -210,9 +210,11 @@ class Pacemaker:
             cls("", "", runner, ANNOUNCE_TIMEOUT_S)._done("attrd_updater", "--name", cib.VERSION, "--update", version)
 
     def share(self, text: str) -> None:
-        """What this worker shows, for commands on other controllers: in Pacemaker's memory, not in the CIB."""
-        with contextlib.suppress(ClusterError):
-            self._done("attrd_updater", "--name", SHARED, "--private", "--update", text)
+        """What this worker shows, for commands on other controllers: in Pacemaker's memory, not in the CIB.
+
+        :raises ClusterError: when it was not taken.
+        """
+        self._done("attrd_updater", "--name", SHARED, "--private", "--update", text)
 
     def shared(self) -> Mapping[str, str]:
         """By controller, what its worker last shared."""

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 from muster.log import Log
@@ -15,7 +15,10 @@ def replace(path: Path, content: bytes, mode: int) -> None:
 
     :raises OSError: then the old one is as it was.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    name = path.parent / f".{path.name}.new"  # the same each time: what a killed worker has left is written over
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with open(descriptor, "wb") as file:
             file.write(content)

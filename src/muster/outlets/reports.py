@@ -47,7 +47,8 @@ class Reports(Quiet):
         self._directory = directory
         self._events: dict[tuple[str, bool], deque[dict[str, Any]]] = {}
         """By node, and whether they are of its servers: as the report shows them."""
-        self._earlier: dict[str, Earlier] = {}
+        self._earlier: dict[str, tuple[str, Earlier]] = {}
+        """By node, of its incident, the name of which comes first."""
 
     def event(self, event: Event) -> None:
         """The next report of its incident has it."""
@@ -56,10 +57,13 @@ class Reports(Quiet):
 
     def report(self, incident: Incident, data: dict[str, object]) -> None:
         name = incident_name(incident.node, incident.first)
-        new = name not in self._earlier
-        earlier = self._earlier.get(name) or _earlier(self._directory / f"{name}.json")
+        known, earlier = self._earlier.get(incident.node, ("", Earlier()))
+        new = known != name
+        if new:
+            earlier = _earlier(self._directory / f"{name}.json")
         # Pacemaker forgets when it lost a host as soon as that is back.
-        earlier = self._earlier[name] = replace_fields(earlier, lost=earlier.lost or incident.lost)
+        earlier = replace_fields(earlier, lost=earlier.lost or incident.lost)
+        self._earlier[incident.node] = name, earlier
         told = {"lost": earlier.lost or None, "events": [*earlier.events, *self._news(incident)]}
         whole = {**data, **told, "written": round(self._clock.now(), 1)}
         try:
@@ -72,7 +76,7 @@ class Reports(Quiet):
         except OSError as exc:
             complain(self._log, exc)
         if incident.state is State.CLOSED:
-            self._earlier.pop(name, None)
+            self._earlier.pop(incident.node, None)
             for of_servers in (False, True):
                 self._events.pop((incident.node, of_servers), None)
 

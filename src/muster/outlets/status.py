@@ -14,6 +14,7 @@ from typing import Any
 
 from muster import meta, report
 from muster.decide import Incident
+from muster.errors import ClusterError
 from muster.log import Log
 from muster.outlets import Quiet
 from muster.outlets.files import complain, replace
@@ -24,6 +25,8 @@ from muster.verdict import State, Verdict
 ANNOUNCE_EVERY_S = 1.0
 SHARE_EVERY_S = 3.0
 EVENTS_SHOWN = 8
+SHARE_LIMIT = 120_000
+"""In bytes: it is handed on as one argument, and Linux takes 131,071 in one (execve(2), MAX_ARG_STRLEN)."""
 LEFT_SHOWN_S = 86400.0
 """So long after a host's return those of its servers that were held are spoken of: nobody tells when they are well."""
 
@@ -90,7 +93,10 @@ class Status(Quiet):
         now = self._clock.monotonic()
         if news != self._shared and now - self._shared_at >= SHARE_EVERY_S:
             self._shared, self._shared_at = news, now
-            self._hand_on(json.dumps({**told, "at": round(self._clock.now(), 1)}))
+            try:
+                self._hand_on(_short({**told, "at": round(self._clock.now(), 1)}))
+            except ClusterError as exc:
+                self._log.warning("status not shared", reason=str(exc), remedy="other controllers show the last one")
 
     def _write(self) -> None:
         whole = {**self._status, "deadline": self._deadline, "at": self._clock.now()}
@@ -98,6 +104,21 @@ class Status(Quiet):
             replace(self._path, json.dumps(whole).encode(), 0o644)
         except OSError as exc:
             complain(self._log, exc)
+
+
+def _short(told: dict[str, Any]) -> str:
+    """As JSON, without ever more of what is longest until it fits: the servers that wait, then reasons, then hosts.
+    What waits for a person stays for longest."""
+    text = json.dumps(told)
+    if len(text) <= SHARE_LIMIT:
+        return text
+    full = sorted(told["incidents"], key=lambda it: (it["state"] != "on-hold", -it["servers"].get("held", 0)))
+    plain = [{**incident, "waiting": []} for incident in full]
+    brief = [{**incident, "reason": str(incident["reason"])[:80]} for incident in plain]
+    ways = [[*full[:n], *plain[n:]] for n in (100, 50, 20, 10, 5, 0)] + [brief]
+    ways += [brief[:n] for n in range(len(brief) // 50 * 50, -1, -50)]
+    shorter = (json.dumps({**told, "incidents": shown, "shortened": True}) for shown in ways)
+    return next((text for text in shorter if len(text) <= SHARE_LIMIT), '{"shortened": true}')
 
 
 def _shown(event: Event) -> dict[str, Any]:
