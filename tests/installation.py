@@ -115,13 +115,15 @@ def here(**changed: str) -> Installation:
 def facts(told: Mapping[str, Any] = {}, **changed: str) -> Facts:
     """A healthy installation; ``told``: other fields of the facts; ``changed``: other parts of the CIB."""
     seen = here(**changed)
-    services = tuple(Service(id=n, host=n, up=True) for n in LEVELS)
+    services = tuple(Service(id=n, host=n, up=True, updated_at=100.0) for n in LEVELS)
     rights = tuple(Right(name, True) for name in RIGHTS)
     agent = {"/usr/lib/ocf/resource.d/muster/ComputeRecovery": AgentSeen("1.0"), "/usr/sbin/fence_muster": AgentSeen()}
     whole = Facts(
         here=seen,
         controller=Controller("ctl1", True, "1.0", agent, (), "1.0"),
-        nova=NovaAccess(offered="2.100", rights=rights, services=services, placement="", clock_ahead_s=0.3),
+        nova=NovaAccess(
+            offered="2.100", rights=rights, services=services, placement="", clock_ahead_s=0.3, services_at=103.0
+        ),
         worker=seen.workers[0] if len(seen.workers) == 1 else None,
         shared_storage=True,
         nova_api_version="2.98",

@@ -35,6 +35,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("rights in Nova", nova.rights),
     ("names in Nova", nova.names),
     ("Placement", nova.placement),
+    ("heartbeats", nova.heartbeats),
     ("clocks", nova.clocks),
 )
 

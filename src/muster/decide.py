@@ -23,7 +23,7 @@ from muster.facts import (
     Service,
     Sight,
 )
-from muster.incident import HEARTBEAT_SKEW_S, HostCase, HostRule, assess
+from muster.incident import HEARTBEAT_SKEW_S, LOOKED_AFTER_S, HostCase, HostRule, assess
 from muster.naming import Names
 from muster.order import sequence
 from muster.orders import Orders
@@ -99,6 +99,11 @@ def wanted_now(server: Server) -> Power:
     return Power.UNKNOWN if server.task_state else POWER_OF_STATE.get(server.vm_state, Power.UNKNOWN)
 
 
+def resumed_s(beats_every_s: float) -> float:
+    """For how long one who takes over waits: for the calls of the one before, and for a heartbeat that it has seen."""
+    return max(LATE_CALL_S, beats_every_s + LOOKED_AFTER_S)
+
+
 def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
     """Nova hosts proved off and down in Nova, with the time up to which that proves what began there dead.
 
@@ -115,7 +120,7 @@ def _dead(sight: Sight, services: Mapping[str, Union[Service, str]]) -> dict[str
         service = services[name]
         if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
             continue
-        waits = host.resumed_at and sight.now < host.resumed_at + LATE_CALL_S
+        waits = host.resumed_at and sight.now < host.resumed_at + resumed_s(host.beats_every_s)
         if service.forced_down and not service.up and not host.lives and not waits:
             dead[service.host] = record.last + HEARTBEAT_SKEW_S
     return dead
@@ -293,7 +298,7 @@ def _server_case(
         calls=host.calls.get(server.id),
         stops=host.stops.get(server.id, (0.0, 0)),
         resets=host.resets.get(server.id, (0.0, 0)),
-        resumed_until=host.resumed_at + LATE_CALL_S if host.resumed_at else 0.0,
+        resumed_until=host.resumed_at + resumed_s(host.beats_every_s) if host.resumed_at else 0.0,
         listed_at=0.0 if host.doubted else host.listed_at,
         listed=server.id in host.listed,
         room_at=sight.room_at,

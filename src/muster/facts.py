@@ -384,11 +384,13 @@ class HostSight:
         have been one prove a heartbeat.
     :param seen_at: when this worker first saw the record's last fencing; 0.0 = not known.
     :param seen_from: when it had last looked, with quorum, and had not seen it; 0.0 = it did not look then.
+    :param beats_every_s: how often a nova-compute writes to Nova, by the setting and by what was seen.
     :param still_s: before the claim: for how long its service has been seen without any change.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
     :param refuted: the record says so, by whatever an earlier pass or worker has seen.
     :param released: this worker has let nova-compute start again, so what is under way now began since.
+    :param was_back: this worker has seen it in the cluster since it was let return.
     :param alive_again: nova-compute wrote to Nova after it was let start again.
     :param stopped_at: when this worker last had nova-compute stopped, to start it anew; 0.0 = never.
     :param stops_made: how often it did.
@@ -422,11 +424,13 @@ class HostSight:
     late_until: float = 0.0
     seen_at: float = 0.0
     seen_from: float = 0.0
+    beats_every_s: float = 10.0
     still_s: float = 0.0
     heartbeat_moved: bool = False
     found_running: bool = False
     refuted: bool = False
     alive_again: bool = False
+    was_back: bool = False
     back_at: float = 0.0
     before: Mapping[str, Server] = field(default_factory=dict)
     stopped_at: float = 0.0

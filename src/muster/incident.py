@@ -17,8 +17,12 @@ from muster.verdict import Finding, State, Verdict
 MARK = "muster: "
 """Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
 
-WATCHED_S = 12.0
-"""Long enough to have seen a heartbeat, also one that comes a little late."""
+LATE_BEAT_S = 2.0
+"""A heartbeat may come so much after its time."""
+LOOKED_AFTER_S = 12.0
+"""Services are read every 10 s, so who has read them so much after a heartbeat's time has seen it."""
+BEATS_S = 10.0
+"""The default of Nova's report_interval (nova/conf/service.py)."""
 HEARTBEAT_SKEW_S = 5.0
 REFENCED_AFTER_S = 60
 """Pacemaker's own fencing time is that of the whole operation, the record's that of its middle, and a power-on that
@@ -147,8 +151,11 @@ def _confirmed(c: HostCase) -> Record:
 
 
 def _fenced_since(c: HostCase) -> bool:
-    """Once more, and not by the late end of the fencing that is on record."""
-    return c.phase is Phase.RETURNING and not c.node.member and _fenced_at(c.node) > c.record.last + REFENCED_AFTER_S
+    """It was let back, came, and was fenced again.  To who released it and has seen it away since, a later time is only
+    the end of the fencing on record."""
+    may_have_been_back = c.sight.was_back or not c.sight.released
+    late = _fenced_at(c.node) > c.record.last + REFENCED_AFTER_S
+    return c.phase is Phase.RETURNING and not c.node.member and late and may_have_been_back
 
 
 def _refuted(c: HostCase) -> bool:
@@ -218,6 +225,12 @@ def _misdated(c: HostCase) -> bool:
 def _off_since(c: HostCase) -> float:
     """Not before this worker had last looked for the fencing in vain, whatever clock it was recorded by."""
     return max(float(c.record.last), c.sight.seen_from)
+
+
+def _delay_s(c: HostCase) -> float:
+    """A delay that is to show a power device that lies has to, however seldom heartbeats come."""
+    given = float(c.policy.delay_s)
+    return max(given, c.sight.beats_every_s + LOOKED_AFTER_S) if given >= BEATS_S + LOOKED_AFTER_S else given
 
 
 def _redated(c: HostCase) -> Record:
@@ -566,15 +579,18 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "leases",
-        lambda c: c.now < _off_since(c) + c.policy.delay_s,
+        lambda c: c.now < _off_since(c) + _delay_s(c),
         State.FENCED,
-        lambda c: f"waiting for storage leases until {_off_since(c) + c.policy.delay_s:.0f}",
+        lambda c: f"waiting for storage leases and signs of life until {_off_since(c) + _delay_s(c):.0f}",
     ),
     HostRule(
         "pulse-awaited",
-        lambda c: _doubtful(c) and c.sight.still_s < WATCHED_S,
+        lambda c: _doubtful(c) and c.sight.still_s < c.sight.beats_every_s + LATE_BEAT_S,
         State.FENCED,
-        lambda c: f"its service was changed in Nova after the fencing: looking for {WATCHED_S:.0f} s whether it lives",
+        lambda c: (
+            "its service was changed in Nova after the fencing: looking for"
+            f" {c.sight.beats_every_s + LATE_BEAT_S:.0f} s whether it lives"
+        ),
     ),
     HostRule(
         "claim",

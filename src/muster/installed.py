@@ -179,6 +179,7 @@ class NovaAccess:
     :param services: None if they cannot be listed.
     :param evacuators: what else, by Keystone's catalogue and by the services' reasons, evacuates in this cloud.
     :param placement: why Placement cannot be reached; empty if it answers, None if it was not asked.
+    :param services_at: when they were listed, by the clock that their times are told by.
     :param clock_ahead_s: by how much the API's host is ahead of this controller; None if it does not say.
     """
 
@@ -187,6 +188,7 @@ class NovaAccess:
     offered: str = ""
     rights: tuple[Right, ...] = ()
     services: Optional[tuple[Service, ...]] = None
+    services_at: float = 0.0
     evacuators: tuple[str, ...] = ()
     placement: Optional[str] = None
     clock_ahead_s: Optional[float] = None

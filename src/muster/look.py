@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Optional
 
 from muster import pace, pulse
-from muster.decide import LATE_CALL_S, has_incident, wanted_now
+from muster.decide import has_incident, resumed_s, wanted_now
 from muster.errors import NovaError, NovaRefused
 from muster.facts import UNTOUCHED, Cluster, HostSight, Move, Node, Phase, Power, Server, Service, Sight
 from muster.memory import MOVES, OF_ALL, SERVERS, SERVICES, HostMemory, Memory
@@ -28,6 +28,9 @@ SERVERS_CLOSE_S = 2.0
 """What was read of servers within that time is good enough to send the next one before they are read again."""
 LIST_ANYWAY_S = 5.0
 LIST_ANYWAY_READS = 10.0
+BEATS_LATE_S = 5.0
+BEATS_SELDOM_S = 120.0
+"""Older than that is a clock that could not be measured, not an interval."""
 CREATED_APART_S = 5.0
 """An evacuation may show so much later than one that was created after it."""
 YOUNG_S = 900.0
@@ -148,10 +151,13 @@ class Look:
             if record.phase is not Phase.RETURNING:
                 # Pacemaker forgets it as soon as the node joins again.
                 known.found_running = known.found_running or node.found_running >= record.last
+            known.was_back = known.was_back or (record.phase is Phase.RETURNING and node.member)
             known.record = record
+            known.beats_every_s = max(float(self._policy.report_interval_s), self._memory.beats_every_s)
             kept[node.name] = known
         self._memory.hosts = kept
         if not kept:
+            self._memory.beats_every_s = 0.0
             self._memory.services_at = self._memory.polled_at = 0.0
 
     # ------------------------------------------------------------------ Nova
@@ -288,7 +294,7 @@ class Look:
             return True
         waits = [sent.quiet_until for sent in host.unseen]
         if host.resumed_at:
-            waits.append(host.resumed_at + LATE_CALL_S)
+            waits.append(host.resumed_at + resumed_s(host.beats_every_s))
         return any(host.moves_at < until <= host.moves_read_at for until in waits)
 
     def rest_s(self) -> float:
@@ -305,6 +311,19 @@ class Look:
         if memory.services_at and usable - before:
             memory.room_at = now
         memory.services, memory.services_at, memory.services_by = services, now, self._clock.now()
+        memory.beats_every_s = max(memory.beats_every_s, self._beats_seen_s())
+
+    def _beats_seen_s(self) -> float:
+        """How seldom heartbeats come, by how old those of hosts are that are well: nothing is asked of Nova for that.
+
+        One alone may be of a host that has just died, and while Nova's conductor is down all grow old: too long costs
+        time, too short guests.
+        """
+        memory, dead = self._memory, {host.name for host in self._memory.hosts.values()}
+        well = [s.updated_at for s in memory.services if s.up and s.enabled and s.known and s.host not in dead]
+        ages = sorted(memory.services_at - at for at in well if at)[: -1 if len(well) > 2 else None]
+        oldest = ages[-1] if ages else 0.0
+        return oldest if self._policy.report_interval_s + BEATS_LATE_S < oldest < BEATS_SELDOM_S else 0.0
 
     def _list(self, host: HostMemory, now: float) -> None:
         """Everything of this host: what is on it, what left it, and what became of that."""

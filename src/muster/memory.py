@@ -46,6 +46,7 @@ class HostMemory:
     seen_at: float = 0.0
     """When its last fencing was first seen, and when it had been looked for in vain; 0.0: not known."""
     seen_from: float = 0.0
+    beats_every_s: float = 10.0
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
     """All that were ever seen: what a list leaves out may be under way all the same (FACTS N22)."""
@@ -94,6 +95,7 @@ class HostMemory:
     back: Optional[Service] = None
     """Its service as it was first seen on the way back."""
     alive_again: bool = False
+    was_back: bool = False
     back_at: float = 0.0
     before: Optional[Mapping[str, Server]] = None
     """Its servers as they were last read before its nova-compute could start again; None as long as it cannot."""
@@ -172,12 +174,14 @@ class HostMemory:
             resumed_at=self.resumed_at,
             seen_at=self.seen_at,
             seen_from=self.seen_from,
+            beats_every_s=self.beats_every_s,
             late_until=max(self.late_until, self.doubtful_until),
             still_s=max(0.0, self.felt_at - self.pulse_at),
             heartbeat_moved=self.heartbeat_moved,
             found_running=self.found_running,
             refuted=self.record.lives,
             alive_again=self.alive_again,
+            was_back=self.was_back,
             back_at=self.back_at,
             before=self.before or {},
             stopped_at=self.stopped_at,
@@ -232,6 +236,8 @@ class Memory:
     """It had servers for which the limits left no place: each waits for another to arrive."""
     troubles: dict[str, Trouble] = field(default_factory=dict)
     """By kind of read, or the node whose calls failed: what one costs the others is bounded."""
+    beats_every_s: float = 0.0
+    """How old the heartbeats of hosts that are up have been seen to become; 0.0: no older than is expected."""
     looked_at: float = 0.0
     """When Pacemaker was last looked at with quorum."""
     nova_trouble: str = ""

@@ -11,11 +11,8 @@ from typing import Optional
 
 from muster.decide import LATE_CALL_S
 from muster.facts import UNTOUCHED, MoveStatus, Node, Phase, Service
-from muster.incident import HEARTBEAT_SKEW_S, WATCHED_S
+from muster.incident import HEARTBEAT_SKEW_S, LATE_BEAT_S
 from muster.memory import HostMemory
-
-FRESH_S = 10.0
-"""A heartbeat's interval: who looks first later than that after the force-down has missed one."""
 
 
 def feel(host: HostMemory, node: Node, service: Service, now: float) -> None:
@@ -51,13 +48,16 @@ def has_finished_its_rows(host: HostMemory) -> bool:
 def _feel_none(host: HostMemory, service: Service, now: float) -> None:
     """The host is to be dead.  What nobody here has seen comes again while earlier calls are waited for."""
     again = host.record.last != host.record.first
-    watched = host.ours and not again and now - host.forced_at < FRESH_S and host.forced_at - host.felt_at < FRESH_S
+    # Who looks first later than an interval after the force-down has missed a heartbeat.
+    fresh = max(now - host.forced_at, host.forced_at - host.felt_at) < host.beats_every_s
+    watched = host.ours and not again and fresh
     if host.pulse is None and not host.ours:
         host.late_until = now + LATE_CALL_S
     ours = min(now, service.updated_at - HEARTBEAT_SKEW_S) < host.late_until
     doubtful = ours and _moved(host.pulse, service)
     if doubtful:
-        host.doubtful_until = now + HEARTBEAT_SKEW_S + WATCHED_S  # that may have been a late call; the next one is not
+        # That may have been a late call; the next one is not.
+        host.doubtful_until = now + HEARTBEAT_SKEW_S + host.beats_every_s + LATE_BEAT_S
     if doubtful or not _same(host.pulse, service):
         host.pulse = service
         host.resumed_at = 0.0 if watched and now >= host.late_until else now

@@ -54,6 +54,7 @@ class Settings:
     host_map: Mapping[str, str]
     target_map: Mapping[str, str]
     delay_s: int
+    report_interval_s: int
     retry_delay_s: int
     stuck_after_s: int
     nova_api_version: str

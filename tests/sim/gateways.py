@@ -122,13 +122,12 @@ class NovaGateway:
             self._take(world.rng.uniform(2.0, 18.0))
         self._wait_for_cells(kind, str(args[0]) if args else "")
         shown = world.shown.get((kind, *args))
+        asked_at = process.clock.now()
         if fault == "stale" and shown and world.now - shown[0] < STALE_S and not self._cloud.silent_cells:
             at, answer = shown
         else:
-            asked_at = process.clock.now()
             self._take(world.rng.uniform(*NOVA_CALL_S))
             at, answer = world.now, do()
-            self._nova.note_time(asked_at, process.clock.now(), self._cloud.date())
             if not self._cloud.silent_cells:  # an old view is one of the database, where nothing is missing
                 world.shown[(kind, *args)] = (at, answer)
             if kind in LISTS and world.faults.draw_half(world.now):
@@ -136,6 +135,7 @@ class NovaGateway:
                 if kind == "servers_changed":  # nobody can know from it what had changed in the cell that it leaves out
                     at = process.read_at.get(kind, 0.0)
             world.asked[kind] += len(answer) // page + 1 if isinstance(answer, list) else 1
+        self._nova.note_time(asked_at, process.clock.now(), self._cloud.date())
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
         if kind == "moves_from":

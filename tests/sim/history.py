@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from muster.facts import Power
@@ -65,6 +66,10 @@ def build(seed: int) -> World:
     cells = {hosts[-1]: "cell2"} if len(hosts) == 4 and rng.random() < 0.3 else {}
     world = World(seed, hosts, cells, rng.choice(AHEAD_S), **parameters(rng))
     cloud = world.cloud
+    beats_s = rng.choice((10.0, 10.0, 10.0, 10.0, 5.0, 30.0, 60.0))
+    world.policy = replace(world.policy, report_interval_s=int(beats_s))
+    for host in cloud.computes.values():
+        host.beats_s = beats_s
     if rng.random() < 0.4:
         world.clocks.update({c: rng.uniform(-2.0, 2.0) for c in CONTROLLERS})
     world.site.ends_late = rng.choice((0.0, 0.0, 0.3))

@@ -18,6 +18,7 @@ OPEN = ("accepted", "pre-migrating")
 class Compute:
     """A compute host and the row of its nova-compute service.
 
+    :param beats_s: Nova's report_interval; service_down_time is three of it, a minute at least.
     :param life: counts its power cuts: what began in an earlier life is dead.
     :param lives_since: when nova-compute began to run although the host was counted as fenced; 0.0: it does not.
     :param stamped: its latest heartbeat, and what Nova's clock showed then.
@@ -28,6 +29,7 @@ class Compute:
 
     name: str
     cell: str = "cell1"
+    beats_s: float = BEAT_S
     powered: bool = True
     running: bool = True
     life: int = 0
@@ -57,7 +59,7 @@ class Compute:
     def beat(self, now: float) -> float:
         """Time of its latest heartbeat in Nova's database."""
         if self.running and self.beating and now >= self.beat_from:
-            self.last_beat = max(self.last_beat, self.beat_from + (now - self.beat_from) // BEAT_S * BEAT_S)
+            self.last_beat = max(self.last_beat, self.beat_from + (now - self.beat_from) // self.beats_s * self.beats_s)
         return self.last_beat
 
     def begin_beating(self, now: float) -> None:
@@ -69,7 +71,7 @@ class Compute:
         self.beating = False
 
     def up(self, now: float) -> bool:
-        return not self.forced_down and now - self.beat(now) <= DOWN_TIME_S
+        return not self.forced_down and now - self.beat(now) <= max(DOWN_TIME_S, 3.0 * self.beats_s)
 
 
 @dataclass(eq=False)

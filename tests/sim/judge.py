@@ -22,15 +22,15 @@ from tests.sim.site import CONTROLLERS
 if TYPE_CHECKING:
     from tests.sim.process import Process
 
-LIFE_GRACE_S = 22.0
-"""A heartbeat comes every 10 s and services are read every 10 s: who has read them that late has seen it."""
+LOOKED_AFTER_S = 12.0
+"""A heartbeat comes every interval and services are read every 10 s: who has read them so much later has seen it."""
 HEARTBEAT_SKEW_S = 5.0
 """A heartbeat so shortly after the fencing may be one from before it, by another clock."""
 OPERATOR_GRACE_S = 3.0
 """What an operator did to a service that short before the claim cannot be known to it."""
 REDATED_S = 6.0
 """A record that is further from the truth than that is dated anew by who claims it."""
-SAFE_DELAY_S = 30
+SAFE_DELAY_S = 22
 """With this delay or more a lying device must be found out in time (README, dangerous misconfigurations)."""
 
 
@@ -161,20 +161,24 @@ class Judge(Obedience):
             return False
         return ours and fresh and young and cloud.row_alive(row) and not inst.deleted and inst.host == row.source
 
+    def _life_grace_s(self) -> float:
+        """By the interval that muster was told, or can see."""
+        return max(host.beats_s for host in self.world.cloud.computes.values()) + LOOKED_AFTER_S
+
     def _seen_alive(self, process: Process, host: Compute) -> bool:
         safe = self.world.policy.delay_s >= SAFE_DELAY_S and host.name in self.world.liars
-        seen = safe or process.knew("services", host.lives_since + LIFE_GRACE_S)
+        seen = safe or process.knew("services", host.lives_since + self._life_grace_s())
         return seen and not self._watched_in_vain(process, host)
 
     def _watched_in_vain(self, process: Process, host: Compute) -> bool:
         """No heartbeat was written while this worker watched, for as long as it has to (conductor down, for example)."""
         beat, cloud = process.beats.get(host.name, 0.0), self.world.cloud
         # Without a conductor no heartbeat is written; what an earlier worker has seen of them is lost with it.
-        silent = not cloud.conductor_up or self.world.now - cloud.conductor_back_at < LIFE_GRACE_S
+        silent = not cloud.conductor_up or self.world.now - cloud.conductor_back_at < self._life_grace_s()
         if silent or beat <= host.lives_since + HEARTBEAT_SKEW_S:
             return True
         since = process.first_read_at.get("services", 0.0)
-        return 0.0 < since < self.world.now - LIFE_GRACE_S and beat <= since
+        return 0.0 < since < self.world.now - self._life_grace_s() and beat <= since
 
     def evacuation_taken(self, inst: Instance, by: str) -> None:
         """Invariant 3, at the moment Nova takes it."""

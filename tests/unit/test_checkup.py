@@ -223,6 +223,10 @@ NOVA = [
     ("clocks", ATTENTION, {'clock_ahead_s': 31.0}, "31 s ahead"),
     ("clocks", TROUBLE, {'clock_ahead_s': -61.0}, "61 s behind ~ NTP"),
     ("clocks", UNKNOWN, {'clock_ahead_s': None}, "no date"),
+    ("clocks", TROUBLE, {'services_at': 80.0}, "20 s in the future"),
+    ("heartbeats", TROUBLE, {'services_at': 157.0}, "report_interval_s=60"),
+    ("heartbeats", UNKNOWN, {'services': ()}, "no nova-compute is up"),
+    ("heartbeats", UNKNOWN, {'services': None, 'trouble': "silent"}, "not asked"),
 ]  # fmt: skip
 
 

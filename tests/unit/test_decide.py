@@ -74,7 +74,7 @@ def server(ident: str, priority: str = "", created: float = 0.0, **facts: Any) -
     )
 
 
-LIVES = ("refuted", "found_running", "seen_at", "seen_from")
+LIVES = ("refuted", "found_running", "seen_at", "seen_from", "released", "was_back")
 
 
 def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move, ...] = (), **facts: Any) -> Sight:
@@ -295,6 +295,8 @@ def test_the_late_end_of_a_fencing_is_no_second_one() -> None:
     assert sent(decide(sight(late, server("a")), settings())) == ["a"]
     gone = Node("cmp1", True, Record(Phase.RETURNING, FENCED, FENCED), fenced_at=FENCED + 122)
     assert decide(sight(gone), settings()).incidents["cmp1"].rule == "fenced-again"
+    assert decide(sight(gone, released=True), settings()).incidents["cmp1"].rule == "awaits-compute"
+    assert decide(sight(gone, released=True, was_back=True), settings()).incidents["cmp1"].rule == "fenced-again"
 
 
 def test_more_dead_hosts_than_allowed_are_not_begun() -> None:

@@ -53,6 +53,7 @@ class Facts:
     settings_faults: tuple[str, ...] = ()
     shared_storage: Optional[bool] = None
     nova_api_version: str = ""
+    report_interval_s: int = 10
     clouds_file: str = "/etc/muster/clouds.yaml"
     host_map: Mapping[str, str] = field(default_factory=dict)
 

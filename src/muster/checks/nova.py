@@ -9,6 +9,7 @@ from muster.checks.finding import Facts, Finding, Result, attention, counted, ok
 from muster.naming import service_of
 
 CLOCKS_ATTENTION_S, CLOCKS_TROUBLE_S = 30.0, 60.0
+LATE_BEAT_S = 5.0
 OLDEST_MICROVERSION = (2, 11)  # forced_down
 SILENT_CELLS_MICROVERSION = (2, 69)  # below it a cell that does not answer looks empty
 NOT_ASKED = "Nova was not asked"
@@ -81,6 +82,24 @@ def placement(facts: Facts) -> Iterator[Finding]:
         yield ok("it answers")
 
 
+def heartbeats(facts: Facts) -> Iterator[Finding]:
+    """They are spread over the interval: the oldest of hosts that are up is nearly that old.  One may be dead."""
+    given, at = facts.report_interval_s, facts.nova.services_at
+    ages = sorted(at - s.updated_at for s in facts.nova.services or () if s.up and s.enabled and s.updated_at)
+    seen = ages[: -1 if len(ages) > 2 else None]
+    if not seen:
+        yield unknown(NOT_ASKED if facts.nova.trouble else "no nova-compute is up")
+    elif seen[-1] > given + LATE_BEAT_S and facts.worker:
+        least = -(-int(seen[-1]) // 10) * 10
+        yield trouble(
+            f"one is {seen[-1]:.0f} s old, report_interval_s={given}: a host that lives is noticed too late",
+            f"see report_interval in nova.conf of the computes; it is {least} or more",
+            update_resource(facts.worker.id, f"report_interval_s={least}"),
+        )
+    else:
+        yield ok(f"none is older than {max(seen[-1], 0.0):.0f} s, report_interval_s={given}")
+
+
 def clocks(facts: Facts) -> Iterator[Finding]:
     """By the header Date of a reply, so it is the API's host that is compared, not the one of Nova's database."""
     ahead_s = facts.nova.clock_ahead_s
@@ -99,6 +118,12 @@ def clocks(facts: Facts) -> Iterator[Finding]:
         )
     else:
         yield ok("they agree" if off_s < 2 else what)
+    newest = max((s.updated_at for s in facts.nova.services or ()), default=0.0)
+    if newest > facts.nova.services_at + LATE_BEAT_S:
+        early = (
+            f"a heartbeat is {newest - facts.nova.services_at:.0f} s in the future: a nova-conductor's clock is ahead"
+        )
+        yield trouble(early, "NTP on the hosts of nova-conductor", ("chronyc", "tracking"))
 
 
 def _version(text: str) -> tuple[int, int]:

@@ -64,6 +64,7 @@ def look(site: Site) -> Facts:
         nova_api_version=settings.nova_api_version,
         clouds_file=settings.clouds_file,
         host_map=settings.host_map,
+        report_interval_s=settings.report_interval_s,
     )
 
 

@@ -103,10 +103,12 @@ class NovaRights(Nova):
         self._silent = False
         services: list[Service] = []
         listed = self._may(SERVICES_LISTED, lambda: services.extend(self.services()))
+        services_at = self._clock.now()
         return NovaAccess(
             offered="{}.{}".format(*self._offered),
             rights=(listed, *self._of_servers(), *([_untold(RESET, IRREVOCABLE)] if reset_states else [])),
             services=tuple(services) if listed.may else None,
+            services_at=services_at,
             evacuators=tuple(self._evacuators(services)),
             placement=self._placement(),
             clock_ahead_s=ahead_s,
