@@ -106,7 +106,59 @@ def test_the_fence_agent_refuses_to_record_without_a_power_device_before_it(clou
     cloud.until(lambda: "stands before" in cloud.pacemaker_says("cmp1"), 60, "Pacemaker has seen the refusal")
     assert cloud.record("cmp1") is None
     assert cloud.nova.evacuations() == []
-    cloud.levels("power,muster-fence", "cmp1")
+    # In one push: without any level for a moment Pacemaker takes the power device alone for enough.
+    cloud.type("pcs cluster cib /run/level.xml")
+    cloud.type("pcs -f /run/level.xml stonith level remove 1 target cmp1")
+    cloud.type("pcs -f /run/level.xml stonith level add 1 cmp1 power muster-fence")
+    cloud.type("pcs cluster cib-push /run/level.xml --config")
+    # Not by the fencing that is under way: nobody knows how far it has come.
+    cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 240, "it is evacuated")
+
+
+def test_a_level_counts_where_pacemaker_applies_it(cloud: Cloud) -> None:
+    """C13: by patterns as Pacemaker reads them, and with plugs that are not called like their nodes."""
+    (server,) = cloud.nova.boot("cmp1", count=1)
+    cloud.type("pcs stonith level remove 1 target cmp1")
+    cloud.type("pcs stonith level add 1 'regexp%^CMP[0-9]$' power muster-fence")
+    refused = cloud.cluster.exec("ctl2", "fence_muster", "-o", "off", "-n", "cmp1", check=False)
+    assert (refused.returncode, "no fencing level of cmp1" in refused.stderr) == (1, True)
+    assert cloud.record("cmp1") is None
+    cloud.type("pcs stonith level remove 1 'regexp%^CMP[0-9]$'")
+    cloud.type("pcs stonith level add 1 'regexp%^cmp[[:digit:]]$' power muster-fence")
+    cloud.change("pcs stonith update muster-fence 'pcmk_host_map=cmp1:1;cmp2:2;cmp3:3;cmp4:4'")
+    cloud.type("attrd_updater --name muster-refused-cmp1 --node ctl2 --delete")
+    cloud.cluster.cut("cmp1")
+    cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 90, "it is evacuated")
+    assert (cloud.record("cmp1") or "").partition(":")[0] in ("evacuating", "returning")
+
+
+def test_a_power_device_that_is_called_with_something_else_than_off_proves_nothing(cloud: Cloud) -> None:
+    """C13: Pacemaker makes of its parameter what it is called with; the host runs on, and status says why."""
+    (server,) = cloud.nova.boot("cmp1", count=1)
+    cloud.change("crm_resource --resource power --set-parameter action --parameter-value status")
+    cloud.cluster.cut("cmp1")
+    cloud.until(lambda: "instead of off" in cloud.pacemaker_says("cmp1"), 60, "Pacemaker has seen the refusal")
+    said = cloud.cluster.exec("ctl1", "muster", "status", check=False).stdout
+    assert "fence_muster refuses it: fencing level 1 of cmp1 is power,muster-fence" in " ".join(said.split())
+    assert (cloud.record("cmp1"), cloud.nova.evacuations()) == (None, [])
+    assert cloud.cluster.is_on("cmp1")
+    cloud.type("crm_resource --resource power --delete-parameter action")
+    # The fencing that is under way has not called the device with off.
+    cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 240, "it is evacuated")
+
+
+def test_the_word_of_a_fabric_device_is_not_enough(cloud: Cloud) -> None:
+    """C20: Pacemaker counts the host as fenced, and it runs on."""
+    (server,) = cloud.nova.boot("cmp1", count=1)
+    cloud.type(
+        "pcs stonith create fabric fence_dummy type=file pcmk_host_check=static-list pcmk_host_list=cmp1 --force"
+    )
+    cloud.levels("fabric", "cmp1")
+    cloud.cluster.cut("cmp1")
+    cloud.until(lambda: "nothing proves" in str(cloud.report("cmp1").get("reason")), 90, "it is on hold")
+    assert (cloud.record("cmp1"), cloud.nova.evacuations()) == (None, [])
+    cloud.cluster.power("cmp1", "off")
+    cloud.type("pcs stonith confirm cmp1 --force")
     cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 90, "it is evacuated")
 
 
