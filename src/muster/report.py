@@ -13,6 +13,7 @@ from typing import Any
 
 from muster.decide import Incident
 from muster.rules import AFTER_PROOF
+from muster.topology import UNPROVED
 from muster.verdict import Finding, Verdict
 
 
@@ -100,6 +101,8 @@ def paused(who: str) -> str:
 
 def line(incident: Incident) -> str:
     """``evacuating 5/12``: what crm_mon shows beside the node."""
+    if incident.rule == "fencing-unproved":
+        return UNPROVED
     done = sum(not finding.verdict.open for finding in incident.findings.values())
     held = sum(finding.verdict is Verdict.HELD for finding in incident.findings.values())
     total = len(incident.findings)

@@ -9,16 +9,17 @@ from typing import Optional
 
 import pytest
 
-from muster import fence
+from muster import fence, report
 from muster.cli import status
 from muster.cli.view import Seen, view
-from muster.decide import computes
+from muster.decide import computes, decide
 from muster.errors import ClusterRefused
-from muster.facts import Cluster, Node
+from muster.facts import Cluster, Node, Sight
 from muster.gateways import cib
 from muster.gateways.command import Result
 from muster.gateways.pacemaker import Pacemaker
 from muster.installed import Resource
+from muster.topology import UNPROVED
 from tests.fakes import settings
 
 REMOTES = "".join(
@@ -160,6 +161,17 @@ def test_knows_when_a_fencing_by_some_device_proves_nothing(resources: str, part
     assert seen(resources, **parts)["cmp1"].unproved == ""
     back = FENCED.replace('in_ccm="false"', 'in_ccm="true"')
     assert seen(resources, status=back, **parts)["cmp1"].unproved == ""
+
+
+def test_what_fences_it_may_have_been_mended_since() -> None:
+    """C20: whoever follows doctor's advice must not evacuate a host that runs on."""
+    pair = f'<nvpair id="x" name="muster-status" value="{UNPROVED}"/>'
+    noted = f"<transient_attributes><instance_attributes>{pair}</instance_attributes></transient_attributes>"
+    status = FENCED.replace("/>", f">{noted}</node_state>")
+    assert "mended only after that" in seen(recorder(), status=status)["cmp1"].unproved
+    node = Node("cmp1", True, fenced_at=FENCED_AT, unproved="scsi")
+    incident = decide(Sight(FENCED_AT + 5.0, Cluster(True, "ctl1", {"cmp1": node})), settings()).incidents["cmp1"]
+    assert report.line(incident) == UNPROVED
 
 
 def event(delegate: str, completed: str, status: str = "success", action: str = "off") -> str:

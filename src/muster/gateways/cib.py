@@ -16,7 +16,7 @@ from muster.facts import Cluster, Node, Phase, Record
 from muster.gateways import attributes, constraints, posix
 from muster.gateways.attributes import pairs
 from muster.orders import Orders
-from muster.topology import AGENT, POWER_AGENTS, Device, Level, unproved, watchdog_fences
+from muster.topology import AGENT, POWER_AGENTS, UNPROVED, Device, Level, unproved, watchdog_fences
 
 RECORD = "muster"
 HOLD = "muster-hold"
@@ -473,6 +473,7 @@ def _node(index: _Index, name: str) -> Node:
     record, orders = _read(nodes, RECORD, Record.parse), _read(nodes, ORDERS, Orders.parse)
     state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
     member, fenced_at = _since(state.get("in_ccm", "")) > 0, _since(state.get("node_fenced", ""))
+    shown = _transient(states[0], STATUS) if states else ""
     open_record = isinstance(record, Record) and record.phase is not Phase.RETURNING
     return Node(
         name=name,
@@ -487,19 +488,21 @@ def _node(index: _Index, name: str) -> Node:
         probed_running=_found_running(states[0], index.held, ("monitor",)) if states else 0,
         orders=orders if isinstance(orders, Orders) else None,
         unreadable_orders=orders if isinstance(orders, str) else "",
-        shown=_transient(states[0], STATUS) if states else "",
+        shown=shown,
         # A member is a compute by whoever has put it on record.
         compute=name in index.computes or (name not in index.remotes and isinstance(record, Record)),
-        unproved=_unproved(index, name) if fenced_at and not member and not open_record else "",
+        unproved=_unproved(index, name, shown) if fenced_at and not member and not open_record else "",
     )
 
 
-def _unproved(index: _Index, name: str) -> str:
+def _unproved(index: _Index, name: str, shown: str) -> str:
+    """By the levels as they are now, and as a worker has found them at any time since that fencing."""
     given = options(index.cib)
     vouched = any("fence_watchdog" in device.power_agents for device in index.devices.values())
     watchdog = watchdog_fences(given) and not vouched
     doubt = unproved(name, levels(index.cib, name), index.devices, watchdog)
-    return doubt or attributes.ruled(index.cib, OPTIONS)
+    before = "what fences it was mended only after that" if shown == UNPROVED else ""
+    return doubt or attributes.ruled(index.cib, OPTIONS) or before
 
 
 def _lost_at(histories: Iterable[Element]) -> int:
