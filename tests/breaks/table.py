@@ -51,6 +51,7 @@ RULES = "src/muster/rules.py"
 INCIDENT = "src/muster/incident.py"
 SUPERVISE = "src/muster/supervise.py"
 NOVA = "src/muster/gateways/nova.py"
+PATIENCE = "src/muster/gateways/patience.py"
 
 BREAKS: tuple[Break, ...] = (
     Break(
@@ -150,7 +151,7 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_decide.py::TestReturn::test_waits_for_no_row_that_nova_has_deleted",),
     ),
     Break(
-        "B4",
+        "B4, B37",
         "goes on while Nova does not answer",
         INCIDENT,
         "bool(c.silent) and c.phase is phase,",
@@ -615,16 +616,16 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B34",
         "asks for the same page again when it took too long",
-        NOVA,
-        'max(PAGE_MIN, int(asked["limit"]) // 2)',
-        'max(PAGE_MIN, int(asked["limit"]))',
+        PATIENCE,
+        "    return min(size, max(PAGE_MIN, size // 2))",
+        "    return size",
         ("unit/test_nova_lists.py::test_a_page_that_takes_too_long_is_asked_for_in_smaller_ones",),
     ),
     Break(
         "B35",
         "gives a list the same time whatever Nova waits for",
-        NOVA,
-        "max(login.CELLS_TIMEOUT_S, timeout_s or 0.0)",
+        PATIENCE,
+        "max(CELLS_TIMEOUT_S, timeout_s)",
         "timeout_s",
         ("unit/test_nova_lists.py::test_nova_is_given_the_time_that_it_waits_for_a_hung_cell",),
     ),

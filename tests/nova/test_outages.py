@@ -240,10 +240,31 @@ def test_the_region_is_one_of_the_catalogue(
 ) -> None:
     """B36: of several it took the first that came, and found no server there."""
     bed.ctl("catalogue", others={}, regions=regions)
-    clouds = bed.clouds_yaml(tmp_path / "clouds.yaml", region_name=named)
+    clouds = bed.clouds_yaml(tmp_path / "clouds.yaml", region_name=named or "")
     nova = gateway.Nova("bed", str(clouds), True, "2.98")
     if words:
         with pytest.raises(NovaUnavailable, match=words):
             nova.services()
     else:
         assert len(nova.services()) == 3
+
+
+NEUTRON_IS_DOWN = (
+    '{"computeFault": {"code": 500, "message": "Unexpected API Error.'
+    " <class 'neutronclient.common.exceptions.ConnectionFailed'>\"}}"
+)
+
+
+def test_sends_nothing_while_the_lists_fail_for_neutron(bed: NovaBed, rig: MakeRig) -> None:
+    """B37: Nova asks it for the security groups of each list, and loses what it is asked to evacuate meanwhile."""
+    (uuid,) = boot(bed)
+    it = rig()
+    it.fence("cmp1")
+    bed.fault(path="/servers/detail", status=500, own=True, text=NEUTRON_IS_DOWN)
+    it.run_until(lambda: "neutronclient" in it.outlet.reason, 30)
+    it.run_for(6)
+    assert posts(bed, uuid) == 0
+    bed.clear_faults()
+    it.run_until(it.settled("cmp1"), 60)
+    expect(bed, uuid, "active")
+    assert posts(bed, uuid) == 1

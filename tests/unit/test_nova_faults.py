@@ -153,6 +153,27 @@ def test_a_file_of_credentials_that_cannot_be_read_is_named_and_not_its_cloud(tm
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: [",
+        "- x",
+        "clouds: x",
+        "clouds: {bed: x}",
+        "clouds: {bed: {auth: x}}",
+        "clouds: {bed: {region_name: , auth: {auth_url: 'http://x', username: u, password: p}}}",
+        "clouds: {bed: {auth: {auth_url: [1], username: u, password: p}}}",
+    ],
+)
+def test_a_file_that_somebody_is_editing_is_told_and_ends_nothing(tmp_path: Path, text: str) -> None:
+    """B5: the worker reads it again whenever Keystone refuses the password."""
+    file = tmp_path / "clouds.yaml"
+    file.write_text(text)
+    with pytest.raises(NovaUnavailable, match="cloud 'bed': "):
+        Login("bed", str(file), lambda silence_s: None, Clock()).connection()
+
+
+@pytest.mark.parametrize(
     ("status", "headers", "taken"),
     [(200, REQUEST_ID, "req-1"), (200, {}, ""), (302, REQUEST_ID, ""), (404, {}, "")],
 )

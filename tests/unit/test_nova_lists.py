@@ -13,7 +13,8 @@ from keystoneauth1 import exceptions as ksa
 
 from muster.errors import NovaUnavailable
 from muster.gateways import login
-from muster.gateways.nova import PAGE, PAGE_MIN, Nova
+from muster.gateways.nova import Nova
+from muster.gateways.patience import PAGE, PAGE_MIN, Patience
 
 Asked = tuple[str, Optional[float], int]
 
@@ -78,27 +79,27 @@ def test_a_page_that_takes_too_long_is_asked_for_in_smaller_ones() -> None:
 
 
 def test_pages_never_get_smaller_than_is_of_use() -> None:
-    """B34: a Nova that is silent altogether is not asked for ever smaller ones."""
+    """B34: a Nova that is silent altogether is not asked for ever smaller ones, and is read when it is back."""
     nova = Slow(base_s=1000.0)
-    for _ in range(12):
+    for _ in range(30):
         silent(lambda: nova.servers_on("cmp1"))
     assert min(nova.sizes) == PAGE_MIN
     nova.base_s, nova.count = 0.0, 30_000
     assert len(nova.servers_on("cmp1")) == 30_000
+    assert nova.sizes[-1] == PAGE
 
 
 def test_pages_grow_again_when_full_ones_come_quickly() -> None:
     """B34: and not while they take a good part of the time that they have."""
     nova = Slow(2000, each_s=0.025)
     nova.servers_on("cmp1")
-    nova.each_s = 0.012
-    nova.servers_on("cmp1")
-    assert max(nova.sizes) == PAGE
-    nova.each_s = 0.0
-    nova.servers_on("cmp1")
     nova.sizes.clear()
+    nova.each_s = 0.011  # 500 take 5.6 s of 20
     nova.servers_on("cmp1")
-    assert nova.sizes[-1] == PAGE
+    assert nova.sizes == [500] * 4
+    nova.each_s = 0.001
+    nova.servers_on("cmp1")
+    assert nova.sizes == [500, PAGE, PAGE]
 
 
 def test_a_list_whose_connection_broke_is_asked_for_once_more() -> None:
@@ -112,18 +113,19 @@ def test_a_list_whose_connection_broke_is_asked_for_once_more() -> None:
         nova.servers_on("cmp1")
 
 
+SHORT, LONG = ("/os-services", login.READ_TIMEOUT_S, 0), ("/os-services", login.CELLS_TIMEOUT_S, 0)
+
+
 def test_nova_is_given_the_time_that_it_waits_for_a_hung_cell() -> None:
     """B35: in one long read instead of two short ones, and only where the last ones were not enough."""
     nova = Slow(10, base_s=61.0)
     silent(nova.services)
-    assert nova.asked == [("/os-services", None, 0)] * 2
     nova.services()
     nova.services()
-    assert nova.asked[2:] == [("/os-services", login.CELLS_TIMEOUT_S, 0)] * 2
     nova.base_s = 0.1
     nova.services()
     nova.services()
-    assert nova.asked[4:] == [("/os-services", login.CELLS_TIMEOUT_S, 0), ("/os-services", None, 0)]
+    assert nova.asked == [SHORT, SHORT, LONG, LONG, LONG, SHORT]
 
 
 def test_a_nova_that_never_answers_is_waited_for_long_every_other_time_only() -> None:
@@ -131,7 +133,38 @@ def test_a_nova_that_never_answers_is_waited_for_long_every_other_time_only() ->
     nova = Slow(base_s=1000.0)
     for _ in range(3):
         silent(nova.services)
-    assert [timeout for _, timeout, _ in nova.asked] == [None, None, login.CELLS_TIMEOUT_S, None, None]
+    assert nova.asked == [SHORT, SHORT, LONG, SHORT, SHORT]
+
+
+def test_a_hung_cell_makes_no_page_smaller() -> None:
+    """B35: each would take a minute."""
+    nova = Slow(1500, base_s=60.5)
+    silent(lambda: nova.servers_on("cmp1"))
+    nova.sizes.clear()
+    assert len(nova.servers_on("cmp1")) == 1500
+    assert nova.sizes == [PAGE, PAGE]
+
+
+def test_what_takes_longer_than_any_read_waits_gets_smaller_all_the_same() -> None:
+    """B34, B35: a page of 1,000 takes 100 s, one of 500 comes in a long read."""
+    nova = Slow(2000, each_s=0.1)
+    for _ in range(3):
+        silent(lambda: nova.servers_on("cmp1"))
+    assert len(nova.servers_on("cmp1")) == 2000
+
+
+def test_a_short_list_that_came_late_makes_no_page_smaller() -> None:
+    """B35: the few that a poll asks for."""
+    patience, asked = Patience(), []
+
+    def ask(size: int, seconds: float) -> int:
+        asked.append(size)
+        if len(asked) == 1:
+            raise NovaUnavailable("timed out") from ksa.ConnectTimeout("timed out")
+        return size
+
+    assert patience.read("/os-migrations", 11, 20.0, ask) == 11
+    assert (asked, patience.page) == ([11, 11], PAGE)
 
 
 class RolledBack(Slow):

@@ -29,6 +29,8 @@ LOGIN_REQUESTS = 3
 MARGIN_S = 5.0
 NOVAS_OWN = "X-OpenStack-Nova-API-Version"
 """In every answer of Nova's (nova/api/openstack/wsgi.py), and in none of another service or of a proxy."""
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What openstacksdk makes of a clouds.yaml that is none, or one that somebody is editing."""
 
 
 class Login:
@@ -68,7 +70,7 @@ class Login:
                 self._auth_url = str(region.config.get("auth", {}).get("auth_url", ""))
                 connection.session.timeout = WRITE_TIMEOUT_S  # novaclient takes the session's
                 connection.session.session.hooks["response"].append(self._seen)
-            except (openstack.exceptions.SDKException, ksa.ClientException, OSError) as exc:
+            except (openstack.exceptions.SDKException, ksa.ClientException, OSError, *UNREADABLE) as exc:
                 raise NovaUnavailable(f"{self._clouds_file}: cloud {self._cloud!r}: {exc}") from exc
             self._connection = connection
         return self._connection
@@ -80,8 +82,11 @@ class Login:
         :raises NovaUnavailable: naming those that there are.
         """
         connection = self.connection()
+        access = getattr(connection.session.auth, "get_access", None)
+        if access is None:
+            return  # a way in that has no catalogue
         try:
-            catalogue = connection.session.auth.get_access(connection.session).service_catalog
+            catalogue = access(connection.session).service_catalog
             endpoints = catalogue.get_endpoints(service_type=service).get(service, ())
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
             raise self.read_trouble("the catalogue", exc) from exc

@@ -21,14 +21,11 @@ from muster.facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways import login
 from muster.gateways import nova_facts as facts
 from muster.gateways.clock import Clock, Fact
-from muster.gateways.nova_faults import Reply, broke, refusal, request_id, timed_out
+from muster.gateways.nova_faults import Reply, refusal, request_id
+from muster.gateways.patience import PAGE, PAGE_MIN, Patience
 from muster.gateways.placement import Placement
 
-PAGE = 1000
-PAGE_MIN = 50
 PAGES_LIMIT = 200
-ROOM = 4
-"""Pages grow again when a full one took no more than the fourth part of the time that it has."""
 NOT_OFFERED = 406
 PAGE_TIMEOUT_S = 90.0
 """A full page of servers keeps nova-api busy for ten seconds and more."""
@@ -75,15 +72,14 @@ class Nova:
         self._discovered: Optional[openstack.connection.Connection] = None
         self._offered: Version = (2, 1)
         self._hosts_of_services: dict[str, str] = {}
-        self._page_size = PAGE
-        self._slow: set[str] = set()
-        """Lists that were not answered in time when they were last asked for."""
+        self._patience = Patience()
 
     # ----------------------------------------------------------------- reads
 
     def services(self) -> Sequence[Service]:
         """All nova-compute services of all cells."""
-        body = self._list("/os-services", lambda: {"binary": "nova-compute"}, SERVICES)
+        query = {"binary": "nova-compute"}
+        body = self._list("/os-services", "services", query, SERVICES, login.READ_TIMEOUT_S)
         rows = [row for row in _rows(body, "services") if row.get("binary") == "nova-compute"]
         found = [self._ours(facts.service(row)) for row in rows]
         self._hosts_of_services = {service.id: service.host for service in found}
@@ -259,60 +255,28 @@ class Nova:
     ) -> Iterator[Mapping[str, Any]]:
         query = dict(params)
         for _ in range(PAGES_LIMIT * PAGE // PAGE_MIN):
-            body = self._list(path, lambda: {**query, "limit": str(min(page, self._page_size))}, version, timeout_s)
-            rows = _rows(body, key)
-            yield from rows
+            body = self._list(path, key, query, version, timeout_s or login.READ_TIMEOUT_S, page)
+            yield from _rows(body, key)
             marker = facts.next_marker(body.get(f"{key}_links"))
             if not marker:
                 return
-            self._note_ease(len(rows), timeout_s)
             query["marker"] = marker
         raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages of {PAGE}")
 
     def _list(
-        self, path: str, query: Callable[[], Mapping[str, str]], version: Version, timeout_s: Optional[float] = None
+        self, path: str, key: str, query: Mapping[str, str], version: Version, timeout_s: float, page: int = 0
     ) -> Mapping[str, Any]:
-        """One answer of a list, asked for once more when it broke off; in smaller pages when it took too long.
+        """One answer of a list, with as much patience as it needs."""
 
-        If neither came in time it is given longer when it is next asked for, once: long enough for a Nova that waits
-        for a cell, and a Nova that does not answer at all is not waited for so long each time.
-        """
-        if path in self._slow:
-            self._slow.discard(path)
-            body = self._try_list(path, query, version, max(login.CELLS_TIMEOUT_S, timeout_s or 0.0))
-            if self._took_s() > (timeout_s or login.READ_TIMEOUT_S) / 2:
-                self._slow.add(path)
-            return body
-        try:
-            return self._try_list(path, query, version, timeout_s)
-        except NovaUnavailable as exc:
-            if not broke(exc):
-                raise
-        try:
-            return self._try_list(path, query, version, timeout_s)
-        except NovaUnavailable as exc:
-            if timed_out(exc):
-                self._slow.add(path)
-            raise
+        def ask(size: int, seconds: float) -> Mapping[str, Any]:
+            limited = {**query, "limit": str(size)} if size else query
+            return self._get(path, limited, version, seconds, retries=0)
 
-    def _try_list(
-        self, path: str, query: Callable[[], Mapping[str, str]], version: Version, timeout_s: Optional[float]
-    ) -> Mapping[str, Any]:
-        asked = query()
-        try:
-            return self._get(path, asked, version, timeout_s, retries=0)
-        except NovaUnavailable as exc:
-            if timed_out(exc) and "limit" in asked:
-                self._page_size = max(PAGE_MIN, int(asked["limit"]) // 2)
-            raise
-
-    def _note_ease(self, rows: int, timeout_s: Optional[float]) -> None:
-        """A full page came quickly."""
-        if rows >= self._page_size and self._took_s() * ROOM <= (timeout_s or login.READ_TIMEOUT_S):
-            self._page_size = min(PAGE, 2 * self._page_size)
-
-    def _took_s(self) -> float:
-        return self.login.reply.elapsed.total_seconds() if self.login.reply is not None else 0.0
+        body = self._patience.read(path, page, timeout_s, ask)
+        rows = len(_rows(body, key))
+        if self.login.reply is not None:
+            self._patience.note(path, rows if page else 0, self.login.reply.elapsed.total_seconds(), timeout_s)
+        return body
 
     def _get(
         self,
