@@ -4,8 +4,10 @@
 ``bare``   the calls and nothing else, over one connection or several: as fast as Nova takes them.
 ``flow``   as fence_compute with NovaEvacuate: the fencing forces the host down; a monitor that runs every 10 s finds it,
            lists its servers, sends a call for each, and is done.
-``smart``  as instanceha's smart evacuation: eight threads; each sends one call and then asks for the migrations of that
-           server every 10 s until one has ended, five times at most.
+``smart``  as instanceha's smart evacuation: eight threads; each sends one call, waits 10 s and then asks for the
+           migrations of that server every 5 s until one has ended; five times at most, 5 s apart (infra-operator,
+           templates/instanceha/bin/instanceha.py: INITIAL_EVACUATION_WAIT_SECONDS, EVACUATION_POLL_INTERVAL_SECONDS,
+           EVACUATION_RETRY_WAIT_SECONDS).
 ``window`` no tool: so many at once, the next as soon as one has arrived, which it is told past the API.  What is left of an
            ideal when every call still costs Nova its time.
 """
@@ -23,6 +25,7 @@ from urllib.parse import urlsplit
 
 EVACUATE, SERVICES, MIGRATIONS = "2.94", "2.53", "2.59"
 POLL_S = 10.0
+FIRST_LOOK_S, NEXT_LOOK_S = 10.0, 5.0
 THREADS = 8
 TRIES = 5
 TIMEOUT_S = 300.0
@@ -115,12 +118,14 @@ def smart(api: Api, hosts: Sequence[str]) -> None:
     def one(server: str) -> bool:
         for _ in range(TRIES):
             api.evacuate(server)
-            status = ""
+            time.sleep(FIRST_LOOK_S)
+            status = api.newest_move(server)
             while status not in ("done", "completed", "failed", "error"):
-                time.sleep(POLL_S)
+                time.sleep(NEXT_LOOK_S)
                 status = api.newest_move(server)
             if status in ("done", "completed"):
                 return True
+            time.sleep(NEXT_LOOK_S)
         return False
 
     assert all(_in_threads(one, api.servers(hosts), THREADS))

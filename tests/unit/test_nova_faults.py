@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 import requests
@@ -13,6 +14,7 @@ from novaclient.exceptions import ClientException
 from urllib3 import exceptions as urllib3_exceptions
 
 from muster.errors import NovaRefused, NovaUnavailable, NovaUncertain
+from muster.facts import Power
 from muster.gateways.clock import Clock
 from muster.gateways.login import Login
 from muster.gateways.nova import Nova
@@ -198,3 +200,50 @@ def test_a_call_is_taken_by_a_success_with_novas_request_id_only(
     else:
         with pytest.raises(NovaUncertain, match=f"HTTP {status}"):
             nova.evacuate("s1", None)
+
+
+class Log:
+    """A server's action log, newest first, as Nova of 2.58 and later shows it: in pages."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *actions: str, offered: tuple[int, int] = (2, 98)) -> None:
+        times = range(len(actions), 0, -1)
+        self.rows = [
+            {"action": action, "request_id": f"req-{n}", "start_time": f"2026-01-01T00:{n // 60:02}:{n % 60:02}"}
+            for action, n in zip(actions, times)
+        ]
+        self.asked: list[dict[str, str]] = []
+        self.nova = Nova("bed", "/nowhere", True, "2.98")
+        monkeypatch.setattr(self.nova, "_speak", lambda pinned: min(pinned, offered))
+        monkeypatch.setattr(self.nova, "_get", self._get)
+
+    def _get(self, path: str, query: dict[str, str], version: object) -> dict[str, Any]:
+        self.asked.append(query)
+        if path.endswith("/os-instance-actions"):
+            ids = [row["request_id"] for row in self.rows]
+            start = ids.index(query["marker"]) + 1 if "marker" in query else 0
+            end = start + int(query.get("limit", len(ids)))
+            more = [{"rel": "next", "href": f"http://x/?limit=1&marker={ids[end - 1]}"}] if end < len(ids) else []
+            return {"instanceActions": self.rows[start:end], "links": more}
+        return {"instanceAction": next(row for row in self.rows if path.endswith(f"/{row['request_id']}"))}
+
+
+def test_an_action_log_is_read_as_far_as_the_owners_last_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B41: a server of ten years has thousands of actions."""
+    log = Log(monkeypatch, "evacuate", *["lock"] * 120, "stop", *["lock"] * 500, "create")
+    found = log.nova.owner_log("s1")
+    assert (found.wanted, found.request_id) == (Power.STOPPED, "req-623")
+    assert log.asked == [{"limit": "100"}, {"limit": "100", "marker": "req-524"}]
+
+
+def test_an_action_log_is_read_as_far_as_the_incidents_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(monkeypatch, *["lock"] * 150, "evacuate", "evacuate", *["lock"] * 300, "evacuate", "create")
+    second = datetime.datetime(2026, 1, 1, 0, 5, 2, tzinfo=datetime.timezone.utc).timestamp()
+    assert [trace.request_id for trace in log.nova.traces("s1", second)] == ["req-303", "req-304"]
+    assert [query.get("marker") for query in log.asked[:2]] == [None, "req-355"]
+    assert len(log.asked) == 4
+
+
+def test_an_older_nova_has_the_whole_log_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(monkeypatch, *["lock"] * 150, "stop", "create", offered=(2, 53))
+    assert log.nova.owner_log("s1").wanted is Power.STOPPED
+    assert log.asked == [{}]

@@ -8,6 +8,7 @@ is not here: a reply is turned into facts, a failure into one of three errors.  
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
@@ -30,6 +31,7 @@ NOT_OFFERED = 406
 PAGE_TIMEOUT_S = 90.0
 """A full page of servers keeps nova-api busy for ten seconds and more."""
 TRACES_LIMIT = 10
+ACTIONS_PAGE = 100
 
 Version = tuple[int, int]
 SERVICES: Version = (2, 69)  # from 2.53 services have UUIDs; from 2.69 those of a silent cell are listed as UNKNOWN
@@ -37,8 +39,7 @@ SERVICES_BY_UUID: Version = (2, 53)
 SERVERS: Version = (2, 98)  # 2.47 embeds the flavor's extra specs, 2.98 the image's properties
 SERVERS_BRIEF: Version = (2, 95)  # without those, and without what 2.96 adds: three quarters of the time
 MIGRATIONS: Version = (2, 59)  # paging and changes-since
-ACTIONS: Version = (2, 21)  # the actions of deleted servers, too
-ACTIONS_TIMED: Version = (2, 58)  # when an action was last heard of
+ACTIONS: Version = (2, 58)  # 2.21 has the actions of deleted servers, 2.58 pages, and when one was last heard of
 ACTION_EVENTS: Version = (2, 84)  # 2.62 names the host of an event, 2.84 says why it failed
 EVACUATE: Version = (2, 94)  # from 2.95 every evacuated server ends SHUTOFF
 ON_SHARED_STORAGE: Version = (2, 13)  # up to here Nova wants to be told
@@ -150,23 +151,41 @@ class Nova:
 
     def evacuation_s(self, server: str) -> Optional[float]:
         """How long the newest evacuation of a server took, by its action log; None if that does not say."""
-        body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS_TIMED)
-        return facts.evacuation_s(_rows(body, "instanceActions"))
+        return facts.evacuation_s(list(itertools.islice(self._actions(server), ACTIONS_PAGE)))
 
     def owner_log(self, server: str) -> OwnerLog:
         """What the action log of the server says of its owner's last wish."""
-        body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
-        return facts.owner_log(_rows(body, "instanceActions"))
+        rows = []
+        for row in self._actions(server):
+            rows.append(row)
+            if row.get("action") in facts.POWER_OF_ACTION:
+                break  # newest first
+        return facts.owner_log(rows)
 
     def traces(self, server: str, since: float, known: Collection[str] = ()) -> Sequence[Trace]:
         """What the evacuates of a server since then left in its action log, oldest first; the last ten.
 
         :param known: request ids of those that need not be read.
         """
-        body = self._get(f"/servers/{server}/os-instance-actions", {}, ACTIONS)
-        calls = facts.evacuate_calls(_rows(body, "instanceActions"), self._clock.nova.theirs(since))
+        began = self._clock.nova.theirs(since)
+        rows = itertools.takewhile(lambda row: facts.timestamp(row.get("start_time")) >= began, self._actions(server))
+        calls = facts.evacuate_calls(list(rows), began)
         calls = [request for request in calls if request not in known]
         return [self._trace(server, request_id) for request_id in calls[-TRACES_LIMIT:]]
+
+    def _actions(self, server: str) -> Iterator[Mapping[str, Any]]:
+        """What was done to a server, newest first (nova/db/main/api.py, actions_get), as far as it is read."""
+        path, query = f"/servers/{server}/os-instance-actions", {}
+        if self._speak(ACTIONS) >= ACTIONS:  # older Nova has them in one piece
+            query = {"limit": str(ACTIONS_PAGE)}
+        for _ in range(PAGES_LIMIT):
+            body = self._get(path, query, ACTIONS)
+            yield from _rows(body, "instanceActions")
+            following = facts.next_marker(body.get("links"))
+            if not following:
+                return
+            query = {**query, "marker": following}
+        raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages")
 
     def claimed(self, server: str) -> Sequence[str]:
         """The hypervisors on which placement holds room for a server: of one that is evacuated also the destination,
