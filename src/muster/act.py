@@ -27,6 +27,9 @@ FINISHED_FAULT_S = 3.0
 BATCH_S = 2.0
 """No longer than this without looking again."""
 CLUSTER_CALL_S = 15.0
+WATCHED_FIRST_S = 2.0
+WATCHED_ONCE_S = 15.0
+"""How old the services may be for the first evacuation of a host, and for others: they are read every ten seconds."""
 
 
 class Act:
@@ -65,6 +68,9 @@ class Act:
         for step in steps:
             if self._clock.monotonic() - began > BATCH_S:
                 break
+            if isinstance(step, todo.Evacuate) and not self._watched_lately(step.node):
+                self._memory.services_again = True
+                break
             try:
                 if not self._allowed():
                     break
@@ -84,6 +90,12 @@ class Act:
                 break
             done += 1
         return done
+
+    def _watched_lately(self, node: str) -> bool:
+        """A heartbeat of a host that lives would have been seen: a list may take a minute, and nothing takes back what
+        is sent after it."""
+        at_most_s = WATCHED_ONCE_S if self._memory.hosts[node].sent else WATCHED_FIRST_S
+        return self._clock.now() - self._memory.services_by <= at_most_s
 
     def _allowed(self) -> bool:
         if not self._current():

@@ -211,7 +211,7 @@ class Look:
             else:
                 self._read(SERVERS, lambda: self._note_changed(now))
         self._read_singly(now)
-        self._read_again_before_a_claim(cluster, nodes)
+        self._read_again_last(cluster, nodes)
         ended = self._clock.now()
         if (poll or listed) and ended - now > pace.POLL_MAX_S:
             memory.polled_at = ended  # else what took long is asked for again at once, before anything is sent
@@ -224,16 +224,16 @@ class Look:
             host.felt_at = self._memory.services_at
         pulse.feel(host, node, service, read_by)
 
-    def _read_again_before_a_claim(self, cluster: Cluster, nodes: list[Node]) -> None:
-        """The first change to a service hides the heartbeats since it was read: that must not be before long lists."""
+    def _read_again_last(self, cluster: Cluster, nodes: list[Node]) -> None:
+        """The first change to a service hides the heartbeats since it was read, and an evacuation is not taken back:
+        neither may come after long lists without another look for signs of life."""
         memory, at = self._memory, self._clock.now()
-        untouched = self._untouched(nodes)
-        if not untouched or at - memory.services_at <= SERVICES_CLOSE_S:
-            return
-        if not self._read_services(at):
+        wanted, memory.services_again = memory.services_again, False
+        looked = nodes if wanted else self._untouched(nodes)
+        if not looked or at - memory.services_at <= SERVICES_CLOSE_S or not self._read_services(at):
             return
         names = Names(cluster.nodes, memory.services, self._policy.host_map)
-        for node in untouched:
+        for node in looked:
             service = names.service_of(node.name)
             if not isinstance(service, str) and service.known:
                 self._feel(node, service, self._clock.now())

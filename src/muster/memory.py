@@ -217,6 +217,8 @@ class Memory:
     services: tuple[Service, ...] = ()
     services_at: float = 0.0
     services_by: float = 0.0
+    services_again: bool = False
+    """An evacuation was not sent because they were read too long ago."""
     """When they were asked for, and when the answer was there."""
     room_at: float = 0.0
     changed_at: float = 0.0

@@ -307,6 +307,28 @@ def test_a_worker_killed_around_a_call_is_taken_over(bed: NovaBed, rig: MakeRig,
         assert len(evacuations(bed, uuid)) == 1
 
 
+def test_what_was_sent_before_a_host_was_found_to_live_is_named(bed: NovaBed, rig: MakeRig) -> None:
+    """C3: the power device lied, with default parameters: it said that nothing is evacuated, and guests ran twice."""
+    servers = boot(bed, 3)
+    it = rig(in_flight=1)
+    it.cluster.fence("cmp1", time.time())
+    it.run_until(it.on_hold("cmp1"), 60)
+    sent = [uuid for uuid in servers if posts(bed, uuid)]
+    it.run_for(15)
+    assert [uuid for uuid in servers if posts(bed, uuid)] == sent
+    record = it.cluster.nodes["cmp1"].record
+    assert record is not None
+    assert record.lives
+    reason = it.outlet.reports["cmp1"]["reason"]
+    assert "HOST LIVES" in reason
+    assert (f"{len(sent)} had been sent and may run on two hosts" in reason) == bool(sent)
+    bed.power_off("cmp1")
+    it.cluster.fence("cmp1", time.time() + 1)  # repaired, and fenced again
+    it.run_until(it.settled("cmp1"), 120)
+    for uuid in servers:
+        expect(bed, uuid, "active")
+
+
 def test_a_host_that_lives_is_not_evacuated(bed: NovaBed, rig: MakeRig) -> None:
     """C3: the power device lied, and nova-compute's heartbeat goes on."""
     (uuid,) = boot(bed)

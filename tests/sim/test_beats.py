@@ -22,3 +22,16 @@ def test_a_lying_device_is_found_out_however_seldom_heartbeats_come(beats_s: flo
     assert it.state() == "on-hold"
     assert [len(it.server(f"s{n}").guests) for n in range(4)] == [1, 1, 1, 1]
     it.fair()
+
+
+def test_a_heartbeat_during_a_long_list_is_seen_before_anything_is_sent() -> None:
+    """C3: the first evacuations of a host went out up to 70 s after its service had been read, as long as the list of its
+    servers took: with default parameters guests ran twice that need not."""
+    it = Stage(servers=3)
+    it.run_for(25.0)
+    it.on_call = lambda process, kind, moment: (kind, moment) == ("servers_on", "after") and it.timeline.pass_by(20.0)
+    it.fence("cmp1", lies=True)
+    it.until(lambda: it.state() == "on-hold", 120.0)
+    assert [it.rows(f"s{n}") for n in range(3)] == [[], [], []]
+    assert "nothing was evacuated, and nothing is" in it.current.incidents["cmp1"].reason  # type: ignore[union-attr]
+    it.fair()

@@ -46,7 +46,7 @@ class Engine:
         self.cluster = FakeCluster.of("cmp1")
         self.nova = SlowNova(self.clock, fault)
         record = Record(Phase.EVACUATING, int(self.clock.at), int(self.clock.at))
-        self.memory = Memory(hosts={"cmp1": HostMemory(record)})
+        self.memory = Memory(hosts={"cmp1": HostMemory(record)}, services_by=self.clock.at)
         self.current = True
         nova, log = self.nova, LogLines()
         self.act = Act(
@@ -60,6 +60,7 @@ class Engine:
         )
 
     def do(self, *steps: Step) -> int:
+        self.memory.services_by = self.clock.at
         return self.act.carry_out(steps)
 
     @property
@@ -156,3 +157,14 @@ def test_the_right_to_act_is_asked_for_before_each_step_of_a_batch(lost: str) ->
     it.cluster.drop_hold = lose  # type: ignore[method-assign]
     assert it.do(DropHold("cmp1"), STEP) == 1
     assert it.nova.asked == []
+
+
+@pytest.mark.parametrize(("sent", "old_s", "goes"), [(0, 2.0, 1), (0, 2.1, 0), (1, 15.0, 1), (1, 15.1, 0)])
+def test_nothing_is_sent_when_signs_of_life_were_looked_for_too_long_ago(sent: int, old_s: float, goes: int) -> None:
+    """C3: a list had taken a minute, and the heartbeats meanwhile were seen after the evacuations."""
+    it = Engine()
+    if sent:
+        it.memory.hosts["cmp1"].sent["b"] = Sent(it.clock.at, Outcome.TAKEN, it.clock.at, 0)
+    it.memory.services_by = it.clock.at - old_s
+    assert it.act.carry_out([STEP]) == goes
+    assert it.memory.services_again is not bool(goes)
