@@ -213,6 +213,8 @@ class Act:
             return
         for host in hosts:
             host.logs[step.server] = replace(log, read_at=at)
+            if log.waits and log.waits_at >= host.since:
+                host.queued_start[step.server] = log.waits
             host.unread.pop(step.server, None)
 
     @_do.register

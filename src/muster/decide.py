@@ -296,6 +296,7 @@ def _server_case(
         log_read_at=log.read_at if log else 0.0,
         log_request_id=log.request_id if log else "",
         calls=host.calls.get(server.id),
+        queued_start=host.queued_start.get(server.id, ""),
         stops=host.stops.get(server.id, (0.0, 0)),
         resets=host.resets.get(server.id, (0.0, 0)),
         resumed_until=host.resumed_at + resumed_s(host.beats_every_s) if host.resumed_at else 0.0,

@@ -359,11 +359,15 @@ class OwnerLog:
     :param wanted: the power state its owner last asked for.
     :param request_id: of the newest evacuate in it, empty without one.
     :param read_at: when it was asked for.
+    :param waits: what starts its guest and no nova-compute has begun: "start" or "rescue"; empty without one.
+    :param waits_at: when that was asked for.
     """
 
     wanted: Power
     request_id: str = ""
     read_at: float = 0.0
+    waits: str = ""
+    waits_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -397,6 +401,7 @@ class HostSight:
     :param calls: by server id, what Nova says of its evacuate calls, where that was asked for.
     :param back_at: when a heartbeat of it was first seen there; 0.0 = not yet.
     :param before: by id, its servers as they were last read before its nova-compute could start again.
+    :param queued_start: by server id, what waits for its nova-compute and would start it: "start" or "rescue".
     :param unread: by server id, when and how often in a row its action log could not be read.
     :param wanted: power states seen while the servers were at rest on the host.
     :param read_at: by server id, when what is known of it was asked for, by our clock.
@@ -439,6 +444,7 @@ class HostSight:
     sent: Mapping[str, Sent] = field(default_factory=dict)
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
     calls: Mapping[str, Calls] = field(default_factory=dict)
+    queued_start: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     wanted: Mapping[str, Power] = field(default_factory=dict)
     read_at: Mapping[str, float] = field(default_factory=dict)

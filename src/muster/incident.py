@@ -103,6 +103,12 @@ class HostCase:
         )
 
     @property
+    def start_waits(self) -> str:
+        """Which orders of servers that are elsewhere would start their guests here; empty without any."""
+        away = [f for f in self.findings if f.queued_start and f.server.host != self.known_service.host]
+        return ", ".join(f"{f.queued_start} of {f.server.id}" for f in away[:3]) + " and others" * (len(away) > 3)
+
+    @property
     def unshown(self) -> int:
         """Servers of evacuations that Nova still shows, and no list of its servers does."""
         moves = self.sight.moves.items()
@@ -673,6 +679,16 @@ RULES: tuple[HostRule, ...] = (
         State.EVACUATING,
         lambda c: "listing its servers a second time",
         lambda c: (ListAgain(c.node.name),) * (c.now - c.sight.first_listed_at >= LISTS_APART_S),
+    ),
+    HostRule(
+        "start-waits",
+        lambda c: bool(c.start_waits) and not c.node.standing_orders.released,
+        State.ON_HOLD,
+        lambda c: (
+            f"Nova keeps orders for {c.known_service.host} from while it was dead: {c.start_waits}. Its nova-compute"
+            " would run the guest a second time. Empty its queue, on a host of RabbitMQ: rabbitmqctl purge_queue"
+            f" compute.{c.known_service.host}; then muster release {c.node.name}"
+        ),
     ),
     HostRule("settled", lambda c: True, State.SETTLED, lambda c: _with_awaited(c, _named(c, *_ALL)), _release),
 )

@@ -38,7 +38,7 @@ YOUNG_S = 900.0
 SINGLY = 20
 """So many servers are read one by one, at once."""
 NOT_FOUND = 404
-POWER_TASKS = frozenset({"powering-off", "powering-on"})
+POWER_TASKS = frozenset({"powering-off", "powering-on", "rescuing"})
 
 
 class Look:

@@ -105,6 +105,7 @@ class HostMemory:
     sent: dict[str, Sent] = field(default_factory=dict)
     logs: dict[str, OwnerLog] = field(default_factory=dict)
     calls: dict[str, Calls] = field(default_factory=dict)
+    queued_start: dict[str, str] = field(default_factory=dict)
     unread: dict[str, tuple[float, int]] = field(default_factory=dict)
     wanted: dict[str, Power] = field(default_factory=dict)
     stops: dict[str, tuple[float, int]] = field(default_factory=dict)
@@ -190,6 +191,7 @@ class HostMemory:
             sent=dict(self.sent),
             logs=dict(self.logs),
             calls=dict(self.calls),
+            queued_start=dict(self.queued_start),
             unread=dict(self.unread),
             wanted=dict(self.wanted),
             read_at=dict(self.read_at),

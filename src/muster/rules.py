@@ -264,13 +264,16 @@ RULES: tuple[Rule, ...] = (
     Rule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
     Rule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading it again"),
     Rule(
-        # What was seen on the dead host may be overtaken by now: before anything is made of a difference, ask.
+        # What was seen on the dead host may be overtaken by now: before anything is made of a difference, ask.  Of a
+        # stopped one always: a start that was given before it was sent waits for its host.
         "arrived-unread",
         lambda c: (
             bool(c.arrival)
             and _readable(c)
-            and (not c.log_read or _outdated(c))
-            and (c.wanted is Power.UNKNOWN or _differs(c))
+            and (
+                (c.server.vm_state == "stopped" and c.log_read_at < c.ended_at)
+                or ((not c.log_read or _outdated(c)) and (c.wanted is Power.UNKNOWN or _differs(c)))
+            )
         ),
         Verdict.UNKNOWN,
         lambda c: f"on {c.server.host}; reading what its owner last asked for",
@@ -612,6 +615,7 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
         attempts=len(case.moves),
         target=case.target,
+        queued_start=case.queued_start,
         waits_for=case.waits_for if rule.name == "not-begun" else "",
     )
     return finding, step

@@ -62,6 +62,7 @@ class Finding:
     :param dest: where it is, or is on its way to.
     :param under_way: Nova has been asked to evacuate it and may be at work, even where its cell does not say so now.
     :param alarm: it takes longer than it may.
+    :param queued_start: what waits for the dead host's nova-compute and would start it there: "start" or "rescue".
     :param target: the only host that it may be sent to; empty where any will do.
     :param waits_for: the host in whose queue its evacuation waits, by what placement says.
     :param attempts: evacuations of it that Nova has on record in this incident.
@@ -81,6 +82,7 @@ class Finding:
     alarm: bool = False
     attempts: int = 0
     target: str = ""
+    queued_start: str = ""
     waits_for: str = ""
 
 
@@ -140,6 +142,7 @@ class ServerCase:
     unread: tuple[float, int] = (0.0, 0)
     log_request_id: str = ""
     calls: Optional[Calls] = None
+    queued_start: str = ""
     stops: tuple[float, int] = (0.0, 0)
     resets: tuple[float, int] = (0.0, 0)
     resumed_until: float = 0.0

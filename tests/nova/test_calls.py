@@ -10,7 +10,7 @@ from muster import rules
 from muster.orders import Orders
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
-from tests.nova.steps import MakeRig, boot, evacuations, expect, posts
+from tests.nova.steps import MakeRig, boot, evacuations, expect, nova_row, posts
 from tests.rig import Rig
 
 
@@ -86,6 +86,34 @@ def test_tells_what_an_operator_began_by_hand_after_a_call_that_died(bed: NovaBe
     it.run_until(it.says(uuid, Verdict.EVACUATED))
     expect_by_the_first_row(bed, uuid)
     assert posts(bed, uuid) == 2
+
+
+def test_keeps_a_host_away_for_whose_nova_compute_a_start_waits(bed: NovaBed, rig: MakeRig) -> None:
+    """D10: Nova takes it for a host that is dead, and its nova-compute would run the guest a second time."""
+    stopped, running = boot(bed, 2)
+    assert bed.action(stopped, "os-stop").status == 202
+    bed.wait_until(lambda: nova_row(bed, stopped)["vm_state"] == "stopped")
+    it = rig()
+    bed.power_off("cmp1")
+    assert bed.action(stopped, "os-start").status == 202
+    it.fence("cmp1")
+    it.run_until(it.on_hold("cmp1"))
+    assert it.entry(running)["verdict"] == "evacuated"
+    reason = it.outlet.reports["cmp1"]["reason"]
+    assert f"from while it was dead: start of {stopped}." in reason
+    assert "rabbitmqctl purge_queue compute.cmp1; then muster release cmp1" in reason
+    it.power_on("cmp1")
+    it.run_for(2)
+    assert not it.settled("cmp1")()
+    assert bed.action(stopped, "os-start").status == 202  # where it is now, as its owner wants it
+    bed.wait_until(lambda: len(bed.running_on(stopped)) == 1)
+    bed.ctl("purge_queue", host="cmp1")
+    record = it.cluster.nodes["cmp1"].record
+    assert record
+    order(it, Orders(record.first, released=True))
+    it.run_until(it.closed("cmp1"))
+    assert bed.running_on(stopped) != ["cmp1"]
+    assert len(bed.running_on(stopped)) == 1
 
 
 def expect_by_the_first_row(bed: NovaBed, uuid: str) -> None:

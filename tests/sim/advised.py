@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Callable
 
 from muster.decide import Incident
@@ -27,6 +28,8 @@ class Advised:
         for incident in incidents:
             if incident.rule == "half-finished":
                 self._soon((incident.node, incident.rule, ""), lambda i=incident: self._start_again(i))  # type: ignore[misc]
+            if incident.rule == "start-waits":
+                self._soon((incident.node, incident.rule, ""), lambda i=incident: self._empty_queue(i))  # type: ignore[misc]
             for finding in incident.findings.values():
                 if finding.rule == "guest-left":
                     key = (incident.node, finding.rule, finding.server.id)
@@ -50,6 +53,15 @@ class Advised:
             self._world.faults.note("operator starts nova-compute once more")
             cloud.rebuild.stop_compute(incident.node)
             cloud.rebuild.start_compute(incident.node, resumes=False)
+
+    def _empty_queue(self, incident: Incident) -> None:
+        """``rabbitmqctl purge_queue``, then ``muster release``."""
+        node = self._world.site.nodes[incident.node]
+        if node.record is None or node.record.first != incident.first:
+            return
+        self._world.faults.note("operator empties a queue")
+        self._world.cloud.computes[incident.node].queue.clear()
+        self._world.site.set_node(incident.node, orders=replace(node.standing_orders, released=True))
 
     def _remove_guest(self, incident: Incident, finding: Finding) -> None:
         """``virsh destroy`` there, then ``muster retry``."""

@@ -210,7 +210,8 @@ class Cloud:
             raise NovaUnavailable(f"the action log of {ident}: HTTP 500", status=500)
         actions = self.instances[ident].actions
         wanted = next((POWER_OF_ACTION[a] for a, _ in reversed(actions) if a in POWER_OF_ACTION), Power.UNKNOWN)
-        return OwnerLog(wanted, next((r for a, r in reversed(actions) if a == "evacuate"), ""))
+        waits, at = next((o for o in self.instances[ident].unbegun.values() if o[0] == "start"), ("", 0.0))
+        return OwnerLog(wanted, next((r for a, r in reversed(actions) if a == "evacuate"), ""), 0.0, waits, at)
 
     def traces(self, ident: str, since: float, known: Collection[str]) -> list[Trace]:
         if ident in self.withheld:
@@ -344,12 +345,18 @@ class Cloud:
         inst.task, inst.task_since = task, self.now
         self.touch(inst)
         host = self.computes[inst.host]
+        inst.unbegun[request_id] = action, self.stamp()
 
         def carry_out() -> None:
-            if inst.deleted or inst.task != task or inst.host != host.name:
+            """The driver first, and only then a look at the task; where the server is by now nobody looks."""
+            inst.unbegun.pop(request_id)
+            if inst.deleted:
+                return
+            (inst.guests.add if state == "active" else inst.guests.discard)(host.name)
+            self.judge.guest_started(inst, None)
+            if inst.task != task:
                 return
             inst.vm_state, inst.task = state, ""
-            (inst.guests.add if state == "active" else inst.guests.discard)(host.name)
             self.touch(inst)
 
         self.rebuild.cast(host, carry_out)

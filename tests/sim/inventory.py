@@ -148,6 +148,7 @@ class Instance:
 
     :param wanted: what its owner last asked for.
     :param mark: the value of ``evacuable``: its image's property if it has one, else metadata.
+    :param unbegun: by request id, orders that no nova-compute has begun, and when they were given.
     :param guests: the hosts on which its guest runs: never more than one.
     :param sent_at: when a worker last asked for its evacuation.
     :param state_since: when its state was last reset by somebody; how often workers have asked for that.
@@ -170,6 +171,7 @@ class Instance:
     project: str = "p1"
     actions: list[tuple[str, str]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    unbegun: dict[str, tuple[str, float]] = field(default_factory=dict)
     guests: set[str] = field(default_factory=set)
     arrivals: set[tuple[str, str]] = field(default_factory=set)
     asked_at: float = 0.0

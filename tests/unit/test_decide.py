@@ -27,6 +27,7 @@ from muster.facts import (
     Service,
     Sight,
 )
+from muster.orders import Orders
 from muster.steps import (
     DropHold,
     DropRecord,
@@ -89,6 +90,8 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
     )
     facts.setdefault("back_at", NOW - 20 if facts.get("alive_again") else 0.0)
     for name in (
+        "queued_start",
+        "first_listed_at",
         "stopped_at",
         "stops_made",
         "calls",
@@ -762,3 +765,24 @@ def test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_serve
     held = replace(empty, servers={"b": replace(server("b", vm_state="paused"), host="cmp2")})
     said = decide(replace(base, cluster=cluster, hosts={**hosts, "cmp2": held}), settings()).incidents["cmp2"]
     assert said.reason == f"1 held; {waits}"
+
+
+def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
+    """D10: until an operator has emptied the queue, and says so."""
+    there = [replace(server(x), host="cmp2") for x in "abcd"]
+    arrived = tuple(Move(s.id, s.id, "cmp1", MoveStatus.DONE, "cmp2", NOW - 60, NOW - 50) for s in there)
+    facts: dict[str, Any] = {
+        "moves": arrived,
+        "queued_start": dict.fromkeys("abcd", "start"),
+        "first_listed_at": NOW - 9,
+    }
+    seen = sight(node(), *there, **facts)
+    held = decide(seen, settings()).incidents["cmp1"]
+    assert (held.state, held.rule) == (State.ON_HOLD, "start-waits")
+    assert "from while it was dead: start of a, start of b, start of c and others." in held.reason
+    assert held.reason.endswith("rabbitmqctl purge_queue compute.cmp1; then muster release cmp1")
+    assert decide(seen, settings()).steps == ()
+    released = node(orders=Orders(FENCED, released=True))
+    assert decide(sight(released, *there, **facts), settings()).incidents["cmp1"].rule == "settled"
+    here = sight(node(), server("a"), **{**facts, "moves": ()})
+    assert decide(here, settings()).incidents["cmp1"].rule == "working"

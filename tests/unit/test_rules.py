@@ -667,3 +667,13 @@ def test_a_call_that_is_not_begun_names_the_host_that_it_waits_for() -> None:
     older = case(ACTIVE, replace(row, id="2"), calls=waiting)
     assert older.waits_for == ""
     assert replace(older, moves=()).waits_for == ""
+
+
+def test_of_a_stopped_server_that_arrived_its_owners_orders_are_read() -> None:
+    """D10: a start that was given right before it was sent waits for the dead host."""
+    there = replace(ACTIVE, host="other", vm_state="stopped", updated=NOW)
+    it = case(there, move("done", "other"), wanted=Power.STOPPED, ended_at=NOW - 5)
+    assert verdict(it) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
+    assert verdict(replace(it, log_read=True, log_read_at=NOW - 6)) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
+    assert verdict(replace(it, log_read=True, log_read_at=NOW - 5))[:2] == (Verdict.EVACUATED, "arrived-proved")
+    assert judge(replace(it, queued_start="start"))[0].queued_start == "start"

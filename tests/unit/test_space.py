@@ -300,6 +300,7 @@ FINDINGS = [
     *((Finding(SERVER, verdict, "a rule", "why"),) for verdict in Verdict),
     (Finding(SERVER, Verdict.HELD, "finish-false", "why"),),
     (Finding(replace(SERVER, host="h"), Verdict.EVACUATING, "on-the-way", "why"),),
+    (Finding(replace(SERVER, host="d"), Verdict.EVACUATED, "a rule", "why", queued_start="start"),),
 ]
 ROWS = [{}, *({"s": (move(status),)} for status in (MoveStatus.ACCEPTED, MoveStatus.DONE, MoveStatus.COMPLETED))]
 RECORDS = [
@@ -447,6 +448,7 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert is_proved_off_and_down(c), c
         assert not any(f.verdict.open for f in c.findings), c
         assert not c.inbound, c
+        assert not any(f.queued_start for f in c.findings) or c.node.standing_orders.released, c
         assert c.sight.listed_at >= JUST_NOW - 5, c
         assert c.sight.first_listed_at <= c.sight.listed_at - 1, c
         assert not c.sight.doubted, c

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import pytest
 
 from muster.facts import Trace
-from muster.gateways.nova_facts import trace
+from muster.gateways.nova_facts import owner_log, trace
 
 START, END = "2026-11-30T01:22:10.000000", "2026-11-30T01:22:14.000000"
 COMPUTE = ("compute/utils.py decorated_function", "compute/manager.py decorated_function")
@@ -68,6 +68,11 @@ def test_a_failure_before_the_guest_was_started_is_harmless(frames: tuple[str, .
         (*LIBVIRT, "virt/libvirt/driver.py _create_guest_with_network", "virt/libvirt/driver.py _get_guest_xml"),
         (*COMPUTE, "compute/manager.py rebuild_instance", "compute/resource_tracker.py finish_evacuation"),
         (*DRIVER, "virt/other/driver.py spawn"),
+        (
+            *LIBVIRT,
+            "virt/libvirt/driver.py _register_undefined_instance_details",
+            "virt/libvirt/blockinfo.py get_disk_info",
+        ),
     ],
     ids=lambda frames: frames[-1].split()[1] if frames else "not shown",
 )
@@ -122,3 +127,21 @@ def test_a_call_that_died_in_the_conductor_is_over_where_no_message_was_sent(
 def test_what_has_arrived_is_over() -> None:
     found = landed(result="Success")
     assert (found.over, found.failed, found.harmless) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("row", "waits"),
+    [
+        ({"action": "start"}, "start"),
+        ({"action": "rescue", "updated_at": START}, "rescue"),
+        ({"action": "start", "updated_at": END}, ""),
+        ({"action": "start", "updated_at": START, "message": "Error"}, ""),
+        ({"action": "stop", "updated_at": START}, ""),
+    ],
+    ids=["not shown when", "not begun", "begun", "failed", "no start"],
+)
+def test_a_start_that_no_nova_compute_has_begun_waits(row: dict[str, str], waits: str) -> None:
+    """D10: every event moves the time of its action; also where another one came later."""
+    later = {"action": "evacuate", "request_id": "req-2", "start_time": END, "updated_at": END}
+    log = owner_log([{"request_id": "req-1", "start_time": START, **row}, later])
+    assert (log.waits, log.waits_at > 0, log.request_id) == (waits, bool(waits), "req-2")

@@ -10,10 +10,10 @@ from dataclasses import fields, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Optional, TypeVar
 
-from muster.facts import Move, Server, Service, Trace
+from muster.facts import Move, OwnerLog, Server, Service, Trace
 
-Fact = TypeVar("Fact", Service, Server, Move, Trace)
-TIMES = frozenset({"updated_at", "created", "updated", "at", "landed", "ended"})
+Fact = TypeVar("Fact", Service, Server, Move, Trace, OwnerLog)
+TIMES = frozenset({"updated_at", "created", "updated", "at", "landed", "ended", "waits_at"})
 ANSWERS = 16
 
 

@@ -155,12 +155,13 @@ class Nova:
 
     def owner_log(self, server: str) -> OwnerLog:
         """What the action log of the server says of its owner's last wish."""
-        rows = []
+        rows: list[Mapping[str, Any]] = []
         for row in self._actions(server):
             rows.append(row)
-            if row.get("action") in facts.POWER_OF_ACTION:
+            page_ends = len(rows) % ACTIONS_PAGE == 0
+            if page_ends and any(row.get("action") in facts.POWER_OF_ACTION for row in rows):
                 break  # newest first
-        return facts.owner_log(rows)
+        return self._ours(facts.owner_log(rows))
 
     def traces(self, server: str, since: float, known: Collection[str] = ()) -> Sequence[Trace]:
         """What the evacuates of a server since then left in its action log, oldest first; the last ten.

@@ -27,6 +27,11 @@ POWER_OF_ACTION = {
 """What a server's owner asked for by it (nova.compute.instance_actions).  Anything else leaves power as it was."""
 
 
+STARTING = ("start", "rescue")
+"""Nova takes these for a host that is down, and nova-compute carries them out when it is back, without a look at where
+the server is by then (Nova 23 to 34: nova/compute/api.py, start, rescue; nova/compute/manager.py, start_instance)."""
+
+
 def service(row: Mapping[str, Any]) -> Service:
     """A row of GET /os-services (2.11 and later)."""
     if row.get("status") == "UNKNOWN":
@@ -130,7 +135,14 @@ def owner_log(rows: Sequence[Mapping[str, Any]]) -> OwnerLog:
     actions = [(_word(row, "action"), row) for row in newest]
     wanted = next((POWER_OF_ACTION[action] for action, _ in actions if action in POWER_OF_ACTION), Power.UNKNOWN)
     evacuate = next((_word(row, "request_id") for action, row in actions if action == "evacuate"), "")
-    return OwnerLog(wanted, evacuate)
+    waits = next((row for action, row in actions if action in STARTING and _not_begun(row)), {})
+    return OwnerLog(wanted, evacuate, 0.0, _word(waits, "action"), timestamp(waits.get("start_time")))
+
+
+def _not_begun(row: Mapping[str, Any]) -> bool:
+    """Nothing has happened to it since Nova took it: every event sets the time of its action (nova/db/main/api.py,
+    action_event_start).  Below 2.58 that time is not shown, and it counts as not begun."""
+    return timestamp(row.get("updated_at")) <= timestamp(row.get("start_time")) and _word(row, "message") == ""
 
 
 def evacuate_calls(rows: Sequence[Mapping[str, Any]], since: float) -> list[str]:
@@ -159,7 +171,15 @@ _BEFORE_SPAWN = frozenset(
 )
 """Functions that a rebuild goes through on its destination before it calls the driver's ``spawn`` (Nova 23 to 34:
 nova/compute/manager.py, rebuild_instance to _rebuild_default_impl, and nova/compute/resource_tracker.py)."""
-_AFTER_SPAWN = frozenset({"_update_instance_after_spawn", "stop_instance", "finish_evacuation"})
+_AFTER_SPAWN = frozenset(
+    {
+        "_wait_for_boot",
+        "_register_undefined_instance_details",
+        "_update_instance_after_spawn",
+        "stop_instance",
+        "finish_evacuation",
+    }
+)
 _BEFORE_DOMAIN = frozenset({"get_disk_info", "_create_image", "_allocate_mdevs", "_get_guest_xml"})
 """What the driver of libvirt calls before the domain is defined (nova/virt/libvirt/driver.py, spawn)."""
 

@@ -4,6 +4,7 @@
 import time
 
 from nova import context, objects
+from oslo_messaging._drivers import impl_fake
 
 from tests.bed.nova import driver
 from tests.bed.nova.control import operation
@@ -53,6 +54,17 @@ def remove_guest(bed, host, uuid):
     machine = _known(bed, host)
     machine.instances.pop(uuid)
     machine.note("removed by hand", uuid)
+
+
+@operation
+def purge_queue(bed, host):
+    """What waits for the nova-compute of a host is dropped, as ``rabbitmqctl purge_queue compute.HOST`` does."""
+    _known(bed, host)
+    for exchange in impl_fake.FakeExchangeManager._exchanges.values():
+        with exchange._queues_lock:
+            for (_, server), queue in exchange._server_queues.items():
+                if server == host:
+                    queue.clear()
 
 
 @operation
