@@ -27,6 +27,9 @@ class Phase(enum.Enum):
     CLOSED = "closed"  # to be deleted
 
 
+LATEST = 253_402_300_799
+"""The end of the year 9999: what is later cannot be asked of Nova, nor shown to anybody."""
+
 UNTOUCHED = (Phase.FENCED, Phase.CONFIRMED)
 """Until a worker has claimed the incident nobody can have asked Nova for anything."""
 
@@ -58,6 +61,8 @@ class Record:
     def __post_init__(self) -> None:
         if not 0 < self.first <= self.last:
             raise ValueError(f"record: first fencing {self.first} must be positive and not after the last {self.last}")
+        if self.last > LATEST:
+            raise ValueError(f"record: {self.last} is after the year 9999, and no time")
         if self.kept and self.forced:
             raise ValueError("record: a force-down is an operator's or muster's, not both")
 

@@ -7,8 +7,9 @@ import pytest
 from lxml import etree
 
 from muster.errors import ClusterError
-from muster.facts import Phase, Record
+from muster.facts import LATEST, Phase, Record
 from muster.gateways import cib
+from muster.gateways.nova_facts import iso
 
 
 def document(nodes: str = "", status: str = "", quorum: str = "1", resources: str = "", constraints: str = "") -> bytes:
@@ -231,3 +232,11 @@ def test_knows_what_pacemaker_has_under_way() -> None:
     history = f'<lrm><lrm_resources><lrm_resource id="cmp1">{operations}</lrm_resource></lrm_resources></lrm>'
     document_ = cib.parse(document(status=f'<node_state uname="ctl3" in_ccm="true">{history}</node_state>'))
     assert cib.under_way(document_) == ["start of cmp1 on ctl3"]
+
+
+def test_a_fencing_in_a_year_that_no_calendar_has_ends_nothing() -> None:
+    """E3: what is recorded of it can be read, and is dated anew."""
+    status = '<node_state uname="cmp1" remote_node="true" in_ccm="false" node_fenced="999999999999"/>'
+    seen = look(nodes=attributes("cmp1"), status=status).nodes["cmp1"]
+    assert (seen.fenced_at, Record(Phase.CONFIRMED, seen.fenced_at, seen.fenced_at).last) == (LATEST, LATEST)
+    assert iso(float(seen.fenced_at) + 60.0) == "9999-12-31T23:59:59Z"

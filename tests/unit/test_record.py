@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from muster.facts import Phase, Record
+from muster.facts import LATEST, Phase, Record
+
+
+def test_a_time_that_no_calendar_has_is_not_read() -> None:
+    """E3: asked of Nova it ended the worker, in every pass."""
+    assert Record.parse(f"fenced:1:{LATEST}").last == LATEST
+    with pytest.raises(ValueError, match="no time"):
+        Record.parse("fenced:999999999999:999999999999")
 
 
 @pytest.mark.parametrize("facts", [{"first": 0, "last": 1}, {"first": 2, "last": 1}])

@@ -12,7 +12,7 @@ from typing import Optional, TypeVar, Union
 from lxml import etree
 
 from muster.errors import ClusterError
-from muster.facts import Cluster, Node, Phase, Record
+from muster.facts import LATEST, Cluster, Node, Phase, Record
 from muster.gateways import attributes, constraints, posix
 from muster.gateways.attributes import pairs
 from muster.orders import Orders
@@ -527,7 +527,7 @@ def _since(text: str) -> int:
     """true/false up to Pacemaker 2.1.6, afterwards the time since when; 0 for no."""
     if text == "true":
         return 1
-    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else 0
+    return min(int(text), LATEST) if re.fullmatch(r"[0-9]{1,12}", text) else 0
 
 
 def active(cib: Element, resource: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from urllib.parse import parse_qs, urlsplit
 
 from muster.errors import NovaUnavailable
-from muster.facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Size, Trace
+from muster.facts import LATEST, Move, MoveStatus, OwnerLog, Power, Server, Service, Size, Trace
 
 POWER_OF_ACTION = {
     "create": Power.RUNNING,
@@ -252,7 +252,9 @@ def timestamp(text: object) -> float:
 
 def iso(at: float) -> str:
     """Unix seconds as Nova reads them in a query."""
-    return datetime.datetime.fromtimestamp(max(at, 0.0), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.fromtimestamp(min(max(at, 0.0), LATEST), datetime.timezone.utc).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
 
 
 def seconds(text: object) -> float:
