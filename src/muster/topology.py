@@ -71,6 +71,7 @@ class Device:
     """A fence device.
 
     :param off_action: what it is called with where ``off`` is meant (``pcmk_off_action``).
+    :param reboot_action: the same for ``reboot``, which Pacemaker calls where a device is alone in its level.
     :param hosts: the nodes in ``pcmk_host_list`` and ``pcmk_host_map``.
     :param host_check: ``pcmk_host_check`` as it stands; empty for Pacemaker's default.
     :param disabled: an operator keeps it stopped.
@@ -90,6 +91,7 @@ class Device:
     network: bool = False
     unclear: str = ""
     power_agents: tuple[str, ...] = ()
+    reboot_action: str = "reboot"
 
     @property
     def cuts_power(self) -> bool:
@@ -112,6 +114,13 @@ class Device:
         if self.agent in SELF_FENCING:
             return f"{named} leaves it to the host's own watchdog"
         return f"{named} is not known to cut power"
+
+    @property
+    def weakness_alone(self) -> str:
+        """:attr:`weakness` where nobody stands behind it in its level."""
+        if not self.weakness and self.reboot_action not in ("reboot", "off"):
+            return f"{self.id} ({self.agent}) is called with {self.reboot_action!r} instead of reboot"
+        return self.weakness
 
     @property
     def vouchable(self) -> bool:
@@ -195,7 +204,7 @@ def unproved(target: str, levels: Sequence[Level], devices: Mapping[str, Device]
     if watchdog:
         return "Pacemaker may have left it to the host's own watchdog (stonith-watchdog-timeout)"
     for level in levels:
-        if not any(name in devices and devices[name].cuts_power for name in level.devices):
+        if not any(name in devices and not devices[name].weakness_alone for name in level.devices):
             return f"fencing level {level.index} of {target} has no device that cuts the power" + (
                 f" ({_why(level.devices, devices)})"
             )
@@ -203,7 +212,7 @@ def unproved(target: str, levels: Sequence[Level], devices: Mapping[str, Device]
         return None
     # Without a level each device that lists the node is enough; muster's own refuses then.
     alone = [d for d in devices.values() if d.agent != AGENT and not d.disabled and d.covers(target) is not False]
-    weak = [device.weakness for device in alone if device.weakness]
+    weak = [device.weakness_alone for device in alone if device.weakness_alone]
     return "; ".join(weak) or (None if alone else f"no power device lists {target}")
 
 
@@ -227,4 +236,6 @@ def vouch(recorder: str, names: Iterable[str], devices: Mapping[str, Device]) ->
 
 def _why(names: Iterable[str], devices: Mapping[str, Device]) -> str:
     """What each of these devices lacks."""
-    return "; ".join(devices[name].weakness if name in devices else f"{name} is no fence device" for name in names)
+    return "; ".join(
+        devices[name].weakness_alone if name in devices else f"{name} is no fence device" for name in names
+    )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Optional
 
 import pytest
@@ -210,6 +211,7 @@ def test_letters_whose_meaning_depends_on_the_locale_are_not_judged() -> None:
 
 
 PDU, IPMI = Device("pdu", "fence_apc", hosts=("cmp1",)), Device("ipmi", "fence_ipmilan", hosts=("cmp2",))
+ASKED = Device("asked", "fence_apc", hosts=("cmp1",), reboot_action="status")
 SCSI, REC = Device("scsi", "fence_scsi", host_check="none"), Device("rec", "fence_muster", hosts=("cmp1",))
 OLD = Device("old", "fence_scsi", host_check="none", disabled=True)
 
@@ -227,6 +229,9 @@ OLD = Device("old", "fence_scsi", host_check="none", disabled=True)
         ([Level(1, ("pdu",), unclear="?")], [PDU], False, None),
         ([Level(1, ("pdu",), unclear="?")], [PDU, SCSI], False, "scsi (fence_scsi)"),
         ([Level(1, ("pdu",))], [PDU], True, "watchdog"),
+        ([Level(1, ("asked",))], [ASKED], False, "asked (fence_apc) is called with 'status' instead of reboot"),
+        ([], [ASKED], False, "instead of reboot"),
+        ([Level(1, ("pdu",))], [replace(PDU, reboot_action="off")], False, None),
     ],
 )
 def test_a_fencing_by_some_device_proves_something_only_if_any_of_them_cuts_power(

@@ -220,6 +220,7 @@ def _device(cib: Element, primitive: Element, vouched: frozenset[str]) -> Device
         network=network,
         unclear=attributes.unclear(cib, primitive, "instance_attributes"),
         power_agents=_words(given.get(POWER_AGENTS, "")),
+        reboot_action=given.get("pcmk_reboot_action", given.get("action") or "reboot"),
     )
 
 
