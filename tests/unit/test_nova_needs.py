@@ -11,6 +11,7 @@ import pytest
 from muster.errors import NovaUnavailable
 from muster.gateways import nova_facts
 from muster.gateways.nova_needs import NEEDS
+from muster.gateways.nova_rights import NovaRights
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_NEEDED = {"servers:show:flavor-extra-specs", "os-instance-actions:events:details"}
@@ -37,3 +38,9 @@ def test_an_evacuation_without_its_source_is_half_an_answer(hidden: dict[str, ob
     with pytest.raises(NovaUnavailable, match="os-migrations:index:host"):
         nova_facts.move({**row, **hidden})
     assert nova_facts.move({**row, "source_compute": "cmp1", "dest_compute": None}).dest == ""
+
+
+def test_a_login_that_fails_in_the_middle_ends_no_question(tmp_path: Path) -> None:
+    """Whatever fails is part of doctor's answer."""
+    rights = NovaRights("bed", str(tmp_path / "none.yaml"), True, "2.98")
+    assert rights._own_project() == ""
