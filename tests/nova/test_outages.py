@@ -8,10 +8,11 @@ from typing import Optional
 
 import pytest
 
-from muster import worker
+from muster import rules, worker
 from muster.errors import NovaUnavailable
 from muster.gateways import login
 from muster.gateways import nova as gateway
+from muster.steps import Evacuate
 from muster.verdict import Verdict
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import EVACUATE, MakeRig, boot, evacuations, expect, posts
@@ -268,3 +269,38 @@ def test_sends_nothing_while_the_lists_fail_for_neutron(bed: NovaBed, rig: MakeR
     it.run_until(it.settled("cmp1"), 60)
     expect(bed, uuid, "active")
     assert posts(bed, uuid) == 1
+
+
+def test_nobody_is_sent_to_a_server_by_a_list_older_than_its_evacuation(
+    bed: NovaBed, rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B40: its servers cannot be read from the call on; its evacuation is done, and that is seen."""
+    monkeypatch.setattr(rules, "SKEW_S", 3.0)
+    (uuid,) = boot(bed)
+    it = rig()
+    it.after = lambda step: (
+        bed.fault(method="GET", path=f"/servers/(detail|{uuid})$", status=500) if isinstance(step, Evacuate) else None
+    )
+    it.fence("cmp1")
+    it.run_until(lambda: evacuations(bed, uuid) == ["done"])
+    said: list[str] = []
+    it.run_until(lambda: said.append(it.entry(uuid)["verdict"]) or len(said) > 20, 60)  # type: ignore[func-returns-value]
+    it.run_for(5)
+    said.append(it.entry(uuid)["verdict"])
+    assert said[-1] == "unknown"
+    assert "held" not in said
+    bed.clear_faults()
+    it.run_until(it.settled("cmp1"))
+    expect(bed, uuid, "active")
+
+
+def test_an_incident_goes_on_while_what_has_changed_in_the_cloud_cannot_be_read(bed: NovaBed, rig: MakeRig) -> None:
+    """B41: its own host's lists can."""
+    uuids = boot(bed, 3)
+    bed.fault(path="servers/detail", query="changes-since", status=500)
+    it = rig(in_flight=1)
+    it.fence("cmp1")
+    it.run_until(it.settled("cmp1"), 120)
+    for uuid in uuids:
+        expect(bed, uuid, "active")
+        assert posts(bed, uuid) == 1

@@ -242,7 +242,14 @@ def _operator_evacuates(world: World, rng: random.Random) -> None:
     cloud = world.cloud
     for inst in cloud.instances.values():
         off = not cloud.computes[inst.host].powered and not _about_to_be_sent(world, inst)
-        if off and not inst.deleted and not inst.task and not any(map(cloud.row_alive, cloud.rows_of[inst.id])):
+        looked = not inst.guests  # a failed rebuild may have left one, and whoever is sent to look finds it
+        if (
+            off
+            and looked
+            and not inst.deleted
+            and not inst.task
+            and not any(map(cloud.row_alive, cloud.rows_of[inst.id]))
+        ):
             try:
                 cloud.evacuate(inst.id, None, by="operator")
             except NovaError:
