@@ -108,7 +108,7 @@ class Worker:
         steps = first_calls(decision) if unread else decision.steps
         self._memory.sending = any(isinstance(step, Evacuate) for step in steps)
         self._memory.waiting = decision.waiting > 0
-        self._tell(decision, sight.nova_trouble)
+        self._tell(decision, self._memory.nova_trouble)
         done = self._act.carry_out(steps)
         begins = done and any(i.state is State.FORCING_DOWN for i in decision.incidents.values())
         if not begins and not unread:  # the first evacuation does not wait for Pacemaker to take notes
