@@ -221,11 +221,13 @@ def _lives(c: HostCase, seen: str, mend: str) -> str:
 
 
 def _misdated(c: HostCase) -> bool:
-    """Recorded by a controller whose clock is not ours: not when this worker saw it come, or in the future.  What
-    Pacemaker itself had on record may be old."""
+    """Recorded by a controller whose clock is not ours: not when this worker saw it come, or, before anything was done,
+    in the future.  What Pacemaker itself had on record may be old."""
     seen_from, seen_at, last = c.sight.seen_from, c.sight.seen_at, c.record.last
-    came = c.phase is Phase.FENCED and last < seen_from - HEARTBEAT_SKEW_S
-    return c.phase in UNTOUCHED and seen_at > 0.0 and (came or last > seen_at + HEARTBEAT_SKEW_S)
+    future = last > seen_at + HEARTBEAT_SKEW_S
+    came = seen_from > 0.0 and c.phase in (Phase.FENCED, Phase.EVACUATING)
+    wrong = came and (future or last < seen_from - HEARTBEAT_SKEW_S)
+    return seen_at > 0.0 and (wrong or (future and c.phase in UNTOUCHED)) and _redated(c) != c.record
 
 
 def _off_since(c: HostCase) -> float:
@@ -242,6 +244,8 @@ def _delay_s(c: HostCase) -> float:
 def _redated(c: HostCase) -> Record:
     """By the clock of who claims it, which is what its evacuations are compared with."""
     seen = int(c.sight.seen_at)
+    if c.phase is Phase.EVACUATING:
+        return replace(c.record, last=max(c.record.first, seen))
     first = seen if c.record.first == c.record.last else min(c.record.first, seen)
     return replace(c.record, first=first, last=seen)
 
@@ -397,6 +401,17 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (WriteRecord(c.node.name, c.record, c.record),),
     ),
     HostRule(
+        "fencing-misdated",
+        _misdated,
+        State.FENCED,
+        lambda c: (
+            f"recorded as fenced {abs(c.record.last - c.sight.seen_at):.0f} s"
+            f" {'after' if c.record.last > c.sight.seen_at else 'before'} it was seen: a controller's clock is wrong"
+            " (chronyc tracking); dating it by this one's"
+        ),
+        lambda c: (SwapRecord(c.node.name, c.record, _redated(c)),),
+    ),
+    HostRule(
         # The hold stops its nova-compute, and with it the heartbeat that would have told.  Before Nova is asked:
         # Pacemaker forgets what it found as soon as the node joins again.
         "found-running",
@@ -532,17 +547,6 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule("close", lambda c: c.phase is Phase.RETURNING, State.RETURNING, lambda c: "back in service", _close),
     # -- guards before anything is asked of Nova
-    HostRule(
-        "fencing-misdated",
-        _misdated,
-        State.FENCED,
-        lambda c: (
-            f"recorded as fenced {abs(c.record.last - c.sight.seen_at):.0f} s"
-            f" {'after' if c.record.last > c.sight.seen_at else 'before'} it was seen: a controller's clock is wrong"
-            " (chronyc tracking); dating it by this one's"
-        ),
-        lambda c: (SwapRecord(c.node.name, c.record, _redated(c)),),
-    ),
     HostRule(
         "fencing-refuted",
         _refuted,

@@ -184,6 +184,10 @@ def _true_hold(world: World, node: Node, incident: Incident) -> bool:
         # Nova shows one time for heartbeats and for an admin's changes: after one that was taken back the safe side is
         # right, and so it is after a lift, carried out late, of a worker that is dead: no other one knows of it.
         host = world.cloud.computes[node.name]
+        if node.record and abs(node.record.last - world.site.fenced_at.get(node.name, 0.0)) > 5.0:
+            return True  # recorded by a wrong clock, and who had seen it come died before it could date it anew
+        if world.current and abs(world.current.clock.now() - world.now) > 5.0:
+            return True  # the worker's own clock was wrong when it began: the safe side, until the incident is over
         if node.record and max(host.let_back_at, host.lifted_at) > node.record.last:
             return True
         return node.name in world.liars or node.name in world.lived_by_hand

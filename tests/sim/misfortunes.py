@@ -356,6 +356,15 @@ def _controller_cut(world: World, rng: random.Random) -> None:
     world.cut_controller(world.site.active or "ctl1", rng.uniform(2.0, 25.0))
 
 
+def _clock_steps(world: World, rng: random.Random) -> None:
+    """The wall clock of one controller is set, and found to be wrong later; its worker may have begun by it meanwhile."""
+    world.faults.note("controller's clock set")
+    controller, before = rng.choice(CONTROLLERS), dict(world.clocks)
+    world.clocks[controller] = before.get(controller, 0.0) + rng.choice((-3600.0, -40.0, -15.0, 15.0, 40.0, 3600.0))
+    world.say(f"the clock of {controller} is off by {world.clocks[controller]:.0f} s")
+    world.after(rng.uniform(5.0, 60.0), lambda: world.clocks.update({controller: before.get(controller, 0.0)}))
+
+
 def _quorum_lost(world: World, rng: random.Random) -> None:
     world.lose_quorum(rng.sample(CONTROLLERS, 2), rng.uniform(5.0, 60.0))
 
@@ -380,6 +389,7 @@ ODDS: dict[Misfortune, float] = {
     _controller_dies: 0.15,
     _controller_cut: 0.12,
     _quorum_lost: 0.08,
+    _clock_steps: 0.15,
     lambda w, r: w.kill_worker(): 0.3,
     lambda w, r: w.pause_worker(r.uniform(0.5, 8.0)): 0.12,
     lambda w, r: w.twin(r.uniform(3.0, 30.0)): 0.08,

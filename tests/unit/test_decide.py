@@ -713,8 +713,8 @@ def test_on_the_way_back_nova_is_still_asked_about_calls() -> None:
         (Phase.FENCED, FENCED - 3600, 0.0, "pulse-awaited"),
         (Phase.CONFIRMED, FENCED - 3600, FENCED - 1.0, "pulse-awaited"),
         (Phase.FENCED, FENCED - 4, FENCED - 1.0, "claim"),
-        (Phase.EVACUATING, FENCED + 3600, FENCED - 1.0, "record-of-the-future"),
-        (Phase.EVACUATING, FENCED - 3600, FENCED - 1.0, "working"),
+        (Phase.EVACUATING, FENCED + 3600, 0.0, "record-of-the-future"),
+        (Phase.EVACUATING, FENCED - 3600, 0.0, "working"),
     ],
 )
 def test_a_fencing_recorded_by_a_wrong_clock_is_dated_by_ours(
@@ -729,6 +729,14 @@ def test_a_fencing_recorded_by_a_wrong_clock_is_dated_by_ours(
         assert decision.steps == (SwapRecord("cmp1", record, Record(phase, FENCED, FENCED)),)
     if rule == "record-of-the-future":
         assert decision.steps == ()
+
+
+@pytest.mark.parametrize("off_s", [-3600, 3600])
+def test_a_second_fencing_that_was_seen_to_come_is_dated_by_ours_too(off_s: int) -> None:
+    """C3: the word of an operator, by another clock: what had been seen before it was later than it."""
+    record = Record(Phase.EVACUATING, FENCED - 4000, FENCED + off_s)
+    it = sight(replace(node(), record=record), seen_from=FENCED - 1.0, seen_at=float(FENCED))
+    assert decide(it, settings()).steps == (SwapRecord("cmp1", record, replace(record, last=FENCED)),)
 
 
 def test_one_that_was_fenced_twice_keeps_its_beginning() -> None:
