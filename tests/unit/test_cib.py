@@ -43,6 +43,14 @@ def test_reads_record_hold_and_fencing_of_a_remote() -> None:
     assert seen.quorum
 
 
+def test_a_pause_goes_into_the_resources_own_set_and_into_none_of_its_template() -> None:
+    worker = '<primitive id="muster" class="ocf" provider="muster" type="ComputeRecovery">{}</primitive>'
+    template = '<template id="t"><meta_attributes id="of-t"/></template>'
+    for own, ident in (("", "muster-meta_attributes"), ('<meta_attributes id="own"/>', "own")):
+        root = cib.parse(document(resources=template + worker.format(own).replace(" id", ' template="t" id', 1)))
+        assert f'<meta_attributes id="{ident}"><nvpair' in cib.paused_fragment(root, "muster", "joe")
+
+
 def test_reads_what_is_shown_of_a_host_and_what_each_controller_announces() -> None:
     def state(node: str, name: str, value: str) -> str:
         pair = f'<nvpair id="s-{node}" name="{name}" value="{value}"/>'

@@ -328,8 +328,8 @@ def paused_fragment(cib: Element, resource: str, who: str) -> str:
     sets = cib.iterfind("configuration/resources//primitive/meta_attributes")
     own = (str(s.get("id")) for s in sets if _parent_id(s) == resource and s.get(attributes.COPIED) is None)
     ident = next(own, f"{resource}-meta_attributes")
-    attributes = etree.SubElement(primitive, "meta_attributes", id=ident)
-    etree.SubElement(attributes, "nvpair", id=_xml_id(f"{resource}-{PAUSED}"), name=PAUSED, value=who)
+    inner = etree.SubElement(primitive, "meta_attributes", id=ident)
+    etree.SubElement(inner, "nvpair", id=_xml_id(f"{resource}-{PAUSED}"), name=PAUSED, value=who)
     return etree.tostring(primitive, encoding="unicode")
 
 
