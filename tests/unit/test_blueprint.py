@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What setup prints: nothing in a complete installation, and else those commands that make it complete, no other."""
+"""E10: what setup prints: nothing in a complete installation, and else those commands that make it complete, no other."""
 
 from __future__ import annotations
 

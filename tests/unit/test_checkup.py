@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What doctor finds: nothing in an installation as the README has it, and every single thing that is taken out of it."""
+"""E9: what doctor finds: nothing in an installation as the README has it, and every single thing that is taken out of it."""
 
 from __future__ import annotations
 
@@ -254,6 +254,14 @@ HERE = [
 def test_names_what_is_wrong_on_this_controller(check: str, result: Result, told: dict[str, Any], words: str) -> None:
     seen, text = found(facts(told), check)
     assert (seen, words in text) == (result, True), text
+
+
+def test_a_right_that_nobody_could_look_at_is_none_that_it_has() -> None:
+    rights = (Right("evacuate", True), Right("stop", None, "no server to look at", "boot one"))
+    findings = next(
+        e for e in examine(facts({"nova": replace(HEALTHY.nova, rights=rights)})) if e.name == "rights in Nova"
+    ).findings
+    assert [f.result for f in findings] == [UNKNOWN]
 
 
 def test_a_controller_without_quorum_may_know_old_things() -> None:

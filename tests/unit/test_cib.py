@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CIB read into facts, and what is written into it; E3 for what is not a CIB."""
+"""C1, C10, E3: the CIB read into facts, what is written into it, and what is no CIB."""
 
 from __future__ import annotations
 
@@ -212,11 +212,28 @@ def test_writes_record_and_hold_in_one_fragment() -> None:
     ("in_ccm", "away"), [("true", False), ("1795532627", False), ("false", True), ("0", True), ("", True)]
 )
 def test_a_record_of_a_host_that_is_away_is_written_of_no_other(in_ccm: str, away: bool) -> None:
+    """C2: one that has joined meanwhile is not recorded as fenced."""
     status = f'<node_state uname="cmp1" in_ccm="{in_ccm}"/><node_state uname="cmp2" in_ccm="true"/>'
     tree = cib.parse(document(status=status)).getroottree()
     assert bool(tree.xpath(cib.nodes_where("cmp1", None, away=True))) is away
     assert tree.xpath(cib.nodes_where("cmp1", None))
     assert not tree.xpath(cib.nodes_where("cmp1", "fenced:1:1", away=True))
+
+
+@pytest.mark.parametrize(("quorum", "written"), [("1", True), ("0", False), ("", False)])
+def test_nothing_is_written_or_removed_without_quorum(quorum: str, written: bool) -> None:
+    """C10: the condition stands in the write itself."""
+    nodes = attributes("cmp1", muster="fenced:1:1", **{"muster-orders": "1 approve"})
+    root = cib.parse(document(nodes=nodes))
+    root.set("have-quorum", quorum)
+    for where in (
+        cib.nodes_where("cmp1", "fenced:1:1"),
+        cib.nodes_where("cmp2", None, away=True),
+        cib.record_where("cmp1", "fenced:1:1"),
+        cib.orders_nodes_where("cmp1", "fenced:1:1", "1 approve"),
+        cib.orders_where("cmp1", "fenced:1:1"),
+    ):
+        assert bool(root.getroottree().xpath(where)) is written, where
 
 
 def test_a_name_cannot_break_out_of_the_xpath() -> None:

@@ -462,14 +462,10 @@ def test_what_failed_before_the_host_was_forced_down_was_not_ours() -> None:
 
 def test_a_later_change_of_the_service_makes_no_failure_undone() -> None:
     """B8: an operator's, or a heartbeat of a host that lived; it was tried again, and again."""
-    rows = tuple(Move(str(n), "a", "cmp1", MoveStatus.FAILED, "cmp2", NOW - 15 + n, NOW - 15 + n) for n in range(3))
-    first, later = (
-        decide(sight(node(), server("a"), service=replace(DOWN, updated_at=at), moves=rows), settings()).incidents[
-            "cmp1"
-        ]
-        for at in (FENCED + 2.0, NOW - 1)
-    )
-    assert first.findings["a"].rule == later.findings["a"].rule != "owner-unread"
+    rows = tuple(Move(str(n), "a", "cmp1", MoveStatus.ERROR, "", NOW - 15 + n, NOW - 15 + n) for n in range(3))
+    for updated_at in (FENCED + 2.0, NOW - 1):
+        given = sight(node(member=True), server("a"), service=replace(DOWN, updated_at=updated_at), moves=rows)
+        assert decide(given, settings()).incidents["cmp1"].findings["a"].rule == "exhausted"
 
 
 def test_settled_is_only_said_after_a_fresh_complete_list() -> None:

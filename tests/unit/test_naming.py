@@ -22,6 +22,7 @@ def services(*hosts: str) -> list[Service]:
         ("cmp1.a.example", ["cmp1", "cmp2"], "cmp1"),
         ("cmp1.a.example", ["cmp1.a.example", "cmp1.b.example"], "cmp1.a.example"),
         ("cmp1", ["cmp1", "cmp1.b.example"], "cmp1"),
+        ("CMP1.A.Example", ["cmp1.a.example", "cmp1.b.example"], "cmp1.a.example"),
     ],
 )
 def test_matched_without_doubt(node: str, hosts: list[str], expected: str) -> None:

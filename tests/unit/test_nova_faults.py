@@ -135,6 +135,9 @@ def test_only_a_connection_that_never_came_about_proves_that_nothing_was_done() 
     lost = ksa.ConnectFailure("x")
     lost.__cause__ = OSError(urllib3_exceptions.ProtocolError("Connection aborted."))
     assert type(write_trouble(lost)) is NovaUncertain
+    late = ksa.ConnectTimeout("x")
+    late.__cause__ = OSError(urllib3_exceptions.ReadTimeoutError(None, "/", "Read timed out."))  # type: ignore[arg-type]
+    assert type(write_trouble(late)) is NovaUncertain
     assert type(write_trouble(ksa.ConnectTimeout("x"))) is NovaUncertain
 
 
