@@ -92,7 +92,7 @@ def test_finds_nothing_wrong_with_what_the_readme_installs(cloud: Cloud) -> None
         assert (code, "TO DO" in text) == (0, False)
     finally:
         cloud.ctl("mv", f"{AGENT}.away", AGENT, node="cmp3")
-    of_nova = dict.fromkeys(("rights in Nova", "names in Nova", "Placement", "clocks"), "unknown")
+    of_nova = dict.fromkeys(("rights in Nova", "names in Nova", "Placement", "clocks", "heartbeats"), "unknown")
     kept = {"credentials": "unknown"} if os.environ.get("MUSTER_RPM") else {}  # the package keeps their folder to root
     assert wrong(cloud, as_user=HACLIENT) == {"Nova": "unknown", **of_nova, **kept}
     cloud.nova.ctl("http", service="compute", up=False)
