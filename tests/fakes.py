@@ -13,7 +13,13 @@ from muster.settings import Settings, from_environment
 
 def settings(**values: object) -> Settings:
     """Settings as the agent reads them; ``values`` are parameters by name."""
-    given = {"cloud": "bed", "clouds_file": "/nowhere/clouds.yaml", "shared_storage": "yes", **values}
+    given = {
+        "cloud": "bed",
+        "clouds_file": "/nowhere/clouds.yaml",
+        "shared_storage": "yes",
+        "late_call_s": 30,
+        **values,
+    }
     return from_environment({f"OCF_RESKEY_{name}": str(value) for name, value in given.items()})
 
 

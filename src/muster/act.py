@@ -12,7 +12,6 @@ from functools import singledispatchmethod
 from typing import Optional
 
 from muster import steps as todo
-from muster.decide import LATE_CALL_S
 from muster.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
 from muster.facts import Calls, Outcome, Phase, Sent
 from muster.log import Log
@@ -166,7 +165,7 @@ class Act:
             request_id = self._nova.force_down(step.service, step.disable_reason)
         except NovaUncertain as exc:
             if exc.status in LOST_ON_THE_WAY:
-                host.late_until = self._clock.now() + LATE_CALL_S
+                host.late_until = self._clock.now() + host.late_call_s
             raise
         self._log.info(
             "forced down", node=step.node, host=step.host, disabled=bool(step.disable_reason), request_id=request_id
@@ -288,7 +287,8 @@ class Act:
                 "evacuate refused", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
             )
         except NovaUncertain as exc:
-            quiet_s = LATE_CALL_S if exc.status in LOST_ON_THE_WAY else FINISHED_FAULT_S
+            late_s = self._memory.hosts[step.node].late_call_s
+            quiet_s = late_s if exc.status in LOST_ON_THE_WAY else FINISHED_FAULT_S
             self._remember(step, Outcome.UNCERTAIN, at, quiet_s, exc)
             self._log.warning(
                 "evacuate uncertain", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id

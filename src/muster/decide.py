@@ -32,9 +32,6 @@ from muster.rules import RESETTABLE_STATES, judge
 from muster.steps import Evacuate, ListAgain, ReadCalls, ReadLog, ReadServer, Reset, Step, Stop, SwapRecord, WriteRecord
 from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict, same_host
 
-LATE_CALL_S = 30.0
-"""How long a call may be carried out after its sender died, or it or a proxy gave up: the time-out of our own POST."""
-
 API_CLOCKS_S = 5.0
 """Nova writes when a row was created by the clock of the controller that took the call: so far they may be apart."""
 
@@ -99,9 +96,9 @@ def wanted_now(server: Server) -> Power:
     return Power.UNKNOWN if server.task_state else POWER_OF_STATE.get(server.vm_state, Power.UNKNOWN)
 
 
-def resumed_s(beats_every_s: float) -> float:
+def resumed_s(late_call_s: float, beats_every_s: float) -> float:
     """For how long one who takes over waits: for the calls of the one before, and for a heartbeat that it has seen."""
-    return max(LATE_CALL_S, beats_every_s + LOOKED_AFTER_S)
+    return max(late_call_s, beats_every_s + LOOKED_AFTER_S)
 
 
 def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
@@ -120,7 +117,7 @@ def _dead(sight: Sight, services: Mapping[str, Union[Service, str]]) -> dict[str
         service = services[name]
         if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
             continue
-        waits = host.resumed_at and sight.now < host.resumed_at + resumed_s(host.beats_every_s)
+        waits = host.resumed_at and sight.now < host.resumed_at + resumed_s(host.late_call_s, host.beats_every_s)
         if service.forced_down and not service.up and not host.lives and not waits:
             dead[service.host] = record.last + HEARTBEAT_SKEW_S
     return dead
@@ -299,7 +296,7 @@ def _server_case(
         queued_start=host.queued_start.get(server.id, ""),
         stops=host.stops.get(server.id, (0.0, 0)),
         resets=host.resets.get(server.id, (0.0, 0)),
-        resumed_until=host.resumed_at + resumed_s(host.beats_every_s) if host.resumed_at else 0.0,
+        resumed_until=host.resumed_at + resumed_s(host.late_call_s, host.beats_every_s) if host.resumed_at else 0.0,
         listed_at=0.0 if host.doubted else host.listed_at,
         listed=server.id in host.listed,
         room_at=sight.room_at,

@@ -393,6 +393,7 @@ class HostSight:
         have been one prove a heartbeat.
     :param seen_at: when this worker first saw the record's last fencing; 0.0 = not known.
     :param seen_from: when it had last looked, with quorum, and had not seen it; 0.0 = it did not look then.
+    :param late_call_s: how long a lost call may still be carried out, by the setting.
     :param beats_every_s: how often a nova-compute writes to Nova, by the setting and by what was seen.
     :param still_s: before the claim: for how long its service has been seen without any change.
     :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
@@ -435,6 +436,7 @@ class HostSight:
     seen_at: float = 0.0
     seen_from: float = 0.0
     beats_every_s: float = 10.0
+    late_call_s: float = 60.0
     still_s: float = 0.0
     heartbeat_moved: bool = False
     found_running: bool = False

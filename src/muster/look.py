@@ -154,6 +154,7 @@ class Look:
             known.was_back = known.was_back or (record.phase is Phase.RETURNING and node.member)
             known.record = record
             known.beats_every_s = max(float(self._policy.report_interval_s), self._memory.beats_every_s)
+            known.late_call_s = float(self._policy.late_call_s)
             kept[node.name] = known
         self._memory.hosts = kept
         if not kept:
@@ -294,7 +295,7 @@ class Look:
             return True
         waits = [sent.quiet_until for sent in host.unseen]
         if host.resumed_at:
-            waits.append(host.resumed_at + resumed_s(host.beats_every_s))
+            waits.append(host.resumed_at + resumed_s(host.late_call_s, host.beats_every_s))
         return any(host.moves_at < until <= host.moves_read_at for until in waits)
 
     def rest_s(self) -> float:

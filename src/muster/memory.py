@@ -47,6 +47,7 @@ class HostMemory:
     """When its last fencing was first seen, and when it had been looked for in vain; 0.0: not known."""
     seen_from: float = 0.0
     beats_every_s: float = 10.0
+    late_call_s: float = 60.0
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
     """All that were ever seen: what a list leaves out may be under way all the same (FACTS N22)."""
@@ -176,6 +177,7 @@ class HostMemory:
             seen_at=self.seen_at,
             seen_from=self.seen_from,
             beats_every_s=self.beats_every_s,
+            late_call_s=self.late_call_s,
             late_until=max(self.late_until, self.doubtful_until),
             still_s=max(0.0, self.felt_at - self.pulse_at),
             heartbeat_moved=self.heartbeat_moved,

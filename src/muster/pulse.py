@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Optional
 
-from muster.decide import LATE_CALL_S
 from muster.facts import UNTOUCHED, MoveStatus, Node, Phase, Service
 from muster.incident import HEARTBEAT_SKEW_S, LATE_BEAT_S
 from muster.memory import HostMemory
@@ -52,7 +51,7 @@ def _feel_none(host: HostMemory, service: Service, now: float) -> None:
     fresh = max(now - host.forced_at, host.forced_at - host.felt_at) < host.beats_every_s
     watched = host.ours and not again and fresh
     if host.pulse is None and not host.ours:
-        host.late_until = now + LATE_CALL_S
+        host.late_until = now + host.late_call_s
     ours = min(now, service.updated_at - HEARTBEAT_SKEW_S) < host.late_until
     doubtful = ours and _moved(host.pulse, service)
     if doubtful:

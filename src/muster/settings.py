@@ -55,6 +55,7 @@ class Settings:
     target_map: Mapping[str, str]
     delay_s: int
     report_interval_s: int
+    late_call_s: int
     retry_delay_s: int
     stuck_after_s: int
     nova_api_version: str

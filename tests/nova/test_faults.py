@@ -79,7 +79,8 @@ def test_what_stands_before_nova_holds_nobody_and_uses_no_attempt_up(
     bed: NovaBed, rig: MakeRig, fault: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """B30: an ingress, a firewall, a balancer answers all evacuates for a while, and says nothing about any server."""
-    monkeypatch.setattr(act, "LATE_CALL_S", 5.0)
+    remember = act.Act._remember
+    monkeypatch.setattr(act.Act, "_remember", lambda self, *a: remember(self, *a[:3], min(a[3], 5.0), *a[4:]))
     servers = boot(bed, 2)
     it = rig(attempts=1)
     it.fence("cmp1")

@@ -26,7 +26,8 @@ T = TypeVar("T")
 
 CLUSTER_CALL_S = (0.005, 0.05)
 NOVA_CALL_S = (0.01, 0.25)
-LATE_S = 25.0
+LATE_S = 5.0
+"""The latest that a lost call is carried out: so long before the setting says."""
 STALE_S = 5.0
 PAGE = 1000
 MOVES = ("moves_from", "moves_of_all")
@@ -51,6 +52,10 @@ class NovaGateway:
         self._cloud = process.world.cloud
         self._nova = process.clock.nova
         self._slow: set[str] = set()
+
+    @property
+    def _late_s(self) -> float:
+        return self._world.policy.late_call_s - LATE_S
 
     # ------------------------------------------------------------------ reads
 
@@ -227,7 +232,7 @@ class NovaGateway:
             if became == "done":
                 _try(do)
             if became == "late":
-                world.timeline.after(world.rng.uniform(0.3, LATE_S), lambda: _try(do))
+                world.timeline.after(world.rng.uniform(0.3, self._late_s), lambda: _try(do))
             status = world.rng.choice(PROXY_SAYS)
             raise NovaUncertain(f"{kind}: HTTP {status}, and not in Nova's own words", others_status=status)
         if fault == "refused":
@@ -247,14 +252,14 @@ class NovaGateway:
             raise NovaUncertain(f"{kind}: no reply", status=world.rng.choice((0, 502, 504)))
         # Some give up at once, some only after their whole time-out: it may be carried out for as long after either.
         self._take(world.rng.choice((0.1, 30.0)))
-        world.timeline.after(world.rng.uniform(0.3, LATE_S), lambda: _try(do))
+        world.timeline.after(world.rng.uniform(0.3, self._late_s), lambda: _try(do))
         raise NovaUncertain(f"{kind}: no reply", status=world.rng.choice((0, 504)))
 
     def _take(self, seconds: float, sent: Optional[Callable[[], str]] = None) -> None:
         """Time passes during a call.  Whoever dies then may have a request on the wire."""
         self._world.timeline.pass_by(seconds)
         if sent is not None and not self._process.alive and self._world.rng.random() < 0.6:
-            self._world.timeline.after(self._world.rng.uniform(0.0, LATE_S), lambda: _try(sent))
+            self._world.timeline.after(self._world.rng.uniform(0.0, self._late_s), lambda: _try(sent))
         self._process.check()
 
 

@@ -29,6 +29,7 @@ def parameters(rng: random.Random) -> dict[str, Any]:
         "evacuate": rng.choices(("all", "tagged"), (9, 1))[0],
         "reset_states": rng.choice(("", "", "paused", "paused suspended rescued")),
         "delay_s": rng.choices((0, 15, 30), (5, 1, 2))[0],
+        "late_call_s": rng.choice((30, 30, 60)),
         "retry_delay_s": rng.choice((1, 5, 10, 30)),
         "stuck_after_s": rng.choice((60, 300, 900)),
     }

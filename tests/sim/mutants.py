@@ -67,6 +67,10 @@ def _remember_as_refused(self: Any, step: Any, outcome: Outcome, *rest: Any) -> 
 _REMEMBER = act.Act._remember
 
 
+def _remember_no_lateness(self: Any, step: Any, outcome: Outcome, at: float, quiet_s: float, *rest: Any) -> None:
+    _REMEMBER(self, step, outcome, at, 0.0, *rest)
+
+
 def _remember_nothing(self: Any, *rest: Any) -> None:
     return None
 
@@ -184,7 +188,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("believes whatever Pacemaker counts as fenced", "C20", without(incident, "fencing-unproved")),
     Mutant("remembers no call", "B1", patch(act.Act, "_remember", _remember_nothing)),
     Mutant("takes an unanswered call for refused", "B1", patch(act.Act, "_remember", _remember_as_refused)),
-    Mutant("believes that a lost call cannot be late", "B2", patch(act, "LATE_CALL_S", 0.0)),
+    Mutant("believes that a lost call cannot be late", "B2", patch(act.Act, "_remember", _remember_no_lateness)),
     Mutant("does not wait for an earlier worker's calls", "C6", without(rules, "waits-for-earlier-call")),
     Mutant("says evacuated when Nova has taken it", "A1", row(rules, "on-the-way", verdict=Verdict.EVACUATED)),
     Mutant("trusts `completed`", "A1", _unfit_verdict_of_the_lost),

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from muster.errors import NovaUncertain
 from tests.sim.stage import Stage
 
 
@@ -121,4 +123,28 @@ def test_starts_nova_compute_anew_on_a_host_that_is_back_where_it_has_finished_a
     assert it.faults.injected["operator starts nova-compute once more"] == 0
     assert it.rows("s0") == ["completed", "completed"]
     assert not it.cloud.computes["cmp1"].forced_down
+    it.fair()
+
+
+@pytest.mark.parametrize("late_s", [20.0, 36.0, 55.0])
+def test_sends_no_call_again_that_is_carried_out_late(late_s: float) -> None:
+    """B24: a proxy or a stalled database keeps it for as long as late_call_s says."""
+    it = Stage(hosts=4, servers=1, late_call_s=60)
+    it.cloud.odds.hang = 1.0
+    real = it.cloud.evacuate
+    lost: list[float] = []
+
+    def evacuate(ident: str, target: Any, **more: Any) -> str:
+        if lost:
+            return real(ident, target, **more)
+        it.timeline.pass_by(30.0)
+        lost.append(it.now)
+        it.timeline.after(late_s, lambda: real(ident, target, **more))
+        raise NovaUncertain("no reply", status=0)
+
+    it.cloud.evacuate = evacuate  # type: ignore[method-assign]
+    it.fence("cmp1")
+    it.until(lambda: lost)
+    it.run_for(150.0)
+    assert it.rows("s0") == ["pre-migrating"]
     it.fair()

@@ -9,7 +9,6 @@ from typing import Optional
 import pytest
 
 from muster.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
-from muster.decide import LATE_CALL_S
 from muster.errors import NovaError, NovaRefused, NovaUncertain
 from muster.facts import Outcome, Phase, Record, Sent
 from muster.memory import HostMemory, Memory
@@ -72,8 +71,8 @@ class Engine:
     ("fault", "outcome", "quiet_s"),
     [
         (None, Outcome.TAKEN, TAKEN_SHOWS_S),
-        (NovaUncertain("no reply"), Outcome.UNCERTAIN, LATE_CALL_S),
-        (NovaUncertain("HTTP 504", status=504), Outcome.UNCERTAIN, LATE_CALL_S),
+        (NovaUncertain("no reply"), Outcome.UNCERTAIN, 60.0),
+        (NovaUncertain("HTTP 504", status=504), Outcome.UNCERTAIN, 60.0),
         (NovaUncertain("HTTP 500", status=500), Outcome.UNCERTAIN, FINISHED_FAULT_S),
         (NovaRefused("HTTP 409", status=409), Outcome.REFUSED, 0.0),
     ],
