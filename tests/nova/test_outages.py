@@ -262,7 +262,7 @@ def test_sends_nothing_while_the_lists_fail_for_neutron(bed: NovaBed, rig: MakeR
     it = rig()
     it.fence("cmp1")
     bed.fault(path="/servers/detail", status=500, own=True, text=NEUTRON_IS_DOWN)
-    it.run_until(lambda: "neutronclient" in it.outlet.reason, 30)
+    it.run_until(lambda: "neutronclient" in str(it.outlet.reports.get("cmp1")), 30)
     it.run_for(6)
     assert posts(bed, uuid) == 0
     bed.clear_faults()
