@@ -19,6 +19,8 @@ UNPROVED = "on-hold: not proved to be off"
 """What crm_mon shows beside a node that Pacemaker counts as fenced, and that may run.  Pacemaker forgets it at the next
 fencing, and when the node joins: as long as it stands, what has fenced it proves nothing, however that was mended."""
 
+MENDED = "what fences it was mended only after that"
+
 EVACUATORS = frozenset({"fence_compute", "fence_evacuate"})
 """Fence agents that force hosts down, enable them again and evacuate, by themselves or for NovaEvacuate."""
 

@@ -19,7 +19,7 @@ from muster.gateways import cib
 from muster.gateways.command import Result
 from muster.gateways.pacemaker import Pacemaker
 from muster.installed import Resource
-from muster.topology import UNPROVED
+from muster.topology import MENDED, UNPROVED
 from tests.fakes import settings
 
 REMOTES = "".join(
@@ -169,6 +169,19 @@ def test_what_fences_it_may_have_been_mended_since() -> None:
     noted = f"<transient_attributes><instance_attributes>{pair}</instance_attributes></transient_attributes>"
     status = FENCED.replace("/>", f">{noted}</node_state>")
     assert "mended only after that" in seen(recorder(), status=status)["cmp1"].unproved
+    fabric, mended = (
+        document(recorder() + SCSI, status=FENCED, levels=LEVELS + FABRIC),
+        document(recorder(), status=FENCED),
+    )
+    tools = Tools(fabric, event("ctl2", AT))
+    pacemaker = Pacemaker("ctl1", "muster", tools)
+    assert "level 2 of cmp1" in pacemaker.look().nodes["cmp1"].unproved
+    tools.cib = mended  # before anything that is shown has come into the CIB
+    assert pacemaker.look().nodes["cmp1"].unproved == MENDED
+    tools.history = event("a human", AT)
+    assert pacemaker.look().nodes["cmp1"].confirmed_at == SECONDS
+    tools.cib = mended.replace(str(FENCED_AT).encode(), str(FENCED_AT + 300).encode())  # fenced anew
+    assert pacemaker.look().nodes["cmp1"].unproved == ""
     node = Node("cmp1", True, fenced_at=FENCED_AT, unproved="scsi")
     incident = decide(Sight(FENCED_AT + 5.0, Cluster(True, "ctl1", {"cmp1": node})), settings()).incidents["cmp1"]
     assert report.line(incident) == UNPROVED

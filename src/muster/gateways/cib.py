@@ -16,7 +16,7 @@ from muster.facts import LATEST, Cluster, Node, Phase, Record
 from muster.gateways import attributes, constraints, posix
 from muster.gateways.attributes import pairs
 from muster.orders import Orders
-from muster.topology import AGENT, POWER_AGENTS, UNPROVED, Device, Level, unproved, watchdog_fences
+from muster.topology import AGENT, MENDED, POWER_AGENTS, UNPROVED, Device, Level, unproved, watchdog_fences
 
 RECORD = "muster"
 HOLD = "muster-hold"
@@ -502,7 +502,7 @@ def _unproved(index: _Index, name: str, shown: str) -> str:
     vouched = any("fence_watchdog" in device.power_agents for device in index.devices.values())
     watchdog = watchdog_fences(given) and not vouched
     doubt = unproved(name, levels(index.cib, name), index.devices, watchdog)
-    before = "what fences it was mended only after that" if shown == UNPROVED else ""
+    before = MENDED if shown == UNPROVED else ""
     return doubt or attributes.ruled(index.cib, OPTIONS) or before
 
 

@@ -6,17 +6,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Optional
 
 from muster.errors import ClusterError, ClusterRefused
-from muster.facts import Cluster, Node, Record
+from muster.facts import Cluster, Node, Phase, Record
 from muster.gateways import cib
 from muster.gateways.command import Result, run
 from muster.orders import Orders
-from muster.topology import objection
+from muster.topology import MENDED, objection
 
 CIB_FILE = "/var/lib/pacemaker/cib/cib.xml"
 """Rewritten on every controller when the configuration changes, our records included; never read, only looked at."""
@@ -47,6 +47,7 @@ class Pacemaker:
         self._run = runner
         self._timeout_s = timeout_s
         self._seen: Optional[tuple[bytes, Cluster]] = None
+        self._doubted: dict[str, int] = {}
 
     def look(self) -> Cluster:
         """The same object as before where nothing has changed: to read a CIB costs more than to compare it."""
@@ -58,9 +59,21 @@ class Pacemaker:
     def with_words(self, seen: Cluster) -> Cluster:
         """With what only Pacemaker's history tells: whether an operator has given his word for a host.  It is asked
         only where a fencing by a device would prove nothing."""
-        doubtful = [node for node in seen.nodes.values() if node.unproved]
+        doubtful = list(self._doubtful(seen))
         asked = {node.name: replace(node, confirmed_at=self._confirmed_at(node)) for node in doubtful}
         return replace(seen, nodes={**seen.nodes, **asked}) if asked else seen
+
+    def _doubtful(self, seen: Cluster) -> Iterator[Node]:
+        """Those whose fencing proves nothing, by what fences them now or was to at any look since that fencing: what is
+        shown beside a node for whoever comes next is not in the CIB at once."""
+        for node in seen.nodes.values():
+            if node.unproved:
+                self._doubted[node.name] = node.fenced_at
+                yield node
+                continue
+            same = node.fenced_at and self._doubted.get(node.name) == node.fenced_at and not node.member
+            if same and (node.record is None or node.record.phase is Phase.RETURNING):
+                yield replace(node, unproved=MENDED)
 
     def _confirmed_at(self, node: Node) -> int:
         """When an operator confirmed the latest fencing of a node that has succeeded; 0 if a device did it, or if that
