@@ -191,6 +191,8 @@ def _true_hold(world: World, node: Node, incident: Incident) -> bool:
         if node.record and max(host.let_back_at, host.lifted_at) > node.record.last:
             return True
         return node.name in world.liars or node.name in world.lived_by_hand
+    if incident.rule == "record-of-the-future" and world.current and node.record:
+        return node.record.last > world.current.clock.now()
     if incident.rule == "too-many-failed":
         dead = sum(
             n.record is not None and n.record.phase not in (Phase.RETURNING, Phase.CLOSED)

@@ -132,7 +132,11 @@ class Judge(Obedience):
                 waits = finding.rule == "ready" and other not in process.sent_since_told
                 if waits and priority(finding.server, policy.priority_key) > place:
                     self.blame("A15", f"evacuate of {ident} before {other}, whose priority is higher")
-        known = [r for r in self.world.cloud.rows if self._in_flight(process, r)]
+        # A server is under way once, however many of its rows the conductor has left `accepted`.
+        rows_known = sorted(
+            (r for r in self.world.cloud.rows if self._in_flight(process, r)), key=lambda r: bool(r.dest)
+        )
+        known = list({r.server: r for r in rows_known}.values())
         if len(known) + len(process.sent_this_pass) >= policy.in_flight:
             self.blame("8", f"evacuate of {ident} while {len(known)} are in flight, in_flight is {policy.in_flight}")
         self._one_more_fits(process, ident, known, target)
