@@ -225,7 +225,8 @@ class Act:
         over = {trace.request_id: trace for trace in (before.traces or () if before else ()) if trace.over}
         host.calls[step.server] = Calls(at, moves, tries)
         try:
-            new = self._nova.traces(step.server, host.since, over.keys())
+            # What an earlier incident has left without an evacuation of this one's counts, too.
+            new = self._nova.traces(step.server, host.since if moves else 0.0, over.keys())
             traces = tuple(sorted((*over.values(), *new), key=lambda trace: trace.at))
         except NovaRefused as exc:
             self._log.warning("calls not shown", server=step.server, reason=str(exc), request_id=exc.request_id)

@@ -293,6 +293,7 @@ def _server_case(
         log_read_at=log.read_at if log else 0.0,
         log_request_id=log.request_id if log else "",
         calls=host.calls.get(server.id),
+        failed_earlier=bool(log and log.failed_evacuate and not moves),
         queued_start=host.queued_start.get(server.id, ""),
         stops=host.stops.get(server.id, (0.0, 0)),
         resets=host.resets.get(server.id, (0.0, 0)),

@@ -364,6 +364,7 @@ class OwnerLog:
     :param wanted: the power state its owner last asked for.
     :param request_id: of the newest evacuate in it, empty without one.
     :param read_at: when it was asked for.
+    :param failed_evacuate: that one failed.
     :param waits: what starts its guest and no nova-compute has begun: "start" or "rescue"; empty without one.
     :param waits_at: when that was asked for.
     """
@@ -373,6 +374,7 @@ class OwnerLog:
     read_at: float = 0.0
     waits: str = ""
     waits_at: float = 0.0
+    failed_evacuate: bool = False
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ def _taking(c: ServerCase) -> bool:
 
 def _calls_unread(c: ServerCase) -> bool:
     """Where its rebuild failed decides where it may be sent, and Nova has not said it yet."""
-    if not c.failed_on:
+    if not (c.failed_on or c.failed_earlier):
         return False
     known = c.calls
     if known is None or known.moves != Calls.state_of(c.moves):
@@ -499,8 +499,17 @@ RULES: tuple[Rule, ...] = (
         "failure-unread",
         _calls_unread,
         Verdict.QUEUED,
-        lambda c: f"reading where its rebuild on {' and '.join(c.failed_on)} failed",
+        lambda c: f"reading where its last rebuild{' on ' if c.failed_on else ''}{' and '.join(c.failed_on)} failed",
         "read-calls",
+    ),
+    Rule(
+        "failure-unknown",
+        lambda c: c.failed_earlier and c.calls is not None and c.calls.traces is None,
+        Verdict.HELD,
+        lambda c: (
+            "its last evacuation failed before this incident, and Nova does not show where. Make sure that it runs"
+            f" nowhere, then openstack --os-compute-api-version 2.94 server evacuate {c.server.id}"
+        ),
     ),
     Rule(
         # Nova looks for it before it rebuilds it (nova/compute/manager.py, _check_instance_exists).

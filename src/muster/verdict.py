@@ -122,6 +122,7 @@ class ServerCase:
     :param released: an operator lets its host return with what is not under way.
     :param retried_at: when an operator last asked for another try; what failed before no longer counts.
     :param before: as it was when its host joined again; None as long as no nova-compute runs there.
+    :param failed_earlier: its last evacuation failed, before this incident.
     :param back_at: when that was first seen to beat; 0.0 as long as it was not.
     :param first: when the incident began, with its first fencing.
     :param claimed_at: when its host was forced down and disabled, by Nova's clock: no worker has sent anything before.
@@ -143,6 +144,7 @@ class ServerCase:
     log_request_id: str = ""
     calls: Optional[Calls] = None
     queued_start: str = ""
+    failed_earlier: bool = False
     stops: tuple[float, int] = (0.0, 0)
     resets: tuple[float, int] = (0.0, 0)
     resumed_until: float = 0.0
@@ -197,7 +199,17 @@ class ServerCase:
         """Hosts on which a guest of it may run although its rebuild there `failed`: Nova writes that for whatever goes
         wrong, also after the guest was started (FACTS N15).  Without a destination it had not been let in anywhere."""
         failed = [m for m in self.moves if m.status is MoveStatus.FAILED and m.dest and not self.void(m)]
-        return tuple(sorted({m.dest for m in failed if not self._harmless(m.dest, failed)} - {self.source}))
+        known = {m.dest for m in failed if not self._harmless(m.dest, failed)}
+        return tuple(sorted((known | self._failed_earlier) - {self.source}))
+
+    @property
+    def _failed_earlier(self) -> set[str]:
+        """The same for calls of earlier incidents, whose evacuations are listed no more, up to the last success."""
+        listed = {move.dest for move in self.moves if move.status is MoveStatus.FAILED} | {""}
+        arrived_at = max((trace.at for trace in self.traces if trace.over and not trace.failed), default=0.0)
+        failed = [trace for trace in self.traces if trace.failed and trace.at > arrived_at]
+        left = [trace for trace in failed if trace.met_guest or not trace.harmless]
+        return {trace.dest for trace in left if self.dead.get(trace.dest, 0.0) < trace.ended} - listed
 
     def _harmless(self, dest: str, failed: Sequence[Move]) -> bool:
         traces = self._failures_on(dest)

@@ -211,7 +211,9 @@ class Cloud:
         actions = self.instances[ident].actions
         wanted = next((POWER_OF_ACTION[a] for a, _ in reversed(actions) if a in POWER_OF_ACTION), Power.UNKNOWN)
         waits, at = next((o for o in self.instances[ident].unbegun.values() if o[0] == "start"), ("", 0.0))
-        return OwnerLog(wanted, next((r for a, r in reversed(actions) if a == "evacuate"), ""), 0.0, waits, at)
+        evacuate = next((r for a, r in reversed(actions) if a == "evacuate"), "")
+        failed = any(c.failed for c in self.instances[ident].calls[-1:])
+        return OwnerLog(wanted, evacuate, waits=waits, waits_at=at, failed_evacuate=failed)
 
     def traces(self, ident: str, since: float, known: Collection[str]) -> list[Trace]:
         if ident in self.withheld:

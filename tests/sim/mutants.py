@@ -237,6 +237,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("takes every row that is accepted for dropped", "B19", patch(verdict.ServerCase, "calls_over", True)),
     Mutant("takes one dropped call for all", "B19", patch(verdict.ServerCase, "calls_over", property(_any_is_over))),
     Mutant("never asks what has become of a call", "B19", row(rules, "not-begun", step="")),
+    Mutant("knows no failure of an earlier incident", "A17", patch(verdict.ServerCase, "_failed_earlier", frozenset())),
     Mutant("lets a host return for which a start waits", "D10", without(incident, "start-waits")),
     Mutant("starts nova-compute once only", "D9", without(incident, "starts-anew")),
     Mutant("waits for an action log for ever", "B4", patch(rules, "LOG_TRIES", 1_000_000)),

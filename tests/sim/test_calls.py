@@ -126,6 +126,24 @@ def test_starts_nova_compute_anew_on_a_host_that_is_back_where_it_has_finished_a
     it.fair()
 
 
+def test_knows_in_the_next_incident_where_the_last_one_may_have_left_a_guest() -> None:
+    """A17: its rows are of before, and listed no more; its calls are."""
+    it = Stage(hosts=4, servers=1, attempts=1)
+    it.advised.hear = lambda incidents: None  # type: ignore[method-assign]
+    it.fence("cmp1")
+    once(it, "fail_late")
+    it.until(it.settled())
+    (dest,) = it.server("s0").guests
+    it.power_on("cmp1")
+    it.until(it.over(), 200.0)
+    it.run_for(100.0)
+    it.fence("cmp1")
+    it.until(it.says("s0", "held"))
+    assert f"has left its guest on {dest}" in it.reason("s0") or f"it may run on {dest}" in it.reason("s0")
+    assert it.server("s0").guests == {dest}
+    it.fair()
+
+
 @pytest.mark.parametrize("late_s", [20.0, 36.0, 55.0])
 def test_sends_no_call_again_that_is_carried_out_late(late_s: float) -> None:
     """B24: a proxy or a stalled database keeps it for as long as late_call_s says."""

@@ -677,3 +677,25 @@ def test_of_a_stopped_server_that_arrived_its_owners_orders_are_read() -> None:
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 6)) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 5))[:2] == (Verdict.EVACUATED, "arrived-proved")
     assert judge(replace(it, queued_start="start"))[0].queued_start == "start"
+
+
+def test_what_an_earlier_incident_may_have_left_counts_in_the_next() -> None:
+    """A17: its evacuations are listed no more."""
+    earlier = case(replace(ACTIVE, vm_state="error"), failed_earlier=True)
+    assert verdict(earlier) == (Verdict.QUEUED, "failure-unread", "read-calls")
+    known = replace(earlier, calls=calls((), failure("other")))
+    finding, step = judge(known)
+    assert (finding.rule, step, finding.target) == ("ready", "evacuate", "other")
+    assert judge(replace(known, dead={"other": NOW}))[0].target == ""
+    arrived = Trace("req-2", NOW - 5, "third", NOW - 4, NOW - 3, over=True)
+    assert judge(replace(known, calls=calls((), failure("other"), arrived)))[0].target == ""
+    assert judge(replace(known, calls=calls((), failure("other", harmless=True))))[0].target == ""
+    met = replace(known, calls=calls((), failure("other", harmless=True, met_guest=True)))
+    assert verdict(met)[:2] == (Verdict.HELD, "guest-left")
+
+
+def test_an_earlier_failure_that_nova_does_not_show_is_a_persons_to_decide() -> None:
+    """A17."""
+    earlier = case(replace(ACTIVE, vm_state="error"), failed_earlier=True)
+    asked = [verdict(replace(earlier, calls=calls((), read=False, tries=n)))[:2] for n in (2, 3)]
+    assert asked == [(Verdict.QUEUED, "failure-unread"), (Verdict.HELD, "failure-unknown")]

@@ -170,7 +170,13 @@ def calls_read() -> Iterator[ServerCase]:
     old = [moves for moves in MOVES if len(moves) == 1 and moves[0].created == LONG_AGO]
     for moves, read, fresh, host in itertools.product([*old, *two], known, (True, False), ("source", "dest")):
         calls = Calls(LONG_AGO, Calls.state_of(moves if fresh else ()), 3, read)
-        for facts in ({}, {"skipped": True}, {"retried_at": NOW - 200}, {"read_at": LONG_AGO, "ended_at": JUST_NOW}):
+        for facts in (
+            {},
+            {"skipped": True},
+            {"retried_at": NOW - 200},
+            {"read_at": LONG_AGO, "ended_at": JUST_NOW},
+            {"failed_earlier": True},
+        ):
             server = replace(SERVER, host=host)
             yield replace(CASE, server=server, moves=moves, calls=calls, wanted=Power.RUNNING, log_read=True, **facts)
 
@@ -198,6 +204,14 @@ def may_have_left_a_guest(c: ServerCase) -> set[str]:
             there = [t for t in traces if t.dest == m.dest]
             if len(there) < len(rows) or not all(t.harmless for t in there) or there[-1].met_guest:
                 found.add(m.dest)
+    rows_on = {m.dest for m in c.moves if m.status is MoveStatus.FAILED} | {"", "source"}
+    for t in traces:  # none has succeeded since, in this space
+        if (
+            t.dest not in rows_on
+            and (t.met_guest or not t.harmless)
+            and not (t.dest == "dead-dest" and t.ended <= NOW - 100)
+        ):
+            found.add(t.dest)
     return found
 
 

@@ -145,3 +145,10 @@ def test_a_start_that_no_nova_compute_has_begun_waits(row: dict[str, str], waits
     later = {"action": "evacuate", "request_id": "req-2", "start_time": END, "updated_at": END}
     log = owner_log([{"request_id": "req-1", "start_time": START, **row}, later])
     assert (log.waits, log.waits_at > 0, log.request_id) == (waits, bool(waits), "req-2")
+
+
+@pytest.mark.parametrize(("message", "failed"), [(None, False), ("Error", True)])
+def test_the_log_says_whether_the_last_evacuate_has_failed(message: Optional[str], failed: bool) -> None:
+    """A17."""
+    rows = [{"action": "evacuate", "request_id": "req-1", "start_time": START, "message": message}]
+    assert owner_log(rows).failed_evacuate is failed

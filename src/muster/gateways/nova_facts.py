@@ -134,9 +134,15 @@ def owner_log(rows: Sequence[Mapping[str, Any]]) -> OwnerLog:
     newest = sorted(rows, key=lambda row: timestamp(row.get("start_time")), reverse=True)
     actions = [(_word(row, "action"), row) for row in newest]
     wanted = next((POWER_OF_ACTION[action] for action, _ in actions if action in POWER_OF_ACTION), Power.UNKNOWN)
-    evacuate = next((_word(row, "request_id") for action, row in actions if action == "evacuate"), "")
+    evacuate = next((row for action, row in actions if action == "evacuate"), {})
     waits = next((row for action, row in actions if action in STARTING and _not_begun(row)), {})
-    return OwnerLog(wanted, evacuate, 0.0, _word(waits, "action"), timestamp(waits.get("start_time")))
+    return OwnerLog(
+        wanted,
+        _word(evacuate, "request_id"),
+        waits=_word(waits, "action"),
+        waits_at=timestamp(waits.get("start_time")),
+        failed_evacuate=_word(evacuate, "message") != "",  # "Error", once one of its events has failed
+    )
 
 
 def _not_begun(row: Mapping[str, Any]) -> bool:
