@@ -250,3 +250,10 @@ def test_an_operator_confirms_that_a_host_is_off(
     monkeypatch.setattr(cli.terminal, "confirmed", lambda question, yes: False)
     assert cli.run(commands.read(["confirm", "cmp1"])) == commands.TROUBLE
     assert len(site.written) == (0 if refused else 1)
+
+
+def test_an_order_of_the_future_does_not_make_tries_endless() -> None:
+    """Given on a controller whose clock is an hour ahead: no failed try counted, and each was followed by the next."""
+    moves = tuple(failed("a", n) for n in range(3))
+    assert verdict(decision(Orders(FENCED, all_retried=int(NOW) + 3), server("a"), moves=moves), "a") is Verdict.QUEUED
+    assert verdict(decision(Orders(FENCED, all_retried=int(NOW) + 60), server("a"), moves=moves), "a") is Verdict.HELD

@@ -123,6 +123,8 @@ def _from_record(node: Node, seen: Seen) -> dict[str, Any]:
     running = bool(seen.resource.active_on)
     reason = "its worker has not spoken of it yet" if running else "no worker is at it"
     state = _STATE_OF_PHASE[record.phase] if record else "fenced"
+    if record and record.lives:
+        state, reason = "on-hold", f"HOST LIVES: it was seen after its fencing; {reason}"
     if node.unreadable_record:
         state, reason = "on-hold", f"its record cannot be read: {node.unreadable_record}"
     return {
