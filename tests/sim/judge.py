@@ -249,7 +249,7 @@ class Judge(Obedience):
         if new.phase is Phase.CLOSED:
             host = self.world.cloud.computes[name]
             self.claimed.pop(key, None)
-            if host.started_at < new.last:
+            if host.started_at < min(new.last, process.fenced_at.get(name, new.last)):
                 self.blame("5", f"incident of {name} closed, and its nova-compute has not run since")
         if new.phase is not Phase.RETURNING:
             return

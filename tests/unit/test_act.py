@@ -131,6 +131,7 @@ def test_a_slow_call_is_followed_by_a_look() -> None:
     it = Engine()
     assert ANSWER_S > BATCH_S
     assert it.do(STEP, STEP) == 1
+    assert Engine().do(STEP, DropHold("cmp1")) == 1
 
 
 @pytest.mark.parametrize("change", ["nothing", "fenced again", "paused"])

@@ -500,7 +500,8 @@ class TestReturn:
 
     def test_stays_forced_down_until_nova_compute_has_finished_its_rows(self) -> None:
         """D3, D5."""
-        for facts in ({"moves": (self.done,), "alive_again": True}, {"alive_again": False}):
+        unread = {"moves": (self.done,), "alive_again": True, "back_at": 0.0}
+        for facts in (unread, {"moves": (self.done,), "alive_again": True}, {"alive_again": False}):
             assert decide(sight(self.back, **facts), settings()).steps == ()  # type: ignore[arg-type]
 
     def test_nova_compute_is_started_anew_where_it_has_finished_a_part_of_its_rows(self) -> None:
