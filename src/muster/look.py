@@ -183,7 +183,7 @@ class Look:
             if isinstance(service, str) or not service.known:
                 host.distrust()
                 continue
-            host.name = service.host
+            host.name, host.ahead_s = service.host, max(host.ahead_s, self._clock.nova.ahead_s)
             host.trust(memory.services_at)
             self._feel(node, service, read_by)
             if memory.lists_fail and now - host.listed_at >= SERVERS_EVERY_S:

@@ -48,6 +48,8 @@ class HostMemory:
     seen_from: float = 0.0
     beats_every_s: float = 10.0
     late_call_s: float = 60.0
+    ahead_s: float = 0.0
+    """The most that Nova's clock was ahead of ours; 0.0 where it was behind."""
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
     """All that were ever seen: what a list leaves out may be under way all the same (FACTS N22)."""
@@ -116,8 +118,12 @@ class HostMemory:
 
     @property
     def since(self) -> float:
-        """Evacuations created from then on belong to the incident."""
-        return self.record.first - SKEW_S
+        """Evacuations created from then on belong to the incident.
+
+        Where Nova's clock is ahead of ours, ours may be the wrong one, and the record by a right one: what Nova wrote
+        since then is of before by ours.
+        """
+        return self.record.first - SKEW_S - self.ahead_s
 
     @property
     def unseen(self) -> list[Sent]:

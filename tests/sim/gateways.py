@@ -90,7 +90,7 @@ class NovaGateway:
         return [self._nova.translated(fact) for fact in answer]
 
     def owner_log(self, server: str) -> OwnerLog:
-        return self._read("owner_log", (server,), lambda: self._cloud.owner_log(server))
+        return self._nova.translated(self._read("owner_log", (server,), lambda: self._cloud.owner_log(server)))
 
     def traces(self, server: str, since: float, known: Collection[str] = ()) -> Sequence[Trace]:
         since, known = self._nova.theirs(since), frozenset(known)

@@ -8,7 +8,7 @@ import pytest
 from muster.errors import NovaUnavailable
 from muster.facts import Move, MoveStatus, Phase, Record
 from muster.look import Look
-from muster.memory import MOVES, SERVERS, SERVICES, HostMemory, Memory
+from muster.memory import MOVES, SERVERS, SERVICES, SKEW_S, HostMemory, Memory
 from muster.pulse import has_finished_its_rows
 from tests.fakes import FakeClock, FakeCluster, settings
 
@@ -144,3 +144,11 @@ def test_troubles_are_forgotten_with_what_they_were_about() -> None:
     memory.hosts.clear()
     memory.keep_troubles()
     assert memory.troubles == {}
+
+
+def test_what_nova_wrote_since_the_fencing_belongs_to_it_though_our_clock_is_behind() -> None:
+    """B25: the record may be by a clock that is right, and ours be the wrong one."""
+    host = HostMemory(Record(Phase.EVACUATING, 10_000, 10_000))
+    assert host.since == 10_000 - SKEW_S
+    host.ahead_s = 3600.0
+    assert host.since == 10_000 - SKEW_S - 3600.0
