@@ -657,6 +657,17 @@ RULES: tuple[HostRule, ...] = (
         lambda c: "a force-down that was not answered may still be carried out, or look like a heartbeat",
     ),
     HostRule(
+        "start-waits",
+        lambda c: bool(c.start_waits) and not c.node.standing_orders.released,
+        State.ON_HOLD,
+        lambda c: (
+            f"Nova keeps orders for {c.known_service.host} from while it was dead: {c.start_waits}. Its nova-compute"
+            " would run the guest a second time. Empty its queue, on a host of RabbitMQ: rabbitmqctl purge_queue"
+            f" compute.{c.known_service.host}; then muster release {c.node.name}"
+            + (f". {c.awaited} evacuations from other hosts that wait there are dropped with it" if c.awaited else "")
+        ),
+    ),
+    HostRule(
         "list-again",
         lambda c: c.now - max(c.sight.listed_at, c.sight.listed_by) > LIST_FRESH_S,
         State.EVACUATING,
@@ -683,16 +694,6 @@ RULES: tuple[HostRule, ...] = (
         State.EVACUATING,
         lambda c: "listing its servers a second time",
         lambda c: (ListAgain(c.node.name),) * (c.now - c.sight.first_listed_at >= LISTS_APART_S),
-    ),
-    HostRule(
-        "start-waits",
-        lambda c: bool(c.start_waits) and not c.node.standing_orders.released,
-        State.ON_HOLD,
-        lambda c: (
-            f"Nova keeps orders for {c.known_service.host} from while it was dead: {c.start_waits}. Its nova-compute"
-            " would run the guest a second time. Empty its queue, on a host of RabbitMQ: rabbitmqctl purge_queue"
-            f" compute.{c.known_service.host}; then muster release {c.node.name}"
-        ),
     ),
     HostRule("settled", lambda c: True, State.SETTLED, lambda c: _with_awaited(c, _named(c, *_ALL)), _release),
 )

@@ -125,7 +125,9 @@ def _truly_stuck(world: World, finding: Finding) -> bool:
     if rows:
         queued = any(not h.running and h.queue for h in cloud.computes.values())
         undetected = any(not cloud.computes[r.dest].powered for r in rows if r.dest)
-        return any(r.stuck for r in rows) or queued or undetected or not cloud.conductor_up
+        # What an operator drops from a queue, as he is told to, may be an evacuation to that host.
+        dropped = finding.rule == "not-begun" and world.faults.injected["operator empties a queue"]
+        return any(r.stuck for r in rows) or queued or undetected or bool(dropped) or not cloud.conductor_up
     if any(
         r.stuck and r.status == "pre-migrating" and _unfenced(world, r.dest) for r in cloud.rows_of[finding.server.id]
     ):

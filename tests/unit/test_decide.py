@@ -786,6 +786,8 @@ def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
     assert (held.state, held.rule) == (State.ON_HOLD, "start-waits")
     assert "from while it was dead: start of a, start of b, start of c and others." in held.reason
     assert held.reason.endswith("rabbitmqctl purge_queue compute.cmp1; then muster release cmp1")
+    older = sight(node(), *there, **facts, listed_at=NOW - 60)
+    assert decide(older, settings()).incidents["cmp1"].rule == "start-waits", "it is not told anew with every list"
     assert decide(seen, settings()).steps == ()
     released = node(orders=Orders(FENCED, released=True))
     assert decide(sight(released, *there, **facts), settings()).incidents["cmp1"].rule == "settled"
