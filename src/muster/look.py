@@ -140,6 +140,7 @@ class Look:
             known = self._memory.hosts.get(node.name)
             if known is None or known.record.first != record.first:
                 known = HostMemory(record, seen_at=self._clock.now(), seen_from=self._memory.looked_at)
+                known.misdated_at = known.seen_at * (record.first > known.seen_at)
             elif known.record.last != record.last:
                 known.seen_at, known.seen_from = self._clock.now(), self._memory.looked_at
                 known.pulse, known.heartbeat_moved, known.found_running = None, False, False

@@ -17,6 +17,8 @@ LONGEST_READ_S = 120.0
 SERVICES, MOVES, SERVERS = "services", "moves", "servers"
 OF_ALL = (SERVICES, MOVES, SERVERS)
 """The kinds of reads that are for all incidents; each incident has its own, and each server that is read by itself."""
+MISDATED_S = 86_400.0
+"""So old an incident may be whose record is by a clock that was wrong."""
 SKEW_S = 60.0
 """Nova's clock may run behind ours by this much without an evacuation of the incident being overlooked."""
 
@@ -48,6 +50,8 @@ class HostMemory:
     seen_from: float = 0.0
     beats_every_s: float = 10.0
     late_call_s: float = 60.0
+    misdated_at: float = 0.0
+    """When this worker first saw a record that was of the future by our clock; 0.0: it was not."""
     ahead_s: float = 0.0
     """The most that Nova's clock was ahead of ours; 0.0 where it was behind."""
     servers: dict[str, Server] = field(default_factory=dict)
@@ -121,8 +125,10 @@ class HostMemory:
         """Evacuations created from then on belong to the incident.
 
         Where Nova's clock is ahead of ours, ours may be the wrong one, and the record by a right one: what Nova wrote
-        since then is of before by ours.
+        since then is of before by ours.  A record of the future says only that it was written before it was seen.
         """
+        if self.misdated_at:
+            return self.misdated_at - MISDATED_S
         return self.record.first - SKEW_S - self.ahead_s
 
     @property
