@@ -36,7 +36,8 @@ CREATED_APART_S = 5.0
 YOUNG_S = 900.0
 """Since an incident so young began not much has changed in the whole cloud."""
 SINGLY = 20
-"""So many servers are read one by one, at once."""
+SINGLY_S = 10.0
+"""So many servers are read one by one, at once, and no further one after so long."""
 NOT_FOUND = 404
 POWER_TASKS = frozenset({"powering-off", "powering-on", "rescuing"})
 
@@ -364,8 +365,12 @@ class Look:
 
     def _read_singly(self, now: float) -> None:
         """The servers that are to be read again, a few at once: what one of them costs the others is bounded."""
-        wanted = dict.fromkeys(server for host in self._memory.hosts.values() for server in sorted(host.reread))
-        for server in list(wanted)[:SINGLY]:
+        memory, began = self._memory, self._clock.monotonic()
+        wanted = dict.fromkeys(server for host in memory.hosts.values() for server in sorted(host.reread))
+        due = [server for server in wanted if memory.may_read(f"server {server}", began)]
+        for server in sorted(due, key=lambda server: memory.faults(f"server {server}"))[:SINGLY]:
+            if self._clock.monotonic() - began > SINGLY_S:
+                break
             hosts = [host for host in self._memory.hosts_of(server) if server in host.reread]
             self._read(f"server {server}", functools.partial(self._read_server, server, hosts, now))
 

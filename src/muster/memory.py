@@ -274,8 +274,7 @@ class Memory:
         :param took_s: how long others had to wait for it: from the second time on it is left alone for as long, too, so
             that they have half of the time.
         """
-        known = self.troubles.get(kind)
-        faults = known.faults if known else 0
+        faults = self.faults(kind)
         pause = max(
             NOVA_BACKOFF_S[min(faults, len(NOVA_BACKOFF_S) - 1)], min(took_s, LONGEST_READ_S) if faults else 0.0
         )
@@ -297,6 +296,11 @@ class Memory:
     def may_read(self, kind: str, now: float) -> bool:
         trouble = self.troubles.get(kind)
         return now >= max(self.nova_again_at, trouble.again_at if trouble else 0.0)
+
+    def faults(self, kind: str) -> int:
+        """How often in a row this kind of read has failed."""
+        trouble = self.troubles.get(kind)
+        return trouble.faults if trouble else 0
 
     @property
     def lists_fail(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from muster.errors import NovaRefused, NovaUnavailable
 from muster.facts import Move, MoveStatus, Node, Server, Service
-from muster.look import Look
+from muster.look import SINGLY, SINGLY_S, Look
 from muster.memory import Memory
 from tests.fakes import FakeClock, FakeCluster, settings
 
@@ -252,3 +252,42 @@ def test_what_took_long_is_not_asked_for_again_before_anything_is_sent() -> None
     it.nova.read.clear()
     it.look.sight()
     assert "moves_from" not in it.nova.read
+
+
+def test_servers_that_cannot_be_read_keep_no_other_from_being_read() -> None:
+    """B41: those of a cell that hangs filled every place, and what another incident waited for was never asked for."""
+    it = Watched(answer_s=0.0)
+    it.look.sight()
+    host = it.memory.hosts["cmp1"]
+    bad = {f"a{n:02}" for n in range(SINGLY)}
+    host.servers.update({ident: Server(ident, "cmp1", "active") for ident in (*bad, "z")})
+
+    def single(ident: str) -> Server:
+        if ident in bad:
+            raise NovaUnavailable("HTTP 500", status=500)
+        return Server(ident, "cmp2", "active")
+
+    it.nova.single = single  # type: ignore[method-assign]
+    host.reread = {*bad, "z"}
+    it.look.sight()
+    it.clock.pass_by(0.5)
+    it.look.sight()
+    assert (host.servers["z"].host, host.reread) == ("cmp2", bad)
+
+
+def test_servers_that_take_long_to_read_keep_no_look_from_ending() -> None:
+    """B41: a cell that hangs takes its time for each, and meanwhile nobody looks for signs of life."""
+    it = Watched(answer_s=0.0)
+    it.look.sight()
+    host = it.memory.hosts["cmp1"]
+    ids = {f"a{n:02}" for n in range(SINGLY)}
+    host.servers.update({ident: Server(ident, "cmp1", "active") for ident in ids})
+
+    def single(ident: str) -> Server:
+        it.clock.pass_by(ANSWER_S)
+        raise NovaUnavailable("no reply", status=0)
+
+    it.nova.single = single  # type: ignore[method-assign]
+    host.reread, before = ids, it.clock.at
+    it.look.sight()
+    assert it.clock.at - before < SINGLY_S + ANSWER_S
