@@ -211,6 +211,10 @@ class Act:
             self._log.warning("action log refused", server=step.server, reason=str(exc), request_id=exc.request_id)
             return
         for host in hosts:
+            known = host.calls.get(step.server)
+            if known and 0.0 < log.failed_at < host.since and step.server not in host.logs:
+                # They may have been read without those of earlier incidents.
+                host.calls[step.server] = replace(known, moves=frozenset())
             host.logs[step.server] = replace(log, read_at=at)
             if log.waits and log.waits_at >= host.since:
                 host.queued_start[step.server] = log.waits
@@ -225,8 +229,10 @@ class Act:
         over = {trace.request_id: trace for trace in (before.traces or () if before else ()) if trace.over}
         host.calls[step.server] = Calls(at, moves, tries)
         try:
-            # What an earlier incident has left without an evacuation of this one's counts, too.
-            new = self._nova.traces(step.server, host.since if moves else 0.0, over.keys())
+            # What an earlier incident has left counts, too.
+            log = host.logs.get(step.server)
+            since = min(host.since, log.failed_at - 1.0) if log and log.failed_at else host.since
+            new = self._nova.traces(step.server, since, over.keys())
             traces = tuple(sorted((*over.values(), *new), key=lambda trace: trace.at))
         except NovaRefused as exc:
             self._log.warning("calls not shown", server=step.server, reason=str(exc), request_id=exc.request_id)

@@ -30,7 +30,7 @@ from muster.orders import Orders
 from muster.ports import Policy
 from muster.rules import RESETTABLE_STATES, judge
 from muster.steps import Evacuate, ListAgain, ReadCalls, ReadLog, ReadServer, Reset, Step, Stop, SwapRecord, WriteRecord
-from muster.verdict import POWER_OF_STATE, Finding, ServerCase, State, Verdict, same_host
+from muster.verdict import POWER_OF_STATE, SKEW_S, Finding, ServerCase, State, Verdict, same_host
 
 API_CLOCKS_S = 5.0
 """Nova writes when a row was created by the clock of the controller that took the call: so far they may be apart."""
@@ -293,7 +293,7 @@ def _server_case(
         log_read_at=log.read_at if log else 0.0,
         log_request_id=log.request_id if log else "",
         calls=host.calls.get(server.id),
-        failed_earlier=bool(log and log.failed_evacuate and not moves),
+        failed_earlier=bool(log and 0.0 < log.failed_at < orders.first - SKEW_S),
         queued_start=host.queued_start.get(server.id, ""),
         stops=host.stops.get(server.id, (0.0, 0)),
         resets=host.resets.get(server.id, (0.0, 0)),

@@ -364,7 +364,7 @@ class OwnerLog:
     :param wanted: the power state its owner last asked for.
     :param request_id: of the newest evacuate in it, empty without one.
     :param read_at: when it was asked for.
-    :param failed_evacuate: that one failed.
+    :param failed_at: when the first evacuate in it was asked for that failed; 0.0: none did.
     :param waits: what starts its guest and no nova-compute has begun: "start" or "rescue"; empty without one.
     :param waits_at: when that was asked for.
     """
@@ -374,7 +374,7 @@ class OwnerLog:
     read_at: float = 0.0
     waits: str = ""
     waits_at: float = 0.0
-    failed_evacuate: bool = False
+    failed_at: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from muster.facts import Calls, MoveStatus, Outcome, Power
-from muster.verdict import POWER_OF_STATE, Finding, ServerCase, Verdict
-
-SKEW_S = 60.0
-"""How far Nova's clock and ours may be apart, and how long a fact may take to show."""
+from muster.verdict import POWER_OF_STATE, SKEW_S, Finding, ServerCase, Verdict
 
 REPEATS = 3
 REPEAT_S = 30.0
@@ -507,7 +504,7 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.failed_earlier and c.calls is not None and c.calls.traces is None,
         Verdict.HELD,
         lambda c: (
-            "its last evacuation failed before this incident, and Nova does not show where. Make sure that it runs"
+            "an evacuation of it failed before this incident, and Nova does not show where. Make sure that it runs"
             f" nowhere, then openstack --os-compute-api-version 2.94 server evacuate {c.server.id}"
         ),
     ),

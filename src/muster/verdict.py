@@ -22,6 +22,8 @@ POWER_OF_STATE = {"active": Power.RUNNING, "stopped": Power.STOPPED}
 
 RETRY_DELAY_LIMIT_S = 600.0
 """However often it failed, a server is tried again after ten minutes at the latest."""
+SKEW_S = 60.0
+"""How far Nova's clock and ours may be apart, and how long a fact may take to show."""
 CALLS_AGAIN_S = 30.0
 """Nova is asked again what has become of a call that it has not begun: after this, then after twice as long."""
 
@@ -122,7 +124,7 @@ class ServerCase:
     :param released: an operator lets its host return with what is not under way.
     :param retried_at: when an operator last asked for another try; what failed before no longer counts.
     :param before: as it was when its host joined again; None as long as no nova-compute runs there.
-    :param failed_earlier: its last evacuation failed, before this incident.
+    :param failed_earlier: an evacuation of it failed before this incident.
     :param back_at: when that was first seen to beat; 0.0 as long as it was not.
     :param first: when the incident began, with its first fencing.
     :param claimed_at: when its host was forced down and disabled, by Nova's clock: no worker has sent anything before.
@@ -190,9 +192,10 @@ class ServerCase:
         Then none that is still `accepted` will begin: its call failed in the conductor, or took the row of an earlier
         one, for the conductor takes any that is `accepted` (FACTS N32).  What has begun on a destination has its row.
         """
-        begun = Counter(trace.dest for trace in self.traces if not trace.over)
+        traces = [trace for trace in self.traces if trace.at >= self.first - SKEW_S]
+        begun = Counter(trace.dest for trace in traces if not trace.over)
         rows = Counter(move.dest for move in self.moves if move.status is MoveStatus.PRE_MIGRATING)
-        return len(self.traces) >= len(self.moves) and "" not in begun and not begun - rows
+        return len(traces) >= len(self.moves) and "" not in begun and not begun - rows
 
     @functools.cached_property
     def failed_on(self) -> tuple[str, ...]:

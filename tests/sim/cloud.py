@@ -212,14 +212,14 @@ class Cloud:
         wanted = next((POWER_OF_ACTION[a] for a, _ in reversed(actions) if a in POWER_OF_ACTION), Power.UNKNOWN)
         waits, at = next((o for o in self.instances[ident].unbegun.values() if o[0] == "start"), ("", 0.0))
         evacuate = next((r for a, r in reversed(actions) if a == "evacuate"), "")
-        failed = any(c.failed for c in self.instances[ident].calls[-1:])
-        return OwnerLog(wanted, evacuate, waits=waits, waits_at=at, failed_evacuate=failed)
+        failed_at = next((c.at for c in self.instances[ident].calls if c.failed), 0.0)
+        return OwnerLog(wanted, evacuate, waits=waits, waits_at=at, failed_at=failed_at)
 
     def traces(self, ident: str, since: float, known: Collection[str]) -> list[Trace]:
         if ident in self.withheld:
             raise NovaUnavailable(f"the action log of {ident}: HTTP 500", status=500)
         calls = [c for c in self.instances[ident].calls if c.at >= since and c.request_id not in known]
-        return [call.trace() for call in calls][-10:]
+        return [call.trace() for call in calls][-50:]
 
     def claimed(self, ident: str) -> list[str]:
         """Where placement holds room for it: on its host, and on each destination that the scheduler has chosen."""

@@ -144,6 +144,30 @@ def test_knows_in_the_next_incident_where_the_last_one_may_have_left_a_guest() -
     it.fair()
 
 
+@pytest.mark.parametrize(("takeover", "waits_s"), [(False, 100.0), (True, 100.0), (True, 2000.0), (False, 2000.0)])
+def test_still_knows_it_after_evacuations_for_which_there_was_no_room(takeover: bool, waits_s: float) -> None:
+    """A17: the first row of the new incident hid the failure of the last one, and the next try went to any host."""
+    it = Stage(hosts=4, servers=1, attempts=1)
+    it.advised.hear = lambda incidents: None  # type: ignore[method-assign]
+    it.fence("cmp1")
+    once(it, "fail_late")
+    it.until(it.settled())
+    (dest,) = it.server("s0").guests
+    it.power_on("cmp1")
+    it.until(it.over(), 200.0)
+    it.run_for(100.0)
+    it.cloud.computes[dest].full = True
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0")[-1] == "error")
+    it.run_for(waits_s)
+    if takeover:
+        it.takeover()
+    it.run_for(100.0)
+    assert f"it may run on {dest}" in it.reason("s0")
+    assert it.server("s0").guests == {dest}
+    it.fair()
+
+
 @pytest.mark.parametrize("late_s", [20.0, 36.0, 55.0])
 def test_sends_no_call_again_that_is_carried_out_late(late_s: float) -> None:
     """B24: a proxy or a stalled database keeps it for as long as late_call_s says."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Optional
 
@@ -10,9 +11,9 @@ import pytest
 
 from muster.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
 from muster.errors import NovaError, NovaRefused, NovaUncertain
-from muster.facts import Outcome, Phase, Record, Sent
+from muster.facts import Calls, Move, MoveStatus, Outcome, OwnerLog, Phase, Power, Record, Sent, Server, Trace
 from muster.memory import HostMemory, Memory
-from muster.steps import DropHold, Evacuate, ForceUp, Step
+from muster.steps import DropHold, Evacuate, ForceUp, ReadCalls, ReadLog, Step
 from tests.fakes import FakeClock, FakeCluster, LogLines
 
 ANSWER_S = 30.0
@@ -26,6 +27,8 @@ class SlowNova:
         self._clock = clock
         self.fault = fault
         self.asked: list[str] = []
+        self.log = OwnerLog(Power.RUNNING)
+        self.traced_since: list[float] = []
 
     def evacuate(self, server: str, target: Optional[str]) -> str:
         self.asked.append(server)
@@ -37,6 +40,13 @@ class SlowNova:
     def force_up(self, service: str, unforce: bool, enable: bool) -> str:
         self.asked.append(service)
         return "req-1"
+
+    def owner_log(self, server: str) -> OwnerLog:
+        return self.log
+
+    def traces(self, server: str, since: float, known: Collection[str]) -> list[Trace]:
+        self.traced_since.append(since)
+        return []
 
 
 class Engine:
@@ -168,3 +178,19 @@ def test_nothing_is_sent_when_signs_of_life_were_looked_for_too_long_ago(sent: i
     it.memory.services_by = it.clock.at - old_s
     assert it.act.carry_out([STEP]) == goes
     assert it.memory.services_again is not bool(goes)
+
+
+@pytest.mark.parametrize("failed_s", [0.0, 3600.0])
+def test_calls_are_read_as_far_back_as_one_is_known_to_have_failed(failed_s: float) -> None:
+    """A17: and again once that is known, whatever has been read of them before."""
+    it = Engine()
+    host = it.memory.hosts["cmp1"]
+    host.servers["a"] = Server("a", "cmp1", "error")
+    host.moves["a"] = moves = (Move("1", "a", "cmp1", MoveStatus.ERROR, created=it.clock.at),)
+    it.act.carry_out([ReadCalls("cmp1", "a")])
+    it.nova.log = OwnerLog(Power.RUNNING, failed_at=host.since - failed_s if failed_s else 0.0)
+    it.act.carry_out([ReadLog("a")])
+    assert (host.calls["a"].moves == Calls.state_of(moves)) is not bool(failed_s)
+    it.act.carry_out([ReadCalls("cmp1", "a"), ReadLog("a")])
+    assert host.calls["a"].moves == Calls.state_of(moves)
+    assert it.nova.traced_since == [host.since, host.since - failed_s - bool(failed_s)]

@@ -797,6 +797,6 @@ def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
 
 def test_a_server_whose_evacuation_failed_before_the_incident_is_not_sent_before_it_is_known_where() -> None:
     """A17."""
-    log = OwnerLog(Power.RUNNING, "req-1", failed_evacuate=True)
+    log = OwnerLog(Power.RUNNING, "req-1", failed_at=FENCED - 1000.0)
     seen = sight(node(), server("a", vm_state="error"), logs={"a": log})
     assert decide(seen, settings()).steps == (ReadCalls("cmp1", "a"),)

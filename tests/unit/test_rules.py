@@ -538,6 +538,15 @@ def test_one_call_that_is_not_over_keeps_every_row_open() -> None:
     assert verdict(case(ACTIVE, *rows, calls=calls(rows, failure(), failure())))[2] == "evacuate"
 
 
+def test_a_call_of_an_earlier_incident_has_made_no_row_of_this_one() -> None:
+    """B19: nor does it say anything of those that have."""
+    dropped = move("accepted", age=60)
+    earlier = replace(failure(), at=NOW - 3600)
+    known = case(ACTIVE, dropped, calls=calls((dropped,), earlier), first=NOW - 100)
+    assert verdict(known)[:2] == (Verdict.EVACUATING, "not-begun")
+    assert verdict(replace(known, calls=calls((dropped,), replace(earlier, over=False), failure())))[2] == "evacuate"
+
+
 def test_a_call_that_died_with_its_destination_has_a_row_of_its_own() -> None:
     """B19, B11: it keeps no other row open, and before its claim it has none."""
     begun, dropped = move("pre-migrating", "other", age=90), move("accepted", age=60, ident="2")

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import pytest
 
 from muster.facts import Trace
-from muster.gateways.nova_facts import owner_log, trace
+from muster.gateways.nova_facts import owner_log, timestamp, trace
 
 START, END = "2026-11-30T01:22:10.000000", "2026-11-30T01:22:14.000000"
 COMPUTE = ("compute/utils.py decorated_function", "compute/manager.py decorated_function")
@@ -147,8 +147,9 @@ def test_a_start_that_no_nova_compute_has_begun_waits(row: dict[str, str], waits
     assert (log.waits, log.waits_at > 0, log.request_id) == (waits, bool(waits), "req-2")
 
 
-@pytest.mark.parametrize(("message", "failed"), [(None, False), ("Error", True)])
-def test_the_log_says_whether_the_last_evacuate_has_failed(message: Optional[str], failed: bool) -> None:
-    """A17."""
-    rows = [{"action": "evacuate", "request_id": "req-1", "start_time": START, "message": message}]
-    assert owner_log(rows).failed_evacuate is failed
+@pytest.mark.parametrize(("message", "failed_at"), [(None, 0.0), ("Error", timestamp(START))])
+def test_the_log_says_when_an_evacuate_was_asked_for_that_has_failed(message: Optional[str], failed_at: float) -> None:
+    """A17: the first, whatever came after it."""
+    first = {"action": "evacuate", "request_id": "req-1", "start_time": START, "message": message}
+    assert owner_log([first]).failed_at == failed_at
+    assert owner_log([{**first, "start_time": END, "message": None}, first]).failed_at == failed_at

@@ -13,7 +13,7 @@ from typing import Any, Optional, TypeVar
 from muster.facts import Move, OwnerLog, Server, Service, Trace
 
 Fact = TypeVar("Fact", Service, Server, Move, Trace, OwnerLog)
-TIMES = frozenset({"updated_at", "created", "updated", "at", "landed", "ended", "waits_at"})
+TIMES = frozenset({"updated_at", "created", "updated", "at", "landed", "ended", "waits_at", "failed_at"})
 ANSWERS = 16
 
 

@@ -30,7 +30,8 @@ PAGES_LIMIT = 200
 NOT_OFFERED = 406
 PAGE_TIMEOUT_S = 90.0
 """A full page of servers keeps nova-api busy for ten seconds and more."""
-TRACES_LIMIT = 10
+TRACES_LIMIT = 50
+"""More than a worker that takes over finds of an incident that waits for room for hours."""
 ACTIONS_PAGE = 100
 
 Version = tuple[int, int]
@@ -164,7 +165,7 @@ class Nova:
         return self._ours(facts.owner_log(rows))
 
     def traces(self, server: str, since: float, known: Collection[str] = ()) -> Sequence[Trace]:
-        """What the evacuates of a server since then left in its action log, oldest first; the last ten.
+        """What the evacuates of a server since then left in its action log, oldest first; the last fifty.
 
         :param known: request ids of those that need not be read.
         """

@@ -135,13 +135,15 @@ def owner_log(rows: Sequence[Mapping[str, Any]]) -> OwnerLog:
     actions = [(_word(row, "action"), row) for row in newest]
     wanted = next((POWER_OF_ACTION[action] for action, _ in actions if action in POWER_OF_ACTION), Power.UNKNOWN)
     evacuate = next((row for action, row in actions if action == "evacuate"), {})
+    # The message is "Error", once one of its events has failed.
+    failed = [row.get("start_time") for action, row in actions if action == "evacuate" and _word(row, "message")]
     waits = next((row for action, row in actions if action in STARTING and _not_begun(row)), {})
     return OwnerLog(
         wanted,
         _word(evacuate, "request_id"),
         waits=_word(waits, "action"),
         waits_at=timestamp(waits.get("start_time")),
-        failed_evacuate=_word(evacuate, "message") != "",  # "Error", once one of its events has failed
+        failed_at=min(map(timestamp, failed), default=0.0),
     )
 
 
