@@ -505,7 +505,7 @@ RULES: tuple[Rule, ...] = (
         Verdict.HELD,
         lambda c: (
             "an evacuation of it failed before this incident, and Nova does not show where. Make sure that it runs"
-            f" nowhere, then openstack --os-compute-api-version 2.94 server evacuate {c.server.id}"
+            f" nowhere, then openstack --os-compute-api-version 2.14 server evacuate {c.server.id}"
         ),
     ),
     Rule(
@@ -525,7 +525,7 @@ RULES: tuple[Rule, ...] = (
         lambda c: (
             f"its rebuild failed on {' and '.join(c.failed_on)}, and it may run on each. Make sure that it does not"
             f" (virsh domstate {c.server.id}), then"
-            f" openstack --os-compute-api-version 2.94 server evacuate {c.server.id}"
+            f" openstack --os-compute-api-version 2.14 server evacuate {c.server.id}"
         ),
     ),
     Rule(
