@@ -373,7 +373,7 @@ def _server_steps(
         if step in TO_SEND:
             ready.setdefault(finding.server.id, (node, finding, step))
     admitted = _admit(ready.values(), incidents, sight, policy)
-    return [*reads, *servers_read, *calls, *stops, *admitted], len(ready) - len(admitted)
+    return [*reads, *servers_read, *stops, *admitted, *calls], len(ready) - len(admitted)
 
 
 def _admit(

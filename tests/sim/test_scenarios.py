@@ -1511,6 +1511,23 @@ def test_a_hanging_look_at_one_owners_wish_stops_no_other_server() -> None:
     it.fair()
 
 
+def test_a_hanging_look_at_failed_calls_stops_no_other_server() -> None:
+    """B41: each fault ended the pass before anything was sent, also of another incident."""
+    it = Stage(servers=6, hosts=5, in_flight=6)
+    it.cloud.add_server("t0", "cmp2")
+    it.cloud.odds.fail_late = 1.0
+    it.broken.add("traces")
+    it.on_call = lambda process, kind, moment: (
+        it.timeline.pass_by(20.0) if (kind, moment) == ("traces", "before") else None
+    )
+    it.fence("cmp1")
+    it.until(lambda: all(it.rows(f"s{n}") == ["failed"] for n in range(6)), 600.0)
+    it.cloud.odds.fail_late = 0.0
+    it.fence("cmp2")
+    it.until(lambda: it.rows("t0") == ["done"], 130.0)
+    it.fair()
+
+
 def test_what_hangs_on_no_list_does_not_wait_for_one() -> None:
     """B41: its service was not forced down before its servers had been listed, nor was anything but the list tried."""
     it = Stage()
