@@ -79,6 +79,7 @@ class Device:
     :param disabled: an operator keeps it stopped.
     :param vouched: an operator says that its agent cuts power.
     :param network: it is to cut the network, and calls the host off when that is done (fence_azure_arm).
+    :param forgiving: a host that its controller does not know it calls off (``missing_as_off``).
     :param unclear: why its parameters cannot be told.
     :param power_agents: what an operator vouches for, where it is muster's own.
     """
@@ -91,6 +92,7 @@ class Device:
     disabled: bool = False
     vouched: bool = False
     network: bool = False
+    forgiving: bool = False
     unclear: str = ""
     power_agents: tuple[str, ...] = ()
     reboot_action: str = "reboot"
@@ -111,6 +113,8 @@ class Device:
             return f"{named} is called with {self.off_action!r} instead of off"
         if self.network:
             return f"{named} cuts the network (network-fencing), not the power"
+        if self.forgiving:
+            return f"{named} calls a host off that its controller does not know (missing_as_off)"
         if self.vouched or self.agent in POWER:
             return ""
         if self.agent in SELF_FENCING:

@@ -116,6 +116,8 @@ def test_an_objection_names_the_level_and_the_remedy(levels: list[str], word: st
         (power(given("pcmk_off_action", "")), "is called with ''"),
         (power(given("network-fencing", "1"), "fence_azure_arm"), "cuts the network"),
         (power(given("network_fencing", "0"), "fence_azure_arm"), "cuts the network"),
+        (power(given("missing_as_off", "1"), "fence_virsh"), "calls a host off that its controller does not know"),
+        (power(given("missing-as-off", "0"), "fence_cisco_ucs"), "calls a host off that its controller does not know"),
         (power("", "fence_sbd"), "the host's own watchdog"),
         (
             power(given("lanplus", "1").replace("<nvpair", "<rule id='r' score='1'/><nvpair")),

@@ -207,7 +207,8 @@ def _device(cib: Element, primitive: Element, vouched: frozenset[str]) -> Device
     agent = str(primitive.get("type"))
     given = attributes.inherited(cib, primitive, "instance_attributes")
     meta = attributes.inherited(cib, primitive, "meta_attributes")
-    # Whatever it says: the agent asks only whether it is there (fence_azure_arm, set_power_status()).
+    # Whatever they say: the agents ask only whether it is there (fence_azure_arm, set_power_status(); fence_virsh,
+    # get_power_status()).
     network = bool(given.get("network-fencing") or given.get("network_fencing"))
     return Device(
         str(primitive.get("id")),
@@ -218,6 +219,7 @@ def _device(cib: Element, primitive: Element, vouched: frozenset[str]) -> Device
         disabled=meta.get("target-role", "").lower() == "stopped",
         vouched=agent in vouched,
         network=network,
+        forgiving=bool(given.get("missing_as_off") or given.get("missing-as-off")),
         unclear=attributes.unclear(cib, primitive, "instance_attributes"),
         power_agents=_words(given.get(POWER_AGENTS, "")),
         reboot_action=given.get("pcmk_reboot_action", given.get("action") or "reboot"),
