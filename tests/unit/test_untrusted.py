@@ -226,5 +226,6 @@ def test_the_events_of_an_action_are_read_or_refused(row: dict[str, Any], events
 @given(JSON)
 def test_links_and_pauses_are_read_or_taken_for_none(anything: Any) -> None:
     nova_facts.next_marker(anything)
-    nova_facts.next_marker([{"rel": "next", "href": anything}])
+    with contextlib.suppress(NovaUnavailable):
+        assert nova_facts.next_marker([{"rel": "next", "href": anything}])
     assert nova_facts.seconds(anything) >= 0.0

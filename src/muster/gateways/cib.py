@@ -207,7 +207,7 @@ def _device(cib: Element, primitive: Element, vouched: frozenset[str]) -> Device
     agent = str(primitive.get("type"))
     given = attributes.inherited(cib, primitive, "instance_attributes")
     meta = attributes.inherited(cib, primitive, "meta_attributes")
-    # Whatever they say: the agents ask only whether it is there (fence_azure_arm, set_power_status(); fence_virsh,
+    # Whatever they say: the agents ask only whether they are there (fence_azure_arm, set_power_status(); fence_virsh,
     # get_power_status()).
     network = bool(given.get("network-fencing") or given.get("network_fencing"))
     return Device(
@@ -543,7 +543,7 @@ def active(cib: Element, resource: str) -> Iterator[str]:
                 continue
             operations = [op for op in history.iterfind("lrm_rsc_op") if not _is_probe_under_way(op)]
             pending = [op for op in operations if op.get("op-status") == "-1"]
-            last = max(operations, key=lambda op: int(op.get("call-id", "0")), default=None)
+            last = max(operations, key=_call_id, default=None)
             if any(op.get("operation") == "start" for op in pending) or (last is not None and not _is_stopped(last)):
                 yield str(state.get("uname"))
 
@@ -557,6 +557,11 @@ def under_way(cib: Element) -> list[str]:
         for operation in history.iterfind("lrm_rsc_op[@op-status='-1']")
         if operation.get("operation") != "monitor"
     ]
+
+
+def _call_id(operation: Element) -> int:
+    text = operation.get("call-id", "")
+    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else 0
 
 
 def _is_probe_under_way(operation: Element) -> bool:

@@ -71,7 +71,7 @@ class NovaClock:
         """:param date: whole seconds, written at some moment between the two."""
         try:
             theirs = parsedate_to_datetime(date or "").timestamp()
-        except (TypeError, ValueError, IndexError):
+        except (TypeError, ValueError, IndexError, OverflowError):
             return
         self.note_time(asked_at, answered_at, theirs)
 

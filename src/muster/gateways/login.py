@@ -142,7 +142,7 @@ class Login:
             body = reply.json()
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
             raise self.read_trouble(path, exc) from exc
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise NovaUnavailable(f"GET {path}: the reply is not JSON") from exc
         if not isinstance(body, dict):
             raise NovaUnavailable(f"GET {path}: the reply is not an object")

@@ -274,11 +274,16 @@ def seconds(text: object) -> float:
 
 
 def next_marker(links: object) -> Optional[str]:
-    """The marker of the next page, from ``servers_links`` or ``migrations_links``."""
+    """The marker of the next page, from ``servers_links`` or ``migrations_links``; None on the last one.
+
+    :raises NovaUnavailable: when there is a next page, and no marker of it: a list without it would be half of one.
+    """
     for link in links if isinstance(links, list) else []:
         if isinstance(link, dict) and link.get("rel") == "next":
-            found = parse_qs(urlsplit(str(link.get("href", ""))).query).get("marker")
-            return found[0] if found else None
+            try:
+                return parse_qs(urlsplit(str(link.get("href"))).query)["marker"][0]
+            except (ValueError, LookupError) as exc:
+                raise NovaUnavailable(f"the reply has {link.get('href')!r:.200} where the next page belongs") from exc
     return None
 
 

@@ -92,7 +92,7 @@ def _said(text: str) -> str:
     """
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     if not isinstance(body, dict) or len(body) != 1:
         return ""
@@ -107,7 +107,10 @@ def _said(text: str) -> str:
 def elsewhere(asked: str, location: str) -> bool:
     """A redirect leads to another place than the one that was asked.  Nova itself adds the slash behind ``/v2.1``
     (nova/api/openstack/compute/routes.py, ROUTE_LIST)."""
-    asked_, to = urlsplit(asked), urlsplit(location)
+    try:
+        asked_, to = urlsplit(asked), urlsplit(location)
+    except ValueError:
+        return True  # half an address, like http://[
     here = not to.netloc or (to.scheme, to.netloc) == (asked_.scheme, asked_.netloc)
     return not (here and to.path == asked_.path + "/")
 

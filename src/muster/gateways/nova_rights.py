@@ -265,7 +265,7 @@ class NovaRights(Nova):
             theirs = parsedate_to_datetime(reply.headers["Date"]).timestamp() + 0.5
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
             raise self.login.read_trouble("/", exc) from exc
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
             return None
         return theirs - (began + clock.now()) / 2
 

@@ -262,7 +262,10 @@ def _seconds(text: str) -> int:
     if not found:
         return 0
     zone = "+00:00" if found[3] == "Z" else found[3]
-    return int(datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}").timestamp())
+    try:
+        return int(datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}").timestamp())
+    except ValueError:  # a leap second, or a month that no year has
+        return 0
 
 
 def _check(argv: Sequence[str], result: Result) -> None:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replies that nobody foresaw are refused in words, or taken for none: they end no worker."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from muster.errors import NovaUnavailable
+from muster.gateways import cib, nova_facts, nova_faults
+from muster.gateways.clock import NovaClock
+from muster.gateways.pacemaker import _seconds
+
+
+@pytest.mark.parametrize(
+    "href", [None, "", "http://nova/servers/detail?limit=1000", "?marker=", "http://[half?marker=1"]
+)
+def test_a_next_page_without_a_marker_makes_no_half_list_a_whole_one(href: object) -> None:
+    with pytest.raises(NovaUnavailable, match="where the next page belongs"):
+        nova_facts.next_marker([{"rel": "next", "href": href}])
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999",
+        "Mon, 01 Jan 2024 99999999999999999999:00:00 GMT",
+    ],
+)
+def test_a_date_with_numbers_of_any_size_is_none(date: str) -> None:
+    clock = NovaClock()
+    clock.note(1.0, 2.0, date)
+    assert clock.ahead_s == 0.0
+
+
+def test_json_of_any_depth_is_nobodys_word() -> None:
+    reply = requests.Response()
+    reply.status_code, reply._content = 502, b"[" * 100_000
+    assert nova_faults.refusal(reply, "asked", write=True).others_status == 502
+
+
+def test_half_an_address_is_somewhere_else() -> None:
+    assert nova_faults.elsewhere("http://nova/v2.1", "http://[half/")
+
+
+@pytest.mark.parametrize("time", ["2026-13-45 99:99:99Z", "2026-10-10 23:59:60Z", "2026-10-10 23:59:10 +24:00"])
+def test_a_time_of_pacemaker_that_no_calendar_has_is_none(time: str) -> None:
+    assert _seconds(time) == 0
+
+
+def test_an_operation_without_a_number_is_the_oldest() -> None:
+    operations = (
+        '<lrm_rsc_op call-id="" operation="start"/><lrm_rsc_op call-id="9" operation="stop" op-status="0" rc-code="0"/>'
+    )
+    history = f'<lrm><lrm_resources><lrm_resource id="m">{operations}</lrm_resource></lrm_resources></lrm>'
+    text = f'<cib><status><node_state uname="a" in_ccm="true">{history}</node_state></status></cib>'
+    assert list(cib.active(cib.parse(text.encode()), "m")) == []
