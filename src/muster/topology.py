@@ -8,7 +8,7 @@ level, Pacemaker takes the recording device for the whole fencing, and nobody cu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Optional
 
 AGENT = "fence_muster"
@@ -131,7 +131,7 @@ class Device:
     @property
     def vouchable(self) -> bool:
         """An operator's word is all that it lacks."""
-        return self.agent not in POWER | POWERLESS and bool(self.weakness)
+        return bool(self.weakness) and not replace(self, vouched=True).weakness
 
     @property
     def asked(self) -> bool:

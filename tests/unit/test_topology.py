@@ -10,7 +10,7 @@ from typing import Optional
 import pytest
 
 from muster.gateways import cib, posix
-from muster.topology import POWER, POWERLESS, SELF_FENCING, Device, Level, objection, unproved
+from muster.topology import POWER, POWERLESS, SELF_FENCING, Device, Level, objection, unproved, vouch
 
 DEVICES = """
   <primitive id="pdu" class="stonith" type="fence_apc"/>
@@ -247,3 +247,18 @@ def test_a_fencing_by_some_device_proves_something_only_if_any_of_them_cuts_powe
 def test_no_agent_is_of_two_kinds() -> None:
     assert not POWER & POWERLESS
     assert not (POWER | POWERLESS) & SELF_FENCING
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        Device("d", "fence_mine", off_action="status"),
+        Device("d", "fence_mine", network=True),
+        Device("d", "fence_mine", unclear="a rule decides about it", vouched=True),
+        Device("d", "fence_mine", off_action="on", vouched=True),
+    ],
+)
+def test_a_word_is_asked_for_only_where_it_is_all_that_is_missing(device: Device) -> None:
+    assert device.weakness
+    assert not device.vouchable
+    assert vouch("rec", ["d"], {"d": device}) == ""
