@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+from unittest import mock
+
 import pytest
 import requests
 
 from muster.errors import NovaUnavailable
 from muster.gateways import cib, nova_facts, nova_faults
 from muster.gateways.clock import NovaClock
+from muster.gateways.nova import Nova
 from muster.gateways.pacemaker import _seconds
 
 
@@ -56,3 +61,19 @@ def test_an_operation_without_a_number_is_the_oldest() -> None:
     history = f'<lrm><lrm_resources><lrm_resource id="m">{operations}</lrm_resource></lrm_resources></lrm>'
     text = f'<cib><status><node_state uname="a" in_ccm="true">{history}</node_state></status></cib>'
     assert list(cib.active(cib.parse(text.encode()), "m")) == []
+
+
+@pytest.mark.parametrize("path", ["/servers/detail", "/servers/1/os-instance-actions"])
+def test_a_page_that_comes_again_and_again_is_read_twice(path: str) -> None:
+    """What drops the query of an address has Nova answer with its first page each time."""
+    nova, asked = Nova("bed", "/nowhere", True, "2.98"), []
+
+    def get(_service: str, path: str, *_args: object) -> Mapping[str, Any]:
+        asked.append(path)
+        following = [{"rel": "next", "href": "?marker=2"}]
+        return {"servers": [], "servers_links": following, "instanceActions": [], "links": following}
+
+    again = pytest.raises(NovaUnavailable, match="behind itself")
+    with mock.patch.object(nova, "_connect"), mock.patch.object(nova.login, "get", get), again:
+        nova.owner_log("1") if "actions" in path else nova.servers_on("cmp1")
+    assert asked == [path, path]

@@ -186,6 +186,8 @@ class Nova:
             following = facts.next_marker(body.get("links"))
             if not following:
                 return
+            if following == query.get("marker"):
+                raise NovaUnavailable(f"GET {path}: the page behind {following} is said to be behind itself")
             query = {**query, "marker": following}
         raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages")
 
@@ -281,6 +283,8 @@ class Nova:
             marker = facts.next_marker(body.get(f"{key}_links"))
             if not marker:
                 return
+            if marker == query.get("marker"):
+                raise NovaUnavailable(f"GET {path}: the page behind {marker} is said to be behind itself")
             query["marker"] = marker
         raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages of {PAGE}")
 
