@@ -1078,7 +1078,7 @@ BREAKS: tuple[Break, ...] = (
         "E9",
         "is content with any quorum policy",
         "src/muster/checks/cluster.py",
-        '    if policy in ("stop", "suicide", "fence"):',
+        '    if policy.lower() in ("stop", "suicide", "fence", "demote"):',
         '    if policy in ("stop", "suicide", "fence", "ignore", "freeze"):',
         ("unit/test_checkup.py::test_names_what_is_missing_in_the_cluster",),
     ),

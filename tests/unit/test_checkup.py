@@ -343,9 +343,14 @@ def test_names_the_host_map_that_keeps_what_stands_there() -> None:
     assert "pcs resource update muster 'host_map=cmp1:nova7;cmp2:HOST'" in found(facts(told), "names in Nova")[1]
 
 
+@pytest.mark.parametrize("policy", ["stop", "Stop", "suicide", "fence", "demote"])
+def test_a_policy_that_stops_the_worker_without_quorum_is_sound(policy: str) -> None:
+    assert found(facts(options=pairs({"no-quorum-policy": policy})), "no-quorum-policy")[0] is OK
+
+
 def test_the_agent_refuses_the_options_that_doctor_finds() -> None:
     assert option_faults(HEALTHY) == []
-    wrong = facts(options=pairs({"stonith-enabled": "no", "no-quorum-policy": "demote"}))
+    wrong = facts(options=pairs({"stonith-enabled": "no", "no-quorum-policy": "ignore"}))
     assert [f.commands for f in option_faults(wrong)] == [
         (("pcs", "property", "set", "stonith-enabled=true"),),
         (("pcs", "property", "set", "no-quorum-policy=stop"),),

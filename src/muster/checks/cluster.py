@@ -38,7 +38,8 @@ def fencing_is_on(facts: Facts) -> Iterator[Finding]:
 
 def quorum_policy(facts: Facts) -> Iterator[Finding]:
     policy = facts.here.options.get("no-quorum-policy") or "stop"
-    if policy in ("stop", "suicide", "fence"):
+    # demote stops what cannot be promoted (pcmk_sched_actions.c, effective_quorum_policy()); case counts for nobody.
+    if policy.lower() in ("stop", "suicide", "fence", "demote"):
         yield ok(policy)
     else:
         what = f"no-quorum-policy is {policy}: a controller that is cut off from the others could act on its own"
