@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -77,3 +78,48 @@ def test_a_page_that_comes_again_and_again_is_read_twice(path: str) -> None:
     with mock.patch.object(nova, "_connect"), mock.patch.object(nova.login, "get", get), again:
         nova.owner_log("1") if "actions" in path else nova.servers_on("cmp1")
     assert asked == [path, path]
+
+
+CLOUDS = "clouds: {c: {auth: {auth_url: 'http://keystone/v3', username: u, password: p, project_id: x}}}"
+NO_OBJECTS = ["null", "true", "5", "[]", "{}", "<html>", "[" * 100_000]
+TOKENS = [
+    '{"token": null}',
+    '{"token": []}',
+    '{"token": {}}',
+    '{"token": {"expires_at": "x", "catalog": []}}',
+    '{"token": {"expires_at": "2099-01-01T00:00:00Z", "catalog": 5}}',
+    '{"token": {"expires_at": "2099-01-01T00:00:00Z", "catalog": [{"type": "compute", "endpoints": null}]}}',
+]
+ENDPOINT = '{"interface": "public", "region_id": "R", "region": "R", "url": "http://nova/v2.1", "id": "e"}'
+CATALOGUE = f'[{{"type": "compute", "name": "nova", "id": "s", "endpoints": [{ENDPOINT}]}}]'
+TOKEN = f'{{"token": {{"expires_at": "2099-01-01T00:00:00Z", "catalog": {CATALOGUE}}}}}'
+VERSIONS = [
+    '{"versions": null}',
+    '{"versions": [5]}',
+    '{"version": null}',
+    '{"version": {"id": "v2.1", "status": "CURRENT", "version": "x", "min_version": "y", "links": []}}',
+    '{"version": {"id": "v2.1", "status": "CURRENT", "version": "2.98", "min_version": "2.1", "links": null}}',
+]
+
+
+@pytest.mark.parametrize(
+    ("token", "versions"),
+    [*((token, "") for token in (*NO_OBJECTS, *TOKENS)), *((TOKEN, body) for body in (*NO_OBJECTS, *VERSIONS))],
+)
+def test_whatever_answers_for_keystone_or_nova_ends_no_worker(tmp_path: Path, token: str, versions: str) -> None:
+    """keystoneauth reads tokens and versions without a look at what they are."""
+    file = tmp_path / "clouds.yaml"
+    file.write_text(CLOUDS)
+
+    def send(_self: object, request: requests.PreparedRequest, **_options: object) -> requests.Response:
+        reply = requests.Response()
+        reply.request, reply.url, reply.status_code = request, str(request.url), 200
+        reply._content = (token if request.method == "POST" else versions).encode()
+        reply.headers.update({"X-Subject-Token": "t", "Content-Type": "application/json"})
+        return reply
+
+    nova = Nova("c", str(file), True, "2.98")
+    with mock.patch("requests.adapters.HTTPAdapter.send", send):
+        for _ in range(2):
+            with pytest.raises(NovaUnavailable):
+                nova.services()

@@ -31,6 +31,8 @@ NOVAS_OWN = "X-OpenStack-Nova-API-Version"
 """In every answer of Nova's (nova/api/openstack/wsgi.py), and in none of another service or of a proxy."""
 UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 """What openstacksdk makes of a clouds.yaml that is none, or one that somebody is editing."""
+FAILURES = (ksa.ClientException, openstack.exceptions.SDKException, RecursionError, *UNREADABLE)
+"""What a request raises; the last where keystoneauth reads a token or versions in JSON that is neither."""
 
 
 class Login:
@@ -88,7 +90,8 @@ class Login:
         try:
             catalogue = access(connection.session).service_catalog
             endpoints = catalogue.get_endpoints(service_type=service).get(service, ())
-        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+        except FAILURES as exc:
+            self.forget()  # a token that makes no sense would be kept until it expires
             raise self.read_trouble("the catalogue", exc) from exc
         regions = sorted({str(it.get("region_id") or it.get("region") or "") for it in endpoints})
         named = connection.config.region_name or ""
@@ -142,8 +145,8 @@ class Login:
             body = reply.json()
         except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
             raise self.read_trouble(path, exc) from exc
-        except (ValueError, RecursionError) as exc:
-            raise NovaUnavailable(f"GET {path}: the reply is not JSON") from exc
+        except (RecursionError, *UNREADABLE) as exc:
+            raise NovaUnavailable(f"GET {path}: the reply is not JSON, or a token is none") from exc
         if not isinstance(body, dict):
             raise NovaUnavailable(f"GET {path}: the reply is not an object")
         return body
@@ -156,7 +159,7 @@ class Login:
         self._announce(4 * WRITE_TIMEOUT_S + MARGIN_S)
         try:
             session.get_token()
-        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+        except FAILURES as exc:
             raise self.read_trouble("a token", exc) from exc
 
     # --------------------------------------------------------------- failures

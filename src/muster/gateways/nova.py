@@ -15,7 +15,6 @@ from typing import Any, Optional
 import novaclient.client
 import novaclient.exceptions
 import openstack.connection
-from keystoneauth1 import exceptions as ksa
 
 from muster.errors import NovaError, NovaRefused, NovaUnavailable
 from muster.facts import Move, OwnerLog, Server, Service, Trace
@@ -230,7 +229,7 @@ class Nova:
             client.servers.evacuate(server, host=target, **extra)
         except novaclient.exceptions.ClientException:
             pass  # it keeps neither the body nor the headers: the reply is looked at as any other
-        except ksa.ClientException as exc:
+        except login.FAILURES as exc:
             raise self.login.write_trouble(exc) from exc
         assert self.login.reply is not None
         return self._taken(self.login.reply, f"evacuate {server}")
@@ -336,7 +335,7 @@ class Nova:
                 connect_retries=0,
                 status_code_retries=0,
             )
-        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+        except login.FAILURES as exc:
             raise self.login.write_trouble(exc) from exc
         return self._taken(reply, f"{method} {path}")
 
@@ -374,7 +373,7 @@ class Nova:
         self.login.check_region("compute")
         try:
             data = connection.compute.get_endpoint_data()
-        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+        except login.FAILURES as exc:
             self.login.forget()
             raise self.login.read_trouble("/", exc) from exc
         offered = data.max_microversion if data else None
@@ -391,7 +390,7 @@ class Nova:
             return nothing
         try:
             reply = connection.session.get(url, authenticated=False, raise_exc=False, timeout=login.READ_TIMEOUT_S)
-        except ksa.ClientException as exc:
+        except login.FAILURES as exc:
             return self.login.read_trouble(url, exc)
         return refusal(reply, f"GET {url}", write=False) if reply.status_code >= 300 else nothing
 
@@ -400,7 +399,7 @@ class Nova:
         self.login.authenticate()
         try:
             endpoint = connection.compute.get_endpoint()
-        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+        except login.FAILURES as exc:
             raise self.login.read_trouble("/", exc) from exc
         return novaclient.client.Client(_text(version), session=connection.session, endpoint_override=endpoint)
 
