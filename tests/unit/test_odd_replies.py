@@ -15,6 +15,7 @@ from muster.errors import NovaUnavailable
 from muster.gateways import cib, nova_facts, nova_faults
 from muster.gateways.clock import NovaClock
 from muster.gateways.nova import Nova
+from muster.gateways.nova_rights import NovaRights
 from muster.gateways.pacemaker import _seconds
 
 
@@ -123,3 +124,18 @@ def test_whatever_answers_for_keystone_or_nova_ends_no_worker(tmp_path: Path, to
         for _ in range(2):
             with pytest.raises(NovaUnavailable):
                 nova.services()
+
+
+@pytest.mark.parametrize("rows", [[1], ["x"], {"a": 1}, "abc", 5])
+def test_rows_that_are_none_leave_a_right_unknown(rows: object) -> None:
+    nova = NovaRights("bed", "/nowhere", True, "2.98")
+    nova._silent = False
+
+    def get(_service: str, _path: str, *_args: object) -> Mapping[str, Any]:
+        names = ("servers", "migrations", "instanceActions", "instanceAction", "server")
+        return dict.fromkeys(names, rows)
+
+    unsaid = mock.patch.object(nova, "_write", side_effect=NovaUnavailable("not asked here"))
+    with mock.patch.object(nova, "_connect"), mock.patch.object(nova.login, "get", get), unsaid:
+        rights = list(nova._of_servers())
+    assert not any(right.may for right in rights[:1])

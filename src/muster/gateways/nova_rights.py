@@ -34,7 +34,7 @@ from keystoneauth1 import exceptions as ksa
 
 from muster.errors import NovaError, NovaRefused, NovaUnavailable
 from muster.facts import Service
-from muster.gateways.login import READ_TIMEOUT_S
+from muster.gateways.login import READ_TIMEOUT_S, UNREADABLE
 from muster.gateways.nova import (
     ACTION_EVENTS,
     ACTIONS,
@@ -126,7 +126,7 @@ class NovaRights(Nova):
             yield _untold(MOVES_HOSTS, NO_ROW)
         yield self._may(FORCED_DOWN, self._force_nothing_down, refused_with=(404,))
         if not servers and not self._silent:
-            with contextlib.suppress(NovaError):
+            with contextlib.suppress(NovaError, *UNREADABLE):
                 servers = self._some_servers(False)  # at least one of its own project
         servers.sort(key=lambda server: str(server.get("tenant_id")) == self._own_project())
         yield from self._of_one_server(servers)
@@ -202,6 +202,8 @@ class NovaRights(Nova):
         except NovaError as exc:
             self._silent = not (exc.status or exc.others_status)
             return Right(name, None, str(exc))
+        except UNREADABLE as exc:
+            return Right(name, None, f"the reply is not what Nova's would be ({type(exc).__name__}: {exc})")
         if refused_with:
             return Right(name, None, "Nova took a call that it has to refuse")
         return Right(name, True)
