@@ -407,7 +407,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (
             f"recorded as fenced {abs(c.record.last - c.sight.seen_at):.0f} s"
             f" {'after' if c.record.last > c.sight.seen_at else 'before'} it was seen: a controller's clock is wrong"
-            " (chronyc tracking); dating it by this one's"
+            " (chronyc tracking). The record gets this controller's time instead"
         ),
         lambda c: (SwapRecord(c.node.name, c.record, _redated(c)),),
     ),
@@ -491,8 +491,9 @@ RULES: tuple[HostRule, ...] = (
         _completed_in_part,
         State.RETURNING,
         lambda c: (
-            f"its nova-compute has started and left {c.uncompleted_rows} migrations unfinished, for a start finishes"
-            f" one of each server: with its resource, once more, pcs resource restart RESOURCE {c.node.name}"
+            f"its nova-compute has started, and {c.uncompleted_rows} migrations are not finished: one start finishes"
+            " only one of each server. Restart the resource that runs nova-compute on this host once more: pcs resource"
+            f" restart RESOURCE {c.node.name}"
         ),
         proves=True,
     ),
@@ -591,7 +592,10 @@ RULES: tuple[HostRule, ...] = (
         "leases",
         lambda c: c.now < _off_since(c) + _delay_s(c),
         State.FENCED,
-        lambda c: f"waiting for storage leases and signs of life until {_off_since(c) + _delay_s(c):.0f}",
+        lambda c: (
+            f"waiting until {_delay_s(c):.0f} s after the fencing: storage leases have to end, and a host that is still"
+            " on has to show itself"
+        ),
     ),
     HostRule(
         "pulse-awaited",
@@ -654,7 +658,7 @@ RULES: tuple[HostRule, ...] = (
         "call-late",
         lambda c: c.now < c.sight.late_until,
         State.EVACUATING,
-        lambda c: "a force-down that was not answered may still be carried out, or look like a heartbeat",
+        lambda c: "waiting: a force-down that Nova has not answered may still arrive, and would look like a heartbeat",
     ),
     HostRule(
         "start-waits",
@@ -685,7 +689,9 @@ RULES: tuple[HostRule, ...] = (
         "list-short",
         lambda c: c.unshown > 0,
         State.EVACUATING,
-        lambda c: f"no list shows {c.unshown} of the servers that were evacuated from here: listing once more",
+        lambda c: (
+            f"Nova's lists lack {c.unshown} servers that Nova itself has evacuated from here: asking for the list again"
+        ),
     ),
     HostRule(
         # One list may be short because a cell was silent for its moment; memory keeps what any of them has shown.

@@ -142,7 +142,8 @@ def _of_device(here: Installation, device: Device) -> Iterator[Finding]:
     if lacking:
         yield trouble(f"{device.id} does not list {', '.join(lacking)}, so it cannot fence it", "", *mend)
     elif device.agent == AGENT and device.host_check not in ("static-list", ""):
-        what = f"{device.id} has pcmk_host_check={device.host_check}: Pacemaker may take it for enough for any node"
+        danger = "Pacemaker may believe that it alone can fence any node"
+        what = f"{device.id} has pcmk_host_check={device.host_check}: {danger}"
         yield trouble(what, "", *mend)
     elif device.asked and device.agent == AGENT:
         yield attention(SLOW.format(device.id), "", *mend)

@@ -64,7 +64,8 @@ def names(facts: Facts) -> Iterator[Finding]:
         if isinstance(found, str):
             entries = [*(f"{n}:{h}" for n, h in facts.host_map.items() if n != node), f"{node}:HOST"]
             commands = (update_resource(facts.worker.id, f"host_map={';'.join(entries)}"),) if facts.worker else ()
-            yield trouble(found, f"with Nova's name of it, or none behind {node}: to leave it alone", *commands)
+            remedy = f"put Nova's name for it in the place of HOST, or nothing there if {node} is no compute"
+            yield trouble(found, remedy, *commands)
         else:
             taken[node] = found.host
     if len(taken) == len(facts.here.computes):
@@ -92,7 +93,7 @@ def heartbeats(facts: Facts) -> Iterator[Finding]:
     elif seen[-1] > given + LATE_BEAT_S and facts.worker:
         least = -(-int(seen[-1]) // 10) * 10
         yield trouble(
-            f"one is {seen[-1]:.0f} s old, report_interval_s={given}: a host that lives is noticed too late",
+            f"one is {seen[-1]:.0f} s old, report_interval_s={given}: a fenced host that is still on is noticed late",
             f"see report_interval in nova.conf of the computes; it is {least} or more",
             update_resource(facts.worker.id, f"report_interval_s={least}"),
         )

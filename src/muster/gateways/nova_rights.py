@@ -74,11 +74,11 @@ MASAKARI = ("instance-ha", "ha", "masakari")
 INSTANCEHA = "instanceha evacuation"
 SILENT = "Nova had stopped answering before"
 NO_SERVER = "it sees no server, and the call that tells has to name one"
-NO_STOPPED = "it sees no server that is stopped already, and only such a one can be asked about"
+NO_STOPPED = "it can be tried on a stopped server only, and Nova shows none"
 NO_ROW = "there is no migration yet that would show it"
 NO_ACTION = "the server that was asked about has no actions"
 NO_PORT = "it sees no server of another project with an address"
-IRREVOCABLE = "asking would be doing it"
+IRREVOCABLE = "it cannot be tried without doing it"
 IN_NEUTRON = (
     "Nova asks Neutron with this user's token: give it the role service, or in Neutron's policy \"service_api\":"
     ' "role:service or role:muster" (before 2024.1 "context_is_advsvc": "role:advsvc or role:muster")'

@@ -284,8 +284,8 @@ def still_refused(snapshot: cib.Element, node: str, now: int) -> Optional[str]:
         return None
     return (
         f"off of {node} was refused {abs(now - at)} s ago, and this may be the same fencing, begun before its devices"
-        f" were mended: one counts from {SAME_OPERATION_S} s after a refusal on. If Pacemaker does not begin it by"
-        f" itself: pcs stonith fence {node}"
+        f" were mended. It is refused until {SAME_OPERATION_S} s after the last refusal. If Pacemaker does not fence it"
+        f" again then: pcs stonith fence {node}"
     )
 
 
