@@ -139,3 +139,13 @@ def test_rows_that_are_none_leave_a_right_unknown(rows: object) -> None:
     with mock.patch.object(nova, "_connect"), mock.patch.object(nova.login, "get", get), unsaid:
         rights = list(nova._of_servers())
     assert not any(right.may for right in rights[:1])
+
+
+@pytest.mark.parametrize(("status", "well"), [(200, True), (401, True), (403, False), (404, False), (503, False)])
+def test_a_page_that_is_not_placements_root_is_no_placement(status: int, well: bool) -> None:
+    nova, connection = NovaRights("bed", "/nowhere", True, "2.98"), mock.Mock()
+    nova._silent = False
+    connection.endpoint_for.return_value = "http://placement"
+    connection.session.get.return_value.status_code = status
+    with mock.patch.object(nova, "_connect", return_value=connection):
+        assert (nova._placement() == "") is well
