@@ -196,7 +196,8 @@ class Look:
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
                 # A slow Nova is asked for what the force-down hangs on first.
                 anyway_s = LIST_ANYWAY_S + LIST_ANYWAY_READS * (read_by - now)
-                if (service.forced_down and not service.enabled) or now - host.record.first > anyway_s:
+                began_at = min(host.record.first, host.seen_at)
+                if (service.forced_down and not service.enabled) or now - began_at > anyway_s:
                     listed += self._read(f"list {node.name}", functools.partial(self._list, host, now))
             elif poll:
                 self._read(MOVES, lambda host=host: self._note_moves(host, moves_of(host), read_by, whole=not hurry))  # type: ignore[misc]

@@ -155,7 +155,9 @@ def _truly_stuck(world: World, finding: Finding) -> bool:
 
 def _known_limit(world: World, finding: Finding) -> bool:
     """A row that died with its destination, which is back since, or let back: a later worker cannot know that it is
-    dead."""
+    dead; nor where its clock is not the one by which that host's fencing was recorded."""
+    if world.faults.injected["controller's clock set"]:
+        return True
     rows = [r for r in world.cloud.rows_of[finding.server.id] if r.status == "pre-migrating"]
     return any(_let_back(world, r.dest) and r.life != world.cloud.computes[r.dest].life for r in rows)
 
@@ -192,6 +194,8 @@ def _true_hold(world: World, node: Node, incident: Incident) -> bool:
             return True  # the worker's own clock was wrong when it began: the safe side, until the incident is over
         if node.record and max(host.let_back_at, host.lifted_at) > node.record.last:
             return True
+        if node.confirmed_at and world.faults.injected["controller's clock set"]:
+            return True  # an operator's word that was dated by a wrong clock
         return node.name in world.liars or node.name in world.lived_by_hand
     if incident.rule == "record-of-the-future" and world.current and node.record:
         return node.record.last > world.current.clock.now()
