@@ -617,7 +617,7 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         due=case.due if verdict is Verdict.PARKED else 0.0,
         began=move.created if move else 0.0,
         ended=move.updated if move and move.status.arrived else 0.0,
-        under_way=verdict.open and (case.open_move is not None or case.asked),
+        under_way=verdict.open and (case.open_move is not None or case.asked or rule.name == "call-begun"),
         alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
         attempts=len(case.moves),
         target=case.target,

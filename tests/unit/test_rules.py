@@ -597,6 +597,7 @@ def test_what_nova_is_just_taking_is_not_sent_a_second_time() -> None:
     """B24: the task is written before the migration."""
     taking = replace(ACTIVE, task_state="rebuilding", updated=NOW - 5)
     assert verdict(case(taking)) == (Verdict.UNKNOWN, "call-begun", "")
+    assert judge(case(taking))[0].under_way, "it takes a place of in_flight"
     assert verdict(case(replace(taking, updated=NOW - 90)))[2] == "evacuate"
 
 
