@@ -326,6 +326,32 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "A17",
+        "knows no failure of an earlier incident",
+        "src/muster/verdict.py",
+        "known | self._failed_earlier",
+        "known",
+        ("unit/test_rules.py::test_what_an_earlier_incident_may_have_left_counts_in_the_next",),
+    ),
+    Break(
+        "D9",
+        "starts nova-compute once only",
+        "src/muster/incident.py",
+        "c.node.member and c.sight.stops_made < STARTS_ANEW",
+        "c.node.member and c.sight.stops_made > STARTS_ANEW",
+        (
+            "unit/test_decide.py::TestReturn::test_nova_compute_is_started_anew_where_it_has_finished_a_part_of_its_rows",
+        ),
+    ),
+    Break(
+        "D10",
+        "lets a host return for which a start waits",
+        "src/muster/incident.py",
+        "lambda c: bool(c.start_waits) and not",
+        "lambda c: False and not",
+        ("unit/test_decide.py::test_a_start_that_waits_for_the_host_keeps_it_away",),
+    ),
+    Break(
+        "A17",
         "tries a server that may run on one host on another",
         "src/muster/decide.py",
         "target = finding.target or None",
