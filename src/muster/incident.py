@@ -33,6 +33,7 @@ LIST_FRESH_S = 5.0
 LISTS_APART_S = 1.0
 """A host is settled by a list of its servers that is fresh, and not its only one."""
 
+ORDERS_LATEST_S = 60.0
 ORDERS_DONE_S = 5.0
 """So long after a heartbeat of a nova-compute that has started, what had waited for it has been carried out."""
 STARTS_ANEW = 2
@@ -319,6 +320,15 @@ def _orders_done_at(c: HostCase) -> float:
     return c.sight.back_at + ORDERS_DONE_S if c.sight.back_at else math.inf
 
 
+def _still_at_work(c: HostCase) -> bool:
+    """A server on it has a task: what had waited for it may be under way, for a minute at most; what failed is over."""
+    here = (f.server for f in c.findings if f.server.host == c.known_service.host)
+    return (
+        any(server.task_state and server.vm_state != "error" for server in here)
+        and c.now < c.sight.back_at + ORDERS_LATEST_S
+    )
+
+
 def _with_awaited(c: HostCase, *words: str) -> str:
     """Nova had sent them here before it died, and its nova-compute begins them whenever it is back (FACTS N41)."""
     if not c.awaited:
@@ -533,10 +543,19 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         # An order that waited for it (stop, resize, shelve) is carried out where the server no longer is.
         "looks-again",
-        lambda c: c.phase is Phase.RETURNING and (c.sight.listed_at < _orders_done_at(c) or c.sight.doubted),
+        lambda c: (
+            c.phase is Phase.RETURNING
+            and (c.sight.listed_at < _orders_done_at(c) or c.sight.doubted or _still_at_work(c))
+        ),
         State.RETURNING,
         lambda c: "back in service: looking once more at its servers, for orders that had waited for it",
-        lambda c: (ListAgain(c.node.name),) * (c.sight.listed_at < _orders_done_at(c) <= c.now),
+        lambda c: (
+            (ListAgain(c.node.name),)
+            * (
+                c.sight.listed_at < _orders_done_at(c) <= c.now
+                or (_still_at_work(c) and c.now - c.sight.listed_at >= LIST_FRESH_S)
+            )
+        ),
         proves=True,
     ),
     HostRule(

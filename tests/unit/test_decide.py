@@ -555,6 +555,20 @@ class TestReturn:
 
     up = Service("u1", "cmp1", up=True, updated_at=NOW - 1)
 
+    def test_looks_again_for_a_minute_while_a_server_on_it_has_a_task(self) -> None:
+        """A18, A20: an order that had waited for a host that is busy is carried out later."""
+        there = server("a", task_state="resize_prep", vm_state="active")
+        up = replace(DOWN, forced_down=False, enabled=True, disabled_reason="", up=True)
+
+        def seen(back_at: float, listed_at: float) -> Decision:
+            facts = {"alive_again": True, "back_at": back_at, "listed_at": listed_at}
+            return decide(sight(self.back, there, service=up, **facts), settings())  # type: ignore[arg-type]
+
+        assert seen(NOW - 20, NOW - 5).incidents["cmp1"].rule == "looks-again"
+        assert seen(NOW - 20, NOW - 5).steps == (ListAgain("cmp1"),)
+        assert seen(NOW - 20, NOW - 4).steps == ()
+        assert seen(NOW - 61, NOW - 5).incidents["cmp1"].rule != "looks-again"
+
     def test_looks_once_more_at_the_servers_before_it_closes(self) -> None:
         """A20: what had waited for the host is carried out first."""
         for facts, expected in (
