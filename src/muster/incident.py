@@ -33,9 +33,10 @@ LIST_FRESH_S = 5.0
 LISTS_APART_S = 1.0
 """A host is settled by a list of its servers that is fresh, and not its only one."""
 
-ORDERS_LATEST_S = 60.0
 ORDERS_DONE_S = 5.0
 """So long after a heartbeat of a nova-compute that has started, what had waited for it has been carried out."""
+ORDERS_LATEST_S = 60.0
+"""The same where a server on the host still has a task."""
 STARTS_ANEW = 2
 STOP_S = 15.0
 """So often nova-compute is started anew on the way back, and so long kept away for it: Pacemaker stops it by then."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
-from muster.facts import Calls, MoveStatus, Outcome, Power
+from muster.facts import MoveStatus, Outcome, Power
 from muster.verdict import POWER_OF_STATE, SKEW_S, Finding, ServerCase, Verdict
 
 REPEATS = 3
@@ -208,8 +208,8 @@ def _calls_unread(c: ServerCase) -> bool:
     """Where its rebuild failed decides where it may be sent, and Nova has not said it yet."""
     if not (c.failed_on or c.failed_earlier):
         return False
-    known = c.calls
-    if known is None or known.moves != Calls.state_of(c.moves):
+    known = c.current_calls
+    if known is None:
         return True
     return known.traces is None and known.tries < CALL_TRIES
 

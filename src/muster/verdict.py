@@ -172,16 +172,19 @@ class ServerCase:
             return True
         return move.status is MoveStatus.ACCEPTED and self.calls_over
 
+    @functools.cached_property
+    def current_calls(self) -> Optional[Calls]:
+        """What Nova said of the evacuate calls for it, as long as none of its evacuations has changed since."""
+        return self.calls if self.calls and self.calls.moves == Calls.state_of(self.moves) else None
+
     @property
     def traces(self) -> tuple[Trace, ...]:
-        """What is known of the evacuate calls for it, as long as none of its evacuations has changed since."""
-        known = self.calls
-        return known.traces or () if known and known.moves == Calls.state_of(self.moves) else ()
+        return (self.current_calls.traces or ()) if self.current_calls else ()
 
     @property
     def waits_for(self) -> str:
         """Where Nova holds room for what it has not begun; empty where that is not known."""
-        claimed = self.calls.claimed if self.calls and self.calls.moves == Calls.state_of(self.moves) else ()
+        claimed = self.current_calls.claimed if self.current_calls else ()
         named = self.open_move.dest if self.open_move else ""
         return next((name for name in claimed if not same_host(name, self.source)), named)
 
@@ -236,8 +239,8 @@ class ServerCase:
     @property
     def calls_due(self) -> bool:
         """Nova is to be asked about its calls: at once after a change of its evacuations, then ever more seldom."""
-        known = self.calls
-        if known is None or known.moves != Calls.state_of(self.moves):
+        known = self.current_calls
+        if known is None:
             return True
         return self.now - known.read_at >= min(CALLS_AGAIN_S * 2.0 ** (known.tries - 1), RETRY_DELAY_LIMIT_S)
 
