@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,9 +134,21 @@ def pip_installed(folder: Path) -> str:
     return str(environment / "bin/muster")
 
 
-def test_what_pip_installed_and_muster_register_linked_does_the_same(cloud: Cloud, tmp_path: Path) -> None:
+@pytest.fixture
+def opt() -> Iterator[Path]:
+    """A folder that every user may read: what Pacemaker cannot run as its own user is not registered."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_what_pip_installed_and_muster_register_linked_does_the_same(cloud: Cloud, opt: Path, tmp_path: Path) -> None:
     again = Cloud.built(tmp_path, 4)
-    muster = pip_installed(tmp_path)
+    hidden = pip_installed(tmp_path)
+    refused = cloud.cluster.exec("ctl1", hidden, "register", check=False)
+    assert (refused.returncode, refused.stderr.count("does not run as hacluster")) == (2, 2)
+    muster = pip_installed(opt)
     cloud.type("pcs resource disable muster --wait=60")
     cloud.rpm("--erase", (*PACKAGES, "muster-compute"))
     places = list(register.PLACES.values())
@@ -143,10 +156,10 @@ def test_what_pip_installed_and_muster_register_linked_does_the_same(cloud: Clou
         for node in cloud.controllers:
             assert cloud.cluster.exec(node, "ls", *places, check=False).returncode != 0
             cloud.ctl(muster, "register", node=node)
-            assert cloud.ctl("readlink", *places, node=node).count(str(tmp_path)) == 2
+            assert cloud.ctl("readlink", *places, node=node).count(str(opt)) == 2
         cloud.type("pcs resource enable muster")
         cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
-        assert str(tmp_path) in Path(f"/proc/{cloud.worker_pid()}/cmdline").read_text()
+        assert str(opt) in Path(f"/proc/{cloud.worker_pid()}/cmdline").read_text()
         servers = cloud.nova.boot("cmp1", count=2)
         cloud.cluster.crash("cmp1")
         cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * 2, 90, "both are evacuated")

@@ -26,7 +26,7 @@ COMPLETE = "# nothing is missing; whether it is right: muster doctor\n"
 MISTAKES = [
     ("pcs stonith level remove 1 target cmp2", "fencing levels", "trouble", "no fencing level of cmp2 names fence_muster"),
     ("pcs stonith update muster-fence pcmk_host_list='cmp1 cmp2 cmp3'", "fence devices", "trouble", "does not list cmp4"),
-    ("pcs stonith update muster-fence pcmk_host_check=dynamic-list", "fence devices", "trouble", "take it for enough"),
+    ("pcs stonith update muster-fence pcmk_host_check=dynamic-list", "fence devices", "trouble", "believe that it alone can fence any node"),
     ("pcs constraint remove nova-compute-held", "nova-compute is held", "trouble", "it would destroy guests there"),
     ("pcs constraint remove location-muster", "worker's place", "trouble", "may be started on a compute"),
     (
