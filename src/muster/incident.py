@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Union
 
-from muster.facts import UNTOUCHED, HostSight, MoveStatus, Node, Outcome, Phase, Record, Service
+from muster.facts import UNTOUCHED, HostSight, MoveStatus, Node, Outcome, Phase, Record, Server, Service
 from muster.ports import Policy
 from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, ListAgain, Step, StopCompute, SwapRecord, WriteRecord
 from muster.verdict import Finding, State, Verdict
@@ -36,7 +36,7 @@ LISTS_APART_S = 1.0
 ORDERS_DONE_S = 5.0
 """So long after a heartbeat of a nova-compute that has started, what had waited for it has been carried out."""
 ORDERS_LATEST_S = 60.0
-"""The same where a server on the host still has a task."""
+"""The same where a server on the host has a task, or had one that has come to nothing yet."""
 STARTS_ANEW = 2
 STOP_S = 15.0
 """So often nova-compute is started anew on the way back, and so long kept away for it: Pacemaker stops it by then."""
@@ -322,12 +322,17 @@ def _orders_done_at(c: HostCase) -> float:
 
 
 def _still_at_work(c: HostCase) -> bool:
-    """A server on it has a task: what had waited for it may be under way, for a minute at most; what failed is over."""
+    """What had waited for it may be under way, for a minute at most; what failed is over."""
     here = (f.server for f in c.findings if f.server.host == c.known_service.host)
-    return (
-        any(server.task_state and server.vm_state != "error" for server in here)
-        and c.now < c.sight.back_at + ORDERS_LATEST_S
-    )
+    return any(_may_change(c, server) for server in here) and c.now < c.sight.back_at + ORDERS_LATEST_S
+
+
+def _may_change(c: HostCase, server: Server) -> bool:
+    """It has a task; or it had one, which nova-compute takes back as it starts, before it carries out what it was
+    for (nova/compute/manager.py, _init_instance)."""
+    before = c.sight.before.get(server.id)
+    had_task = before is not None and bool(before.task_state) and before.vm_state == server.vm_state
+    return server.vm_state != "error" and (bool(server.task_state) or had_task)
 
 
 def _with_awaited(c: HostCase, *words: str) -> str:

@@ -544,7 +544,7 @@ RULES: tuple[Rule, ...] = (
     # -- its host has it again
     Rule(
         "failed-at-return",
-        lambda c: bool(c.back_at) and c.server.vm_state == "error" and c.server.created < c.first,
+        lambda c: bool(c.back_at) and c.server.vm_state == "error" and c.server.created < c.back_at,
         Verdict.HELD,
         lambda c: (
             f"ERROR on its host, which is back{f' ({c.server.fault})' if c.server.fault else ''}:"

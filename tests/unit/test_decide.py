@@ -569,6 +569,24 @@ class TestReturn:
         assert seen(NOW - 20, NOW - 4).steps == ()
         assert seen(NOW - 61, NOW - 5).incidents["cmp1"].rule != "looks-again"
 
+    @pytest.mark.parametrize(
+        ("task", "vm_state", "expected"),
+        [
+            ("resize_prep", "active", "looks-again"),
+            ("", "active", "close"),
+            ("resize_prep", "error", "close"),
+            ("powering-off", "stopped", "close"),
+        ],
+    )
+    def test_looks_again_at_a_server_whose_task_its_host_took_back(
+        self, task: str, vm_state: str, expected: str
+    ) -> None:
+        """A18: nova-compute takes the task back as it starts, and carries out the order a moment later."""
+        there, up = server("a", vm_state=vm_state), replace(self.up, updated_at=NOW - 1)
+        before = {"a": server("a", task_state=task, vm_state="active")}
+        it = sight(self.back, there, service=up, alive_again=True, back_at=NOW - 20, listed_at=NOW - 1, before=before)
+        assert decide(it, settings()).incidents["cmp1"].rule == expected
+
     def test_looks_once_more_at_the_servers_before_it_closes(self) -> None:
         """A20: what had waited for the host is carried out first."""
         for facts, expected in (

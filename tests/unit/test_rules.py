@@ -650,6 +650,8 @@ def test_what_is_on_a_host_that_is_back_is_open_no_more() -> None:
     caught = replace(error, task_state="resize_migrating", fault="")
     told = judge(case(caught, back_at=NOW - 9, first=NOW - 900))[0].reason
     assert told.endswith("back: openstack server set --state active ID, then openstack server reboot --hard ID")
+    young = replace(error, created=NOW - 900)
+    assert verdict(case(young, back_at=NOW - 9, first=NOW - 900))[:2] == (Verdict.HELD, "failed-at-return")
     newer = replace(error, created=NOW - 5)
     assert verdict(case(newer, back_at=NOW - 9, first=NOW - 900))[:2] == (Verdict.SKIPPED, "left-on-host")
 
