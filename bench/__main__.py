@@ -2,7 +2,7 @@
 """Everything that docs/performance.md tells, measured: ``.venv/bin/python -m bench [SECTION...] [--quick]``.
 
 In each section the subjects take turns, round by round, on one Nova, so that its ratios are of one run.  What was
-measured replaces those sections in bench/figures.json; ``python -m bench.page`` writes the page from there.  ``--quick``
+measured replaces those sections in bench/figures.json; ``./generate`` writes the page from there.  ``--quick``
 is one small round that only prints.
 """
 

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("figures.json")
+SCALE = FILE.with_name("scale.json")
+"""Of bench.scale."""
 
 Run = dict[str, Any]
 Figures = dict[str, Any]
 
 
-def read() -> Figures:
-    text = FILE.read_text() if FILE.exists() else ""
+def read(file: Path = FILE) -> Figures:
+    text = file.read_text() if file.exists() else ""
     return dict(json.loads(text or "{}"))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pass and a plan cost with ever more servers: the real engine over a Nova in memory, in virtual time.
 
-    .venv/bin/python -m bench.scale          a few minutes; writes bench/scale.json and docs/performance-scale.md
+    .venv/bin/python -m bench.scale          a few minutes; writes bench/scale.json, of which ./generate makes the page
 
 Times are CPU time of this process without that of the Nova in memory, so what else runs on the machine does not count.
 """
@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
-from bench import scale_page
 from bench.crowd import Crowd, PagedNova
+from bench.figures import SCALE
 from muster import wiring
 from muster import worker as engine
 from muster.act import Act
@@ -252,15 +252,12 @@ def figures() -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", nargs=3, metavar=("KIND", "HOSTS", "SERVERS"), help="measure one, and print it")
-    parser.add_argument("--page", action="store_true", help="measure nothing: write the page from the figures")
     given = parser.parse_args()
     if given.one:
         kind, hosts, servers = given.one
         print(json.dumps(KINDS[kind](int(hosts), int(servers))))
         return 0
-    if not given.page:
-        scale_page.FIGURES.write_text(json.dumps(figures(), indent=1) + "\n")
-    scale_page.write()
+    SCALE.write_text(json.dumps(figures(), indent=1) + "\n")
     return 0
 
 

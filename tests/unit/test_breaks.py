@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import robustness
+from generators import robustness
 from tests.breaks import tree
 from tests.breaks.run import unnoticed
 from tests.breaks.table import BREAKS, LEVELS, Break

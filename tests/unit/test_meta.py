@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
@@ -66,9 +65,5 @@ def test_the_fence_document_has_an_option_for_each_parameter() -> None:
     assert root.find("actions/action[@name='on']").get("automatic") == "0"
 
 
-def test_the_table_of_the_readme_is_up_to_date() -> None:
-    """``python -m tests.readme`` writes it."""
-    readme = (ROOT / "README.md").read_text()
-    found = re.search(r"<!-- parameters: ComputeRecovery -->\n(.*?)<!-- end -->", readme, re.S)
-    assert found
-    assert found[1] == meta.parameters_table("ComputeRecovery")
+def test_the_readme_has_the_table_of_the_parameters() -> None:
+    assert meta.parameters_table("ComputeRecovery") in (ROOT / "README.md").read_text()

@@ -5,17 +5,12 @@ from __future__ import annotations
 
 import re
 
-from tests import robustness
+from generators import robustness
 
 
 def test_every_scenario_has_a_test() -> None:
     shown = robustness.shown()
     assert [scenario for scenario in robustness.scenarios() if scenario not in shown] == []
-
-
-def test_the_page_is_up_to_date() -> None:
-    """``python -m tests.robustness`` writes it."""
-    assert robustness.page() == robustness.PAGE.read_text()
 
 
 def test_every_belief_has_its_four_cells_and_tests_and_places_that_exist() -> None:

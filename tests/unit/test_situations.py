@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from generators import situations
+from generators.situations import NOW, SITUATIONS, Situation
 from muster.cli import status, watch
 from muster.cli.view import Seen, Todo, view
 from muster.facts import Cluster
 from muster.installed import Resource
-from tests import situations
-from tests.situations import NOW, SITUATIONS, Situation
 
 
 def one_line(screen: str) -> str:
@@ -46,11 +46,6 @@ def test_the_exit_code_follows_the_worst() -> None:
     assert {name for name, code in codes.items() if code == 2} == {
         it.name for it in SITUATIONS if any(todo.level == "trouble" for todo in it.view().todo)
     }
-
-
-def test_the_page_is_up_to_date() -> None:
-    """``python -m tests.situations`` writes it."""
-    assert situations.page() == situations.PAGE.read_text()
 
 
 @pytest.mark.parametrize(("height", "shown"), [(24, 2), (50, 9)])

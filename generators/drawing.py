@@ -38,7 +38,7 @@ class Bars:
     values: Sequence[float]
 
 
-def lines(title: str, most: float, drawn: Sequence[Line], unit: str = " s") -> bytes:
+def lines(title: str, most: float, drawn: Sequence[Line], unit: str = " s") -> str:
     """Servers over seconds or the like, with a legend.
 
     :param most: the height of the picture.
@@ -77,7 +77,7 @@ def lines(title: str, most: float, drawn: Sequence[Line], unit: str = " s") -> b
     return _file(title, height, parts)
 
 
-def bars(title: str, unit: str, drawn: Sequence[Bars]) -> bytes:
+def bars(title: str, unit: str, drawn: Sequence[Bars]) -> str:
     """One row for each, all on one scale."""
     until = above(max(value for bar in drawn for value in bar.values))
     bottom = ROW * len(drawn) + 8
@@ -124,9 +124,9 @@ def _text(x: float, y: float, text: str, anchor: str, kind: str) -> Element:
     return element("text", {"class": kind, "x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor}, text)
 
 
-def _file(title: str, height: float, parts: Sequence[Element]) -> bytes:
+def _file(title: str, height: float, parts: Sequence[Element]) -> str:
     size = {"width": WIDTH, "height": round(height), "viewBox": f"0 0 {WIDTH} {round(height)}"}
     attributes = {"xmlns": "http://www.w3.org/2000/svg", **size, "role": "img", "aria-label": title}
     ground = element("rect", {"class": "frame", "width": WIDTH, "height": round(height)})
     root = element("svg", attributes, element("style", {}, STYLE), ground, *parts)
-    return bytes(etree.tostring(root, encoding="utf-8")) + b"\n"
+    return str(etree.tostring(root, encoding="unicode")) + "\n"

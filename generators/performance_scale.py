@@ -1,34 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of bench/scale.json as tables and a picture: docs/performance-scale.md and .svg.
-
-.venv/bin/python -m bench.scale --page      after somebody has changed how they are shown
-"""
+"""The figures of bench/scale.json as tables and a picture: docs/performance-scale.md and .svg."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import drawing
+from bench import figures
+from generators import drawing
 
-FIGURES = Path(__file__).with_name("scale.json")
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "performance-scale.md"
 PICTURE = DOCS / "performance-scale.svg"
 MARKS = r"(<!-- figures: bench/scale.json -->\n).*?(<!-- end -->)"
-
-
-def figures() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(FIGURES.read_text())
-    return found
-
-
-def write() -> None:
-    PICTURE.write_bytes(picture(figures()))
-    PAGE.write_text(page(PAGE.read_text(), figures()))
 
 
 def page(text: str, found: dict[str, Any]) -> str:
@@ -98,7 +84,7 @@ def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) ->
 # ------------------------------------------------------------------ picture
 
 
-def picture(found: dict[str, Any]) -> bytes:
+def picture(found: dict[str, Any]) -> str:
     """Median of a pass by the number of servers, a line for each series."""
     drawn = [
         drawing.Line(f"{name}: ms, by servers", [(row["servers"], row["ms"][1]) for row in found[name]["rows"]])
@@ -106,3 +92,8 @@ def picture(found: dict[str, Any]) -> bytes:
     ]
     most = drawing.above(max(ms for line in drawn for _, ms in line.points))
     return drawing.lines("milliseconds of a pass by the number of servers", most, drawn, unit="")
+
+
+def pages() -> dict[Path, str]:
+    found = figures.read(figures.SCALE)
+    return {PAGE: page(PAGE.read_text(), found), PICTURE: picture(found)}

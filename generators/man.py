@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manual pages and shell completion, from where commands and parameters are written: ``python -m tests.man``."""
+"""The manual pages, from where commands and parameters are written."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-import shtab
-
 from muster import meta
 from muster.cli import commands
 from muster.cli.commands import COMMANDS, Argument, Command
 from muster.meta import Parameter
 
-ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "man"
 DATE = "2026-11-25"
 
 VERDICTS = """queued, evacuating|It waits for its turn; Nova is at it.
@@ -161,19 +159,5 @@ def fence() -> Iterator[str]:
 
 
 def pages() -> dict[Path, str]:
-    """Every generated file with its text."""
     man = {"muster.8": muster, "ocf_muster_ComputeRecovery.7": agent, "fence_muster.8": fence}
-    made = {ROOT / "docs/man" / name: "\n".join(lines()) + "\n" for name, lines in man.items()}
-    mark = "# SPDX-License-Identifier: Apache-2.0\n"
-    parser = commands.parser()
-    made[ROOT / "packaging/completion/muster.bash"] = mark + shtab.complete(parser, "bash")
-    zsh = shtab.complete(parser, "zsh")
-    first, _, rest = zsh.partition("\n")
-    made[ROOT / "packaging/completion/_muster"] = f"{first}\n{mark}{rest}"
-    return made
-
-
-if __name__ == "__main__":
-    for path, text in pages().items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    return {FOLDER / name: "\n".join(lines()) + "\n" for name, lines in man.items()}

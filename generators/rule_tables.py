@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the rows of the two rule tables into docs/design.md: ``python -m tests.rows``."""
+"""The rows of the two rule tables, drawn into docs/design.md."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def page(text: str) -> str:
     return before + BEGIN + "```\n" + "\n\n".join(tables) + "\n```\n" + END + after
 
 
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text()))
+def pages() -> dict[Path, str]:
+    return {PAGE: page(PAGE.read_text())}

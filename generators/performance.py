@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the tables and pictures of docs/performance.md from bench/figures.json: ``python -m bench.page``."""
+"""The tables and pictures of docs/performance.md, from bench/figures.json."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from bench import drawing, figures
+from bench import figures
 from bench.figures import Figures, Run, middle, of, spread
+from generators import drawing
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "performance.md"
@@ -226,7 +227,7 @@ def page(text: str, found: Figures) -> str:
     return MARKS.sub(lambda mark: mark[1] + _table(mark[2], found) + mark[3], text)
 
 
-def pictures(found: Figures) -> dict[str, bytes]:
+def pictures(found: Figures) -> dict[str, str]:
     """By file name."""
     runs = found["hundred"]
     count = runs[0]["servers"]
@@ -244,15 +245,7 @@ def _ends(runs: Sequence[Run]) -> list[float]:
     return [run["proved_s"] or run["running_s"] for run in runs]
 
 
-def stale() -> list[str]:
-    """The files that are not what the figures make of them."""
+def pages() -> dict[Path, str]:
     found = figures.read()
-    wrong = [] if PAGE.read_text() == page(PAGE.read_text(), found) else [PAGE.name]
-    return wrong + [name for name, data in pictures(found).items() if (DOCS / name).read_bytes() != data]
-
-
-if __name__ == "__main__":
-    measured = figures.read()
-    PAGE.write_text(page(PAGE.read_text(), measured))
-    for file, data in pictures(measured).items():
-        (DOCS / file).write_bytes(data)
+    drawn = {DOCS / name: picture for name, picture in pictures(found).items()}
+    return {PAGE: page(PAGE.read_text(), found), **drawn}

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Situations an operator may find, as ``muster status`` shows them: ``python -m tests.situations`` writes
-docs/situations.md.
+"""Situations an operator may find, as ``muster status`` shows them: docs/situations.md.
 
 What the worker would share comes from the real decision about the facts, never from words written here.
 """
@@ -295,7 +294,7 @@ def _lines() -> Iterator[str]:
     yield "# What you find, and what you do"
     yield ""
     yield "`muster status`, as it looks in situations that happen. What to do stands under TO DO, with the command to type."
-    yield "This page is made by `python -m tests.situations` from the rules that also decide in an incident."
+    yield "This page is made by `./generate` from the rules that also decide in an incident."
     for it in SITUATIONS:
         yield ""
         yield f"## {it.name}"
@@ -308,5 +307,5 @@ def _lines() -> Iterator[str]:
     yield ""
 
 
-if __name__ == "__main__":
-    PAGE.write_text(page())
+def pages() -> dict[Path, str]:
+    return {PAGE: page()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills in docs/robustness.md which tests show each scenario: ``python -m tests.robustness``.
+"""Which tests show each scenario: the last column of docs/robustness.md.
 
 A test names its scenarios at the beginning of its docstring, ``C6, C8: what it shows``; for all tests of a module its
 docstring may do so.  A planted bug or a break names those that it breaks.
@@ -15,8 +15,9 @@ from pathlib import Path
 from tests.breaks.table import BREAKS
 from tests.sim.mutants import MUTANTS
 
-TESTS = Path(__file__).resolve().parent
-PAGE = TESTS.parent / "docs" / "robustness.md"
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "tests"
+PAGE = ROOT / "docs" / "robustness.md"
 ROW = re.compile(r"^(\| ([A-E][0-9]+) \|.*\|)([^|]*)\|$", re.M)
 BELIEFS = "What the simulated world believes of Nova and Pacemaker"
 SPAN = re.compile(r"([A-E])([0-9]+)(?:(?: to |-)[A-E]([0-9]+))?")
@@ -94,7 +95,7 @@ def beliefs() -> list[list[str]]:
 def holds(place: str) -> bool:
     """``file.py`` or ``file.py name``, of muster or of the simulated world: it is there, and has something called so."""
     file, _, name = place.partition(" ")
-    paths = [*(TESTS / "sim").rglob(file), *(TESTS.parent / "src").rglob(file)]
+    paths = [*(TESTS / "sim").rglob(file), *(ROOT / "src").rglob(file)]
     return any(not name or name in names_in(path) for path in paths)
 
 
@@ -108,5 +109,5 @@ def names_in(path: Path) -> set[str]:
     return found
 
 
-if __name__ == "__main__":
-    PAGE.write_text(page())
+def pages() -> dict[Path, str]:
+    return {PAGE: page()}
