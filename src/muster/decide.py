@@ -240,7 +240,7 @@ def _judge_host(
 
 
 def _inbound(judged: Mapping[str, Sequence[tuple[Finding, str]]], sight: Sight) -> Counter[Union[str, tuple[str, str]]]:
-    """Servers that were on their way to a host and are not safe yet (FACTS N28): by host, and by node that they come
+    """Servers that were on their way to a host and are not safe yet (facts.md N28): by host, and by node that they come
     from and host."""
     found: Counter[Union[str, tuple[str, str]]] = Counter()
     for name, findings in judged.items():

@@ -388,7 +388,7 @@ class HostSight:
     :param listed_by: when that list was complete.
     :param doubted: its cell may have been silent then: it has not been seen to answer since.
     :param listed: ids of the servers that were on it then.
-    :param dropped: ids of those that Nova shows no more, its cell answering: their servers were deleted (FACTS N31).
+    :param dropped: ids of those that Nova shows no more, its cell answering: their servers were deleted (facts.md N31).
     :param moves_at: when its evacuations were last asked for, its cell answering; what Nova did since may not show yet.
     :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
     :param late_until: before this a force-down may still be carried out that nobody waits for any more, or what may

@@ -96,8 +96,8 @@ class HostCase:
     def open_rows(self) -> int:
         """Evacuations from here that Nova still calls under way, of servers not yet safe elsewhere.
 
-        nova-compute must not start before they end (FACTS N16).  A row whose destination died stays open for ever
-        (N14); its server's verdict says whether that matters.
+        nova-compute must not start before they end (facts.md N16).  A row whose destination died stays open for ever
+        (facts.md N14); its server's verdict says whether that matters.
         """
         settled = {f.server.id for f in self.findings if not f.verdict.open and f.rule != "finish-false"}
         return sum(
@@ -307,7 +307,7 @@ def _wanted_again(c: HostCase) -> int:
 
 def _begun_by_hand(c: HostCase) -> int:
     """Evacuations from here that were begun since it was released, as far as that is known: to a later worker one that
-    is more than accepted may be the row of one that has died with its destination (FACTS N14)."""
+    is more than accepted may be the row of one that has died with its destination (facts.md N14)."""
     if not _still_off(c):
         return 0
     here = c.known_service.host  # what has left it is not evacuated from it by anybody
@@ -336,7 +336,7 @@ def _may_change(c: HostCase, server: Server) -> bool:
 
 
 def _with_awaited(c: HostCase, *words: str) -> str:
-    """Nova had sent them here before it died, and its nova-compute begins them whenever it is back (FACTS N41)."""
+    """Nova had sent them here before it died, and its nova-compute begins them whenever it is back (facts.md N41)."""
     if not c.awaited:
         return "; ".join(words)
     waiting = f"{c.awaited} evacuations from other hosts wait for its nova-compute, and begin when it is back"

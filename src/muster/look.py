@@ -283,7 +283,7 @@ class Look:
         if host.silent:
             return SERVICES_CLOSE_S
         if host.list_again or self._absence_decides(host):
-            return 0.0  # a silent cell leaves what is its own out of lists (FACTS N22)
+            return 0.0  # a silent cell leaves what is its own out of lists (facts.md N22)
         if host.record.phase is Phase.RETURNING and (host.alive_again or pulse.has_finished_its_rows(host)):
             if host.back and host.back.enabled and not host.back.forced_down:
                 return SERVICES_CLOSE_S
@@ -445,7 +445,7 @@ class Look:
                 host.logs.pop(server.id, None)
 
     def _note_moves(self, host: HostMemory, moves: Iterable[Move], now: float, whole: bool = True) -> None:
-        # A silent cell leaves its evacuations out (FACTS N22): what was once seen has not gone away.
+        # A silent cell leaves its evacuations out (facts.md N22): what was once seen has not gone away.
         shown = {m.id: m for m in moves}
         newest = {m.id: m for ms in host.moves.values() for m in ms} | shown
         found: dict[str, list[Move]] = {}

@@ -56,7 +56,7 @@ class HostMemory:
     """The most that Nova's clock was ahead of ours; 0.0 where it was behind."""
     servers: dict[str, Server] = field(default_factory=dict)
     moves: dict[str, tuple[Move, ...]] = field(default_factory=dict)
-    """All that were ever seen: what a list leaves out may be under way all the same (FACTS N22)."""
+    """All that were ever seen: what a list leaves out may be under way all the same (facts.md N22)."""
     left_out: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
     """Ids of those that the last whole list left out; of those that are not there, as its cell answered after it: Nova
@@ -140,7 +140,7 @@ class HostMemory:
     def seen_to(self) -> float:
         """Changes of its servers are known up to then (Nova's clock): to the newest that a list has shown, or to the
         last time that all changes were asked for and its cell was seen to answer later, whichever is later.  A silent
-        cell leaves its servers out, and the others' changes prove nothing (FACTS N22)."""
+        cell leaves its servers out, and the others' changes prove nothing (facts.md N22)."""
         return max(self.newest, self.whole_at - SKEW_S, self.since)
 
     @property
@@ -150,7 +150,7 @@ class HostMemory:
 
     def trust(self, answered_at: float) -> None:
         """Its cell answered then, so what the lists of before do not show is not there: a cell that falls silent
-        between the services and a list leaves its rows out of it (FACTS N22)."""
+        between the services and a list leaves its rows out of it (facts.md N22)."""
         self.answered_at, self.silent = answered_at, False
         if self.moves_read_at < answered_at:
             self.moves_at, self.dropped = self.moves_read_at, self.left_out

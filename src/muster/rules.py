@@ -95,12 +95,12 @@ def _opted_out(c: ServerCase) -> bool:
 
 
 def _empty_rebuild(c: ServerCase) -> bool:
-    """Without shared storage Nova rebuilds an image-backed server from its image: the data is gone (FACTS N24)."""
+    """Without shared storage Nova rebuilds an image-backed server from its image: the data is gone (facts.md N24)."""
     return not c.policy.shared_storage and c.server.image != ""
 
 
 def _lost(c: ServerCase) -> bool:
-    """Nova calls the move finished, yet the server is on the dead host (FACTS N12)."""
+    """Nova calls the move finished, yet the server is on the dead host (facts.md N12)."""
     last = c.last
     if last is None or not last.status.arrived or c.server.host != c.source or c.skipped or c.released:
         return False
@@ -147,7 +147,7 @@ def _nothing_says(c: ServerCase) -> str:
 
 
 def _woken(c: ServerCase) -> bool:
-    """It has arrived and runs although its owner had stopped it: Nova brings ERROR back as ACTIVE (FACTS N7, N8)."""
+    """It has arrived and runs although its owner had stopped it: Nova brings ERROR back as ACTIVE (facts.md N7, N8)."""
     return (
         bool(c.arrival)
         and c.log_read

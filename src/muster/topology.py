@@ -2,7 +2,7 @@
 """Whether a fencing proves that the power was cut: only a device that is known to cut it proves that.
 
 Behind such a device in the same fencing level a call of ``off`` is proof.  Alone in a level, first in it or without any
-level, Pacemaker takes the recording device for the whole fencing, and nobody cuts the power (measured: FACTS P6).
+level, Pacemaker takes the recording device for the whole fencing, and nobody cuts the power (measured: facts.md P6).
 """
 
 from __future__ import annotations

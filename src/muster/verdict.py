@@ -193,7 +193,7 @@ class ServerCase:
         """Nova is done with every call that made one of its evacuations.
 
         Then none that is still `accepted` will begin: its call failed in the conductor, or took the row of an earlier
-        one, for the conductor takes any that is `accepted` (FACTS N32).  What has begun on a destination has its row.
+        one, for the conductor takes any that is `accepted` (facts.md N32).  What has begun on a destination has a row.
         """
         traces = [trace for trace in self.traces if trace.at >= self.first - SKEW_S]
         begun = Counter(trace.dest for trace in traces if not trace.over)
@@ -203,7 +203,7 @@ class ServerCase:
     @functools.cached_property
     def failed_on(self) -> tuple[str, ...]:
         """Hosts on which a guest of it may run although its rebuild there `failed`: Nova writes that for whatever goes
-        wrong, also after the guest was started (FACTS N15).  Without a destination it had not been let in anywhere."""
+        wrong, also after the guest was started (facts.md N15).  Without a destination no host had let it in."""
         failed = [m for m in self.moves if m.status is MoveStatus.FAILED and m.dest and not self.void(m)]
         known = {m.dest for m in failed if not self._harmless(m.dest, failed)}
         return tuple(sorted((known | self._failed_earlier) - {self.source}))
@@ -247,7 +247,7 @@ class ServerCase:
     @functools.cached_property
     def open_move(self) -> Optional[Move]:
         """The newest that may still bring up a guest.  What began before it arrived here has ended, whatever Nova says:
-        the row of an evacuation that died with its destination stays open for good (FACTS N14)."""
+        the row of an evacuation that died with its destination stays open for good (facts.md N14)."""
         for move in reversed(self.moves):
             if move.status.arrived and move.dest == self.server.host != self.source:
                 return None
@@ -281,7 +281,7 @@ class ServerCase:
 
     @property
     def tries(self) -> int:
-        """Those that waited for room (no valid host: status error, FACTS N9) as well."""
+        """Those that waited for room (no valid host: status error, facts.md N9) as well."""
         return self.failures + sum(m.status is MoveStatus.ERROR and self._counts(m) for m in self.moves)
 
     def _failed(self, move: Move) -> bool:

@@ -10,7 +10,7 @@ What is not the same, and why it may stay so:
 - It refuses every state alike with 409.  The real one says 400 to what is shelved and offloaded, which muster never sends.
 - Of a first evacuation that a second one overtakes before the hypervisor is asked, the simulated one makes two that run; the
   real one fails the first ("unexpected task state").
-- It enables and disables any service at once.  The real one waits for nova-compute where it takes it for alive (FACTS N21);
+- It enables and disables any service at once.  The real one waits for a nova-compute that it takes for alive (facts.md N21);
   muster gives up after 30 s and looks, as after any lost reply.
 - Its refusals have no request id, which is for people only.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenarios B13 and A14: Nova's lists are incomplete, for want of a cell or for want of room on a page.
 
-A cell whose database does not answer is silently left out of the lists of servers and migrations (FACTS N22).
+A cell whose database does not answer is silently left out of the lists of servers and migrations (facts.md N22).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from tests.nova.steps import MakeRig, boot, evacuations, expect, posts
 
 @pytest.mark.parametrize("ahead_s", [45.0, -62.0], ids=["ahead", "behind"])
 def test_a_difference_of_the_clocks_changes_nothing(bed: NovaBed, rig: MakeRig, ahead_s: float) -> None:
-    """C3, C6: ahead by 8 s and more the dead host was said to live; behind by a minute the next worker sent everything
-    again."""
+    """B25, C3, C6: ahead by 8 s and more the dead host was said to live; behind by a minute the next worker sent
+    everything again."""
     servers = boot(bed, 3)
     it = rig(in_flight=2)
     it.clock_off_s = -ahead_s

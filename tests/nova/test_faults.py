@@ -220,7 +220,7 @@ def test_holds_with_novas_words_what_fails_every_time(bed: NovaBed, rig: MakeRig
 
 
 def test_never_calls_a_refused_claim_evacuated(bed: NovaBed, rig: MakeRig) -> None:
-    """B9: ACTIVE, no task, migration failed, still on the dead host (FACTS N10)."""
+    """B9: ACTIVE, no task, migration failed, still on the dead host (facts.md N10)."""
     (uuid,) = boot(bed)
     for host in ("cmp2", "cmp3"):
         bed.ctl("hypervisor", host=host, claim_fail_times=1)
@@ -267,7 +267,7 @@ def test_goes_on_from_a_destination_that_died_under_it(bed: NovaBed, rig: MakeRi
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"status": 200, "text": '{"migrations": ['}])
 def test_no_effect_follows_from_half_an_answer(bed: NovaBed, rig: MakeRig, fault: dict[str, object]) -> None:
-    """B12: the migrations query fails while one evacuation is open (FACTS N30)."""
+    """B12: the migrations query fails while one evacuation is open (facts.md N30)."""
     (uuid,) = boot(bed)
     fail_spawns(bed, "hang")
     it = rig()

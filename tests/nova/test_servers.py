@@ -121,7 +121,7 @@ def test_leaves_to_others_what_bears_their_mark(bed: NovaBed, rig: MakeRig) -> N
 
 
 def test_does_not_bring_back_a_server_that_is_being_deleted(bed: NovaBed, rig: MakeRig) -> None:
-    """A6: evacuating it would undo its owner's delete (FACTS N5)."""
+    """A6: evacuating it would undo its owner's delete (facts.md N5)."""
     deleting, plain = boot(bed, 2)
     bed.ctl("set_state", uuid=deleting, vm_state="active", task_state="deleting")
     it = rig()

@@ -121,7 +121,7 @@ def test_shows_novas_words_where_the_zone_has_no_other_host(bed: NovaBed, rig: M
 
 
 def test_shows_novas_words_where_a_group_must_stay_together(bed: NovaBed, rig: MakeRig) -> None:
-    """A9: hard affinity to a server that stays on the dead host (FACTS N25)."""
+    """A9: hard affinity to a server that stays on the dead host (facts.md N25)."""
     group = bed.api("POST", "/os-server-groups", {"server_group": {"name": "g", "policy": "affinity"}}, "2.64").json
     hints = {"group": group["server_group"]["id"]}
     held, bound = boot(bed, 2, scheduler_hints=hints)

@@ -119,7 +119,7 @@ class Claims:
         )
 
     def _listed(self, row: Row) -> bool:
-        """The conductor may have taken the row of an earlier incident for the call (FACTS N32), which is not looked for."""
+        """The conductor may have taken the row of an earlier incident (facts.md N32), which is not looked for."""
         record = self.world.site.nodes[row.source].record
         return record is None or row.created >= record.first - SKEW_S
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Nova that behaves as FACTS section 1 says, in virtual time: the true state and what its API answers.
+"""A Nova that behaves as docs/facts.md says, in virtual time: the true state and what its API answers.
 
 It knows nothing of muster.  What may be refused is refused as Nova does; what Nova lets through, it lets through.
 """
@@ -123,11 +123,11 @@ class Cloud:
         return bool(self.silent_cells) and host in self.computes and self.computes[host].cell in self.silent_cells
 
     def kept(self, row: Row) -> bool:
-        """Nova deletes the evacuations of a server with it (FACTS N31)."""
+        """Nova deletes the evacuations of a server with it (facts.md N31)."""
         return not self.instances[row.server].deleted
 
     def hang_cell(self, cell: str, hangs: bool = True) -> None:
-        """Its database does not refuse, it does not answer: lists wait for it, and then leave it out (FACTS N36)."""
+        """Its database does not refuse, it does not answer: lists wait for it, and then leave it out (facts.md N36)."""
         for cells in (self.silent_cells, self.hung_cells):
             (cells.add if hangs else cells.discard)(cell)
 
@@ -136,7 +136,7 @@ class Cloud:
         if row.status not in OPEN:
             return False
         if row.status == "accepted":
-            # Its call has failed in the conductor, or has the row of an earlier one (FACTS N32).
+            # Its call has failed in the conductor, or has the row of an earlier one (facts.md N32).
             taken = [r.call for r in self.rows_of[row.server]]
             return any(not call.over and call not in taken for call in self.instances[row.server].calls)
         dest = self.computes.get(row.dest)

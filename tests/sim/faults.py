@@ -9,7 +9,7 @@ from collections import Counter
 READS = ("unavailable", "timeout", "slow", "stale", "by a proxy", "limited")
 WRITES = ("unavailable", "refused", "lost-before", "lost-after", "late", "failed", "by a proxy", "limited")
 PROXY_SAYS = (300, 302, 403, 404, 413, 502)
-"""An ingress, a firewall or a load balancer, in its own words: they say nothing about what was asked (FACTS N39)."""
+"""An ingress, a firewall or a load balancer, in its own words: they say nothing about what was asked (facts.md N39)."""
 HALF_PAUSE_S = 600.0
 CLUSTER_WRITES = ("lost-before", "lost-after")
 

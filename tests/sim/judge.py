@@ -221,7 +221,7 @@ class Judge(Obedience):
         return not inst.deleted and inst.host == row.source
 
     def compute_starts(self, host: Compute) -> None:
-        """FACTS N16: it destroys what has not arrived elsewhere."""
+        """facts.md N16: it destroys what has not arrived elsewhere."""
         released_at = self.world.released.get(host.name, 0.0)
         if self.world.by_hand == host.name or not released_at:
             return

@@ -183,7 +183,7 @@ def _nova_falls_silent(world: World, rng: random.Random) -> None:
 
 
 def _policy_hides_hosts(world: World, rng: random.Random) -> None:
-    """From Nova 32 a policy of its own decides whether evacuations show their hosts (FACTS N34): until it is mended."""
+    """From Nova 32 a policy decides whether evacuations show their hosts (facts.md N34): until it is mended."""
     world.faults.note("policy hides hosts")
     world.policy_hides_hosts = True
 
@@ -294,7 +294,7 @@ def _operator_forces_down(world: World, rng: random.Random) -> None:
 
 
 def _operator_starts_compute(world: World, rng: random.Random) -> None:
-    """Past Pacemaker, on a machine that is back but held: FACTS N12 and N16 come from that.
+    """Past Pacemaker, on a machine that is back but held: facts.md N12 and N16 come from that.
 
     It resumes no guests, as is Nova's default: those would be the second ones that the operator started.
     """

@@ -20,7 +20,7 @@ class Rebuild:
         self.on_cast: Callable[[Compute], None] = lambda dest: None
 
     def cast(self, host: Compute, what: Callable[[], None]) -> None:
-        """A message: carried out soon, or when nova-compute runs again (FACTS N19)."""
+        """A message: carried out soon, or when nova-compute runs again (facts.md N19)."""
 
         def deliver() -> None:
             if host.running:
@@ -33,7 +33,7 @@ class Rebuild:
     # ------------------------------------------------------------- evacuation
 
     def schedule(self, inst: Instance, call: Call, target: Optional[str]) -> None:
-        """For whichever of its evacuations is `accepted` first (FACTS N32)."""
+        """For whichever of its evacuations is `accepted` first (facts.md N32)."""
         cloud = self._cloud
         row = next((r for r in cloud.rows_of[inst.id] if r.status == "accepted"), None)
         if row is None:
@@ -184,7 +184,7 @@ class Rebuild:
             return
         cloud.judge.compute_starts(host)
         # One row for each server, whatever others of it there are (nova-compute, _destroy_evacuated_instances: a dict by
-        # instance; FACTS N33): an older one that is open stays so, one that is done waits for the next start.
+        # instance; facts.md N33): an older one that is open stays so, one that is done waits for the next start.
         left = [row for row in cloud.rows if row.source == name and row.status in (*OPEN, "done") and cloud.kept(row)]
         last = {row.server: row for row in left}
         for row in last.values():

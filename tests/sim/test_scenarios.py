@@ -784,8 +784,8 @@ def _dies_under_way(it: Stage) -> str:
 
 
 def test_keeps_a_server_held_when_the_destination_that_died_is_back() -> None:
-    """N14, N28: its first evacuation stays open in Nova for good; once that host had returned, it counted as under way,
-    and its incident never ended."""
+    """facts.md N14, N28: its first evacuation stays open in Nova for good; once that host had returned, it counted as
+    under way, and its incident never ended."""
     it = Stage(servers=2, attempts=1, seed=1)
     it.cloud.odds.hang = 1.0
     it.fence("cmp1")
@@ -805,7 +805,7 @@ def test_keeps_a_server_held_when_the_destination_that_died_is_back() -> None:
 
 @pytest.mark.parametrize("skew", [-4.0, 4.0])
 def test_evacuates_again_from_a_destination_that_died_under_a_clock_that_differs(skew: float) -> None:
-    """N28: by Nova's clock the evacuation had begun after its destination was fenced."""
+    """facts.md N28: by Nova's clock the evacuation had begun after its destination was fenced."""
     it = Stage()
     it.cloud.skew = skew
     dest = _dies_under_way(it)
@@ -886,7 +886,7 @@ def test_waits_for_the_host_itself_when_an_operator_changes_its_service() -> Non
 
 
 def test_calls_a_server_evacuated_whose_first_destination_had_died() -> None:
-    """N14: to a new worker the row that stays open for good looked like one under way."""
+    """facts.md N14: to a new worker the row that stays open for good looked like one under way."""
     it = Stage(hosts=4, servers=2)
     dest = _dies_under_way(it)
     it.until(lambda: "done" in it.rows("s0"))
@@ -1143,7 +1143,7 @@ def test_does_not_repeat_a_stop_against_an_owner_who_has_started_the_server_sinc
 
 
 def test_keeps_nova_compute_away_again_when_an_operator_evacuates_after_the_release() -> None:
-    """N16: by hand is what we advise for what is held; its host must not come back in the middle of it."""
+    """facts.md N16: by hand is what we advise for what is held; its host must not come back in the middle of it."""
     it = Stage(servers=0)
     it.cloud.add_server("s0", "cmp1", mark="false")
     it.fence("cmp1")
@@ -1161,7 +1161,7 @@ def test_keeps_nova_compute_away_again_when_an_operator_evacuates_after_the_rele
 
 
 def test_sends_nothing_again_that_a_nova_compute_past_the_hold_has_called_completed() -> None:
-    """N12: the guest was up on the other host, the server not yet, and its row said completed: two guests."""
+    """facts.md N12: the guest was up on the other host, the server not yet, and its row said completed: two guests."""
     it = Stage()
     it.cloud.odds.hang = 1.0
     it.fence("cmp1")
@@ -1355,8 +1355,8 @@ def test_an_old_incident_asks_alone_for_the_server_that_has_left_its_host() -> N
 @pytest.mark.parametrize("ahead_s", [-3600.0, -62.0, -20.0, 20.0, 62.0, 3600.0])
 @pytest.mark.parametrize("taken_over", [False, True])
 def test_how_far_novas_clock_is_from_ours_changes_nothing(ahead_s: float, taken_over: bool) -> None:
-    """C3, C6: behind by a minute every evacuation was sent again by the next worker; ahead by 20 s a dead host lived for
-    ever."""
+    """B25, C3, C6: behind by a minute every evacuation was sent again by the next worker; ahead by 20 s a dead host
+    lived for ever."""
     it = Stage(hosts=4, servers=2)
     it.cloud.skew = ahead_s
     it.run_for(45.0)
@@ -1386,12 +1386,12 @@ def _rounds(step_s: float) -> tuple[float, int]:
 
 @pytest.mark.parametrize("step_s", [-3600.0, -40.0, 40.0, 3600.0])
 def test_a_step_of_our_clock_changes_nothing(step_s: float) -> None:
-    """C6: an hour back, and Nova was not looked at for an hour."""
+    """B25, C6: an hour back, and Nova was not looked at for an hour."""
     assert _rounds(step_s) == _rounds(0.0)
 
 
 def test_a_step_of_our_clock_does_not_end_the_wait_for_a_lost_call() -> None:
-    """B2: a step of 40 s ended it: a second call, and two guests."""
+    """B2, B25: a step of 40 s ended it: a second call, and two guests."""
     it = Stage(hosts=4)
     it.cloud.odds.hang = 1.0
     real, lost = it.cloud.evacuate, []
@@ -1415,8 +1415,8 @@ def test_a_step_of_our_clock_does_not_end_the_wait_for_a_lost_call() -> None:
 @pytest.mark.parametrize("off_s", [-3600.0, 3600.0])
 @pytest.mark.parametrize("taken_over", [False, True])
 def test_a_controller_that_records_with_a_wrong_clock_changes_nothing(off_s: float, taken_over: bool) -> None:
-    """C3, C6: an hour ahead, and the evacuation waited for an hour; an hour behind, and the heartbeats of before were
-    signs of life."""
+    """B25, C3, C6: an hour ahead, and the evacuation waited for an hour; an hour behind, and the heartbeats of before
+    were signs of life."""
     it = Stage(hosts=4, servers=2, delay_s=15)
     it.run_for(45.0)
     it.site.stamp = lambda: int(it.now + off_s)  # type: ignore[method-assign]
@@ -1436,7 +1436,7 @@ def test_a_controller_that_records_with_a_wrong_clock_changes_nothing(off_s: flo
 
 
 def test_api_hosts_whose_clocks_are_apart_stop_the_incident_until_they_agree() -> None:
-    """C3: nothing says then what came first."""
+    """B25, C3: nothing says then what came first."""
     it = Stage(servers=3)
     it.run_for(20.0)
     it.cloud.api_apart = (0.0, 100.0)
@@ -1454,7 +1454,7 @@ def test_api_hosts_whose_clocks_are_apart_stop_the_incident_until_they_agree() -
 
 @pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
 def test_a_step_of_novas_clock_in_the_middle_stops_the_incident(step_s: float) -> None:
-    """C3, C6: rows of before and of after it do not compare: those of before seemed to be of an earlier incident."""
+    """B25, C3, C6: rows of before and after it do not compare: those of before seemed to be of an earlier incident."""
     it = Stage(hosts=4, servers=6, in_flight=2)
     it.run_for(20.0)
     it.fence("cmp1")

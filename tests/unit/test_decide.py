@@ -749,7 +749,7 @@ def test_on_the_way_back_nova_is_still_asked_about_calls() -> None:
 def test_a_fencing_recorded_by_a_wrong_clock_is_dated_by_ours(
     phase: Phase, last: int, seen_from: float, rule: str
 ) -> None:
-    """C3: an hour ahead, and nothing was done for an hour; an hour behind, and the heartbeats of before it counted."""
+    """B25, C3: an hour ahead: nothing was done for an hour; an hour behind: the heartbeats of before it counted."""
     record = Record(phase, min(last, FENCED) if phase is Phase.EVACUATING else last, last)
     it = sight(replace(node(), record=record), server("a"), seen_from=seen_from, seen_at=float(FENCED))
     decision = decide(it, settings())
@@ -762,7 +762,7 @@ def test_a_fencing_recorded_by_a_wrong_clock_is_dated_by_ours(
 
 @pytest.mark.parametrize("off_s", [-3600, 3600])
 def test_a_second_fencing_that_was_seen_to_come_is_dated_by_ours_too(off_s: int) -> None:
-    """C3: the word of an operator, by another clock: what had been seen before it was later than it."""
+    """B25, C3: the word of an operator, by another clock: what had been seen before it was later than it."""
     record = Record(Phase.EVACUATING, FENCED - 4000, FENCED + off_s)
     it = sight(replace(node(), record=record), seen_from=FENCED - 1.0, seen_at=float(FENCED))
     assert decide(it, settings()).steps == (SwapRecord("cmp1", record, replace(record, last=FENCED)),)
@@ -781,6 +781,7 @@ def test_leases_run_from_when_the_fencing_had_not_been_seen_yet() -> None:
 
 
 def test_clocks_that_do_not_agree_stop_the_incident() -> None:
+    """B25."""
     it = replace(sight(node(), server("a")), clocks_apart="the clocks are 100 s apart")
     decision = decide(it, settings())
     assert (decision.incidents["cmp1"].rule, decision.steps) == ("clocks-apart", ())

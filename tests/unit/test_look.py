@@ -197,6 +197,7 @@ def test_a_row_that_cannot_be_read_is_asked_for_ever_more_seldom() -> None:
 
 
 def test_clocks_that_do_not_agree_are_told() -> None:
+    """B25."""
     it = Watched(answer_s=0.0)
     assert it.look.sight().clocks_apart == ""
     it.clock.nova.apart_s = 31.0

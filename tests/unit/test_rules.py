@@ -421,7 +421,7 @@ def test_an_action_log_that_fails_holds_nobody_up_until_it_is_asked_for_again() 
 
 
 def test_a_failure_says_nothing_before_it_is_known_where_it_came() -> None:
-    """A17: Nova writes `failed` for whatever goes wrong, also after the guest was started (FACTS N15)."""
+    """A17: Nova writes `failed` for whatever goes wrong, also after the guest was started (facts.md N15)."""
     failed = move("failed", "other", age=60)
     assert verdict(case(ACTIVE, failed)) == (Verdict.QUEUED, "failure-unread", "read-calls")
     older = calls((), failure("other", harmless=True))
@@ -505,7 +505,7 @@ def test_the_last_word_about_a_guest_that_may_run_names_its_host() -> None:
 
 
 def test_a_call_that_the_conductor_has_dropped_is_sent_again() -> None:
-    """B19: its row stays `accepted` for ever (FACTS N32)."""
+    """B19: its row stays `accepted` for ever (facts.md N32)."""
     dropped = move("accepted", age=60)
     assert verdict(case(ACTIVE, dropped)) == (Verdict.EVACUATING, "not-begun", "read-calls")
     over = case(ACTIVE, dropped, calls=calls((dropped,), failure()))

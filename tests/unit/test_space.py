@@ -2,8 +2,8 @@
 """The whole space of facts that decide about one server and about one host: no row is dead, none is missing, and in no
 point of it is anything asked for that must never happen.
 
-The facts are multiplied out, as far as they can meet; what is checked is written anew from SCENARIOS' invariants, not from
-the rules.
+The facts are multiplied out, as far as they can meet; what is checked is written anew from the invariants of
+docs/robustness.md, not from the rules.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_a_row_that_was_touched_at_the_return_does_not_say_when_it_had_ended() -
         (MoveStatus.DONE, place("a"), [], "evacuated", "Nova places it there"),
         (MoveStatus.COMPLETED, place("a", "cmp3"), [trace("r", T)], "evacuated", "now on cmp3"),
         (MoveStatus.COMPLETED, place("a", "", True), [trace("r", T)], "evacuated", "deleted since"),
-        # FACTS N12: completed alone is no success.
+        # facts.md N12: completed alone is no success.
         (MoveStatus.COMPLETED, place("a", "cmp1"), [], "unknown", "nothing shows that it came up there"),
         (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, ended=0.0)], "unknown", "nothing shows"),
         (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, "boom")], "unknown", "nothing shows"),

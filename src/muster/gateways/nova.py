@@ -205,14 +205,14 @@ class Nova:
     # ---------------------------------------------------------------- writes
 
     def force_down(self, service: str, disable_reason: Optional[str]) -> str:
-        """Force a service down and, with a reason, disable it: one request, no RPC to the dead host (FACTS N21)."""
+        """Force a service down and, with a reason, disable it: one request, no RPC to the dead host (facts.md N21)."""
         change: dict[str, Any] = {"forced_down": True}
         if disable_reason is not None:
             change.update(status="disabled", disabled_reason=disable_reason)
         return self._update_service(service, change)
 
     def force_up(self, service: str, unforce: bool, enable: bool) -> str:
-        """Undo it.  Nova refuses with 400 as long as the returning host has not finished its rows (FACTS N17)."""
+        """Undo it.  Nova refuses with 400 as long as the returning host has not finished its rows (facts.md N17)."""
         change: dict[str, Any] = {}
         if unforce:
             change["forced_down"] = False
@@ -255,7 +255,7 @@ class Nova:
             raise NovaUnavailable(f"Nova has no service {service!r} any more")
         named = {"host": host, "binary": "nova-compute"}
         request_id = ""
-        # Forced down first: disabling a host that Nova takes for alive waits 60 s for it (FACTS N21).
+        # Forced down first: disabling a host that Nova takes for alive waits 60 s for it (facts.md N21).
         if "forced_down" in change:
             body = {**named, "forced_down": change["forced_down"]}
             request_id = self._write("PUT", "/os-services/force-down", body, LEGACY_FORCE_DOWN)

@@ -194,7 +194,7 @@ _BEFORE_DOMAIN = frozenset({"get_disk_info", "_create_image", "_allocate_mdevs",
 
 def trace(row: Mapping[str, Any]) -> Trace:
     """The instance action of an evacuate, with its events: ``rebuild_server`` is the conductor's, scheduling included,
-    ``compute_rebuild_instance`` the destination's (FACTS N13)."""
+    ``compute_rebuild_instance`` the destination's (facts.md N13)."""
     listed = row.get("events")
     events = [event for event in listed if isinstance(event, dict)] if isinstance(listed, list) else []
     landing = next((e for e in events if e.get("event") == "compute_rebuild_instance"), {})
