@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m tests.sim --seed N -v`` replays one history; ``--histories N`` plays many and says what they found."""
+"""``python -m tests.sim --seed N -v`` replays one history; ``--histories N`` plays many and says what they found;
+``--fingerprint`` prints a line for each, to compare two trees by ``diff``."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import sys
 import time
 from collections import Counter
 
+from tests.sim.fingerprint import fingerprint
 from tests.sim.history import play
 
 
@@ -17,7 +19,10 @@ def main() -> int:
     parser.add_argument("-v", "--verbose", action="store_true", help="with --seed: the whole story")
     parser.add_argument("--histories", type=int, default=1000, help="how many to play")
     parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
+    parser.add_argument("--fingerprint", action="store_true", help="one line for each history, for diff")
     given = parser.parse_args()
+    if given.fingerprint:
+        return _fingerprints(given.first, given.histories)
     if given.seed is not None:
         return _one(given.seed, given.verbose)
     return _many(given.first, given.histories)
@@ -29,6 +34,12 @@ def _one(seed: int, verbose: bool) -> int:
     print("\n".join(lines))
     print(f"seed {seed}: {len(world.judge.violations)} violations, {world.passes} passes, {world.calls} calls")
     return 1 if world.judge.violations else 0
+
+
+def _fingerprints(first: int, histories: int) -> int:
+    for seed in range(first, first + histories):
+        print(fingerprint(seed), flush=True)
+    return 0
 
 
 def _many(first: int, histories: int) -> int:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
@@ -171,7 +172,8 @@ class NovaGateway:
     # ----------------------------------------------------------------- writes
 
     def force_down(self, service: str, disable_reason: Optional[str]) -> str:
-        return self._write("force_down", lambda: self._cloud.force_down(service, disable_reason))
+        what = (service, "and disable" if disable_reason is not None else "")
+        return self._write("force_down", lambda: self._cloud.force_down(service, disable_reason), *what)
 
     def force_up(self, service: str, unforce: bool, enable: bool) -> str:
         name = service.removeprefix("service-")
@@ -183,30 +185,32 @@ class NovaGateway:
                 self._cloud.computes[name].lifted_at = self._world.now
             return request_id
 
-        return self._write("force_up", lift)
+        return self._write("force_up", lift, service, "unforce" * unforce, "enable" * enable)
 
     def evacuate(self, server: str, target: Optional[str]) -> str:
         excused = self._world.judge.evacuate_sent(self._process, server, target)
         inst = self._cloud.instances[server]
         inst.sent_at = self._world.now
         try:
-            return self._write("evacuate", lambda: self._cloud.evacuate(server, target, excused=excused))
+            do = functools.partial(self._cloud.evacuate, server, target, excused=excused)
+            return self._write("evacuate", do, server, target or "")
         except NovaRefused:
             inst.injected += 1
             self._world.judge.refusals.setdefault(server, []).append(self._world.now)
             raise
 
     def stop(self, server: str) -> str:
-        return self._write("stop", lambda: self._cloud.stop(server))
+        return self._write("stop", lambda: self._cloud.stop(server), server)
 
     def reset_state(self, server: str) -> str:
         self._world.judge.reset_sent(self._process, server)
-        return self._write("reset_state", lambda: self._cloud.reset_state(server))
+        return self._write("reset_state", lambda: self._cloud.reset_state(server), server)
 
-    def _write(self, kind: str, do: Callable[[], str]) -> str:
+    def _write(self, kind: str, do: Callable[[], str], *what: str) -> str:
         process, world = self._process, self._world
         world.call(process, kind, "before", write=True)
         world.judge.may_change(process, kind)
+        world.note_call(process, kind, *what)
         world.asked[kind] += 1
         fault = world.faults.draw_write()
         self._take(world.rng.uniform(*NOVA_CALL_S), sent=do)
@@ -308,6 +312,7 @@ class ClusterGateway:
         world.call(process, kind, "before", write=True)
         fencing = kind == "write_record" or (kind == "swap_record" and what[0].phase is what[1].phase)
         world.judge.may_change(process, kind, allowed=fencing)
+        world.note_call(process, kind, node, *(record.token if record else "" for record in what))
 
         def carry_out() -> None:
             do(process.controller, node, *what)

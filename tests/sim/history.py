@@ -16,6 +16,8 @@ from tests.sim.world import World
 
 AHEAD_S = (0.0, 0.0, 0.0, -3.0, 2.0, 4.0, -20.0, 20.0, -62.0, 62.0, -3600.0, 3600.0)
 WINDOW_S = (50.0, 160.0)
+BREAKDOWNS = (ValueError, AttributeError, KeyError, TypeError, RecursionError)
+"""What a broken engine raises."""
 
 
 def parameters(rng: random.Random) -> dict[str, Any]:

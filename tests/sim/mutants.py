@@ -18,7 +18,7 @@ from muster import act, decide, incident, look, memory, pulse, rules, verdict
 from muster.facts import Outcome, Phase, Power, Record
 from muster.steps import ForceUp, SwapRecord
 from muster.verdict import Verdict
-from tests.sim.history import play
+from tests.sim.history import BREAKDOWNS, play
 
 LIMIT = 3000
 """Every one has to be caught within so many histories."""
@@ -281,7 +281,7 @@ def hunt(mutant: Mutant, limit: int = LIMIT) -> Optional[tuple[int, str]]:
         for seed in range(limit):
             try:
                 world = play(seed)
-            except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as exc:
+            except BREAKDOWNS as exc:
                 return seed, f"breaks down: {type(exc).__name__}: {exc}"
             if world.judge.violations:
                 return seed, world.judge.violations[0]

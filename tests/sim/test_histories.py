@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from tests.sim.fingerprint import fingerprint
 from tests.sim.history import play
+from tests.sim.mutants import MUTANTS, planted
 from tests.sim.stage import Stage
 
 BATCH = 50
@@ -33,6 +35,14 @@ def test_a_history_is_the_same_each_time() -> None:
     for seed in (3, 5, 11):
         one, other = play(seed, verbose=True), play(seed, verbose=True)
         assert one.story == other.story
+
+
+def test_the_fingerprint_of_a_history_changes_with_what_is_sent_and_with_nothing_else() -> None:
+    backwards = next(mutant for mutant in MUTANTS if mutant.name == "turns the sequence round")
+    before = fingerprint(100)
+    assert fingerprint(100) == before
+    with planted(backwards):
+        assert fingerprint(100) != before
 
 
 def _whole_incident(kill_at: int) -> Stage:

@@ -25,6 +25,7 @@ BEGIN = 1_800_000_000.0
 class World:
     """:param seed: of everything that is left to chance.
     :ivar asked: requests to Nova by kind, a page of a list counting as one.
+    :ivar sent: every call that changes something, in plain words, with its time and whose it was.
     :ivar broken: kinds of reads, or a kind and what is asked for, that Nova answers with 500.
     :ivar kill_at: numbers of the port calls at which the calling worker dies.
     :ivar released: hosts whose nova-compute muster has let start, and when.
@@ -55,6 +56,7 @@ class World:
         self.broken: set[str] = set()
         self.shown: dict[tuple[object, ...], tuple[float, Any]] = {}
         self.asked: Counter[str] = Counter()
+        self.sent: list[str] = []
         self.reports: dict[str, dict[str, Any]] = {}
         self.released: dict[str, float] = {}
         self.liars: set[str] = set()
@@ -116,6 +118,9 @@ class World:
             process.kill(f"killed {moment} {kind}")
         if not process.alive:
             raise Killed
+
+    def note_call(self, process: Process, kind: str, *what: str) -> None:
+        self.sent.append(" ".join((f"{self.now - BEGIN:.3f}", process.controller, kind, *what)))
 
     def _wake(self) -> None:
         for process in self.processes:
