@@ -213,6 +213,7 @@ class Server:
     :param size: what Nova claims for it on a host; None when unknown.
     :param metadata: like extra specs and image properties, may opt it out or in, by exact key.
     :param tags: what Nova calls so; not the setting ``tag``.
+    :param unreadable: what Nova showed of it that cannot be read; nothing else is known of it then.
     """
 
     id: str
@@ -234,6 +235,7 @@ class Server:
     deleted: bool = False
     known: bool = True
     size: Optional[Size] = None
+    unreadable: str = ""
 
 
 class MoveStatus(enum.Enum):
@@ -262,6 +264,8 @@ class Move:
     """One evacuation of one server: a migration of type evacuation.
 
     :param dest: empty as long as the scheduler has not decided.
+    :param created: 0.0 where that cannot be read: it may belong to any incident.
+    :param unreadable: what Nova showed of it that cannot be read; it counts as under way then.
     """
 
     id: str
@@ -271,6 +275,7 @@ class Move:
     dest: str = ""
     created: float = 0.0
     updated: float = 0.0
+    unreadable: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,9 @@ class Wanted:
 def gather(nova: RecordsPort, clock: ClockPort, host: str, wanted: Wanted) -> Records:
     """:raises NovaError: when Nova does not tell the evacuations; what it does not tell later, the records name."""
     moves = [m for m in nova.moves_from(host, wanted.since) if wanted.until is None or m.created < wanted.until]
-    if wanted.group is not None and moves:
-        moves = groups(moves)[wanted.group]
+    found = groups(moves)
+    if wanted.group is not None and found:
+        moves = [*(m for m in moves if not m.created), *found[wanted.group]]
     return _look_up(nova, clock, Records(host, clock.now(), moves), wanted.since, wanted.told)
 
 

@@ -71,4 +71,4 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def astray(known: Sequence[Host], servers: Iterable[Server]) -> int:
     """How many servers belong to no known host: their cell is silent, or their host has no service any more."""
     names = {host.service.host for host in known if host.service} | {""}
-    return sum(not server.known or server.host not in names for server in servers)
+    return sum(not (server.known or server.host) or server.host not in names for server in servers)

@@ -257,7 +257,7 @@ class Look:
             if not recent:
                 return 0.0, {}
             known = [m for host in all_hosts for moves in host.moves.values() for m in moves]
-            began = min((m.created for m in known if m.status.open), default=0.0) - CREATED_APART_S
+            began = min((m.created for m in known if m.status.open and m.created), default=0.0) - CREATED_APART_S
             new = 1 + sum(len(host.unseen) for host in all_hosts)
             return began, {"page": sum(m.created >= began for m in known) + new}
 
@@ -276,7 +276,11 @@ class Look:
                 found.setdefault(move.source, []).append(move)
             return found
 
-        return lambda host: [move for move in by_source().get(host.name, ()) if move.created >= host.since]
+        def of_its_own(host: HostMemory) -> Sequence[Move]:
+            moves = by_source().get(host.name, ())
+            return [move for move in moves if move.created >= host.since or not move.created]
+
+        return of_its_own
 
     def _services_pace(self, node: Node) -> float:
         host = self._memory.hosts[node.name]

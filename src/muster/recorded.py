@@ -78,7 +78,7 @@ def from_nova(node: str, records: Records) -> Story:
 
     It is called by its first evacuation: nothing says when the host was fenced.
     """
-    begin = min((move.created for move in records.moves), default=0.0)
+    begin = min((move.created for move in records.moves if move.created), default=0.0)
     bare = Story(
         incident=incident_name(node, begin),
         node=node,
@@ -93,9 +93,9 @@ def from_nova(node: str, records: Records) -> Story:
 
 
 def groups(moves: Iterable[Move]) -> list[list[Move]]:
-    """The evacuations from one host, incident by incident, oldest first."""
+    """The evacuations from one host, incident by incident, oldest first; those that do not say when are in none."""
     found: list[list[Move]] = []
-    for move in sorted(moves, key=lambda m: (m.created, m.id)):
+    for move in sorted((m for m in moves if m.created), key=lambda m: (m.created, m.id)):
         if not found or move.created - found[-1][-1].created > GAP_S:
             found.append([])
         found[-1].append(move)

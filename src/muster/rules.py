@@ -172,6 +172,11 @@ def _age(c: ServerCase) -> int:
     return max(0, int(c.now - move.created)) if move and move.created else 0
 
 
+def _too_long(c: ServerCase) -> bool:
+    """What does not say when it began holds up nobody else, either."""
+    return c.open_move is not None and (_age(c) > c.policy.stuck_after_s or not c.open_move.created)
+
+
 def _not_begun(c: ServerCase) -> bool:
     """Taken by Nova, and by no destination yet; with one that it was sent to its row names that, too."""
     return c.open_move is not None and c.open_move.status is MoveStatus.ACCEPTED
@@ -186,6 +191,11 @@ def _given_up(c: ServerCase) -> bool:
     """An operator no longer waits for what Nova has not begun in all the time that it may take."""
     ordered = c.skipped or c.released
     return ordered and _not_begun(c) and c.server.host == c.source and _age(c) > c.policy.stuck_after_s
+
+
+def _unreadable(c: ServerCase) -> str:
+    """Whether something is under way, and where, nobody can tell then."""
+    return next((f"migration {m.id}: {m.unreadable}" for m in c.moves if m.unreadable and not c.void(m)), "")
 
 
 def _on_the_way(c: ServerCase) -> str:
@@ -238,6 +248,12 @@ def _exhausted(c: ServerCase) -> bool:
 
 RULES: tuple[Rule, ...] = (
     Rule("deleted", lambda c: c.server.deleted, Verdict.GONE, lambda c: "deleted"),
+    Rule(
+        "server-unreadable",
+        lambda c: bool(c.server.unreadable),
+        Verdict.UNKNOWN,
+        lambda c: f"what Nova shows of server {c.server.id} cannot be read: {c.server.unreadable}",
+    ),
     Rule("cell-silent", lambda c: not c.server.known, Verdict.UNKNOWN, lambda c: "its cell does not answer Nova"),
     # -- it is somewhere else: prove it, or say what is missing
     Rule(
@@ -260,6 +276,12 @@ RULES: tuple[Rule, ...] = (
     # What was proved stays proved: its owner may stop, move or pause it the moment after.
     Rule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
     Rule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading it again"),
+    Rule(
+        "evacuation-unreadable",
+        lambda c: bool(_unreadable(c)),
+        Verdict.UNKNOWN,
+        lambda c: f"what Nova shows of an evacuation of server {c.server.id} cannot be read: {_unreadable(c)}",
+    ),
     Rule(
         # What was seen on the dead host may be overtaken by now: before anything is made of a difference, ask.  Of a
         # stopped one always: a start that was given before it was sent waits for its host.
@@ -618,7 +640,7 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         began=move.created if move else 0.0,
         ended=move.updated if move and move.status.arrived else 0.0,
         under_way=verdict.open and (case.open_move is not None or case.asked or rule.name == "call-begun"),
-        alarm=bool(case.open_move) and _age(case) > case.policy.stuck_after_s,
+        alarm=_too_long(case),
         attempts=len(case.moves),
         target=case.target,
         queued_start=case.queued_start,

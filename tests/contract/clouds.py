@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Callable, Protocol
+from typing import Any, Callable, Protocol
 
 from muster.gateways.nova import Nova
 from muster.ports import NovaPort
@@ -40,6 +41,7 @@ class Cloud(Protocol):
     def cell(self, answers: bool) -> None: ...
     def api(self, up: bool) -> None: ...
     def lose_reply(self, after: bool) -> None: ...
+    def garble(self, server: str, rows: str) -> None: ...
 
 
 class Idle(Process):
@@ -113,6 +115,9 @@ class SimulatedCloud:
         lost = ["lost-after" if after else "lost-before"]
         self._world.faults.draw_write = lambda: lost.pop() if lost else ""  # type: ignore[method-assign]
 
+    def garble(self, server: str, rows: str) -> None:
+        self._cloud.garbled.add(f"{rows} {server}")
+
 
 class RealCloud:
     """Nova in one process, through openstacksdk and novaclient as in production."""
@@ -175,3 +180,18 @@ class RealCloud:
     def lose_reply(self, after: bool) -> None:
         for method in ("POST", "PUT"):
             self._bed.fault(method=method, path="/(servers|os-services)/", status=504, after=after, times=1)
+
+    def garble(self, server: str, rows: str) -> None:
+        """Nova itself shows what can be read: it is spoiled on the way."""
+        assert isinstance(self.nova, Nova)
+        login, key = self.nova.login, {"server": "servers", "evacuations": "migrations"}[rows]
+        get = login.get
+
+        def spoiled(*args: Any, **options: Any) -> Mapping[str, Any]:
+            body = get(*args, **options)
+            for row in body.get(key, ()):
+                if server in (row["id"], row.get("instance_uuid")):
+                    row["status"] = 5
+            return body
+
+        login.get = spoiled  # type: ignore[method-assign]

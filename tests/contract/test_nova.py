@@ -572,3 +572,22 @@ def test_nothing_that_a_silent_cell_hides_is_told_as_if_it_were_all(cloud: Cloud
     cloud.cell(answers=True)
     assert service(cloud) == it
     assert len(moves(cloud, ident)) == 1
+
+
+@pytest.mark.parametrize("rows", ["server", "evacuations"])
+def test_a_row_that_cannot_be_read_is_of_its_own_server_only(cloud: Cloud, rows: str) -> None:
+    """B43."""
+    one, two = cloud.boot(), cloud.boot()
+    lose(cloud)
+    for host in OTHERS:
+        cloud.operator_disables(host, "full")
+    for ident in (one, two):
+        cloud.nova.evacuate(ident, None)
+        cloud.until(last_is(cloud, ident, MoveStatus.ERROR))
+    known = {s.id: s for s in cloud.nova.servers_on("cmp1")}
+    cloud.garble(two, rows)
+    servers = {s.id: s for s in cloud.nova.servers_on("cmp1")}
+    assert servers[one] == known[one]
+    assert (servers[two].known, bool(servers[two].unreadable)) == (rows != "server", rows == "server")
+    assert [m.status for m in moves(cloud, one)] == [MoveStatus.ERROR]
+    assert [(m.status.open, bool(m.unreadable)) for m in moves(cloud, two)] == [(rows == "evacuations",) * 2]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Optional
 
 from muster.errors import NovaRefused, NovaUnavailable, NovaUncertain
-from muster.facts import Move, OwnerLog, Power, Server, Service, Trace
+from muster.facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
 from muster.gateways.nova_facts import POWER_OF_ACTION
 from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
 from tests.sim.rebuild import Rebuild
@@ -21,6 +21,7 @@ from tests.sim.timeline import Timeline
 if TYPE_CHECKING:
     from tests.sim.judge import Judge
 
+GARBLED = "the reply has 5 where the text 'status' belongs"
 EVACUABLE = ("active", "stopped", "error")
 
 
@@ -44,6 +45,7 @@ class Odds:
 class Cloud:
     """:param skew: how far Nova's clock is ahead of the controllers'.
     :ivar withheld: servers whose action log it does not give.
+    :ivar garbled: "server s0" or "evacuations s0": rows of it that cannot be read.
     """
 
     def __init__(self, timeline: Timeline, rng: random.Random, judge: Judge, skew: float = 0.0) -> None:
@@ -63,6 +65,7 @@ class Cloud:
         self.hung_cells: set[str] = set()
         self.omits_silent = False
         self.withheld: set[str] = set()
+        self.garbled: set[str] = set()
         self.requests = 0
         self._waiting: list[Callable[[], None]] = []
         self.rebuild = Rebuild(self)
@@ -177,14 +180,25 @@ class Cloud:
 
     def _shown(self, found: list[Instance]) -> list[Server]:
         if not self.silent_cells:
-            return [i.server() for i in found]
+            return [self._row(i) for i in found]
         if self.omits_silent:
-            return [i.server() for i in found if not self.silent(i.host)]
+            return [self._row(i) for i in found if not self.silent(i.host)]
         hidden = {i.id for i in found if self.silent(i.host)}
         return [
-            Server(id=i.id, host="", vm_state="", status="UNKNOWN", known=False) if i.id in hidden else i.server()
+            Server(id=i.id, host="", vm_state="", status="UNKNOWN", known=False) if i.id in hidden else self._row(i)
             for i in found
         ]
+
+    def _row(self, inst: Instance) -> Server:
+        if f"server {inst.id}" in self.garbled:
+            return Server(inst.id, inst.host, vm_state="", known=False, unreadable=GARBLED)
+        return inst.server()
+
+    def _move(self, row: Row) -> Move:
+        move = row.move()
+        if f"evacuations {row.server}" in self.garbled:
+            return Move(move.id, move.server, move.source, MoveStatus.OTHER, created=move.created, unreadable=GARBLED)
+        return move
 
     def server(self, ident: str) -> Server:
         inst = self.instances[ident]
@@ -192,17 +206,17 @@ class Cloud:
             raise NovaRefused(f"HTTP 404: Instance {ident} could not be found", status=404)
         if self.silent(inst.host):
             return Server(id=ident, host="", vm_state="", status="UNKNOWN", known=False)
-        return inst.server()
+        return self._row(inst)
 
     def moves_from(self, host: str, since: float) -> list[Move]:
         if self.silent(host):
             return []
-        found = [row.move() for row in self.rows if row.source == host and row.created >= since and self.kept(row)]
+        found = [self._move(row) for row in self.rows if row.source == host and row.created >= since and self.kept(row)]
         return sorted(found, key=lambda m: (m.created, m.id))
 
     def moves_of_all(self, since: float) -> list[Move]:
         rows = [row for row in self.rows if row.created >= since and self.kept(row)]
-        found = [row.move() for row in rows if not self.silent(row.source)]
+        found = [self._move(row) for row in rows if not self.silent(row.source)]
         return sorted(found, key=lambda m: (m.created, m.id))
 
     def owner_log(self, ident: str) -> OwnerLog:

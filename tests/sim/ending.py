@@ -35,6 +35,7 @@ def calm(world: World) -> None:
     world.patience_s = 8.0
     cloud.silent_cells.clear()
     cloud.hung_cells.clear()
+    cloud.garbled.clear()
     world.broken.clear()
     world.nova_down = world.policy_hides_hosts = False
     if world.site.paused:

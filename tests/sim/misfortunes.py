@@ -172,6 +172,14 @@ def _reads_fail(world: World, rng: random.Random) -> None:
     world.after(rng.uniform(5.0, 200.0), lambda: world.broken.discard(what))
 
 
+def _row_cannot_be_read(world: World, rng: random.Random) -> None:
+    """Of one server, or of its evacuations: for a while, or until the end of the faults."""
+    world.faults.note("a row cannot be read")
+    what = f"{rng.choice(('server', 'evacuations'))} {rng.choice(list(world.cloud.instances))}"
+    world.cloud.garbled.add(what)
+    world.after(rng.uniform(5.0, 200.0), lambda: world.cloud.garbled.discard(what))
+
+
 def _nova_falls_silent(world: World, rng: random.Random) -> None:
     world.faults.note("Nova silent")
     world.nova_down = True
@@ -395,4 +403,5 @@ ODDS: dict[Misfortune, float] = {
     lambda w, r: w.twin(r.uniform(3.0, 30.0)): 0.08,
     lambda w, r: w.move_worker(): 0.15,
     lambda w, r: w.silence_cluster(r.uniform(2.0, 40.0)): 0.12,
+    _row_cannot_be_read: 0.1,
 }

@@ -1498,6 +1498,40 @@ def test_the_lists_for_all_may_fail_for_good(kind: str) -> None:
     it.fair()
 
 
+def test_a_server_that_cannot_be_read_is_the_only_one_that_waits() -> None:
+    """B43: one such row in the list of its host stopped the whole incident."""
+    it = Stage(servers=4, in_flight=1)
+    it.cloud.garbled.add("server s1")
+    it.fence("cmp1")
+    it.until(lambda: all(it.says(ident, "evacuated")() for ident in ("s0", "s2", "s3")), 120.0)
+    it.run_for(120.0)
+    assert (it.verdict("s1"), it.rows("s1"), it.state()) == ("unknown", [], "evacuating")
+    it.cloud.garbled.clear()
+    it.until(it.settled("cmp1"), 120.0)
+    assert it.says("s1", "evacuated")()
+    it.fair()
+
+
+@pytest.mark.parametrize("takeover", [False, True])
+def test_an_evacuation_that_cannot_be_read_is_not_sent_again(takeover: bool) -> None:
+    """B43: neither by who has sent it, nor by who comes after."""
+    it = Stage(servers=3)
+    it.cloud.odds.fail = 1.0
+    it.cloud.garbled.add("evacuations s1")
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s1") == ["failed"], 60.0)
+    it.cloud.odds.fail = 0.0
+    if takeover:
+        it.takeover()
+    it.until(lambda: all(it.says(ident, "evacuated")() for ident in ("s0", "s2")), 200.0)
+    it.run_for(200.0)
+    assert (it.verdict("s1"), it.rows("s1"), it.state()) == ("unknown", ["failed"], "evacuating")
+    it.cloud.garbled.clear()
+    it.until(it.settled("cmp1"), 120.0)
+    assert it.rows("s1") == ["failed", "done"]
+    it.fair()
+
+
 def test_a_hanging_look_at_one_owners_wish_stops_no_other_server() -> None:
     """B41: its action log was asked for three times in a row before anybody else had a turn."""
     it = Stage(servers=6, in_flight=6)

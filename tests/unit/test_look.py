@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from muster.errors import NovaRefused, NovaUnavailable
-from muster.facts import Move, MoveStatus, Node, Server, Service
-from muster.look import SINGLY, SINGLY_S, Look
+from muster.facts import Move, MoveStatus, Node, Phase, Record, Server, Service
+from muster.look import CREATED_APART_S, SINGLY, SINGLY_S, Look
 from muster.memory import Memory
 from tests.fakes import FakeClock, FakeCluster, settings
 
@@ -194,6 +195,32 @@ def test_a_row_that_cannot_be_read_is_asked_for_ever_more_seldom() -> None:
         it.look.sight()
         it.clock.pass_by(5.0)
     assert it.nova.read.count("servers_on") < 70
+
+
+def test_an_evacuation_that_does_not_say_when_it_was_may_be_of_any_incident() -> None:
+    """B43: not of none, and whatever else is asked for reaches as far back as without it."""
+    it = Watched(answer_s=0.0)
+    record = Record(Phase.EVACUATING, int(it.clock.at) - 20, int(it.clock.at) - 20)
+    it.cluster.nodes = {name: Node(name, True, record, hold=True) for name in ("cmp1", "cmp2")}
+    services = [replace(row, host=name) for row in it.nova.services() for name in ("cmp1", "cmp2")]
+    it.nova.services = lambda: services  # type: ignore[method-assign]
+    untimed = Move("1", "a", "cmp1", MoveStatus.OTHER, unreadable="no time")
+    timed = Move("2", "b", "cmp2", MoveStatus.ACCEPTED, "", it.clock.at, it.clock.at)
+    since: list[float] = []
+
+    def moves_of_all(when: float, page: int = 1000) -> Sequence[Move]:
+        since.append(when)
+        return [untimed, timed]
+
+    it.nova.moves_of_all = moves_of_all  # type: ignore[attr-defined]
+    it.look.sight()
+    for waiting in (False, True):
+        it.memory.waiting = waiting
+        it.clock.pass_by(1.0)
+        it.memory.polled_at, it.memory.servers_at = 0.0, it.clock.at
+        hosts = it.look.sight().hosts
+        assert (hosts["cmp1"].moves["a"], hosts["cmp2"].moves["b"]) == ((untimed,), (timed,))
+    assert since[-1] == timed.created - CREATED_APART_S
 
 
 def test_clocks_that_do_not_agree_are_told() -> None:

@@ -65,6 +65,79 @@ def test_an_operation_without_a_number_is_the_oldest() -> None:
     assert list(cib.active(cib.parse(text.encode()), "m")) == []
 
 
+SERVER = {"id": "s1", "OS-EXT-SRV-ATTR:host": "cmp1", "name": "db", "status": "ACTIVE", "metadata": {}, "tags": []}
+ROW = {"id": 7, "instance_uuid": "s1", "source_compute": "cmp1", "status": "done", "created_at": "2026-01-01T00:00:00"}
+HOST = "OS-EXT-SRV-ATTR:host"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("status", 5),
+        ("OS-EXT-STS:vm_state", []),
+        ("OS-EXT-STS:task_state", {}),
+        ("created", "yesterday"),
+        ("updated", 7),
+        ("name", True),
+        ("metadata", "evacuable=false"),
+        ("tags", 5),
+        ("flavor", {"extra_specs": [1]}),
+        ("image", {"id": "i", "properties": "x"}),
+        (HOST, 5),
+    ],
+)
+def test_a_row_of_a_server_that_cannot_be_read_is_of_that_server_only(key: str, value: object) -> None:
+    """B43: an opt-out that cannot be read is not none."""
+    it = nova_facts.server({**SERVER, key: value})
+    assert (it.id, it.known, it.host) == ("s1", False, "" if key == HOST else "cmp1")
+    assert {"flavor": "extra_specs", "image": "properties"}.get(key, key) in it.unreadable or repr(
+        value
+    ) in it.unreadable
+    assert nova_facts.server(SERVER).unreadable == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "created"),
+    [
+        ("status", 5, 1767225600.0),
+        ("dest_compute", [], 1767225600.0),
+        ("updated_at", "later", 1767225600.0),
+        ("created_at", "yesterday", 0.0),
+        ("created_at", None, 0.0),
+    ],
+)
+def test_a_row_of_an_evacuation_that_cannot_be_read_counts_as_under_way(
+    key: str, value: object, created: float
+) -> None:
+    """B43."""
+    it = nova_facts.move({**ROW, key: value})
+    assert (it.id, it.server, it.source, it.status.open, it.created) == ("7", "s1", "cmp1", True, created)
+    assert it.unreadable
+
+
+@pytest.mark.parametrize("row", [{**ROW, "id": None}, {**ROW, "id": True}, {**ROW, "id": ""}, {**ROW, "id": [7]}])
+def test_rows_that_do_not_say_which_they_are_are_half_a_list(row: Mapping[str, Any]) -> None:
+    """B43: two of them without an id would be one."""
+    with pytest.raises(NovaUnavailable, match="id of an evacuation"):
+        nova_facts.move(row)
+    for nobody in ({**ROW, "instance_uuid": None}, {**ROW, "source_compute": 5}):
+        with pytest.raises(NovaUnavailable):
+            nova_facts.move(nobody)
+    assert nova_facts.move({**ROW, "source_compute": 5}, "cmp1").source == "cmp1"
+
+
+def test_an_evacuation_that_does_not_say_when_it_was_ends_no_list() -> None:
+    """B43: the list is newest first, and read until it gets older than the incident."""
+    nova = Nova("bed", "/nowhere", True, "2.98")
+    when = {"7": "2026-01-01T00:00:09", "6": "yesterday", "5": "2026-01-01T00:00:05", "4": "2025-01-01T00:00:00"}
+    rows = [{**ROW, "id": ident, "created_at": at} for ident, at in when.items()]
+    answer = {"migrations": [*rows, {**ROW, "id": "3"}]}
+    asked = mock.patch.object(nova.login, "get", lambda *_args: answer)
+    with mock.patch.object(nova, "_connect"), mock.patch.object(nova, "_speak", lambda version: version), asked:
+        for moves in (nova.moves_from("cmp1", 1767225600.0), nova.moves_of_all(1767225600.0)):
+            assert [move.id for move in moves] == ["6", "5", "7"]
+
+
 @pytest.mark.parametrize("path", ["/servers/detail", "/servers/1/os-instance-actions"])
 def test_a_page_that_comes_again_and_again_is_read_twice(path: str) -> None:
     """What drops the query of an address has Nova answer with its first page each time."""

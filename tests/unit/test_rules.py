@@ -711,3 +711,36 @@ def test_an_earlier_failure_that_nova_does_not_show_is_a_persons_to_decide() -> 
     earlier = case(replace(ACTIVE, vm_state="error"), failed_earlier=True)
     asked = [verdict(replace(earlier, calls=calls((), read=False, tries=n)))[:2] for n in (2, 3)]
     assert asked == [(Verdict.QUEUED, "failure-unread"), (Verdict.HELD, "failure-unknown")]
+
+
+def test_a_server_whose_row_cannot_be_read_is_unknown_and_named() -> None:
+    """B43."""
+    unread = Server("s1", "dead", "", known=False, unreadable="the reply has 5 where the text 'status' belongs")
+    finding, step = judge(case(unread))
+    assert (finding.verdict, finding.rule, step) == (Verdict.UNKNOWN, "server-unreadable", "")
+    assert "server s1 cannot be read: the reply has 5 where the text 'status' belongs" in finding.reason
+
+
+@pytest.mark.parametrize("created", [0.0, NOW - 10])
+@pytest.mark.parametrize("others", [(), (move("failed", "other", ident="2"),), (move("error", ident="2"),)])
+def test_an_evacuation_that_cannot_be_read_keeps_its_server_from_being_sent(
+    created: float, others: tuple[Move, ...]
+) -> None:
+    """B43: whether it is under way nobody can tell."""
+    row = Move("7", "s1", "dead", MoveStatus.OTHER, created=created, unreadable="no time")
+    for server in (ACTIVE, replace(ACTIVE, vm_state="error"), replace(ACTIVE, host="other")):
+        finding, step = judge(case(server, row, *others))
+        assert (finding.verdict, finding.rule, step) == (Verdict.UNKNOWN, "evacuation-unreadable", "")
+        assert "server s1 cannot be read: migration 7: no time" in finding.reason
+    assert judge(case(replace(ACTIVE, host="other"), row, proved=True))[0].rule == "proved"
+    assert judge(case(ACTIVE, row, voids=frozenset({"7"})))[0].rule == "ready"
+
+
+def test_an_evacuation_of_unknown_age_takes_nobodys_place() -> None:
+    """B43: with in_flight=1 one such row would stop everything for good."""
+    row = Move("7", "s1", "dead", MoveStatus.OTHER, created=0.0, unreadable="no time")
+    timed = replace(row, created=NOW - 10)
+    assert [(f.under_way, f.alarm) for f, _ in (judge(case(ACTIVE, r)) for r in (row, timed))] == [
+        (True, True),
+        (True, False),
+    ]

@@ -70,6 +70,11 @@ MOVES += [
     for first in (MoveStatus.FAILED, MoveStatus.PRE_MIGRATING, MoveStatus.COMPLETED)
     for second in (MoveStatus.FAILED, MoveStatus.ACCEPTED, MoveStatus.DONE)
 ]
+MOVES += [
+    (replace(move(MoveStatus.OTHER, at=at), unreadable="no status"), *others)
+    for at in (0.0, JUST_NOW)
+    for others in ((), (move(MoveStatus.DONE, "dest", LONG_AGO, "2"),), (move(MoveStatus.FAILED, "dest", ident="2"),))
+]
 SENT: list[Optional[Sent]] = [
     None,
     Sent(JUST_NOW, Outcome.TAKEN, NOW + 50, 0, "req-1"),
@@ -100,6 +105,7 @@ def cases() -> Iterator[ServerCase]:
         {"server": {"updated": JUST_NOW, "task_state": "rebuilding"}},
         {"server": {"deleted": True}},
         {"server": {"known": False}},
+        {"server": {"known": False, "unreadable": "no status"}},
         {"server": {"launched": False}},
         {"server": {"image": "i"}},
         {"server": {"image": None}},

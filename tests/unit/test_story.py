@@ -89,6 +89,7 @@ def test_what_nova_cannot_know_is_named_as_missing() -> None:
 def test_evacuations_an_hour_apart_are_two_incidents() -> None:
     found = groups([move(1, T), move(2, T + 3000), move(3, T + 6000), move(4, T + 6000 + recorded.GAP_S + 1)])
     assert [[m.id for m in group] for group in found] == [["1", "2", "3"], ["4"]]
+    assert groups([move(1, 0.0)]) == []
 
 
 # -------------------------------------------------------------------- the two
@@ -185,6 +186,13 @@ def test_asks_only_for_what_belongs_to_the_incident() -> None:
     assert servers() == ["s0", "s2"]
     assert servers(until=T + 100) == ["s0"]
     assert (servers(group=0), servers(group=-1)) == (["s0"], ["s2"])
+    archive.moves.append(move(3, 0.0, server="s3"))  # it does not say when it was
+    assert (servers(group=0), servers(group=-1)) == (["s3", "s0"], ["s3", "s2"])
+    archive.moves = archive.moves[-1:]
+    assert servers(group=0) == ["s3"]
+    timed = [move(1, T, server="s0")]
+    told, alone = (recorded.from_nova("cmp1", Records("cmp1", T, moves)) for moves in ([*archive.moves, *timed], timed))
+    assert told.incident == alone.incident
 
 
 # ------------------------------------------------------------------- timeline

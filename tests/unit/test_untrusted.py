@@ -165,6 +165,7 @@ def test_a_server_is_read_or_refused(row: dict[str, Any]) -> None:
         assert all(isinstance(text, str) for text in (it.id, it.host, it.vm_state, it.task_state, it.name, it.fault))
         # Unknown is not "boots from a volume", which would let it be rebuilt empty.
         assert (it.image == "") == (row.get("image") == "") or not it.known or it.image == ""
+        assert not (it.known and it.unreadable)
         json.dumps([it.name, it.fault])
 
 
@@ -174,7 +175,8 @@ def test_a_migration_is_read_or_refused(row: dict[str, Any]) -> None:
         it = nova_facts.move(row)
         assert isinstance(it, Move)
         known = ("done", "completed", "failed", "error")
-        assert it.status.open == (row.get("status") not in known)
+        assert it.status.open == (bool(it.unreadable) or row.get("status") not in known)
+        assert it.unreadable or it.created > 0
 
 
 @given(st.lists(rows("action", "request_id", "start_time"), max_size=4))

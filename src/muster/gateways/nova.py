@@ -131,11 +131,13 @@ class Nova:
         else:  # the whole list in one page: older Nova does not page it
             rows = iter(_rows(self._get("/os-migrations", params, MIGRATIONS), "migrations"))
         moves = []
-        for move in map(self._ours, map(facts.move, rows)):
-            if move.created < since and self._speak(MIGRATIONS) >= MIGRATIONS:
+        for move in (self._ours(facts.move(row, params.get("source_compute", ""))) for row in rows):
+            old = 0.0 < move.created < since
+            if old and self._speak(MIGRATIONS) >= MIGRATIONS:
                 break
-            moves.append(move)
-        return sorted((m for m in moves if m.created >= since), key=lambda m: (m.created, m.id))
+            if not old:
+                moves.append(move)
+        return sorted(moves, key=lambda m: (m.created, m.id))
 
     def servers(self) -> Sequence[Server]:
         """Every server of the cloud, of all projects and over all pages."""

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From Nova's JSON to facts.  Pure; a row without what it must have raises NovaUnavailable: half a reply is none."""
+"""From Nova's JSON to facts.  Pure; a row without what it must have raises NovaUnavailable: half a reply is none.
+
+A row of a server or an evacuation that says whose it is costs only that server its verdict, where something else in it
+cannot be read.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 from collections.abc import Mapping, Sequence
@@ -48,9 +53,21 @@ def service(row: Mapping[str, Any]) -> Service:
 
 
 def server(row: Mapping[str, Any]) -> Server:
-    """A row of GET /servers/detail."""
+    """A row of GET /servers/detail.
+
+    :raises NovaUnavailable: without an id.
+    """
+    ident = _text(row, "id")
     if row.get("status") == "UNKNOWN":
-        return Server(id=_text(row, "id"), host="", vm_state="", status="UNKNOWN", known=False)
+        return Server(id=ident, host="", vm_state="", status="UNKNOWN", known=False)
+    try:
+        return _server(row)
+    except NovaUnavailable as exc:
+        host = row.get("OS-EXT-SRV-ATTR:host")
+        return Server(ident, host if isinstance(host, str) else "", vm_state="", known=False, unreadable=str(exc))
+
+
+def _server(row: Mapping[str, Any]) -> Server:
     image = row.get("image")
     fault = row.get("fault")
     flavor = row.get("flavor")
@@ -66,9 +83,9 @@ def server(row: Mapping[str, Any]) -> Server:
         updated=timestamp(row.get("updated")),
         launched=row.get("OS-SRV-USG:launched_at") is not None,
         image=str(image.get("id", "")) if isinstance(image, dict) else ("" if image == "" else None),
-        metadata=_strings(row.get("metadata")),
-        extra_specs=_strings(flavor.get("extra_specs") if isinstance(flavor, dict) else None),
-        image_properties=_strings(image.get("properties") if isinstance(image, dict) else None),
+        metadata=_strings(row, "metadata"),
+        extra_specs=_strings(flavor, "extra_specs") if isinstance(flavor, dict) else {},
+        image_properties=_strings(image, "properties") if isinstance(image, dict) else {},
         tags=_list_of_words(row, "tags"),
         fault=str(fault.get("message", "")) if isinstance(fault, dict) else "",
         deleted=row.get("status") == "DELETED",
@@ -104,24 +121,46 @@ HOSTS_HIDDEN = (
 )
 
 
-def move(row: Mapping[str, Any]) -> Move:
+def move(row: Mapping[str, Any], source: str = "") -> Move:
     """A row of GET /os-migrations.
 
     Every evacuation has its source from the beginning (nova/compute/api.py, evacuate); its destination comes later.
     Without a source the policy hides both (nova/api/openstack/compute/migrations.py, _output), and an evacuation that
     runs would read as one that has no destination yet.
+
+    :param source: of all rows that Nova was asked for.
+    :raises NovaUnavailable: where it does not say whose it is.
     """
     if not row.get("source_compute"):
         raise NovaUnavailable(HOSTS_HIDDEN)
+    number = row.get("id")
+    if isinstance(number, bool) or not isinstance(number, (int, str)) or number == "":
+        raise NovaUnavailable(f"the reply has {number!r:.50} where the id of an evacuation belongs")
+    ident, server = str(number), _text(row, "instance_uuid")
     try:
-        status = MoveStatus(row.get("status"))
+        return _move(row, ident, server)
+    except NovaUnavailable as exc:
+        words = str(exc)
+    created = 0.0
+    with contextlib.suppress(NovaUnavailable):
+        created = timestamp(row.get("created_at"))
+    return Move(
+        ident, server, source or _text(row, "source_compute"), MoveStatus.OTHER, created=created, unreadable=words
+    )
+
+
+def _move(row: Mapping[str, Any], ident: str, server: str) -> Move:
+    try:
+        status = MoveStatus(_word(row, "status"))
     except ValueError:
         status = MoveStatus.OTHER
     created = timestamp(row.get("created_at"))
+    if not created:
+        raise NovaUnavailable("the reply has a row without 'created_at'")
     return Move(
-        id=str(row.get("id", "")),
-        server=_text(row, "instance_uuid"),
-        source=_word(row, "source_compute"),
+        id=ident,
+        server=server,
+        source=_text(row, "source_compute"),
         status=status,
         dest=_word(row, "dest_compute"),
         created=created,
@@ -309,8 +348,13 @@ def _word(row: Mapping[str, Any], key: str) -> str:
 
 def _list_of_words(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = row.get(key)
-    return tuple(map(str, value)) if isinstance(value, list) else ()
+    if not isinstance(value, (list, type(None))):
+        raise NovaUnavailable(f"the reply has {value!r:.50} where the list {key!r} belongs")
+    return tuple(map(str, value or ()))
 
 
-def _strings(value: object) -> Mapping[str, str]:
-    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+def _strings(row: Mapping[str, Any], key: str) -> Mapping[str, str]:
+    value = row.get(key)
+    if not isinstance(value, (dict, type(None))):
+        raise NovaUnavailable(f"the reply has {value!r:.50} where {key!r} belongs")
+    return {str(k): str(v) for k, v in (value or {}).items()}
