@@ -60,7 +60,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "c.now - max(c.sight.listed_at, c.sight.listed_by) > LIST_FRESH_S",
         "c.now - c.sight.listed_at > LIST_FRESH_S",
-        ("sim/test_scenarios.py::test_a_cell_that_hangs_keeps_no_other_cell_waiting_for_ever",),
+        ("sim/test_silent_cells.py::test_a_cell_that_hangs_keeps_no_other_cell_waiting_for_ever",),
     ),
     Break(
         "B41",
@@ -76,7 +76,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/memory.py",
         'return self.troubles[SERVICES].words if SERVICES in self.troubles else ""',
         'return next((trouble.words for trouble in self.troubles.values()), "")',
-        ("sim/test_scenarios.py::test_what_cannot_be_read_of_one_host_stops_no_other_incident",),
+        ("sim/test_failing_reads.py::test_what_cannot_be_read_of_one_host_stops_no_other_incident",),
     ),
     Break(
         "B40",
@@ -124,7 +124,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/memory.py",
         "max(self.newest, self.whole_at - SKEW_S, self.since)",
         "max(self.newest, self.since)",
-        ("sim/test_scenarios.py::test_what_has_changed_is_asked_for_no_further_back_however_long_one_hangs",),
+        ("sim/test_pacing.py::test_what_has_changed_is_asked_for_no_further_back_however_long_one_hangs",),
     ),
     Break(
         "D4",
@@ -197,8 +197,8 @@ BREAKS: tuple[Break, ...] = (
         "                host.distrust()\n",
         "",
         (
-            "sim/test_scenarios.py::test_forgets_no_server_when_one_list_is_of_a_silent_cell_and_the_next_one_half",
-            "sim/test_scenarios.py::test_sends_nothing_again_when_its_cell_was_silent_while_it_was_looked_for",
+            "sim/test_silent_cells.py::test_forgets_no_server_when_one_list_is_of_a_silent_cell_and_the_next_one_half",
+            "sim/test_silent_cells.py::test_sends_nothing_again_when_its_cell_was_silent_while_it_was_looked_for",
         ),
     ),
     Break(

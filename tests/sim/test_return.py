@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way back of a host: what it waits for, and what happens on it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.stage import Stage
+
+
+def test_waits_for_the_host_itself_when_an_operator_changes_its_service() -> None:
+    """D3: the change was taken for the returning nova-compute; the force-down was lifted, and the incident closed."""
+    it = Stage(servers=0)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.run_for(5.0)
+    it.cloud.disable("cmp1", "disk swap", "operator")
+    it.run_for(30.0)
+    assert it.cloud.computes["cmp1"].forced_down
+    assert it.state() == "returning"
+    it.fair()
+
+
+def test_keeps_nova_compute_away_again_when_an_operator_evacuates_after_the_release() -> None:
+    """facts.md N16: by hand is what we advise for what is held; its host must not come back in the middle of it."""
+    it = Stage(servers=0)
+    it.cloud.add_server("s0", "cmp1", mark="false")
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.cloud.odds.hang = 1.0
+    it.cloud.evacuate("s0", None, by="operator")
+    it.until(lambda: it.site.nodes["cmp1"].hold)
+    it.power_on("cmp1")
+    it.run_for(30.0)
+    assert it.rows("s0") == ["pre-migrating"]
+    it.cloud.rebuild.release_hung(it.cloud.rows[0])
+    it.until(it.over("cmp1"))
+    assert it.rows("s0") == ["completed"]
+    it.fair()
+
+
+def test_sends_nothing_again_that_a_nova_compute_past_the_hold_has_called_completed() -> None:
+    """facts.md N12: the guest was up on the other host, the server not yet, and its row said completed: two guests."""
+    it = Stage()
+    it.cloud.odds.hang = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["pre-migrating"])
+    it.cloud.odds.hang = 0.0
+    it.power_on("cmp1")
+    it.by_hand = "cmp1"
+    it.lived_by_hand.add("cmp1")
+    it.cloud.rebuild.start_compute("cmp1", resumes=False)
+    it.cloud.rebuild.stop_compute("cmp1")
+    server = it.server("s0")
+    server.task, server.vm_state = "", "active"
+    server.guests.add(it.cloud.rows[0].dest)
+    it.cloud.touch(server)
+    it.run_for(50.0)
+    assert it.verdict("s0") == "unknown"
+    it.until(it.says("s0", "held"))
+    assert it.rows("s0") == ["completed"]
+    it.fair()
+
+
+def test_proves_what_has_arrived_to_a_worker_that_begins_during_the_return() -> None:
+    """It said that it was reading what the owner wants, and never did: nothing was asked for on the way back."""
+    it = Stage()
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.takeover()
+    it.run_for(20.0)
+    assert it.state() == "returning"
+    assert it.verdict("s0") == "evacuated"
+    it.fair()
+
+
+@pytest.mark.parametrize("deleted", [("s1",), ("s0", "s1")])
+def test_a_host_returns_although_evacuated_servers_were_deleted_meanwhile(deleted: tuple[str, ...]) -> None:
+    """D7: their evacuations leave the list with them, and nobody will ever complete them."""
+    it = Stage(servers=2)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    for server in deleted:
+        it.cloud.delete(server)
+    it.run_for(30.0)
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"))
+    assert not it.cloud.computes["cmp1"].forced_down
+    it.fair()
