@@ -77,7 +77,8 @@ def state(node: str, history: str, resource: str = "muster", remote: bool = Fals
 
 PARTS: dict[str, str] = {
     "options": pairs(OPTIONS),
-    "power": "".join(device(n, "fence_ipmilan", given) for n, given in {**POWER, **CONTROLLERS}.items()),
+    "power": "".join(device(n, "fence_ipmilan", given) for n, given in POWER.items())
+    + "".join(device(n, "fence_apc", given) for n, given in CONTROLLERS.items()),
     "fence": device("muster-fence", "fence_muster", MUSTER_FENCE),
     "levels": "".join(level(*item) for item in LEVELS.items()),
     "nova_compute": NOVA_COMPUTE,

@@ -39,7 +39,7 @@ fence_tripplite_snmp fence_wti
 fence_aliyun fence_aws fence_azure_arm fence_ecloud fence_gce fence_hetzner_cloud fence_ibm_powervs fence_ibm_vpc
 fence_ibmz fence_kubevirt fence_ldom fence_lpar fence_nutanix_ahv fence_openstack fence_ovh fence_ovm fence_pve
 fence_rhevm fence_vbox fence_virsh fence_virt fence_vmware fence_vmware_rest fence_vmware_soap fence_vmware_vcloud
-fence_xenapi fence_xvm fence_zvm fence_zvmip
+fence_xenapi fence_xvm
 
 apcmaster apcmastersnmp apcsmart baytech bladehpi cyclades drac3 ibmhmc ipmilan nw_rpc100s ribcl rps10 wti_mpc wti_nps
 external/drac5 external/dracmc-telnet external/ec2 external/hetzner external/hmchttp external/ibmrsa
@@ -48,6 +48,20 @@ external/riloe external/vcenter external/vmware external/xen0 external/xen0-ha
 """
 POWER = frozenset(_POWER.split())
 """Agents that, called with ``off``, have something outside the host cut its power."""
+
+MISTAKABLE = frozenset({"fence_zvm", "fence_zvmip"})
+"""They call a guest off that z/VM does not know, whatever ``missing_as_off`` says: with a wrong name they cut nobody's
+power and succeed (fence-agents 4.12 and 4.17: fence_zvmip.py, get_power_status(), "we can not check if image is
+defined"; fence_zvm.c, RS_NOT_ACTIVE).  An operator who has tried each name may say that they do cut it."""
+
+_ONE_HOST = """
+fence_alom fence_amt fence_amt_ws fence_drac fence_idrac fence_ilo fence_ilo2 fence_ilo3 fence_ilo3_ssh fence_ilo4
+fence_ilo4_ssh fence_ilo5 fence_ilo5_ssh fence_ilo6 fence_ilo_mp fence_ilo_ssh fence_imm fence_ipmilan fence_ipmilanplus
+fence_redfish fence_rsa fence_rsb
+"""
+ONE_HOST = frozenset(_ONE_HOST.split())
+"""Agents of a controller that is one host's: which one Pacemaker names they do not look at, unless ``port_as_ip``
+makes an address of it (fencing.py, _add_dependency_options(), process_input())."""
 
 # Some cut a host off its storage or network, and it runs on (metadata: <action name="on" automatic="1"/>); some look,
 # wait or do nothing; fence_docker kills a container, fence_rcd_serial only resets; the last ask the host's software.
@@ -79,7 +93,8 @@ class Device:
     :param disabled: an operator keeps it stopped.
     :param vouched: an operator says that its agent cuts power.
     :param network: it is to cut the network, and calls the host off when that is done (fence_azure_arm).
-    :param forgiving: a host that its controller does not know it calls off (``missing_as_off``).
+    :param forgiving: the parameter by which it calls a host off that its controller does not know; empty without it.
+    :param shared: the nodes that it is to fence, where it is the controller of one host and these are several.
     :param unclear: why its parameters cannot be told.
     :param power_agents: what an operator vouches for, where it is muster's own.
     """
@@ -92,7 +107,8 @@ class Device:
     disabled: bool = False
     vouched: bool = False
     network: bool = False
-    forgiving: bool = False
+    forgiving: str = ""
+    shared: tuple[str, ...] = ()
     unclear: str = ""
     power_agents: tuple[str, ...] = ()
     reboot_action: str = "reboot"
@@ -114,9 +130,13 @@ class Device:
         if self.network:
             return f"{named} cuts the network (network-fencing), not the power"
         if self.forgiving:
-            return f"{named} calls a host off that its controller does not know (missing_as_off)"
+            return f"{named} calls a host off that its controller does not know ({self.forgiving})"
+        if self.shared:
+            return f"{named} is one host's controller and is to fence {', '.join(self.shared)}: each needs its own"
         if self.vouched or self.agent in POWER:
             return ""
+        if self.agent in MISTAKABLE:
+            return f"{named} calls a guest off that z/VM does not know"
         if self.agent in SELF_FENCING:
             return f"{named} leaves it to the host's own watchdog"
         return f"{named} is not known to cut power"

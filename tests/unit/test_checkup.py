@@ -73,9 +73,15 @@ CLUSTER = [
         " power: if fence_mine does cut it, pcs stonith update muster-fence power_agents=fence_mine; else",
     ),
     (
+        "fencing levels",
+        TROUBLE,
+        {'power': made.PARTS["power"].replace('name="pcmk_host_list" value="cmp2"', 'name="pcmk_host_list" value="cmp1 cmp2"')},
+        "power-cmp2 (fence_ipmilan) is one host's controller and is to fence cmp1, cmp2: each needs its own",
+    ),
+    (
         "fencing of controllers",
         ATTENTION,
-        {'power': made.PARTS["power"].replace('"power-ctl" class="stonith" type="fence_ipmilan"', '"power-ctl" class="stonith" type="fence_mine"')},
+        {'power': made.PARTS["power"].replace('"power-ctl" class="stonith" type="fence_apc"', '"power-ctl" class="stonith" type="fence_mine"')},
         "ctl1, ctl2: no other device lists them than one that is not known ~ power-ctl (fence_mine) is not known",
     ),
     ("no-quorum-policy", TROUBLE, {'options': pairs({"no-quorum-policy": "ignore"})}, "set no-quorum-policy=stop"),

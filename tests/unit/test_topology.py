@@ -10,7 +10,18 @@ from typing import Optional
 import pytest
 
 from muster.gateways import cib, posix
-from muster.topology import POWER, POWERLESS, SELF_FENCING, Device, Level, objection, unproved, vouch
+from muster.topology import (
+    MISTAKABLE,
+    ONE_HOST,
+    POWER,
+    POWERLESS,
+    SELF_FENCING,
+    Device,
+    Level,
+    objection,
+    unproved,
+    vouch,
+)
 
 DEVICES = """
   <primitive id="pdu" class="stonith" type="fence_apc"/>
@@ -29,7 +40,7 @@ def read(levels: Iterable[str], devices: str = "", more: str = "") -> cib.Elemen
     document = f"""<cib have-quorum="1"><configuration>
       <nodes><node id="cmp1" uname="cmp1" type="remote">
         <instance_attributes id="a"><nvpair id="a1" name="rack" value="r7"/></instance_attributes></node></nodes>
-      <resources>{DEVICES}{devices}</resources>{more}
+      <resources><primitive id="cmp2" class="ocf" provider="pacemaker" type="remote"/>{DEVICES}{devices}</resources>{more}
       <fencing-topology>{"".join(levels)}</fencing-topology></configuration></cib>"""
     return cib.parse(document.encode())
 
@@ -118,6 +129,12 @@ def test_an_objection_names_the_level_and_the_remedy(levels: list[str], word: st
         (power(given("network_fencing", "0"), "fence_azure_arm"), "cuts the network"),
         (power(given("missing_as_off", "1"), "fence_virsh"), "calls a host off that its controller does not know"),
         (power(given("missing-as-off", "0"), "fence_cisco_ucs"), "calls a host off that its controller does not know"),
+        (power(given("vmware_type", "server1"), "fence_vmware"), "does not know (vmware_type=server1)"),
+        (power("", "fence_zvmip"), "new (fence_zvmip) calls a guest off that z/VM does not know"),
+        (power(given("pcmk_host_list", "cmp1 CMP2")), "is one host's controller and is to fence cmp1, cmp2: each"),
+        (power(given("pcmk_host_map", "cmp1:1;cmp2:2"), "fence_redfish"), "is to fence cmp1, cmp2"),
+        (power(given("pcmk_host_check", "none"), "fence_ilo5_ssh"), "is to fence cmp1, cmp2"),
+        (power(given("pcmk_host_check", "status"), "fence_idrac"), "is to fence cmp1, cmp2"),
         (power("", "fence_sbd"), "the host's own watchdog"),
         (
             power(given("lanplus", "1").replace("<nvpair", "<rule id='r' score='1'/><nvpair")),
@@ -167,6 +184,11 @@ def test_only_what_is_known_to_cut_power_counts(device: str, word: str) -> None:
         f"<template id='t' class='stonith' type='fence_apc'>{given('action', 'on', 't1')}</template>"
         f"<primitive id='new' template='t'>{given('pcmk_off_action', 'off')}</primitive>",
         power("", "external/ipmi"),
+        power(given("pcmk_host_list", "cmp1 cmp1.example.org gone")),
+        power(given("pcmk_host_list", "cmp1 cmp2") + given("port_as_ip", "1", "p")),
+        power(given("pcmk_host_map", "cmp1:10.0.0.1;cmp2:10.0.0.2") + given("port-as-ip", "1", "p")),
+        power(given("pcmk_host_list", "cmp1 cmp2"), "fence_apc"),
+        power(given("vmware_type", "esx"), "fence_vmware"),
     ],
 )
 def test_reads_a_devices_parameters_as_pacemaker_does(device: str) -> None:
@@ -182,6 +204,9 @@ def test_an_operator_may_vouch_for_an_agent_but_not_for_one_that_leaves_the_powe
         doubt(level("sbd,rec"), devices=recorder("fence_x fence_sbd") + power("", "fence_sbd").replace("new", "sbd"))
         == ""
     )
+    zvm = power("", "fence_zvm").replace("new", "zvm")
+    assert "if fence_zvm does cut it, pcs stonith update rec power_agents" in doubt(level("zvm,rec"), devices=zvm)
+    assert doubt(level("zvm,rec"), devices=recorder("fence_zvm") + zvm) == ""
     assert "cuts nobody's power" in doubt(level("kdump,rec"), devices=recorder("fence_kdump"))
     more = doubt(level("mine,rec3"), devices=recorder("fence_x,fence_y"))
     assert "pcs stonith update rec3 power_agents='fence_x fence_y fence_mine'" in more
@@ -247,6 +272,8 @@ def test_a_fencing_by_some_device_proves_something_only_if_any_of_them_cuts_powe
 def test_no_agent_is_of_two_kinds() -> None:
     assert not POWER & POWERLESS
     assert not (POWER | POWERLESS) & SELF_FENCING
+    assert not (POWER | POWERLESS | SELF_FENCING) & MISTAKABLE
+    assert ONE_HOST < POWER
 
 
 @pytest.mark.parametrize(
@@ -254,6 +281,7 @@ def test_no_agent_is_of_two_kinds() -> None:
     [
         Device("d", "fence_mine", off_action="status"),
         Device("d", "fence_mine", network=True),
+        Device("d", "fence_mine", shared=("cmp1", "cmp2")),
         Device("d", "fence_mine", unclear="a rule decides about it", vouched=True),
         Device("d", "fence_mine", off_action="on", vouched=True),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional, TypeVar, Union
 
@@ -16,7 +16,7 @@ from muster.facts import LATEST, Cluster, Node, Phase, Record
 from muster.gateways import attributes, constraints, posix
 from muster.gateways.attributes import pairs
 from muster.orders import Orders
-from muster.topology import AGENT, MENDED, POWER_AGENTS, UNPROVED, Device, Level, unproved, watchdog_fences
+from muster.topology import AGENT, MENDED, ONE_HOST, POWER_AGENTS, UNPROVED, Device, Level, unproved, watchdog_fences
 
 RECORD = "muster"
 HOLD = "muster-hold"
@@ -200,10 +200,11 @@ def devices(cib: Element) -> dict[str, Device]:
     primitives = list(cib.iterfind("configuration/resources//primitive[@class='stonith']"))
     recorders = [_device(cib, primitive, frozenset()) for primitive in primitives if primitive.get("type") == AGENT]
     vouched = frozenset(agent for recorder in recorders for agent in recorder.power_agents)
-    return {str(primitive.get("id")): _device(cib, primitive, vouched) for primitive in primitives}
+    nodes = {str(node.get("uname")) for node in cib.iterfind("configuration/nodes/node")} | _remotes(cib)
+    return {str(primitive.get("id")): _device(cib, primitive, vouched, nodes) for primitive in primitives}
 
 
-def _device(cib: Element, primitive: Element, vouched: frozenset[str]) -> Device:
+def _device(cib: Element, primitive: Element, vouched: frozenset[str], nodes: Collection[str] = ()) -> Device:
     agent = str(primitive.get("type"))
     given = attributes.inherited(cib, primitive, "instance_attributes")
     meta = attributes.inherited(cib, primitive, "meta_attributes")
@@ -219,11 +220,29 @@ def _device(cib: Element, primitive: Element, vouched: frozenset[str]) -> Device
         disabled=meta.get("target-role", "").lower() == "stopped",
         vouched=agent in vouched,
         network=network,
-        forgiving=bool(given.get("missing_as_off") or given.get("missing-as-off")),
+        forgiving=_forgiving(given),
+        shared=_shared(agent, given, nodes),
         unclear=attributes.unclear(cib, primitive, "instance_attributes"),
         power_agents=_words(given.get(POWER_AGENTS, "")),
         reboot_action=given.get("pcmk_reboot_action", given.get("action") or "reboot"),
     )
+
+
+def _forgiving(given: Mapping[str, str]) -> str:
+    """Of VMware Server 1 only guests that run are listed (fence_vmware, get_power_status())."""
+    if given.get("vmware_type", given.get("vmware-type", "")).lower() == "server1":
+        return "vmware_type=server1"
+    return "missing_as_off" if given.get("missing_as_off") or given.get("missing-as-off") else ""
+
+
+def _shared(agent: str, given: Mapping[str, str], nodes: Collection[str]) -> tuple[str, ...]:
+    """Several nodes that the controller of one host is to fence.  Asked for a status, it has one for any node."""
+    if agent not in ONE_HOST or given.get("port_as_ip") or given.get("port-as-ip"):
+        return ()
+    anybody = given.get("pcmk_host_check") in ("none", "status")
+    listed = {host.casefold() for host in _hosts(given)}
+    found = tuple(sorted(node for node in nodes if anybody or node.casefold() in listed))
+    return found if len(found) > 1 else ()
 
 
 def _off_action(given: Mapping[str, str]) -> str:
