@@ -84,7 +84,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         "_lost(c) and c.read_at < _shown_by(c)",
         "_lost(c) and c.read_at < 0.0",
-        ("unit/test_rules.py::test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ended",),
+        ("unit/test_server_reads.py::test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ended",),
     ),
     Break(
         "B25",
@@ -148,7 +148,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         'c.server.vm_state == "shelved_offloaded" and bool(c.server.task_state),',
         'c.server.vm_state == "shelved-offloaded" and bool(c.server.task_state),',
-        ("unit/test_rules.py::test_an_unshelve_that_was_interrupted_is_held",),
+        ("unit/test_server_states.py::test_an_unshelve_that_was_interrupted_is_held",),
     ),
     Break(
         "A20",
@@ -156,7 +156,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "return c.sight.back_at + ORDERS_DONE_S if c.sight.back_at else math.inf",
         "return c.sight.back_at if c.sight.back_at else 0.0",
-        ("unit/test_decide.py::TestReturn::test_looks_once_more_at_the_servers_before_it_closes",),
+        ("unit/test_host_return.py::TestReturn::test_looks_once_more_at_the_servers_before_it_closes",),
     ),
     Break(
         "B29",
@@ -164,7 +164,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "    if not c.awaited:\n        return",
         "    if True:\n        return",
-        ("unit/test_decide.py::test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_servers",),
+        ("unit/test_host_return.py::test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_servers",),
     ),
     Break(
         "E8",
@@ -180,7 +180,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         " and m.id not in self.sight.dropped for m in rows",
         " for m in rows",
-        ("unit/test_decide.py::TestReturn::test_waits_for_no_row_that_nova_has_deleted",),
+        ("unit/test_host_return.py::TestReturn::test_waits_for_no_row_that_nova_has_deleted",),
     ),
     Break(
         "B4, B37",
@@ -188,7 +188,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "bool(c.silent) and c.phase is phase,",
         "bool(c.silent) and c.phase is phase and False,",
-        ("unit/test_decide.py::test_nova_silent_means_no_effect_and_no_settling",),
+        ("unit/test_host_evidence.py::test_nova_silent_means_no_effect_and_no_settling",),
     ),
     Break(
         "B13",
@@ -208,8 +208,8 @@ BREAKS: tuple[Break, ...] = (
         " and c.server.vm_state in c.policy.reset_states",
         "",
         (
-            "unit/test_rules.py::test_a_state_that_nova_refuses_is_reset_only_where_the_operator_said_so",
-            "unit/test_rules.py::test_states_that_nova_refuses_are_never_touched",
+            "unit/test_server_states.py::test_a_state_that_nova_refuses_is_reset_only_where_the_operator_said_so",
+            "unit/test_server_states.py::test_states_that_nova_refuses_are_never_touched",
         ),
     ),
     Break(
@@ -218,7 +218,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         "    return c.server.vm_state in RESETTABLE_STATES and",
         "    return False and",
-        ("unit/test_rules.py::test_a_state_that_nova_refuses_is_reset_only_where_the_operator_said_so",),
+        ("unit/test_server_states.py::test_a_state_that_nova_refuses_is_reset_only_where_the_operator_said_so",),
     ),
     Break(
         "A5",
@@ -226,7 +226,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         'lambda c: c.server.vm_state not in ("active", "stopped", "error") and not _to_reset(c)',
         "lambda c: False",
-        ("unit/test_rules.py::test_states_that_nova_refuses_are_never_touched",),
+        ("unit/test_server_states.py::test_states_that_nova_refuses_are_never_touched",),
     ),
     Break(
         "A5",
@@ -242,7 +242,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         'lambda c: c.server.task_state == "migrating"',
         "lambda c: False",
-        ("unit/test_rules.py::test_a_server_in_live_migration_is_held_because_it_may_run_on_the_target",),
+        ("unit/test_server_states.py::test_a_server_in_live_migration_is_held_because_it_may_run_on_the_target",),
     ),
     Break(
         "A7",
@@ -250,7 +250,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         'lambda c: c.server.task_state == "migrating"',
         "lambda c: bool(c.server.task_state)",
-        ("unit/test_rules.py::test_other_tasks_do_not_keep_a_server_from_evacuation",),
+        ("unit/test_server_states.py::test_other_tasks_do_not_keep_a_server_from_evacuation",),
     ),
     Break(
         "A9, B30",
@@ -258,7 +258,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         "lambda c: c.not_found and not c.listed,",
         "lambda c: c.not_found,",
-        ("unit/test_rules.py::test_a_destination_that_nova_does_not_know_makes_no_server_gone",),
+        ("unit/test_server_calls.py::test_a_destination_that_nova_does_not_know_makes_no_server_gone",),
     ),
     Break(
         "A9",
@@ -274,7 +274,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         "lambda c: bool(c.keeper_mark)",
         "lambda c: False",
-        ("unit/test_rules.py::test_what_others_look_after_is_skipped_by_its_mark",),
+        ("unit/test_server_states.py::test_what_others_look_after_is_skipped_by_its_mark",),
     ),
     Break(
         "A12",
@@ -282,7 +282,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         'Rule("deleted", lambda c: c.server.deleted,',
         'Rule("deleted", lambda c: False,',
-        ("unit/test_rules.py::test_what_its_owner_deleted_is_gone_whatever_was_under_way",),
+        ("unit/test_server_states.py::test_what_its_owner_deleted_is_gone_whatever_was_under_way",),
     ),
     Break(
         "A13",
@@ -290,7 +290,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         'lambda c: c.server.host not in ("", c.source)',
         "lambda c: False",
-        ("unit/test_rules.py::test_moved_by_another_hand_is_left_alone",),
+        ("unit/test_server_states.py::test_moved_by_another_hand_is_left_alone",),
     ),
     Break(
         "A14",
@@ -330,7 +330,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/verdict.py",
         "self.sent.status == 403",
         "self.sent.status == 0",
-        ("unit/test_rules.py::test_a_refusal_is_that_servers_own_affair",),
+        ("unit/test_server_calls.py::test_a_refusal_is_that_servers_own_affair",),
     ),
     Break(
         "B24",
@@ -338,7 +338,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/rules.py",
         'c.server.task_state == "rebuilding" and not accepted',
         'c.server.task_state == "taking" and not accepted',
-        ("unit/test_rules.py::test_what_nova_is_just_taking_is_not_sent_a_second_time",),
+        ("unit/test_server_calls.py::test_what_nova_is_just_taking_is_not_sent_a_second_time",),
     ),
     Break(
         "A17",
@@ -362,7 +362,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/verdict.py",
         "known | self._failed_earlier",
         "known",
-        ("unit/test_rules.py::test_what_an_earlier_incident_may_have_left_counts_in_the_next",),
+        ("unit/test_server_calls.py::test_what_an_earlier_incident_may_have_left_counts_in_the_next",),
     ),
     Break(
         "D9",
@@ -371,7 +371,7 @@ BREAKS: tuple[Break, ...] = (
         "c.node.member and c.sight.stops_made < STARTS_ANEW",
         "c.node.member and c.sight.stops_made > STARTS_ANEW",
         (
-            "unit/test_decide.py::TestReturn::test_nova_compute_is_started_anew_where_it_has_finished_a_part_of_its_rows",
+            "unit/test_host_return.py::TestReturn::test_nova_compute_is_started_anew_where_it_has_finished_a_part_of_its_rows",
         ),
     ),
     Break(
@@ -380,7 +380,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/incident.py",
         "lambda c: bool(c.start_waits) and not",
         "lambda c: False and not",
-        ("unit/test_decide.py::test_a_start_that_waits_for_the_host_keeps_it_away",),
+        ("unit/test_host_return.py::test_a_start_that_waits_for_the_host_keeps_it_away",),
     ),
     Break(
         "A17",
@@ -404,7 +404,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/facts.py",
         "return self in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)",
         "return self in (MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)",
-        ("unit/test_rules.py::test_never_sends_while_an_evacuation_is_open",),
+        ("unit/test_server_evacuations.py::test_never_sends_while_an_evacuation_is_open",),
     ),
     Break(
         "B9",
@@ -412,7 +412,7 @@ BREAKS: tuple[Break, ...] = (
         RULES,
         "lambda c: bool(c.arrival) and not c.server.task_state and _vm_power(c) is c.wanted",
         "lambda c: bool(c.moves) and not c.open_move and not c.server.task_state and _vm_power(c) is c.wanted",
-        ("unit/test_rules.py::test_active_on_the_dead_host_after_a_refused_claim_is_not_evacuated",),
+        ("unit/test_server_evacuations.py::test_active_on_the_dead_host_after_a_refused_claim_is_not_evacuated",),
     ),
     Break(
         "B14",
@@ -420,7 +420,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/naming.py",
         'return _one(alike, node, "its short name")',
         'return _one(alike or sum(self._short.values(), []), node, "its short name")',
-        ("unit/test_decide.py::test_a_list_without_the_service_is_held_and_not_taken_for_an_empty_host",),
+        ("unit/test_host_evidence.py::test_a_list_without_the_service_is_held_and_not_taken_for_an_empty_host",),
     ),
     Break(
         "B16",
@@ -468,7 +468,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "lambda c: (WriteRecord(c.node.name, None, _confirmed(c)),)",
         "lambda c: ()",
-        ("unit/test_decide.py::test_an_operators_confirmation_is_recorded_before_anything_follows",),
+        ("unit/test_host_evidence.py::test_an_operators_confirmation_is_recorded_before_anything_follows",),
     ),
     Break(
         "C7",
@@ -621,7 +621,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "return sum(f.verdict.open for f in self.findings)",
         'return sum(f.verdict.open or f.verdict.value == "held" for f in self.findings)',
-        ("unit/test_decide.py::test_settled_lets_the_host_return_and_names_what_stays",),
+        ("unit/test_host_return.py::test_settled_lets_the_host_return_and_names_what_stays",),
     ),
     Break(
         "D5",
@@ -629,7 +629,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "or (c.uncompleted_rows > 0 and (c.known_service.forced_down or c.disabled_by_us))",
         "",
-        ("unit/test_decide.py::TestReturn::test_stays_forced_down_until_nova_compute_has_finished_its_rows",),
+        ("unit/test_host_return.py::TestReturn::test_stays_forced_down_until_nova_compute_has_finished_its_rows",),
     ),
     Break(
         "B30",
@@ -653,7 +653,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "        lambda c: c.unshown > 0,",
         "        lambda c: False,",
-        ("unit/test_decide.py::test_a_list_without_a_server_that_was_evacuated_from_there_settles_nothing",),
+        ("unit/test_host_return.py::test_a_list_without_a_server_that_was_evacuated_from_there_settles_nothing",),
     ),
     Break(
         "B32",
@@ -849,7 +849,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "service.disabled_reason.startswith(MARK)",
         "MARK in service.disabled_reason",
-        ("unit/test_decide.py::TestReturn::test_an_operators_disable_stays",),
+        ("unit/test_host_return.py::TestReturn::test_an_operators_disable_stays",),
     ),
     Break(
         "D1",
@@ -858,7 +858,7 @@ BREAKS: tuple[Break, ...] = (
         'Rule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),',
         'Rule("released", lambda c: c.released, Verdict.HELD, lambda c: "left on its host"),\n'
         '    Rule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),',
-        ("unit/test_rules.py::test_a_host_is_released_with_nothing_under_way",),
+        ("unit/test_server_evacuations.py::test_a_host_is_released_with_nothing_under_way",),
     ),
     Break(
         "D1",
@@ -866,7 +866,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         ' and f.rule != "finish-false"}',
         "}",
-        ("unit/test_decide.py::test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away",),
+        ("unit/test_host_return.py::test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away",),
     ),
     Break(
         "B13",
@@ -1154,7 +1154,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/checks/cluster.py",
         "        elif any(worker.active_on for worker in facts.here.workers):\n",
         "        elif False:\n",
-        ("unit/test_checkup.py::test_two_evacuators_are_trouble_and_the_remedy_is_to_end_one",),
+        ("unit/test_checkup_evacuators.py::test_two_evacuators_are_trouble_and_the_remedy_is_to_end_one",),
     ),
     Break(
         "E9",
@@ -1186,7 +1186,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/checks/nova.py",
         "    if all(right.may for right in told):",
         "    if all(right.may is not False for right in told):",
-        ("unit/test_checkup.py::test_a_right_that_nobody_could_look_at_is_none_that_it_has",),
+        ("unit/test_checkup_nova.py::test_a_right_that_nobody_could_look_at_is_none_that_it_has",),
     ),
     Break(
         "E9",
@@ -1194,7 +1194,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/checks/nova.py",
         "CLOCKS_ATTENTION_S, CLOCKS_TROUBLE_S = 30.0, 60.0",
         "CLOCKS_ATTENTION_S, CLOCKS_TROUBLE_S = 300.0, 600.0",
-        ("unit/test_checkup.py::test_names_what_is_wrong_in_nova",),
+        ("unit/test_checkup_nova.py::test_names_what_is_wrong_in_nova",),
     ),
     Break(
         "E9",
@@ -1202,7 +1202,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/checks/nova.py",
         "    elif allowed < SILENT_CELLS_MICROVERSION <= offered and facts.worker:",
         "    elif False and facts.worker:",
-        ("unit/test_checkup.py::test_names_what_is_wrong_on_this_controller",),
+        ("unit/test_checkup_whole.py::test_names_what_is_wrong_on_this_controller",),
     ),
     Break(
         "A2",
@@ -1266,7 +1266,7 @@ BREAKS: tuple[Break, ...] = (
         "src/muster/verdict.py",
         "sum(at >= self.retried_at for at in",
         "sum(at >= 0.0 for at in",
-        ("unit/test_rules.py::test_what_nova_refused_before_a_retry_does_not_count",),
+        ("unit/test_server_calls.py::test_what_nova_refused_before_a_retry_does_not_count",),
     ),
     Break(
         "C3",
@@ -1298,7 +1298,7 @@ BREAKS: tuple[Break, ...] = (
         INCIDENT,
         "and left and 0.0 < c.sight.back_at < c.sight.moves_at",
         "and left and False",
-        ("unit/test_decide.py::TestReturn::test_says_when_its_nova_compute_has_to_start_once_more",),
+        ("unit/test_host_return.py::TestReturn::test_says_when_its_nova_compute_has_to_start_once_more",),
     ),
     Break(
         "B8",

@@ -1,5 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated and the real Nova behind the same verbs: what befalls a cloud, and the port that is to tell of it."""
+"""The simulated and the real Nova behind the same verbs: what befalls a cloud, and the port that is to tell of it.
+
+What is not the same, and why it may stay so:
+
+- The simulated Nova can be made worse than the real one: answers up to 5 s old, lists without half of what they have,
+  requests carried out 25 s after their sender died or gave up.
+- It answers no request for a server of a silent cell.  The real one answers those that need that server's row only, if the
+  cell's database is merely too slow for lists.
+- It refuses every state alike with 409.  The real one says 400 to what is shelved and offloaded, which muster never sends.
+- Of a first evacuation that a second one overtakes before the hypervisor is asked, the simulated one makes two that run; the
+  real one fails the first ("unexpected task state").
+- It enables and disables any service at once.  The real one waits for a nova-compute that it takes for alive (facts.md N21);
+  muster gives up after 30 s and looks, as after any lost reply.
+- Its refusals have no request id, which is for people only.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence about one server of a dead host, made up: its evacuations, calls and traces, and the verdict of it all."""
+
+from __future__ import annotations
+
+from muster.facts import Calls, Move, MoveStatus, Outcome, Power, Sent, Server, Trace
+from muster.rules import judge
+from muster.verdict import ServerCase, Verdict
+from tests.fakes import settings
+
+NOW = 1_800_000_000.0
+
+
+ACTIVE = Server(id="s1", host="dead", vm_state="active", name="db", created=NOW - 9e6, updated=NOW - 9e4)
+
+
+def case(server: Server = ACTIVE, *moves: Move, wanted: Power = Power.RUNNING, **facts: object) -> ServerCase:
+    policy = facts.pop("policy", None) or settings()
+    facts.setdefault("moves_at", NOW)
+    facts.setdefault("read_at", NOW)
+    return ServerCase(server, "dead", policy, NOW, moves, wanted=wanted, **facts)  # type: ignore[arg-type]
+
+
+def move(status: str, dest: str = "", age: float = 10.0, ident: str = "1") -> Move:
+    return Move(ident, "s1", "dead", MoveStatus(status), dest, NOW - age, NOW - age + 1)
+
+
+def failure(dest: str = "", harmless: bool = False, met_guest: bool = False, words: str = "MessagingTimeout") -> Trace:
+    """A call that failed on its destination; without one in the conductor."""
+    landed = NOW - 9 if dest else 0.0
+    return Trace("req-1", NOW - 10, dest, landed, NOW - 8, words, True, True, harmless, met_guest)
+
+
+def calls(moves: tuple[Move, ...], *traces: Trace, age: float = 1.0, tries: int = 1, read: bool = True) -> Calls:
+    return Calls(NOW - age, Calls.state_of(moves), tries, traces if read else None)
+
+
+def verdict(it: ServerCase) -> tuple[Verdict, str, str]:
+    finding, step = judge(it)
+    return finding.verdict, finding.rule, step
+
+
+def sent(outcome: Outcome, age: float, quiet: float, status: int = 0, refusals: int = 0, before: int = 0) -> Sent:
+    return Sent(NOW - age, outcome, NOW - age + quiet, before, "req-1", status, "No.", (NOW - age,) * refusals)

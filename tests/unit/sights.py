@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sight of one dead host, made up, and whom a decision sends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from muster.decide import Decision
+from muster.facts import (
+    Cluster,
+    HostSight,
+    Move,
+    Node,
+    Phase,
+    Power,
+    Record,
+    Server,
+    Service,
+    Sight,
+)
+from muster.steps import (
+    Evacuate,
+)
+
+NOW = 1_800_000_000.0
+
+
+FENCED = int(NOW) - 20
+
+
+DOWN = Service(
+    id="u1",
+    host="cmp1",
+    up=False,
+    enabled=False,
+    disabled_reason="muster: x",
+    forced_down=True,
+    updated_at=FENCED - 3,
+)
+
+
+LIVING = Record(Phase.EVACUATING, FENCED, FENCED, lives=True)
+
+
+ELSEWHERE = Service(id="u2", host="cmp2", up=True)
+
+
+def node(phase: Phase | None = Phase.EVACUATING, **facts: Any) -> Node:
+    record = Record(phase, FENCED, FENCED) if phase else None
+    facts.setdefault("hold", phase is not None and phase is not Phase.RETURNING)
+    facts.setdefault("record", record)
+    return Node("cmp1", remote=True, fenced_at=FENCED, **facts)
+
+
+def server(ident: str, priority: str = "", created: float = 0.0, **facts: Any) -> Server:
+    metadata = {"evacuate_priority": priority} if priority else {}
+    return Server(
+        ident, "cmp1", facts.pop("vm_state", "active"), name=ident, created=created, metadata=metadata, **facts
+    )
+
+
+LIVES = ("refuted", "found_running", "seen_at", "seen_from", "released", "was_back")
+
+
+def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move, ...] = (), **facts: Any) -> Sight:
+    host = HostSight(
+        services=(service, ELSEWHERE),
+        servers={s.id: s for s in servers},
+        moves={m.server: tuple(x for x in moves if x.server == m.server) for m in moves},
+        listed_at=NOW - 1,
+        moves_at=NOW,
+        wanted={s.id: Power.RUNNING for s in servers},
+        read_at={s.id: NOW - 1 for s in servers},
+    )
+    facts.setdefault("back_at", NOW - 20 if facts.get("alive_again") else 0.0)
+    for name in (
+        "queued_start",
+        "first_listed_at",
+        "stopped_at",
+        "stops_made",
+        "calls",
+        "heartbeat_moved",
+        "alive_again",
+        "resumed_at",
+        "listed_at",
+        "logs",
+        "wanted",
+        "dropped",
+        "back_at",
+        "before",
+        "proved",
+        "doubted",
+        *LIVES,
+    ):
+        if name in facts:
+            host = replace(host, **{name: facts.pop(name)})
+    cluster = facts.pop("cluster", None) or Cluster(True, "ctl1", {"cmp1": it, "cmp2": Node("cmp2", True, member=True)})
+    return Sight(NOW, cluster, {"cmp1": host}, **facts)
+
+
+def sent(decision: Decision) -> list[str]:
+    return [step.server for step in decision.steps if isinstance(step, Evacuate)]

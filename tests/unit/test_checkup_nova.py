@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""E9: what doctor finds in Nova and Placement, and in how they are asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from muster.checks.finding import Result
+from muster.checkup import examine
+from muster.facts import Service
+from muster.installed import Right
+from tests.installation import facts
+from tests.unit.examined import ATTENTION, HEALTHY, TROUBLE, UNKNOWN, found
+
+NOVA = [
+    ("Nova", TROUBLE, {'trouble': "GET /: ConnectFailure"}, "ConnectFailure ~ see /etc/muster/clouds.yaml"),
+    ("Nova", UNKNOWN, {'asked': False, 'trouble': "it was not asked: run this as root"}, "as root"),
+    ("Nova", TROUBLE, {'offered': "2.8"}, "2.11"),
+    ("rights in Nova", TROUBLE, {'rights': (Right("evacuate", False, "HTTP 403: os-evacuate"),)}, "may not evacuate: HTTP 403"),
+    ("rights in Nova", UNKNOWN, {'rights': (Right("evacuate", None, "no server", "boot"),)}, "whether it may evacuate: no server ~ boot"),
+    ("rights in Nova", UNKNOWN, {'trouble': "silent"}, "not asked"),
+    ("names in Nova", TROUBLE, {'services': (Service("1", "cmp1"),)}, "pcs resource update muster host_map=cmp2:HOST"),
+    ("names in Nova", TROUBLE, {'services': ()}, "no nova-compute service at all"),
+    ("names in Nova", UNKNOWN, {'services': None}, "cannot be listed"),
+    ("other evacuators", ATTENTION, {'evacuators': ("instanceha has disabled cmp1",)}, "cmp1 ~ make sure that it evacuates"),
+    ("Placement", ATTENTION, {'placement': "the catalogue has no placement"}, "no destination"),
+    ("Placement", UNKNOWN, {'placement': None}, "not asked"),
+    ("clocks", ATTENTION, {'clock_ahead_s': 31.0}, "31 s ahead"),
+    ("clocks", TROUBLE, {'clock_ahead_s': -61.0}, "61 s behind ~ NTP"),
+    ("clocks", UNKNOWN, {'clock_ahead_s': None}, "no date"),
+    ("clocks", TROUBLE, {'services_at': 80.0}, "20 s in the future"),
+    ("heartbeats", TROUBLE, {'services_at': 157.0}, "report_interval_s=60"),
+    ("heartbeats", UNKNOWN, {'services': ()}, "no nova-compute is up"),
+    ("heartbeats", UNKNOWN, {'services': None, 'trouble': "silent"}, "not asked"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "result", "changed", "words"), NOVA)
+def test_names_what_is_wrong_in_nova(check: str, result: Result, changed: dict[str, Any], words: str) -> None:
+    seen, text = found(facts({"nova": replace(HEALTHY.nova, **changed)}), check)
+    assert (seen, words in text) == (result, True), text
+
+
+def test_a_right_that_nobody_could_look_at_is_none_that_it_has() -> None:
+    rights = (Right("evacuate", True), Right("stop", None, "no server to look at", "boot one"))
+    findings = next(
+        e for e in examine(facts({"nova": replace(HEALTHY.nova, rights=rights)})) if e.name == "rights in Nova"
+    ).findings
+    assert [f.result for f in findings] == [UNKNOWN]
+
+
+def test_names_the_host_map_that_keeps_what_stands_there() -> None:
+    nova = replace(HEALTHY.nova, services=(Service("1", "nova7"),))
+    told = {"nova": nova, "host_map": {"cmp1": "nova7"}}
+    assert "pcs resource update muster 'host_map=cmp1:nova7;cmp2:HOST'" in found(facts(told), "names in Nova")[1]

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way back: when a host is settled, what keeps its nova-compute away, and when its incident is closed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from muster import report
+from muster.decide import Decision, decide
+from muster.facts import (
+    Calls,
+    Cluster,
+    HostSight,
+    Move,
+    MoveStatus,
+    Outcome,
+    OwnerLog,
+    Phase,
+    Power,
+    Record,
+    Sent,
+    Service,
+)
+from muster.orders import Orders
+from muster.steps import (
+    DropHold,
+    DropRecord,
+    ForceUp,
+    ListAgain,
+    ReadCalls,
+    ReadLog,
+    StopCompute,
+    SwapRecord,
+)
+from muster.verdict import State, Verdict
+from tests.fakes import settings
+from tests.unit.sights import DOWN, FENCED, NOW, node, sent, server, sight
+
+
+@pytest.mark.parametrize("verdict_of", ["accepted", "pre-migrating"])
+def test_nova_compute_is_kept_away_while_an_evacuation_is_open(verdict_of: str) -> None:
+    """D1."""
+    moving = Move("1", "a", "cmp1", MoveStatus(verdict_of), "cmp2", NOW - 1, NOW - 1)
+    decision = decide(sight(node(), server("a"), moves=(moving,)), settings())
+    assert not any(isinstance(s, DropHold) for s in decision.steps)
+
+
+def test_settled_lets_the_host_return_and_names_what_stays() -> None:
+    """D2."""
+    decision = decide(sight(node(), server("a", vm_state="paused")), settings())
+    assert decision.incidents["cmp1"].state is State.SETTLED
+    assert "1 held" in decision.incidents["cmp1"].reason
+    assert [type(s) for s in decision.steps] == [SwapRecord, DropHold]
+
+
+def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> None:
+    """D1: to everything else that is settled an open row means nothing; this one has arrived nowhere."""
+    died = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp3", NOW - 300, NOW - 300)
+    lost = Move("2", "a", "cmp1", MoveStatus.COMPLETED, "cmp2", NOW - 200, NOW - 200)
+    base = sight(node(), server("a", updated=NOW - 200, task_state="rebuilding"), moves=(died, lost))
+    it = replace(base, hosts={"cmp1": replace(base.hosts["cmp1"], voids=frozenset({"1"}), first_listed_at=NOW - 9)})
+    incident = decide(it, settings()).incidents["cmp1"]
+    assert incident.findings["a"].rule == "finish-false"
+    assert incident.rule == "rows-open"
+    skipped = replace(it.hosts["cmp1"].servers["a"], task_state="", vm_state="shelved_offloaded")
+    other = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], servers={"a": skipped}, moves={"a": (died,)})})
+    assert decide(other, settings()).incidents["cmp1"].rule == "settled"
+
+
+def test_settled_is_only_said_after_a_fresh_complete_list() -> None:
+    assert decide(sight(node(), listed_at=NOW - 60), settings()).incidents["cmp1"].state is State.EVACUATING
+
+
+def test_a_list_without_a_server_that_was_evacuated_from_there_settles_nothing() -> None:
+    """B31: whoever answered it: Nova's evacuations name a server that it ought to show."""
+    done = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 200, NOW - 200)
+    decision = decide(sight(node(), moves=(done,)), settings())
+    assert decision.incidents["cmp1"].rule == "list-short"
+    assert decision.steps == ()
+    assert (
+        decide(sight(node(), moves=(done,), dropped=frozenset({"1"})), settings()).incidents["cmp1"].rule == "settled"
+    )
+
+
+@pytest.mark.parametrize("doubted", [True, False])
+def test_a_list_that_a_silent_cell_may_have_cut_short_makes_no_server_gone(doubted: bool) -> None:
+    """B13, B30."""
+    refused = Sent(NOW - 20, Outcome.REFUSED, 0.0, 0, status=404, refused=(NOW - 20,))
+    base = sight(node(), server("a"), server("b"))
+    host = replace(base.hosts["cmp1"], sent={"a": refused}, listed=frozenset({"b"}), doubted=doubted)
+    findings = decide(replace(base, hosts={"cmp1": host}), settings()).incidents["cmp1"].findings
+    assert findings["a"].verdict is (Verdict.UNKNOWN if doubted else Verdict.GONE)
+
+
+class TestReturn:
+    back = node(Phase.RETURNING)
+    done = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    completed = replace(done, status=MoveStatus.COMPLETED)
+
+    def test_stays_forced_down_until_nova_compute_has_finished_its_rows(self) -> None:
+        """D3, D5."""
+        unread = {"moves": (self.done,), "alive_again": True, "back_at": 0.0}
+        for facts in (unread, {"moves": (self.done,), "alive_again": True}, {"alive_again": False}):
+            assert decide(sight(self.back, **facts), settings()).steps == ()  # type: ignore[arg-type]
+
+    def test_nova_compute_is_started_anew_where_it_has_finished_a_part_of_its_rows(self) -> None:
+        """D9: Nova completes one evacuation of a server at a start, and refuses to lift while another is `done`."""
+        seen: dict[str, Any] = {"moves": (self.done,), "alive_again": True, "back_at": NOW - 1}
+        here = replace(self.back, member=True)
+        record = here.record
+        assert record
+        assert decide(sight(here, **seen), settings()).steps == (StopCompute("cmp1", record),)
+        away = sight(self.back, **seen)
+        kept = sight(replace(here, hold=True), stopped_at=NOW - 14, stops_made=1)
+        twice = sight(here, **seen, stops_made=2)
+        for it in (away, kept, twice, sight(here, **{**seen, "back_at": NOW})):
+            assert decide(it, settings()).steps == ()
+        let_go = replace(kept, now=NOW + 1)
+        assert decide(let_go, settings()).steps == (DropHold("cmp1"),)
+
+    def test_waits_for_no_row_that_nova_has_deleted(self) -> None:
+        """D7."""
+        steps = decide(sight(self.back, moves=(self.done,), alive_again=True, dropped={"1"}), settings()).steps
+        assert [type(step) for step in steps] == [ForceUp]
+
+    def test_says_when_its_nova_compute_has_to_start_once_more(self) -> None:
+        """D5: of two evacuations of one server it finishes one at a start, and lifting is refused until the other is."""
+        facts = {"moves": (self.done,), "alive_again": True, "back_at": NOW - 1}
+        told = decide(sight(self.back, **facts), settings())  # type: ignore[arg-type]
+        assert (told.incidents["cmp1"].rule, told.steps) == ("half-finished", ())
+        assert "pcs resource restart RESOURCE cmp1" in told.incidents["cmp1"].reason
+        early = decide(sight(self.back, **{**facts, "back_at": NOW}), settings())  # type: ignore[arg-type]
+        assert early.incidents["cmp1"].rule == "awaits-compute"
+
+    def test_lifts_what_muster_did(self) -> None:
+        """D1."""
+        step = decide(sight(self.back, moves=(self.completed,), alive_again=True), settings()).steps[0]
+        assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=True)
+
+    @pytest.mark.parametrize("reason", ["disk swap on friday", "see muster: it comes back by itself", " muster: x"])
+    def test_an_operators_disable_stays(self, reason: str) -> None:
+        """D4: also one that speaks of muster: only the beginning is its mark."""
+        theirs = replace(DOWN, disabled_reason=reason)
+        step = decide(sight(self.back, service=theirs, alive_again=True), settings()).steps[0]
+        assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=False)
+
+    def test_an_operators_force_down_stays(self) -> None:
+        """D4."""
+        kept = replace(self.back, record=Record(Phase.RETURNING, FENCED, FENCED, kept=True))
+        theirs = replace(DOWN, disabled_reason="theirs")
+        steps = decide(sight(kept, service=theirs, alive_again=True), settings()).steps
+        assert not any(isinstance(s, ForceUp) for s in steps)
+        assert isinstance(steps[-1], DropRecord)
+
+    up = Service("u1", "cmp1", up=True, updated_at=NOW - 1)
+
+    def test_looks_again_for_a_minute_while_a_server_on_it_has_a_task(self) -> None:
+        """A18, A20: an order that had waited for a host that is busy is carried out later."""
+        there = server("a", task_state="resize_prep", vm_state="active")
+        up = replace(DOWN, forced_down=False, enabled=True, disabled_reason="", up=True)
+
+        def seen(back_at: float, listed_at: float) -> Decision:
+            facts = {"alive_again": True, "back_at": back_at, "listed_at": listed_at}
+            return decide(sight(self.back, there, service=up, **facts), settings())  # type: ignore[arg-type]
+
+        assert seen(NOW - 20, NOW - 5).incidents["cmp1"].rule == "looks-again"
+        assert seen(NOW - 20, NOW - 5).steps == (ListAgain("cmp1"),)
+        assert seen(NOW - 20, NOW - 4).steps == ()
+        assert seen(NOW - 61, NOW - 5).incidents["cmp1"].rule != "looks-again"
+
+    @pytest.mark.parametrize(
+        ("task", "vm_state", "expected"),
+        [
+            ("resize_prep", "active", "looks-again"),
+            ("", "active", "close"),
+            ("resize_prep", "error", "close"),
+            ("powering-off", "stopped", "close"),
+        ],
+    )
+    def test_looks_again_at_a_server_whose_task_its_host_took_back(
+        self, task: str, vm_state: str, expected: str
+    ) -> None:
+        """A18: nova-compute takes the task back as it starts, and carries out the order a moment later."""
+        there, up = server("a", vm_state=vm_state), replace(self.up, updated_at=NOW - 1)
+        before = {"a": server("a", task_state=task, vm_state="active")}
+        it = sight(self.back, there, service=up, alive_again=True, back_at=NOW - 20, listed_at=NOW - 1, before=before)
+        assert decide(it, settings()).incidents["cmp1"].rule == expected
+
+    def test_looks_once_more_at_the_servers_before_it_closes(self) -> None:
+        """A20: what had waited for the host is carried out first."""
+        for facts, expected in (
+            ({"back_at": 0.0}, []),
+            ({"back_at": NOW - 3, "listed_at": NOW - 60}, []),
+            ({"back_at": NOW - 5, "listed_at": NOW - 60}, [ListAgain]),
+            ({"back_at": NOW - 9, "listed_at": NOW - 1, "doubted": True}, []),
+        ):
+            decision = decide(sight(self.back, service=self.up, alive_again=True, **facts), settings())
+            assert decision.incidents["cmp1"].rule == "looks-again"
+            assert [type(step) for step in decision.steps] == expected
+
+    def test_does_not_close_with_a_verdict_open(self) -> None:
+        """A18."""
+        there = replace(server("a"), host="cmp2", known=False)
+        decision = decide(sight(self.back, there, service=self.up, alive_again=True), settings())
+        assert (decision.incidents["cmp1"].rule, decision.steps) == ("verdicts-open", ())
+        later = decide(sight(self.back, there, service=self.up, alive_again=True, back_at=NOW - 200), settings())
+        assert later.incidents["cmp1"].rule == "close"
+        assert "1 held" in report.line(later.incidents["cmp1"])
+
+    def test_reads_what_the_owner_wants_of_what_changed_at_the_return(self) -> None:
+        """A20."""
+        before = replace(server("a"), host="cmp2")
+        it = sight(
+            self.back, replace(before, vm_state="error"), service=self.up, alive_again=True, before={"a": before}
+        )
+        it = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], proved=frozenset({"a"}))})
+        assert decide(it, settings()).steps == (ReadLog("a"),)
+        known = replace(it.hosts["cmp1"], logs={"a": OwnerLog(Power.RUNNING)})
+        decision = decide(replace(it, hosts={"cmp1": known}), settings())
+        finding = decision.incidents["cmp1"].findings["a"]
+        assert (finding.rule, decision.incidents["cmp1"].rule) == ("changed-at-return", "close")
+        proof = replace(finding, rule="arrived-proved", verdict=Verdict.EVACUATED)
+        assert report.with_proofs(decision.incidents["cmp1"], {"a": proof}) == {"a": finding}
+
+    def test_closes_only_once_nova_says_up(self) -> None:
+        lifted = replace(DOWN, forced_down=False, enabled=True, disabled_reason="")
+        assert decide(sight(self.back, service=lifted, alive_again=True), settings()).steps == ()
+        up = replace(lifted, up=True)
+        assert decide(sight(self.back, service=up), settings()).steps == (), "its last heartbeat may be that of before"
+        steps = decide(sight(self.back, service=up, alive_again=True), settings()).steps
+        assert [type(s) for s in steps] == [SwapRecord, DropRecord]
+
+
+def test_a_destination_that_died_lets_its_guests_go_on_and_waits_for_them() -> None:
+    """B11."""
+    stuck = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp2", FENCED + 1.0, FENCED + 2.0)
+    first = sight(node(), server("a"), moves=(stuck,))
+    dead2 = replace(node(), name="cmp2", record=Record(Phase.EVACUATING, FENCED + 5, FENCED + 5))
+    second = HostSight(services=(DOWN, replace(DOWN, id="u2", host="cmp2")), listed_at=NOW - 1)
+    host1 = replace(first.hosts["cmp1"], services=second.services)
+    both = replace(
+        first,
+        cluster=Cluster(True, "ctl1", {"cmp1": node(), "cmp2": dead2}),
+        hosts={"cmp1": host1, "cmp2": second},
+    )
+    decision = decide(both, settings())
+    assert sent(decision) == ["a"]
+    assert decision.incidents["cmp2"].state is State.EVACUATING
+    for not_proved in ({"heartbeat_moved": True}, {"resumed_at": NOW - 5}):
+        doubtful = replace(both, hosts={"cmp1": host1, "cmp2": replace(second, **not_proved)})
+        assert sent(decide(doubtful, settings())) == []
+
+
+def test_on_the_way_back_nova_is_still_asked_about_calls() -> None:
+    """B19, C6: a worker that begins then has to know what has arrived by the row of an earlier call."""
+    rows = tuple(
+        Move(n, "a", "cmp1", MoveStatus(s), d, NOW - 60, NOW - 60)
+        for n, s, d in (("1", "done", "cmp2"), ("2", "accepted", ""))
+    )
+    there = replace(server("a"), host="cmp2")
+    decision = decide(sight(node(Phase.RETURNING), there, moves=rows), settings())
+    assert ReadCalls("cmp1", "a") in decision.steps
+
+
+def test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_servers() -> None:
+    """B29."""
+    row = Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", NOW - 90, NOW - 90)
+    waiting = Calls(NOW - 5, Calls.state_of((row,)), traces=(), claimed=("cmp2.example.org",))
+    base = sight(node(), server("a"), moves=(row,), calls={"a": waiting})
+    second = replace(node(), name="cmp2")
+    own = replace(DOWN, id="u2", host="cmp2")
+    empty = HostSight(services=(DOWN, own), listed_at=NOW - 1, first_listed_at=NOW - 9, moves_at=NOW)
+    cluster = Cluster(True, "ctl1", {"cmp1": node(), "cmp2": second})
+    hosts = {"cmp1": replace(base.hosts["cmp1"], services=(DOWN, own)), "cmp2": empty}
+    said = decide(replace(base, cluster=cluster, hosts=hosts), settings()).incidents["cmp2"]
+    waits = "1 evacuations from other hosts wait for its nova-compute, and begin when it is back"
+    assert (said.rule, said.reason) == ("settled", waits)
+    held = replace(empty, servers={"b": replace(server("b", vm_state="paused"), host="cmp2")})
+    said = decide(replace(base, cluster=cluster, hosts={**hosts, "cmp2": held}), settings()).incidents["cmp2"]
+    assert said.reason == f"1 held; {waits}"
+
+
+def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
+    """D10: until an operator has emptied the queue, and says so."""
+    there = [replace(server(x), host="cmp2") for x in "abcd"]
+    arrived = tuple(Move(s.id, s.id, "cmp1", MoveStatus.DONE, "cmp2", NOW - 60, NOW - 50) for s in there)
+    facts: dict[str, Any] = {
+        "moves": arrived,
+        "queued_start": dict.fromkeys("abcd", "start"),
+        "first_listed_at": NOW - 9,
+    }
+    seen = sight(node(), *there, **facts)
+    held = decide(seen, settings()).incidents["cmp1"]
+    assert (held.state, held.rule) == (State.ON_HOLD, "start-waits")
+    assert "from while it was dead: start of a, start of b, start of c and others." in held.reason
+    assert held.reason.endswith("rabbitmqctl purge_queue compute.cmp1; then muster release cmp1")
+    older = sight(node(), *there, **facts, listed_at=NOW - 60)
+    assert decide(older, settings()).incidents["cmp1"].rule == "start-waits", "it is not told anew with every list"
+    assert decide(seen, settings()).steps == ()
+    released = node(orders=Orders(FENCED, released=True))
+    assert decide(sight(released, *there, **facts), settings()).incidents["cmp1"].rule == "settled"
+    here = sight(node(), server("a"), **{**facts, "moves": ()})
+    assert decide(here, settings()).incidents["cmp1"].rule == "working"

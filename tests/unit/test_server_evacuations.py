@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts by what Nova shows of a server's evacuations: under way, arrived, failed, void; tries and pauses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from muster.facts import Move, MoveStatus, Outcome, Power, Sent
+from muster.rules import judge
+from muster.verdict import Verdict
+from tests.unit.server_cases import ACTIVE, NOW, calls, case, failure, move, verdict
+
+
+@pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
+@pytest.mark.parametrize("vm_state", ["active", "error", "stopped"])
+def test_never_sends_while_an_evacuation_is_open(status: str, vm_state: str) -> None:
+    """B6, B10."""
+    server = replace(ACTIVE, vm_state=vm_state)
+    assert verdict(case(server, move(status, "other"))) == (Verdict.EVACUATING, "on-the-way", "")
+
+
+@pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
+def test_a_host_is_released_with_nothing_under_way(status: str) -> None:
+    """B6, D1: an operator leaves on it what waits, and what Nova is at goes on: its nova-compute must not start yet."""
+    assert verdict(case(ACTIVE, released=True))[:2] == (Verdict.HELD, "released")
+    assert verdict(case(ACTIVE, move(status, "other"), released=True))[:2] == (Verdict.EVACUATING, "on-the-way")
+    sent = Sent(NOW - 1, Outcome.UNCERTAIN, quiet_until=NOW + 29, moves_before=0)
+    assert verdict(case(ACTIVE, sent=sent, released=True))[:2] == (Verdict.EVACUATING, "call-pending")
+
+
+def test_an_unknown_migration_status_counts_as_open() -> None:
+    assert verdict(case(ACTIVE, Move("1", "s1", "dead", MoveStatus.OTHER, "x", NOW, NOW)))[2] == ""
+
+
+def test_active_on_the_dead_host_after_a_refused_claim_is_not_evacuated() -> None:
+    """B9."""
+    refused = move("failed", "other", age=5)
+    found = verdict(case(ACTIVE, refused, calls=calls((refused,), failure("other", harmless=True))))
+    assert found == (Verdict.PARKED, "waits-for-retry", "")
+
+
+def test_done_is_evacuated_only_where_nova_says_the_server_is() -> None:
+    there = replace(ACTIVE, host="other", updated=NOW)
+    assert verdict(case(there, move("done", "other")))[0] is Verdict.EVACUATED
+    assert verdict(case(replace(there, host="third"), move("done", "other")))[0] is not Verdict.EVACUATED
+    assert verdict(case(replace(there, host="dead"), move("done", "other")))[0] is Verdict.UNKNOWN
+
+
+def test_completed_with_the_server_still_rebuilding_on_the_dead_host_is_held() -> None:
+    stuck = replace(ACTIVE, task_state="rebuilding")
+    assert verdict(case(stuck, move("completed", "other", age=500)))[:2] == (Verdict.HELD, "finish-false")
+
+
+def test_a_server_that_came_back_after_an_earlier_evacuation_is_evacuated_again() -> None:
+    back = case(ACTIVE, move("completed", "other", age=500))
+    assert verdict(replace(back, first=NOW - 400))[2] == "evacuate"
+
+
+@pytest.mark.parametrize("updated", [NOW - 400, NOW - 1])
+def test_completed_says_nothing_of_a_server_that_is_not_there_yet(updated: float) -> None:
+    """A nova-compute started by hand on the dead host completes what is under way: the guest came up twice."""
+    fresh = replace(case(replace(ACTIVE, updated=updated), move("completed", "other", age=5)), first=NOW - 10)
+    assert verdict(fresh)[:2] == (Verdict.UNKNOWN, "finish-unseen")
+    later = replace(fresh, now=NOW + 90)
+    assert verdict(later)[:2] == (Verdict.HELD, "finish-false")
+
+
+def test_tries_are_counted_from_nova_and_end() -> None:
+    """B8."""
+    failed = [move("failed", age=100 - i, ident=str(i)) for i in range(3)]
+    assert verdict(case(ACTIVE, *failed[:2], room_at=0.0))[2] == "evacuate"
+    assert verdict(case(ACTIVE, *failed))[:2] == (Verdict.HELD, "exhausted")
+
+
+def test_what_another_hand_tried_before_muster_began_uses_no_attempt_up() -> None:
+    """B8."""
+    failed = [move("failed", age=100 - i, ident=str(i)) for i in range(3)]
+    assert verdict(case(ACTIVE, *failed, claimed_at=NOW - 90))[2] == "evacuate"
+    ours = [move("failed", age=80 - i, ident=str(i)) for i in range(3, 6)]
+    assert verdict(case(ACTIVE, *failed, *ours, claimed_at=NOW - 90))[:2] == (Verdict.HELD, "exhausted")
+
+
+def test_the_pause_between_tries_doubles_and_ends_when_room_appears() -> None:
+    """B7."""
+    error = replace(ACTIVE, vm_state="error", fault="No valid host was found.")
+    first, second = move("error", age=15, ident="1"), move("error", age=15, ident="2")
+    assert verdict(case(error, first))[2] == "evacuate"
+    assert verdict(case(error, first, second))[0] is Verdict.PARKED
+    assert verdict(case(error, first, second, room_at=NOW - 1))[2] == "evacuate"
+    assert "No valid host" in judge(case(error, first, second))[0].reason
+
+
+def test_a_move_to_a_host_that_died_is_void_and_only_then() -> None:
+    """B11."""
+    stuck = move("pre-migrating", "second", age=100)
+    assert verdict(case(ACTIVE, stuck))[0] is Verdict.EVACUATING
+    assert verdict(case(ACTIVE, stuck, dead={"second": NOW - 200}))[0] is Verdict.EVACUATING
+    assert verdict(case(ACTIVE, stuck, dead={"second": NOW - 50}))[2] == "evacuate"
+    assert verdict(case(ACTIVE, stuck, dead={"third": NOW - 50}))[0] is Verdict.EVACUATING
+    began_since = replace(stuck, updated=NOW - 40)  # it had waited in that host's queue, and the host has returned
+    assert verdict(case(ACTIVE, began_since, dead={"second": NOW - 50}))[0] is Verdict.EVACUATING
+
+
+def test_what_was_proved_stays_proved_whatever_its_owner_does() -> None:
+    there = replace(ACTIVE, host="other", vm_state="paused")
+    assert verdict(case(there, move("done", "other"), proved=True))[0] is Verdict.EVACUATED
+    assert verdict(case(there, move("done", "other")))[0] is Verdict.HELD
+
+
+def test_a_rebuild_that_takes_too_long_raises_an_alarm_and_nothing_else() -> None:
+    """B10."""
+    finding, step = judge(case(ACTIVE, move("pre-migrating", "other", age=1000)))
+    assert (finding.verdict, finding.alarm, step) == (Verdict.EVACUATING, True, "")
+
+
+def test_what_its_host_did_to_a_server_as_it_came_back_is_told() -> None:
+    """A20: an order that had waited for the host is carried out there, and Nova believes it."""
+    there = replace(ACTIVE, host="other", updated=NOW)
+    arrived = move("done", "other", age=500)
+    proved = {"proved": True, "before": there, "log_read": True, "back_at": NOW - 9}
+    assert verdict(case(there, arrived, **proved))[:2] == (Verdict.EVACUATED, "proved")
+    error = replace(there, vm_state="error")
+    assert verdict(case(error, arrived, **{**proved, "log_read": False})) == (
+        Verdict.UNKNOWN,
+        "changed-unread",
+        "read-log",
+    )
+    finding, _ = judge(case(error, arrived, **proved))
+    assert (finding.verdict, finding.rule) == (Verdict.HELD, "changed-at-return")
+    assert finding.reason.startswith("error on other since dead is back, active before")
+    stopped = replace(there, vm_state="stopped")
+    assert verdict(case(stopped, arrived, **proved))[0] is Verdict.HELD
+    assert verdict(case(stopped, arrived, wanted=Power.STOPPED, **proved))[:2] == (Verdict.EVACUATED, "proved")
+    assert verdict(case(error, arrived, **{**proved, "before": None}))[:2] == (Verdict.EVACUATED, "proved")
+
+
+def test_what_is_on_a_host_that_is_back_is_open_no_more() -> None:
+    """D2, A18: nothing is sent from a host that runs its servers again, and no incident ends with a server in the line."""
+    assert verdict(case(back_at=NOW - 9)) == (Verdict.SKIPPED, "left-on-host", "")
+    error = replace(ACTIVE, vm_state="error", fault="No luck")
+    finding, step = judge(case(error, back_at=NOW - 9, first=NOW - 900))
+    assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "failed-at-return", "")
+    assert finding.reason == "ERROR on its host, which is back (No luck): openstack server reboot --hard ID"
+    caught = replace(error, task_state="resize_migrating", fault="")
+    told = judge(case(caught, back_at=NOW - 9, first=NOW - 900))[0].reason
+    assert told.endswith("back: openstack server set --state active ID, then openstack server reboot --hard ID")
+    young = replace(error, created=NOW - 900)
+    assert verdict(case(young, back_at=NOW - 9, first=NOW - 900))[:2] == (Verdict.HELD, "failed-at-return")
+    newer = replace(error, created=NOW - 5)
+    assert verdict(case(newer, back_at=NOW - 9, first=NOW - 900))[:2] == (Verdict.SKIPPED, "left-on-host")
+
+
+def test_what_is_not_known_long_after_the_return_is_left_to_a_person() -> None:
+    silent = replace(ACTIVE, known=False)
+    assert verdict(case(silent, back_at=NOW - 100))[0] is Verdict.UNKNOWN
+    finding, _ = judge(case(silent, back_at=NOW - 121))
+    assert (finding.verdict, finding.rule) == (Verdict.HELD, "cell-silent")
+    assert finding.reason.startswith("its host is back, and still: ")
+
+
+def test_an_evacuation_of_unknown_age_takes_nobodys_place() -> None:
+    """B43: with in_flight=1 one such row would stop everything for good."""
+    row = Move("7", "s1", "dead", MoveStatus.OTHER, created=0.0, unreadable="no time")
+    timed = replace(row, created=NOW - 10)
+    assert [(f.under_way, f.alarm) for f, _ in (judge(case(ACTIVE, r)) for r in (row, timed))] == [
+        (True, True),
+        (True, False),
+    ]

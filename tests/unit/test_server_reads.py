@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts where what is known of a server is too old, cannot be read, or is being read again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from muster.facts import Move, MoveStatus, Outcome, Power, Sent, Server
+from muster.rules import judge
+from muster.verdict import Verdict
+from tests.fakes import settings
+from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
+
+
+def test_a_log_that_nova_does_not_give_is_asked_for_less_often_and_not_for_ever() -> None:
+    unknown = case(replace(ACTIVE, vm_state="error"), wanted=Power.UNKNOWN)
+    assert verdict(unknown)[1:] == ("owner-unread", "read-log")
+    assert verdict(replace(unknown, unread=(NOW - 5, 3)))[1:] == ("owner-unread", "")
+    assert verdict(replace(unknown, unread=(NOW - 40, 3)))[1:] == ("owner-unread", "read-log")
+    assert verdict(replace(unknown, unread=(NOW - 40, 10)))[0] is Verdict.HELD
+
+
+def test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ended() -> None:
+    """B40: a minute after the row was first seen to be done it is read once more, by our own clock."""
+    lost = case(ACTIVE, move("done", "other", age=500), ended_at=NOW - 59, read_at=NOW)
+    assert verdict(lost) == (Verdict.UNKNOWN, "finish-unseen", "")
+    late = replace(lost, ended_at=NOW - 70)
+    assert verdict(replace(late, read_at=NOW - 70)) == (Verdict.UNKNOWN, "finish-older", "read-server")
+    assert verdict(replace(late, read_at=NOW - 11)) == (Verdict.UNKNOWN, "finish-older", "read-server")
+    assert verdict(replace(late, read_at=NOW - 10))[:2] == (Verdict.HELD, "finish-false")
+
+
+def test_nobody_is_sent_to_a_server_that_was_read_before_its_owners_wish() -> None:
+    """B40: it may have been carried out by the time the wish was read."""
+    there = case(
+        replace(ACTIVE, host="other", vm_state="stopped"), move("done", "other"), log_read=True, log_read_at=NOW
+    )
+    assert verdict(replace(there, read_at=NOW - 1)) == (Verdict.UNKNOWN, "arrived-older", "read-server")
+    assert verdict(there)[:2] == (Verdict.HELD, "arrived-otherwise")
+
+
+def test_nobody_is_sent_to_look_for_a_call_whose_server_was_not_read_since() -> None:
+    """B40: it may have been deleted, and its evacuations with it."""
+    taken = case(sent=Sent(NOW - 100, Outcome.TAKEN, NOW - 40, 0, "req-1"))
+    assert verdict(replace(taken, read_at=NOW - 41)) == (Verdict.UNKNOWN, "call-older", "read-server")
+    assert verdict(replace(taken, read_at=NOW - 40))[:2] == (Verdict.HELD, "call-vanished")
+
+
+def test_nothing_is_given_up_by_what_was_read_before_the_last_failure() -> None:
+    """B40."""
+    failed = case(ACTIVE, move("failed"), policy=settings(attempts=1), ended_at=NOW - 1)
+    assert verdict(replace(failed, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
+    assert verdict(failed)[:2] == (Verdict.HELD, "exhausted")
+    refused = case(policy=settings(attempts=1), sent=Sent(NOW - 1, Outcome.REFUSED, 0.0, 0, "", 409, "no", (NOW - 1,)))
+    assert verdict(replace(refused, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
+
+
+def test_a_server_that_is_being_read_again_is_neither_sent_nor_given_up() -> None:
+    """B40."""
+    assert verdict(case(reread=True)) == (Verdict.UNKNOWN, "being-read", "")
+
+
+def test_an_action_log_that_fails_holds_nobody_up_until_it_is_asked_for_again() -> None:
+    """B41: sooner at first."""
+    unknown = case(replace(ACTIVE, vm_state="error"), wanted=Power.UNKNOWN)
+    for tries, pause in ((1, 2.0), (2, 4.0), (3, 8.0), (4, 16.0), (5, 30.0), (9, 30.0)):
+        assert verdict(replace(unknown, unread=(NOW - pause + 0.1, tries)))[1:] == ("owner-unread", "")
+        assert verdict(replace(unknown, unread=(NOW - pause, tries)))[1:] == ("owner-unread", "read-log")
+
+
+def test_of_a_stopped_server_that_arrived_its_owners_orders_are_read() -> None:
+    """D10: a start that was given right before it was sent waits for the dead host."""
+    there = replace(ACTIVE, host="other", vm_state="stopped", updated=NOW)
+    it = case(there, move("done", "other"), wanted=Power.STOPPED, ended_at=NOW - 5)
+    assert verdict(it) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
+    assert verdict(replace(it, log_read=True, log_read_at=NOW - 6)) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
+    assert verdict(replace(it, log_read=True, log_read_at=NOW - 5))[:2] == (Verdict.EVACUATED, "arrived-proved")
+    assert judge(replace(it, queued_start="start"))[0].queued_start == "start"
+
+
+def test_a_server_whose_row_cannot_be_read_is_unknown_and_named() -> None:
+    """B43."""
+    unread = Server("s1", "dead", "", known=False, unreadable="the reply has 5 where the text 'status' belongs")
+    finding, step = judge(case(unread))
+    assert (finding.verdict, finding.rule, step) == (Verdict.UNKNOWN, "server-unreadable", "")
+    assert "server s1 cannot be read: the reply has 5 where the text 'status' belongs" in finding.reason
+
+
+@pytest.mark.parametrize("created", [0.0, NOW - 10])
+@pytest.mark.parametrize("others", [(), (move("failed", "other", ident="2"),), (move("error", ident="2"),)])
+def test_an_evacuation_that_cannot_be_read_keeps_its_server_from_being_sent(
+    created: float, others: tuple[Move, ...]
+) -> None:
+    """B43: whether it is under way nobody can tell."""
+    row = Move("7", "s1", "dead", MoveStatus.OTHER, created=created, unreadable="no time")
+    for server in (ACTIVE, replace(ACTIVE, vm_state="error"), replace(ACTIVE, host="other")):
+        finding, step = judge(case(server, row, *others))
+        assert (finding.verdict, finding.rule, step) == (Verdict.UNKNOWN, "evacuation-unreadable", "")
+        assert "server s1 cannot be read: migration 7: no time" in finding.reason
+    assert judge(case(replace(ACTIVE, host="other"), row, proved=True))[0].rule == "proved"
+    assert judge(case(ACTIVE, row, voids=frozenset({"7"})))[0].rule == "ready"
