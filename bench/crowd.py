@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from muster.facts import Move, MoveStatus, OwnerLog, Power, Server, Service
-from muster.gateways.nova import PAGE, Nova
+from muster.core.facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+from muster.gateways.nova.compute import PAGE, Nova
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:

@@ -27,18 +27,18 @@ from typing import Any, Callable
 from bench.crowd import Crowd, PagedNova
 from bench.figures import SCALE
 from muster import wiring
-from muster import worker as engine
-from muster.act import Act
 from muster.cli.plan import data as plan_data
 from muster.cli.plan import without_collector
-from muster.hosts import hosts as known_hosts
+from muster.engine import worker as engine
+from muster.engine.act import Act
+from muster.engine.look import Look
+from muster.engine.memory import Memory
 from muster.log import line
-from muster.look import Look
-from muster.memory import Memory
-from muster.outlets import Outlets
-from muster.outlets.reports import Reports
-from muster.outlets.status import Status
-from muster.plan import Survey, plans
+from muster.planning.hosts import hosts as known_hosts
+from muster.planning.plan import Survey, plans
+from muster.reporting.outlets import Outlets
+from muster.reporting.outlets.reports import Reports
+from muster.reporting.outlets.status import Status
 from muster.settings import Settings
 from tests.fakes import FakeClock, FakeCluster, settings
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from muster.markup import Element, element
+from muster.reporting.markup import Element, element
 
 WIDTH, PLOT_LEFT, PLOT_RIGHT = 760, 210, 720
 LINES_HEIGHT, LINES_LEFT = 300, 50

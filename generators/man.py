@@ -8,10 +8,10 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from muster import meta
+from muster import parameters
 from muster.cli import commands
 from muster.cli.commands import COMMANDS, Argument, Command
-from muster.meta import Parameter
+from muster.parameters import Parameter
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "man"
 DATE = "2026-11-25"
@@ -37,7 +37,7 @@ def prose(text: str) -> str:
 
 def head(name: str, section: int, what: str) -> Iterator[str]:
     yield '.\\" SPDX-License-Identifier: Apache-2.0'
-    yield f'.TH {name.upper()} {section} {DATE} "muster {meta.version()}" "muster"'
+    yield f'.TH {name.upper()} {section} {DATE} "muster {parameters.version()}" "muster"'
     yield ".SH NAME"
     yield f"{roff(name)} \\- {roff(what)}"
 
@@ -101,15 +101,15 @@ def _value(argument: Argument) -> str:
 
 
 def agent() -> Iterator[str]:
-    document = meta._document("ComputeRecovery")
-    yield from head("ocf_muster_ComputeRecovery", 7, meta._prose(document, "shortdesc"))
+    document = parameters._document("ComputeRecovery")
+    yield from head("ocf_muster_ComputeRecovery", 7, parameters._prose(document, "shortdesc"))
     yield ".SH SYNOPSIS"
     yield ".B ComputeRecovery\n{start|stop|monitor|validate\\-all|meta\\-data}"
     yield ".SH DESCRIPTION"
     paragraphs = (document.findtext("longdesc") or "").split("\n\n")
     yield "\n.PP\n".join(prose(text) for text in paragraphs)
     yield ".SH PARAMETERS"
-    for parameter in meta.parameters("ComputeRecovery"):
+    for parameter in parameters.parameters("ComputeRecovery"):
         yield from item(f"\\fB{roff(parameter.name)}\\fR{_bounds(parameter)}", parameter.longdesc)
     yield ".SH EXAMPLE"
     yield ".EX"
@@ -131,7 +131,7 @@ def _bounds(parameter: Parameter) -> str:
 
 
 def fence() -> Iterator[str]:
-    document = meta._document("fence_muster")
+    document = parameters._document("fence_muster")
     yield from head("fence_muster", 8, str(document.get("shortdesc")))
     yield ".SH SYNOPSIS"
     yield ".B fence_muster\n\\fB\\-o\\fR \\fIACTION\\fR [\\fB\\-n\\fR \\fINODE\\fR]"
@@ -139,7 +139,7 @@ def fence() -> Iterator[str]:
     paragraphs = (document.findtext("longdesc") or "").split("\n\n")
     yield "\n.PP\n".join(prose(text) for text in paragraphs)
     yield ".SH OPTIONS"
-    for parameter in meta.parameters("fence_muster"):
+    for parameter in parameters.parameters("fence_muster"):
         names = f"\\fB\\-{parameter.short}\\fR, \\fB\\-\\-{roff(parameter.name)}\\fR"
         text = parameter.longdesc + (f" One of: {', '.join(parameter.values)}." if parameter.values else "")
         yield from item(f"{names}=\\fI{roff(parameter.name)}\\fR", text)

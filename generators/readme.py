@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from muster import meta
+from muster import parameters
 
 PAGE = Path(__file__).resolve().parents[1] / "README.md"
 MARKS = re.compile(r"(<!-- parameters: ComputeRecovery -->\n).*?(<!-- end -->)", re.S)
 
 
 def pages() -> dict[Path, str]:
-    table = meta.parameters_table("ComputeRecovery")
+    table = parameters.parameters_table("ComputeRecovery")
     return {PAGE: MARKS.sub(lambda marks: marks[1] + table + marks[2], PAGE.read_text())}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from muster import incident, rules
+from muster.core import host_rules, server_rules
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "design.md"
 BEGIN, END = "<!-- rows -->\n", "<!-- /rows -->"
@@ -17,11 +17,11 @@ Row = tuple[str, str, str]
 
 def hosts() -> list[Row]:
     doing = {(True, False): "evacuates", (False, True): "proves"}
-    return [(r.name, r.state.value, doing.get((r.sends, r.proves), "")) for r in incident.RULES]
+    return [(r.name, r.state.value, doing.get((r.sends, r.proves), "")) for r in host_rules.RULES]
 
 
 def servers() -> list[Row]:
-    return [(r.name, r.verdict.value, r.step) for r in rules.RULES]
+    return [(r.name, r.verdict.value, r.step) for r in server_rules.RULES]
 
 
 def drawn(title: str, rows: Iterable[Row]) -> str:

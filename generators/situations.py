@@ -13,12 +13,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from muster import report
 from muster.cli import status
 from muster.cli.view import Seen, View, view
-from muster.decide import decide
-from muster.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
-from muster.installed import Resource
+from muster.core.decide import decide
+from muster.core.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
+from muster.installation.installed import Resource
+from muster.reporting import report
 from tests.fakes import settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "situations.md"

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from muster.checks.finding import Facts
-from muster.facts import Service
-from muster.gateways import cib
-from muster.gateways.installation import installation
-from muster.gateways.nova_needs import NEEDS
-from muster.installed import AgentSeen, Controller, Installation, NovaAccess, Right
+from muster.core.facts import Service
+from muster.gateways.nova.needs import NEEDS
+from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker.installation import installation
+from muster.installation.checks.finding import Facts
+from muster.installation.installed import AgentSeen, Controller, Installation, NovaAccess, Right
 
 OPTIONS = {"stonith-enabled": "true", "no-quorum-policy": "stop", "concurrent-fencing": "true"}
 POWER = {f"power-{n}": {"pcmk_host_check": "static-list", "pcmk_host_list": n} for n in ("cmp1", "cmp2")}

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from muster.act import Act
-from muster.decide import Incident, decide
+from muster.core.decide import Incident, decide
+from muster.core.server_case import Finding, State, Verdict
+from muster.core.steps import Step
+from muster.engine.act import Act
+from muster.engine.look import Look
+from muster.engine.memory import Memory
+from muster.engine.worker import Worker
 from muster.gateways.clock import Clock
-from muster.gateways.nova import Nova
-from muster.look import Look
-from muster.memory import Memory
-from muster.steps import Step
-from muster.verdict import Finding, State, Verdict
-from muster.worker import Worker
+from muster.gateways.nova.compute import Nova
 from tests.bed.nova.client import NovaBed
 from tests.fakes import FakeCluster, LogLines, NoOutlet, settings
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from muster import meta
-from muster.errors import SettingsError
-from muster.meta import Parameter
+from muster import parameters
+from muster.core.errors import SettingsError
+from muster.parameters import Parameter
 
 AGENT = "ComputeRecovery"
 PREFIX = "OCF_RESKEY_"
@@ -67,7 +67,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     """:raises SettingsError: with every fault.  What is not a parameter (``CRM_meta_*`` ...) is ignored."""
     values: dict[str, Any] = {}
     faults: list[str] = []
-    for parameter in meta.parameters(AGENT):
+    for parameter in parameters.parameters(AGENT):
         given = environment.get(PREFIX + parameter.name, "").strip() or (parameter.default or "").strip()
         try:
             values[parameter.name] = _read(parameter, given)

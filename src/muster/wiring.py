@@ -12,36 +12,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Union
 
-from muster import checkup
-from muster.act import Act
-from muster.checks.finding import Facts
-from muster.decide import Decision, decide
-from muster.errors import ClusterError, NovaError, NovaRefused
-from muster.facts import Cluster, Move, MoveStatus, Sight, Size
+from muster.core.decide import Decision, decide
+from muster.core.errors import ClusterError, NovaError, NovaRefused
+from muster.core.facts import Cluster, Move, MoveStatus, Sight, Size
+from muster.core.naming import service_of
+from muster.engine.act import Act
+from muster.engine.look import Look
+from muster.engine.memory import Memory
+from muster.engine.worker import Worker
 from muster.gateways.clock import Clock
-from muster.gateways.installation import installation
-from muster.gateways.nova import Nova
-from muster.gateways.nova_rights import NovaRights
-from muster.gateways.pacemaker import Pacemaker, local_node
-from muster.gateways.placement import Placement
-from muster.gather import Wanted, gather, host_of
-from muster.hosts import Host, find, hosts
-from muster.installed import Controller, NovaAccess
+from muster.gateways.nova.compute import Nova
+from muster.gateways.nova.placement import Placement
+from muster.gateways.nova.rights import NovaRights
+from muster.gateways.pacemaker.cluster import Pacemaker, local_node
+from muster.gateways.pacemaker.installation import installation
+from muster.installation import checkup
+from muster.installation.checks.finding import Facts
+from muster.installation.installed import Controller, NovaAccess
 from muster.log import Log
-from muster.look import Look
-from muster.memory import Memory
-from muster.naming import service_of
-from muster.outlets import Outlets, Quiet
-from muster.outlets.hook import Hook
-from muster.outlets.metrics import Metrics
-from muster.outlets.reports import Reports
-from muster.outlets.status import Status
-from muster.plan import Pace, Survey
-from muster.recorded import Records
-from muster.room import left_by_host
+from muster.planning.capacity import left_by_host
+from muster.planning.hosts import Host, find, hosts
+from muster.planning.plan import Pace, Survey
+from muster.reporting.nova_history import Records
+from muster.reporting.nova_records import Wanted, gather, host_of
+from muster.reporting.outlets import Outlets, Quiet
+from muster.reporting.outlets.hook import Hook
+from muster.reporting.outlets.metrics import Counted, Metrics
+from muster.reporting.outlets.reports import Reports
+from muster.reporting.outlets.status import Status
 from muster.settings import Settings
-from muster.supervise import Supervisor
-from muster.worker import Worker
 
 
 def _nova(
@@ -53,20 +52,28 @@ def _nova(
 
 @contextlib.contextmanager
 def worker(
-    settings: Settings, instance: str, supervisor: Supervisor, log: Log, wait: Callable[[float], bool]
+    settings: Settings,
+    instance: str,
+    status_file: Path,
+    on_record: Callable[[], bool],
+    log: Log,
+    wait: Callable[[float], bool],
 ) -> Iterator[Worker]:
-    """The worker of one resource on this controller."""
+    """The worker of one resource on this controller.
+
+    :param on_record: whether this process is the one that Pacemaker would stop.
+    """
     clock = Clock()
     # Pacemaker says where it starts us; only by hand there is nobody who does.
     local = os.environ.get("OCF_RESKEY_CRM_meta_on_node") or local_node()
     cluster = Pacemaker(local, instance)
     memory = Memory()
-    status = Status(Path(supervisor.status_file), clock, log, cluster.share)
+    status = Status(status_file, clock, log, cluster.share)
     outlet = Outlets(status, list(_others(settings, clock, memory, log)), log)
     outlet.announce(60.0)
     nova = _nova(settings, outlet.announce, clock)
     look = Look(cluster, nova, clock, settings, memory)
-    act = Act(cluster, nova, clock, memory, log, supervisor.is_me, outlet.announce)
+    act = Act(cluster, nova, clock, memory, log, on_record, outlet.announce)
     try:
         yield Worker(look, act, cluster, clock, settings, memory, log, outlet, wait)
     finally:
@@ -79,7 +86,12 @@ def _others(settings: Settings, clock: Clock, memory: Memory, log: Log) -> Itera
     if settings.hook:
         yield Hook(settings.hook, log)
     if settings.metrics_file:
-        yield Metrics(Path(settings.metrics_file), clock, memory, log)
+        yield Metrics(Path(settings.metrics_file), clock, lambda: _counted(memory), log)
+
+
+def _counted(memory: Memory) -> Counted:
+    tally = memory.tally
+    return Counted(tally.sent, tally.refused, tally.nova_errors, memory.nova_trouble, memory.cluster_trouble)
 
 
 OBSERVED_LOGS = 200

@@ -232,7 +232,7 @@ class Cloud:
         for node in self.controllers:
             if self.cluster.is_on(node):
                 for pid in self.cluster.nodes[node].pids():
-                    if b"muster.workerd" in _read(f"/proc/{pid}/cmdline"):
+                    if b"muster.agents.worker_process" in _read(f"/proc/{pid}/cmdline"):
                         return pid
         return 0
 

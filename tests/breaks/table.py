@@ -47,11 +47,11 @@ class Break:
         return broken
 
 
-RULES = "src/muster/rules.py"
-INCIDENT = "src/muster/incident.py"
-SUPERVISE = "src/muster/supervise.py"
-NOVA = "src/muster/gateways/nova.py"
-PATIENCE = "src/muster/gateways/patience.py"
+RULES = "src/muster/core/server_rules.py"
+INCIDENT = "src/muster/core/host_rules.py"
+SUPERVISE = "src/muster/agents/supervisor.py"
+NOVA = "src/muster/gateways/nova/compute.py"
+PATIENCE = "src/muster/gateways/nova/patience.py"
 
 BREAKS: tuple[Break, ...] = (
     Break(
@@ -65,7 +65,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B41",
         "lets one kind of read wait for the failures of another",
-        "src/muster/memory.py",
+        "src/muster/engine/memory.py",
         "        faults = self.faults(kind)\n",
         "        faults = sum(trouble.faults for trouble in self.troubles.values())\n",
         ("unit/test_memory.py::test_each_kind_of_read_waits_for_its_own_failures_only",),
@@ -73,7 +73,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B41",
         "stops all incidents by a list of one host",
-        "src/muster/memory.py",
+        "src/muster/engine/memory.py",
         'return self.troubles[SERVICES].words if SERVICES in self.troubles else ""',
         'return next((trouble.words for trouble in self.troubles.values()), "")',
         ("sim/test_failing_reads.py::test_what_cannot_be_read_of_one_host_stops_no_other_incident",),
@@ -89,7 +89,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B25",
         "goes on although the clocks of Nova's hosts do not agree",
-        "src/muster/look.py",
+        "src/muster/engine/look.py",
         "        if apart_s > CLOCKS_BEAR_S:",
         "        if apart_s > 10.0 * CLOCKS_BEAR_S:",
         ("unit/test_look.py::test_clocks_that_do_not_agree_are_told",),
@@ -97,7 +97,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B43",
         "fails a whole list for one row that cannot be read",
-        "src/muster/gateways/nova_facts.py",
+        "src/muster/gateways/nova/parsing.py",
         '        host = row.get("OS-EXT-SRV-ATTR:host")\n',
         "        raise\n",
         ("unit/test_odd_replies.py::test_a_row_of_a_server_that_cannot_be_read_is_of_that_server_only",),
@@ -105,7 +105,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B43",
         "takes what cannot be read for an evacuation that has ended",
-        "src/muster/gateways/nova_facts.py",
+        "src/muster/gateways/nova/parsing.py",
         "MoveStatus.OTHER, created=created, unreadable=words",
         "MoveStatus.FAILED, created=created, unreadable=words",
         ("unit/test_odd_replies.py::test_a_row_of_an_evacuation_that_cannot_be_read_counts_as_under_way",),
@@ -121,7 +121,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B42",
         "asks for all that has changed since a server last moved",
-        "src/muster/memory.py",
+        "src/muster/engine/memory.py",
         "max(self.newest, self.whole_at - SKEW_S, self.since)",
         "max(self.newest, self.since)",
         ("sim/test_pacing.py::test_what_has_changed_is_asked_for_no_further_back_however_long_one_hangs",),
@@ -129,7 +129,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D4",
         "forgets at a second fencing whose the force-down is",
-        "src/muster/facts.py",
+        "src/muster/core/facts.py",
         "Record(Phase.FENCED, at, at, self.kept, not self.kept)",
         "Record(Phase.FENCED, at, at, self.kept)",
         ("unit/test_record.py::test_a_second_fencing_goes_on_or_begins_anew",),
@@ -193,7 +193,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B13",
         "takes what a cell left out as it fell silent for absent",
-        "src/muster/look.py",
+        "src/muster/engine/look.py",
         "                host.distrust()\n",
         "",
         (
@@ -263,7 +263,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "A9",
         "keeps Nova's words to itself",
-        "src/muster/verdict.py",
+        "src/muster/core/server_case.py",
         "return refused or self.server.fault or status",
         "return refused or status",
         ("nova/test_states.py::test_shows_novas_words_where_a_group_must_stay_together",),
@@ -319,7 +319,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B3",
         "takes a refusal for a call that may have been carried out",
-        "src/muster/gateways/nova_faults.py",
+        "src/muster/gateways/nova/faults.py",
         "kind = NovaRefused",
         "kind = NovaUncertain",
         ("unit/test_nova_faults.py::test_a_status_says_whether_anything_can_have_been_done",),
@@ -327,7 +327,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B3",
         "tries again what Nova forbids",
-        "src/muster/verdict.py",
+        "src/muster/core/server_case.py",
         "self.sent.status == 403",
         "self.sent.status == 0",
         ("unit/test_server_calls.py::test_a_refusal_is_that_servers_own_affair",),
@@ -335,7 +335,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B24",
         "sends what Nova is just taking",
-        "src/muster/rules.py",
+        "src/muster/core/server_rules.py",
         'c.server.task_state == "rebuilding" and not accepted',
         'c.server.task_state == "taking" and not accepted',
         ("unit/test_server_calls.py::test_what_nova_is_just_taking_is_not_sent_a_second_time",),
@@ -343,7 +343,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "A17",
         "takes a failed start of the guest for a failure before it",
-        "src/muster/gateways/nova_facts.py",
+        "src/muster/gateways/nova/parsing.py",
         'if "spawn" in names:',
         'if "spawned" in names:',
         ("unit/test_traces.py",),
@@ -351,7 +351,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B19",
         "takes a message that may have been sent for one that was not",
-        "src/muster/gateways/nova_facts.py",
+        "src/muster/gateways/nova/parsing.py",
         'and ("rpcapi.py", "rebuild_instance") not in names',
         "",
         ("unit/test_traces.py",),
@@ -359,7 +359,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "A17",
         "knows no failure of an earlier incident",
-        "src/muster/verdict.py",
+        "src/muster/core/server_case.py",
         "known | self._failed_earlier",
         "known",
         ("unit/test_server_calls.py::test_what_an_earlier_incident_may_have_left_counts_in_the_next",),
@@ -367,7 +367,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D9",
         "starts nova-compute once only",
-        "src/muster/incident.py",
+        "src/muster/core/host_rules.py",
         "c.node.member and c.sight.stops_made < STARTS_ANEW",
         "c.node.member and c.sight.stops_made > STARTS_ANEW",
         (
@@ -377,7 +377,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D10",
         "lets a host return for which a start waits",
-        "src/muster/incident.py",
+        "src/muster/core/host_rules.py",
         "lambda c: bool(c.start_waits) and not",
         "lambda c: False and not",
         ("unit/test_host_return.py::test_a_start_that_waits_for_the_host_keeps_it_away",),
@@ -385,7 +385,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "A17",
         "tries a server that may run on one host on another",
-        "src/muster/decide.py",
+        "src/muster/core/decide.py",
         "target = finding.target or None",
         "target = policy.target_map.get(finding.source)",
         ("unit/test_decide.py::test_what_may_run_on_a_host_is_sent_there_and_nowhere_else",),
@@ -393,7 +393,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B5",
         "keeps to the password that it has read once",
-        "src/muster/gateways/login.py",
+        "src/muster/gateways/nova/login.py",
         "if status == 401:",
         "if False:",
         ("nova/test_outages.py::test_a_write_that_is_not_let_in_reads_the_file_again_at_once",),
@@ -401,7 +401,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B6",
         "takes what the conductor has not begun for over",
-        "src/muster/facts.py",
+        "src/muster/core/facts.py",
         "return self in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)",
         "return self in (MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)",
         ("unit/test_server_evacuations.py::test_never_sends_while_an_evacuation_is_open",),
@@ -417,7 +417,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B14",
         "takes the only service that is listed, whose it may be",
-        "src/muster/naming.py",
+        "src/muster/core/naming.py",
         'return _one(alike, node, "its short name")',
         'return _one(alike or sum(self._short.values(), []), node, "its short name")',
         ("unit/test_host_evidence.py::test_a_list_without_the_service_is_held_and_not_taken_for_an_empty_host",),
@@ -433,7 +433,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B17",
         "gives a short name to the first of two nodes",
-        "src/muster/naming.py",
+        "src/muster/core/naming.py",
         "if alike and twins:",
         "if False:",
         ("unit/test_naming.py::test_two_nodes_never_share_a_service_by_short_name",),
@@ -441,7 +441,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B17",
         "falls back to the name where the map has a typing error",
-        "src/muster/naming.py",
+        "src/muster/core/naming.py",
         "if node in self._host_map:",
         "if self._host_map.get(node) in self._mapped:",
         ("unit/test_naming.py::test_the_operators_map_wins_and_must_exist",),
@@ -449,7 +449,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B18",
         "takes the first of two services of a host",
-        "src/muster/naming.py",
+        "src/muster/core/naming.py",
         "if len(found) == 1:",
         "if found:",
         ("unit/test_naming.py::test_two_services_of_one_name_are_refused",),
@@ -457,7 +457,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C1",
         "records no fencing, only the hold",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         '{RECORD: token, HOLD: "1"}',
         '{HOLD: "1"}',
         ("cluster/test_hosts.py::test_evacuates_a_lost_host_and_takes_it_back[power cut]",),
@@ -473,7 +473,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C7",
         "waits until every controller is back",
-        "src/muster/decide.py",
+        "src/muster/core/decide.py",
         "    if not cluster.quorum:\n",
         "    if not cluster.quorum or not all(node.remote or node.member for node in cluster.nodes.values()):\n",
         ("cluster/test_faults.py::test_a_controller_that_dies_with_a_compute_is_no_hindrance",),
@@ -497,7 +497,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C11",
         "goes on only with what it has begun itself",
-        "src/muster/look.py",
+        "src/muster/engine/look.py",
         "        nodes = self._incidents(cluster)\n",
         "        begun, known = Phase.EVACUATING, self._memory.hosts\n"
         "        nodes = [n for n in self._incidents(cluster) if n.record.phase is not begun or n.name in known]\n",
@@ -506,7 +506,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes a power device behind it for one before it",
-        "src/muster/topology.py",
+        "src/muster/installation/fencing_topology.py",
         "for name in before):",
         "for name in level.devices):",
         ("unit/test_topology.py::test_an_objection_names_the_level_and_the_remedy",),
@@ -514,7 +514,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes one sound level for enough",
-        "src/muster/topology.py",
+        "src/muster/installation/fencing_topology.py",
         "for level in concerned:",
         "for level in concerned[:1]:",
         ("unit/test_topology.py::test_an_objection_names_the_level_and_the_remedy",),
@@ -522,7 +522,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes an agent that it does not know for one that cuts power",
-        "src/muster/topology.py",
+        "src/muster/installation/fencing_topology.py",
         'return f"{named} is not known to cut power"',
         'return ""',
         ("unit/test_topology.py::test_an_operator_may_vouch_for_an_agent_but_not_for_one_that_leaves_the_power_on",),
@@ -530,7 +530,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "reads a level's pattern as Python does",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         "return posix.matches(pattern, name)",
         "return re.search(pattern, name, re.IGNORECASE) is not None",
         ("unit/test_topology.py::test_sound_behind_a_power_device_in_every_level_that_names_it",),
@@ -538,7 +538,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "does not know what Pacemaker makes of a device's action",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         'given.get("pcmk_off_action", action if action not in ("", "reboot") else "off")',
         'given.get("pcmk_off_action", "off")',
         ("unit/test_topology.py::test_only_what_is_known_to_cut_power_counts",),
@@ -546,7 +546,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes the first of several sets of a device, whatever their scores",
-        "src/muster/gateways/attributes.py",
+        "src/muster/gateways/pacemaker/attributes.py",
         '-score(each.get("score", "")), -position',
         "0, position",
         ("unit/test_topology.py::test_only_what_is_known_to_cut_power_counts",),
@@ -554,7 +554,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "forgets that it has just refused",
-        "src/muster/gateways/pacemaker.py",
+        "src/muster/gateways/pacemaker/cluster.py",
         "doubt = doubt or still_refused(snapshot, node, at)",
         "pass",
         ("unit/test_computes.py::test_a_refusal_stands_until_the_fencing_that_it_was_part_of_is_over",),
@@ -562,7 +562,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes the plug of a device for the node",
-        "src/muster/fence.py",
+        "src/muster/agents/fence.py",
         'given.get("nodename") or given.get("plug")',
         'given.get("plug") or given.get("nodename")',
         ("unit/test_fence.py::test_reads_what_pacemaker_sends",),
@@ -570,7 +570,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C20",
         "believes a fencing once what did it has been mended",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         "if shown == UNPROVED else",
         "if False else",
         ("unit/test_computes.py::test_what_fences_it_may_have_been_mended_since",),
@@ -578,7 +578,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C20",
         "takes the word of a device for that of a human",
-        "src/muster/gateways/pacemaker.py",
+        "src/muster/gateways/pacemaker/cluster.py",
         'last is None or last.get("delegate") != BY_HAND',
         "last is None",
         ("unit/test_computes.py::test_an_operators_word_is_in_pacemakers_history",),
@@ -586,7 +586,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C22",
         "counts bundles and other guests as computes",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         "found |= _connections(cib)",
         "found |= _remotes(cib)",
         ("unit/test_computes.py::test_a_compute_is_listed_by_musters_device_or_a_remote_of_its_own",),
@@ -594,7 +594,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C22",
         "records the fencing of what is no compute",
-        "src/muster/gateways/pacemaker.py",
+        "src/muster/gateways/pacemaker/cluster.py",
         "if node in cib.strangers(snapshot):",
         "if False:",
         ("unit/test_computes.py::test_the_fence_agent_records_nothing_of_what_is_no_compute",),
@@ -602,7 +602,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C3",
         "takes whatever a pattern does not name for nova-compute",
-        "src/muster/gateways/constraints.py",
+        "src/muster/gateways/pacemaker/constraints.py",
         'pattern.startswith("!"))',
         'not pattern.startswith("!"))',
         ("unit/test_computes.py::test_what_the_hold_keeps_away_is_what_its_rule_names",),
@@ -610,7 +610,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C15",
         "gives up when Pacemaker's tools do not answer",
-        "src/muster/worker.py",
+        "src/muster/engine/worker.py",
         "            return IDLE_LOOK_S\n        self._memory.cluster_trouble",
         "            raise\n        self._memory.cluster_trouble",
         ("cluster/test_faults.py::test_waits_while_pacemakers_tools_do_not_answer",),
@@ -634,7 +634,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B30",
         "takes what stands before Nova for Nova",
-        "src/muster/gateways/nova_faults.py",
+        "src/muster/gateways/nova/faults.py",
         "    elif ident and said:",
         "    elif said:",
         ("unit/test_nova_faults.py::test_a_status_of_somebody_else_is_about_no_server",),
@@ -642,7 +642,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B31",
         "follows a redirect with its token",
-        "src/muster/gateways/login.py",
+        "src/muster/gateways/nova/login.py",
         "        if 300 < reply.status_code < 400 and location and away:",
         "        if 300 < reply.status_code < 400 and location and away and not reply.url:",
         ("nova/test_faults.py::test_reads_are_not_redirected",),
@@ -658,7 +658,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B32",
         "takes a row whose hosts are hidden for one without a destination yet",
-        "src/muster/gateways/nova_facts.py",
+        "src/muster/gateways/nova/parsing.py",
         '    if not row.get("source_compute"):',
         '    if "source_compute" not in row:',
         ("unit/test_nova_needs.py::test_an_evacuation_without_its_source_is_half_an_answer",),
@@ -690,7 +690,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B36",
         "takes whichever region comes first",
-        "src/muster/gateways/login.py",
+        "src/muster/gateways/nova/login.py",
         "        if len(regions) > 1 and not named:",
         "        if False:",
         ("nova/test_outages.py::test_the_region_is_one_of_the_catalogue",),
@@ -706,7 +706,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D6",
         "takes a failure during the return for the same incident",
-        "src/muster/facts.py",
+        "src/muster/core/facts.py",
         "if self.phase is Phase.RETURNING:",
         "if False:",
         (
@@ -736,7 +736,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E1",
         "starts whatever the parameters are",
-        "src/muster/ocf.py",
+        "src/muster/agents/ocf.py",
         "    code = _validate_all(environment, deep=False)\n    if code:\n        return code\n",
         "",
         ("unit/test_ocf.py::test_all_faults_in_one_line_and_nothing_is_started",),
@@ -768,7 +768,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E3",
         "lets a name out of its XPath",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         '    if "\'" not in text:\n',
         "    if True:\n",
         ("unit/test_untrusted.py::test_a_name_stays_a_name_in_xml_and_in_xpath",),
@@ -776,7 +776,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E3",
         "prints names as they come",
-        "src/muster/words.py",
+        "src/muster/core/printable.py",
         'return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))',
         "return str(text)",
         (
@@ -819,7 +819,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E6",
         "believes any certificate",
-        "src/muster/gateways/login.py",
+        "src/muster/gateways/nova/login.py",
         "                connection.session.timeout = WRITE_TIMEOUT_S",
         "                connection.session.verify = False\n                connection.session.timeout = WRITE_TIMEOUT_S",
         (
@@ -838,7 +838,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B1",
         "reckons how late a call may be from when it was sent",
-        "src/muster/act.py",
+        "src/muster/engine/act.py",
         "quiet_until=self._clock.now() + quiet_s",
         "quiet_until=at + quiet_s",
         ("unit/test_act.py::test_a_call_may_be_carried_out_for_so_long_after_it_was_given_up",),
@@ -871,7 +871,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B13",
         "believes a list that its cell may have fallen silent for",
-        "src/muster/memory.py",
+        "src/muster/engine/memory.py",
         "        if self.moves_read_at < answered_at:\n",
         "        if True:\n",
         ("unit/test_memory.py::test_only_a_list_of_before_its_cell_answered_proves_that_nothing_else_is_there",),
@@ -879,7 +879,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B4",
         "takes the time that Nova needed to answer for time that was watched",
-        "src/muster/look.py",
+        "src/muster/engine/look.py",
         "            now=now,  # not later",
         "            now=self._clock.now(),  # not later",
         ("unit/test_look.py::test_a_sight_is_as_old_as_the_first_thing_in_it",),
@@ -887,7 +887,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D8",
         "obeys what was ordered about an earlier incident",
-        "src/muster/facts.py",
+        "src/muster/core/facts.py",
         "return self.orders if self.orders and self.orders.first == first else",
         "return self.orders if self.orders else",
         ("unit/test_orders.py::test_orders_of_an_earlier_incident_mean_nothing",),
@@ -895,7 +895,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D8",
         "lifts a force-down although it has been paused since",
-        "src/muster/act.py",
+        "src/muster/engine/act.py",
         "        if cluster.paused:\n",
         "        if False:\n",
         ("unit/test_act.py::test_lifts_nothing_once_it_sees_that_it_must_not",),
@@ -911,7 +911,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B17",
         "matches names by their capitals, too",
-        "src/muster/naming.py",
+        "src/muster/core/naming.py",
         "exact = self._exact.get(node.casefold(), ())",
         "exact = self._exact.get(node, ())",
         ("unit/test_naming.py::test_matched_without_doubt",),
@@ -919,7 +919,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B17",
         "gives a node by name the host that the map gives to another",
-        "src/muster/naming.py",
+        "src/muster/core/naming.py",
         "free = [s for s in services if s.host not in mapped]",
         "free = list(services)",
         ("unit/test_naming.py::test_a_host_that_the_map_gives_to_another_node_is_not_taken_by_name",),
@@ -927,7 +927,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B17",
         "takes two full names for one host",
-        "src/muster/naming.py",
+        "src/muster/core/naming.py",
         'if "." not in node or "." not in s.host]',
         "]",
         ("unit/test_naming.py::test_doubt_is_refused_with_the_candidates",),
@@ -991,7 +991,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes a device that nobody knows for one that cuts power",
-        "src/muster/topology.py",
+        "src/muster/installation/fencing_topology.py",
         '        return f"{named} is not known to cut power"\n',
         '        return ""\n',
         ("unit/test_topology.py::test_an_operator_may_vouch_for_an_agent_but_not_for_one_that_leaves_the_power_on",),
@@ -999,7 +999,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "lets an operator vouch for what leaves the power on",
-        "src/muster/topology.py",
+        "src/muster/installation/fencing_topology.py",
         "        if self.agent in POWERLESS:\n",
         "        if self.agent in POWERLESS and not self.vouched:\n",
         ("unit/test_topology.py::test_an_operator_may_vouch_for_an_agent_but_not_for_one_that_leaves_the_power_on",),
@@ -1007,7 +1007,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes a device called with another action for one that cuts power",
-        "src/muster/topology.py",
+        "src/muster/installation/fencing_topology.py",
         '        if self.off_action != "off":\n',
         "        if False:\n",
         ("unit/test_topology.py::test_an_objection_names_the_level_and_the_remedy",),
@@ -1015,7 +1015,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes a device that cuts the network for one that cuts power",
-        "src/muster/topology.py",
+        "src/muster/installation/fencing_topology.py",
         "        if self.network:\n",
         "        if False:\n",
         ("unit/test_topology.py::test_only_what_is_known_to_cut_power_counts",),
@@ -1023,7 +1023,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes a device that calls unknown hosts off for one that cuts power",
-        "src/muster/topology.py",
+        "src/muster/installation/fencing_topology.py",
         "        if self.forgiving:\n",
         "        if False:\n",
         ("unit/test_topology.py::test_only_what_is_known_to_cut_power_counts",),
@@ -1031,7 +1031,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes one host's controller for that of two",
-        "src/muster/topology.py",
+        "src/muster/installation/fencing_topology.py",
         "        if self.shared:\n",
         "        if False:\n",
         ("unit/test_topology.py::test_only_what_is_known_to_cut_power_counts",),
@@ -1039,7 +1039,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "reads levels that Pacemaker ignores",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         're.fullmatch("[1-9]", level.get("index", ""))',
         're.fullmatch("[0-9]+", level.get("index", ""))',
         ("unit/test_topology.py::test_sound_behind_a_power_device_in_every_level_that_names_it",),
@@ -1047,7 +1047,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes every device for one with a plain off",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         'action if action not in ("", "reboot") else "off")',
         '"off")',
         ("unit/test_topology.py::test_only_what_is_known_to_cut_power_counts",),
@@ -1055,7 +1055,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "forgets levels by an attribute",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         '        return level.get("target-value") in _values(_nodes_named(cib, name), attribute)\n',
         "        return False\n",
         ("unit/test_topology.py::test_sound_behind_a_power_device_in_every_level_that_names_it",),
@@ -1063,7 +1063,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C10",
         "takes a CIB that says nothing of quorum for one with it",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         '    return cib.get("have-quorum") == "1"',
         '    return cib.get("have-quorum") != "0"',
         ("unit/test_cib.py::test_quorum_is_only_what_says_so",),
@@ -1071,7 +1071,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C10",
         "writes without quorum",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         "    return f\"/cib[@have-quorum='1'][{condition}]{f'[not({joined})]' * away}/configuration/nodes\"",
         "    return f\"/cib[{condition}]{f'[not({joined})]' * away}/configuration/nodes\"",
         ("unit/test_cib.py::test_nothing_is_written_or_removed_without_quorum",),
@@ -1079,7 +1079,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C2",
         "records a fencing of a host that has joined meanwhile",
-        "src/muster/gateways/cib.py",
+        "src/muster/gateways/pacemaker/cib.py",
         "{f'[not({joined})]' * away}",
         "",
         ("unit/test_cib.py::test_a_record_of_a_host_that_is_away_is_written_of_no_other",),
@@ -1087,7 +1087,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E10",
         "creates the worker before the rule that keeps it off the computes",
-        "src/muster/blueprint.py",
+        "src/muster/installation/missing.py",
         "        made = (_create(name, choices), *off_computes(here, Resource(name)))\n",
         "        made = (_create(name, choices),)\n",
         ("unit/test_blueprint.py::test_prints_the_lines_of_the_readme_for_a_cluster_without_muster",),
@@ -1095,7 +1095,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E10",
         "has the record stand before the power",
-        "src/muster/blueprint.py",
+        "src/muster/installation/missing.py",
         "(cutting.id, name)),))",
         "(name, cutting.id)),))",
         ("unit/test_blueprint.py::test_puts_the_record_behind_the_power_in_every_level",),
@@ -1103,7 +1103,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E10",
         "chooses a power device where two could be meant",
-        "src/muster/blueprint.py",
+        "src/muster/installation/missing.py",
         "    if len(found) == 1:\n        return found[0]\n    if found:\n        names",
         "    if found:\n        return found[0]\n    if found:\n        names",
         ("unit/test_blueprint.py::test_asks_for_the_power_device_where_it_is_not_clear",),
@@ -1111,7 +1111,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E10",
         "guesses whether the storage is shared",
-        "src/muster/blueprint.py",
+        "src/muster/installation/missing.py",
         "    if not here.workers and not choices.shared_storage:\n",
         "    if False:\n",
         ("unit/test_blueprint.py::test_creates_no_worker_without_being_told_of_cloud_and_storage",),
@@ -1119,7 +1119,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E10",
         "prints commands beside another evacuator",
-        "src/muster/blueprint.py",
+        "src/muster/installation/missing.py",
         '        return [Step(f"{words(rival)}: {MIGRATE}{told}") for rival in here.in_charge]\n',
         "        pass\n",
         ("unit/test_blueprint.py::test_prints_no_command_beside_another_evacuator",),
@@ -1127,7 +1127,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E10",
         "forgets that a worker has to stay where it is",
-        "src/muster/blueprint.py",
+        "src/muster/installation/missing.py",
         "    if not resource.sticks:\n",
         "    if False:\n",
         ("unit/test_blueprint.py::test_prints_the_one_thing_that_is_missing",),
@@ -1135,7 +1135,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E9",
         "says that fencing is on when it is off",
-        "src/muster/checks/cluster.py",
+        "src/muster/installation/checks/cluster.py",
         '    off = [name for name in ("fencing-enabled", "stonith-enabled")',
         '    off = [name for name in ("fencing-enabled",)',
         ("unit/test_checkup.py::test_names_what_is_missing_in_the_cluster",),
@@ -1143,7 +1143,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E9",
         "is content with any quorum policy",
-        "src/muster/checks/cluster.py",
+        "src/muster/installation/checks/cluster.py",
         '    if policy.lower() in ("stop", "suicide", "fence", "demote"):',
         '    if policy in ("stop", "suicide", "fence", "ignore", "freeze"):',
         ("unit/test_checkup.py::test_names_what_is_missing_in_the_cluster",),
@@ -1151,7 +1151,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E9",
         "finds two evacuators no trouble",
-        "src/muster/checks/cluster.py",
+        "src/muster/installation/checks/cluster.py",
         "        elif any(worker.active_on for worker in facts.here.workers):\n",
         "        elif False:\n",
         ("unit/test_checkup_evacuators.py::test_two_evacuators_are_trouble_and_the_remedy_is_to_end_one",),
@@ -1159,7 +1159,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E9",
         "says ok of a controller that nobody can fence",
-        "src/muster/checks/cluster.py",
+        "src/muster/installation/checks/cluster.py",
         '    if not bare:\n        yield ok(f"{counted(len(here.controllers)',
         '    if True:\n        yield ok(f"{counted(len(here.controllers)',
         ("unit/test_checkup.py::test_names_what_is_missing_in_the_cluster",),
@@ -1167,7 +1167,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E9",
         "takes what only the device knows for a yes",
-        "src/muster/checks/cluster.py",
+        "src/muster/installation/checks/cluster.py",
         "bare = [node for node in here.controllers if not any(device.covers(node) for device in power)]",
         "bare = [node for node in here.controllers if not any(device.covers(node) is not False for device in power)]",
         ("unit/test_checkup.py::test_what_only_the_device_knows_is_unknown",),
@@ -1175,7 +1175,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E9",
         "does not miss the rule that keeps nova-compute away",
-        "src/muster/checks/cluster.py",
+        "src/muster/installation/checks/cluster.py",
         "    bare = [name for name, held in here.nova_compute.items() if not held]\n    if not here",
         "    bare: list[str] = []\n    if not here",
         ("unit/test_checkup.py::test_names_what_is_missing_in_the_cluster",),
@@ -1183,7 +1183,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E9",
         "takes a right that nobody could look at for one that it has",
-        "src/muster/checks/nova.py",
+        "src/muster/installation/checks/nova.py",
         "    if all(right.may for right in told):",
         "    if all(right.may is not False for right in told):",
         ("unit/test_checkup_nova.py::test_a_right_that_nobody_could_look_at_is_none_that_it_has",),
@@ -1191,7 +1191,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E9",
         "is content with clocks that are a minute apart",
-        "src/muster/checks/nova.py",
+        "src/muster/installation/checks/nova.py",
         "CLOCKS_ATTENTION_S, CLOCKS_TROUBLE_S = 30.0, 60.0",
         "CLOCKS_ATTENTION_S, CLOCKS_TROUBLE_S = 300.0, 600.0",
         ("unit/test_checkup_nova.py::test_names_what_is_wrong_in_nova",),
@@ -1199,7 +1199,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E9",
         "does not say that a silent cell looks empty",
-        "src/muster/checks/nova.py",
+        "src/muster/installation/checks/nova.py",
         "    elif allowed < SILENT_CELLS_MICROVERSION <= offered and facts.worker:",
         "    elif False and facts.worker:",
         ("unit/test_checkup_whole.py::test_names_what_is_wrong_on_this_controller",),
@@ -1207,7 +1207,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "A2",
         "takes a shelve for the wish to run",
-        "src/muster/gateways/nova_facts.py",
+        "src/muster/gateways/nova/parsing.py",
         '    "shelve": Power.STOPPED,\n',
         '    "shelve": Power.RUNNING,\n',
         ("unit/test_owner_log.py::test_the_last_word_about_power_counts",),
@@ -1215,7 +1215,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B30",
         "takes any page with a request id for Nova's own words",
-        "src/muster/gateways/nova_faults.py",
+        "src/muster/gateways/nova/faults.py",
         "    elif ident and said:",
         "    elif ident:",
         ("unit/test_nova_faults.py::test_a_refusal_is_one_in_novas_words_only",),
@@ -1223,7 +1223,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B31",
         "follows a redirect with the token",
-        "src/muster/gateways/nova_faults.py",
+        "src/muster/gateways/nova/faults.py",
         "return not (here and to.path",
         "return not (to.path",
         ("unit/test_nova_faults.py::test_only_a_slash_is_added_by_nova_itself",),
@@ -1231,7 +1231,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B2",
         "takes a read time-out for a connection that never came about",
-        "src/muster/gateways/nova_faults.py",
+        "src/muster/gateways/nova/faults.py",
         "(urllib3_exceptions.NewConnectionError, urllib3_exceptions.ConnectTimeoutError)",
         "(urllib3_exceptions.NewConnectionError, urllib3_exceptions.TimeoutError)",
         ("unit/test_nova_faults.py::test_only_a_connection_that_never_came_about_proves_that_nothing_was_done",),
@@ -1239,7 +1239,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B4",
         "sends the next server into a fault of Nova's",
-        "src/muster/act.py",
+        "src/muster/engine/act.py",
         "            # One fault of Nova's is seldom alone: look, and pause, before the next server is sent into it.\n            raise\n",
         "            # One fault of Nova's is seldom alone: look, and pause, before the next server is sent into it.\n",
         ("unit/test_act.py::test_after_a_fault_nothing_more_is_sent_in_that_pass",),
@@ -1247,7 +1247,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C5",
         "never looks up from a long batch",
-        "src/muster/act.py",
+        "src/muster/engine/act.py",
         "            if self._clock.monotonic() - began > BATCH_S:\n                break\n",
         "",
         ("unit/test_act.py::test_a_slow_call_is_followed_by_a_look",),
@@ -1255,7 +1255,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B3",
         "forgets how often Nova has refused",
-        "src/muster/act.py",
+        "src/muster/engine/act.py",
         "*(before.refused if before else ())",
         "*()",
         ("unit/test_act.py::test_refusals_add_up_and_a_fault_is_none",),
@@ -1263,7 +1263,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D8",
         "counts refusals of before a retry",
-        "src/muster/verdict.py",
+        "src/muster/core/server_case.py",
         "sum(at >= self.retried_at for at in",
         "sum(at >= 0.0 for at in",
         ("unit/test_server_calls.py::test_what_nova_refused_before_a_retry_does_not_count",),
@@ -1271,7 +1271,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C3",
         "takes an admin's change for a heartbeat",
-        "src/muster/pulse.py",
+        "src/muster/engine/liveness.py",
         "return before is not None and _same(before, service) and service.updated_at > before.updated_at",
         "return before is not None and service.updated_at > before.updated_at",
         ("unit/test_pulse.py::test_what_an_admin_changes_is_no_heartbeat",),
@@ -1279,7 +1279,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C3",
         "takes a heartbeat of before the fencing for life",
-        "src/muster/pulse.py",
+        "src/muster/engine/liveness.py",
         "        late = service.updated_at > host.record.last + HEARTBEAT_SKEW_S\n",
         "        late = True\n",
         ("unit/test_pulse.py::test_a_heartbeat_of_before_the_fencing_says_nothing",),
@@ -1287,7 +1287,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D3",
         "takes any heartbeat for a return",
-        "src/muster/pulse.py",
+        "src/muster/engine/liveness.py",
         "beats = node.member and _moved(host.back, service)",
         "beats = _moved(host.back, service)",
         ("unit/test_pulse.py::test_only_a_heartbeat_of_a_host_that_has_joined_is_a_return",),
@@ -1303,7 +1303,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B8",
         "takes a later change of the service for its own beginning",
-        "src/muster/decide.py",
+        "src/muster/core/decide.py",
         "min(service.updated_at - API_CLOCKS_S, float(first))",
         "service.updated_at - API_CLOCKS_S",
         ("unit/test_decide.py::test_a_later_change_of_the_service_makes_no_failure_undone",),

@@ -18,7 +18,7 @@ LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
 BEDS = (".venv-nova", ".cache/pacemaker-remote")
 """What the test beds need and no break touches."""
 COMMANDS = {"muster": "import sys\n\nfrom muster.cli.main import main\n\nsys.exit(main())\n"}
-WHERE = "import muster.ocf, muster.fence, muster.meta as m; print(muster.ocf.__file__, m._FOLDER, sep='\\n')"
+WHERE = "import muster.agents.ocf, muster.agents.fence, muster.parameters as m; print(muster.agents.ocf.__file__, m._FOLDER, sep='\\n')"
 
 
 def copy(to: Path) -> Path:

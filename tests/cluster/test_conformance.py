@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from lxml import etree
 
-from muster.meta import parameters
+from muster.parameters import parameters
 from tests.bed.cloud import Cloud
 
 GIVEN = ("cloud=bed", "shared_storage=yes")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from muster.agents.supervisor import MAY_DROP, capabilities
 from muster.cli import register
-from muster.supervise import MAY_DROP, capabilities
 from tests.bed.cloud import PRODUCT, ROOT, Cloud
 
 SERVERS = 6

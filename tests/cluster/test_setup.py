@@ -8,7 +8,7 @@ import os
 import re
 from typing import Any
 
-from muster.meta import version
+from muster.parameters import version
 from tests.bed.cloud import Cloud
 
 HOLD = "pcs constraint location nova-compute-clone rule score=-INFINITY defined muster-hold"

@@ -22,8 +22,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable, Protocol
 
-from muster.gateways.nova import Nova
-from muster.ports import NovaPort
+from muster.core.ports import NovaPort
+from muster.gateways.nova.compute import Nova
 from tests.bed.nova.client import NovaBed
 from tests.sim.gateways import NovaGateway
 from tests.sim.process import Process

@@ -12,10 +12,10 @@ from typing import Protocol
 import pytest
 from lxml import etree
 
-from muster.errors import ClusterError
-from muster.gateways import command, pacemaker
-from muster.gateways.command import Result
-from muster.ports import ClusterPort
+from muster.core.errors import ClusterError
+from muster.core.ports import ClusterPort
+from muster.gateways.pacemaker import cluster, command
+from muster.gateways.pacemaker.command import Result
 from tests.contract.clouds import Idle
 from tests.fakes import FakeCluster
 from tests.sim.gateways import ClusterGateway
@@ -110,7 +110,7 @@ class PacemakersTools:
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._file = directory / "cib.xml"
         monkeypatch.setitem(command.ENVIRONMENT, "CIB_file", str(self._file))
-        monkeypatch.setattr(pacemaker, "CIB_FILE", str(self._file))
+        monkeypatch.setattr(cluster, "CIB_FILE", str(self._file))
         cib = etree.fromstring(subprocess.run(["cibadmin", "--empty"], capture_output=True, check=True).stdout)
         cib.set("have-quorum", "1")
         for node in COMPUTES:
@@ -121,8 +121,8 @@ class PacemakersTools:
         )
         self._file.write_bytes(etree.tostring(cib))
         self._history: list[str] = []
-        self.port: ClusterPort = pacemaker.Pacemaker("ctl1", "muster", self._run)
-        self.rival: ClusterPort = pacemaker.Pacemaker("ctl2", "muster", self._run)
+        self.port: ClusterPort = cluster.Pacemaker("ctl1", "muster", self._run)
+        self.rival: ClusterPort = cluster.Pacemaker("ctl2", "muster", self._run)
 
     def quorum(self, there: bool) -> None:
         self._cibadmin("--modify", "--xpath", "/cib", "--xml-text", f'<cib have-quorum="{there:d}"/>')

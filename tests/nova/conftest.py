@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
-from muster.gateways.nova_needs import NEEDS
+from muster.gateways.nova.needs import NEEDS
 from tests.bed.nova.client import NovaBed
 from tests.rig import Rig
 

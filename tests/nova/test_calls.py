@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from muster import rules
-from muster.orders import Orders
-from muster.verdict import Verdict
+from muster.core import server_rules
+from muster.core.operator_orders import Orders
+from muster.core.server_case import Verdict
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, boot, evacuations, expect, nova_row, posts
 from tests.rig import Rig
@@ -17,7 +17,7 @@ from tests.rig import Rig
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nova is asked after two seconds what has become of a call, not after half a minute."""
-    monkeypatch.setattr(rules, "CALL_LATE_S", 2.0)
+    monkeypatch.setattr(server_rules, "CALL_LATE_S", 2.0)
 
 
 def order(it: Rig, orders: Orders) -> None:

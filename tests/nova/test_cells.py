@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from muster.look import LIST_ANYWAY_S
-from muster.steps import ForceDown
-from muster.verdict import Verdict
+from muster.core.server_case import Verdict
+from muster.core.steps import ForceDown
+from muster.engine.look import LIST_ANYWAY_S
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, boot, evacuations, expect, fail_spawns, posts
 

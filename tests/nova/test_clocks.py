@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.steps import Evacuate
+from muster.core.steps import Evacuate
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, boot, evacuations, expect, posts
 

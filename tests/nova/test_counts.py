@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from muster.look import SERVICES_EVERY_S
-from muster.pace import POLL_MIN_S, POLL_QUICK_S, SENDING_POLL_S
+from muster.engine.look import SERVICES_EVERY_S
+from muster.engine.polling import POLL_MIN_S, POLL_QUICK_S, SENDING_POLL_S
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, boot
 

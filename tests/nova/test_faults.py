@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from muster import act
-from muster.steps import Evacuate, ForceDown
-from muster.verdict import Verdict
+from muster.core.server_case import Verdict
+from muster.core.steps import Evacuate, ForceDown
+from muster.engine import act
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import EVACUATE, MakeRig, boot, disable, evacuations, expect, fail_spawns, nova_row, posts
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from muster.errors import NovaRefused
-from muster.gateways.nova import Nova
+from muster.core.errors import NovaRefused
+from muster.gateways.nova.compute import Nova
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, nova_row
 

@@ -8,12 +8,13 @@ from typing import Optional
 
 import pytest
 
-from muster import rules, worker
-from muster.errors import NovaUnavailable
-from muster.gateways import login
-from muster.gateways import nova as gateway
-from muster.steps import Evacuate
-from muster.verdict import Verdict
+from muster.core import server_rules
+from muster.core.errors import NovaUnavailable
+from muster.core.server_case import Verdict
+from muster.core.steps import Evacuate
+from muster.engine import worker
+from muster.gateways.nova import compute as gateway
+from muster.gateways.nova import login
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import EVACUATE, MakeRig, boot, evacuations, expect, posts
 
@@ -275,7 +276,7 @@ def test_nobody_is_sent_to_a_server_by_a_list_older_than_its_evacuation(
     bed: NovaBed, rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """B40: its servers cannot be read from the call on; its evacuation is done, and that is seen."""
-    monkeypatch.setattr(rules, "SKEW_S", 3.0)
+    monkeypatch.setattr(server_rules, "SKEW_S", 3.0)
     (uuid,) = boot(bed)
     it = rig()
     it.after = lambda step: (

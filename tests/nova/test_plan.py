@@ -13,11 +13,11 @@ from typing import Any, Optional
 import pytest
 
 from muster.cli import commands, main, site
-from muster.gateways import cib
 from muster.gateways.clock import Clock
-from muster.gateways.login import Login
-from muster.gateways.nova import Nova
-from muster.gateways.placement import Placement
+from muster.gateways.nova.compute import Nova
+from muster.gateways.nova.login import Login
+from muster.gateways.nova.placement import Placement
+from muster.gateways.pacemaker import cib
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on
 

@@ -13,11 +13,11 @@ from lxml import etree
 
 from muster.cli import site
 from muster.cli.incidents import Incidents
-from muster.errors import ClusterError
+from muster.core.errors import ClusterError
 from muster.gateways.clock import Clock
-from muster.outlets.reports import Reports
-from muster.story import WHEN_LOST, Story
-from muster.timeline import Kind, timeline
+from muster.reporting.history import WHEN_LOST, Story
+from muster.reporting.outlets.reports import Reports
+from muster.reporting.timeline import Kind, timeline
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, fail_spawns
 from tests.rig import Rig

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from muster.gateways.clock import Clock
-from muster.gateways.nova_needs import (
+from muster.gateways.nova.needs import (
     ACTIONS_LISTED,
     ACTIONS_SEEN,
     EVACUATED,
@@ -31,8 +31,8 @@ from muster.gateways.nova_needs import (
     STOPPED,
     Need,
 )
-from muster.gateways.nova_rights import NO_SERVER, NovaRights
-from muster.installed import NovaAccess
+from muster.gateways.nova.rights import NO_SERVER, NovaRights
+from muster.installation.installed import NovaAccess
 from tests.bed.nova.client import NovaBed
 
 EVERYTHING = [need.name for need in NEEDS if need is not RESET]

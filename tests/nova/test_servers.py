@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from muster.gateways.nova_facts import timestamp
-from muster.steps import Evacuate, Stop
-from muster.verdict import Verdict
+from muster.core.server_case import Verdict
+from muster.core.steps import Evacuate, Stop
+from muster.gateways.nova.parsing import timestamp
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, evacuations, expect, fail_spawns
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from muster.look import SERVERS_CLOSE_S
-from muster.steps import Evacuate
-from muster.verdict import Verdict
+from muster.core.server_case import Verdict
+from muster.core.steps import Evacuate
+from muster.engine.look import SERVERS_CLOSE_S
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, evacuations, expect, nova_row, posts
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from muster.gateways.nova import Nova
-from muster.steps import Evacuate
-from muster.verdict import Verdict
+from muster.core.server_case import Verdict
+from muster.core.steps import Evacuate
+from muster.gateways.nova.compute import Nova
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, evacuations, expect
 

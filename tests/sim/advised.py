@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Callable
 
-from muster.decide import Incident
-from muster.facts import Phase
-from muster.verdict import Finding
+from muster.core.decide import Incident
+from muster.core.facts import Phase
+from muster.core.server_case import Finding
 
 if TYPE_CHECKING:
     from tests.sim.world import World

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from muster.decide import Incident
-from muster.facts import Power
-from muster.memory import SKEW_S
-from muster.verdict import POWER_OF_STATE, Finding, Verdict
+from muster.core.decide import Incident
+from muster.core.facts import Power
+from muster.core.server_case import POWER_OF_STATE, Finding, Verdict
+from muster.engine.memory import SKEW_S
 from tests.sim.inventory import Instance, Row
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Optional
 
-from muster.errors import NovaRefused, NovaUnavailable, NovaUncertain
-from muster.facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
-from muster.gateways.nova_facts import POWER_OF_ACTION
+from muster.core.errors import NovaRefused, NovaUnavailable, NovaUncertain
+from muster.core.facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
+from muster.gateways.nova.parsing import POWER_OF_ACTION
 from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
 from tests.sim.rebuild import Rebuild
 from tests.sim.timeline import Timeline

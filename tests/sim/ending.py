@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from muster.decide import Incident
-from muster.facts import Node, Phase
-from muster.verdict import Finding, State, Verdict
+from muster.core.decide import Incident
+from muster.core.facts import Node, Phase
+from muster.core.server_case import Finding, State, Verdict
 from tests.sim.cloud import Odds
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
-from muster.errors import (
+from muster.core.errors import (
     ClusterError,
     ClusterRefused,
     NovaError,
@@ -15,9 +15,9 @@ from muster.errors import (
     NovaUnavailable,
     NovaUncertain,
 )
-from muster.facts import Cluster, Move, OwnerLog, Record, Server, Service, Trace
+from muster.core.facts import Cluster, Move, OwnerLog, Record, Server, Service, Trace
 from muster.gateways.clock import Fact
-from muster.gateways.login import READ_RETRIES, READ_TIMEOUT_S
+from muster.gateways.nova.login import READ_RETRIES, READ_TIMEOUT_S
 from tests.sim.faults import PROXY_SAYS
 
 if TYPE_CHECKING:

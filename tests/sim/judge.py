@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Optional
 
-from muster.facts import Phase, Power, Record
-from muster.order import priority
-from muster.orders import Orders
-from muster.verdict import Finding
+from muster.core.facts import Phase, Power, Record
+from muster.core.operator_orders import Orders
+from muster.core.sequence import priority
+from muster.core.server_case import Finding
 from tests.sim.claims import SERVER_GRACE_S
 from tests.sim.inventory import Compute, Instance, Row
 from tests.sim.obedience import Obedience

@@ -8,9 +8,9 @@ import random
 from dataclasses import replace
 from typing import Callable
 
-from muster.errors import NovaError
-from muster.facts import Phase, Power
-from muster.verdict import Verdict
+from muster.core.errors import NovaError
+from muster.core.facts import Phase, Power
+from muster.core.server_case import Verdict
 from tests.sim.inventory import Instance
 from tests.sim.site import CONTROLLERS
 from tests.sim.world import World

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
-from muster import act, decide, incident, look, memory, pulse, rules, verdict
-from muster.facts import Outcome, Phase, Power, Record
-from muster.steps import ForceUp, SwapRecord
-from muster.verdict import Verdict
+from muster.core import decide, host_rules, server_case, server_rules
+from muster.core.facts import Outcome, Phase, Power, Record
+from muster.core.server_case import Verdict
+from muster.core.steps import ForceUp, SwapRecord
+from muster.engine import act, liveness, look, memory
 from tests.sim.history import BREAKDOWNS, play
 
 LIMIT = 3000
@@ -112,14 +113,15 @@ def _forget_old_moves() -> Sequence[Patch]:
 
 
 def _release_while_working(case: Any) -> tuple[Any, ...]:
-    return incident._release(case)
+    return host_rules._release(case)
 
 
 def _unfit_verdict_of_the_lost() -> Sequence[Patch]:
     changed = tuple(
-        replace(r, verdict=Verdict.EVACUATED) if r.name in ("finish-unseen", "finish-false") else r for r in rules.RULES
+        replace(r, verdict=Verdict.EVACUATED) if r.name in ("finish-unseen", "finish-false") else r
+        for r in server_rules.RULES
     )
-    return [(rules, "RULES", changed)]
+    return [(server_rules, "RULES", changed)]
 
 
 def _void_without_death(self: Any, move: Any) -> bool:
@@ -149,7 +151,7 @@ def _alive_at_once(host: Any, node: Any, service: Any, now: float) -> None:
     host.alive_again = True
 
 
-_FEEL = pulse.feel
+_FEEL = liveness.feel
 
 
 def _numb(host: Any, node: Any, service: Any, now: float) -> None:
@@ -167,12 +169,12 @@ def _asking_once(self: Any, steps: Any) -> Any:
 
 
 def _any_state_is_reset(case: Any) -> bool:
-    return case.server.vm_state in rules.RESETTABLE_STATES
+    return case.server.vm_state in server_rules.RESETTABLE_STATES
 
 
 def _reset_whatever_is_refused() -> Sequence[Patch]:
-    changed = tuple(replace(r, when=_any_state_is_reset) if r.name == "to-be-reset" else r for r in rules.RULES)
-    return [(rules, "_to_reset", _any_state_is_reset), (rules, "RULES", changed)]
+    changed = tuple(replace(r, when=_any_state_is_reset) if r.name == "to-be-reset" else r for r in server_rules.RULES)
+    return [(server_rules, "_to_reset", _any_state_is_reset), (server_rules, "RULES", changed)]
 
 
 def _if_unread(self: Any, dest: str, failed: Any) -> bool:
@@ -184,15 +186,15 @@ def _any_is_over(self: Any) -> bool:
 
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("sends again while a call is pending", "B1, B10", without(rules, "call-pending", "call-vanished")),
-    Mutant("believes whatever Pacemaker counts as fenced", "C20", without(incident, "fencing-unproved")),
+    Mutant("sends again while a call is pending", "B1, B10", without(server_rules, "call-pending", "call-vanished")),
+    Mutant("believes whatever Pacemaker counts as fenced", "C20", without(host_rules, "fencing-unproved")),
     Mutant("remembers no call", "B1", patch(act.Act, "_remember", _remember_nothing)),
     Mutant("takes an unanswered call for refused", "B1", patch(act.Act, "_remember", _remember_as_refused)),
     Mutant("believes that a lost call cannot be late", "B2", patch(act.Act, "_remember", _remember_no_lateness)),
-    Mutant("does not wait for an earlier worker's calls", "C6", without(rules, "waits-for-earlier-call")),
-    Mutant("says evacuated when Nova has taken it", "A1", row(rules, "on-the-way", verdict=Verdict.EVACUATED)),
+    Mutant("does not wait for an earlier worker's calls", "C6", without(server_rules, "waits-for-earlier-call")),
+    Mutant("says evacuated when Nova has taken it", "A1", row(server_rules, "on-the-way", verdict=Verdict.EVACUATED)),
     Mutant("trusts `completed`", "A1", _unfit_verdict_of_the_lost),
-    Mutant("calls what arrives wrong evacuated", "A2, A3", row(rules, "arrived-otherwise", verdict=Verdict.EVACUATED)),
+    Mutant("calls what arrives wrong evacuated", "A2, A3", row(server_rules, "arrived-otherwise", verdict=Verdict.EVACUATED)),
     Mutant("loses the wanted power state", "A2, A3", patch(decide, "_wanted", lambda seen, log, moves: Power.RUNNING)),
     Mutant("believes what was seen at rest for ever", "A2", patch(decide, "_wanted", lambda seen, log, moves: seen)),
     Mutant("asks nobody for quorum", "C10", lambda: [
@@ -202,61 +204,61 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("overwrites the record without comparing", "C14", patch(act.Act, "carry_out", _swap_whatever_is_there)),
     Mutant("forgets the incident at a second fencing", "C14", patch(Record, "fenced_again", _fenced_again_anew)),
     Mutant("knows only evacuations since the last fencing", "C14", _forget_old_moves),
-    Mutant("calls a server of a silent cell gone", "B13", row(rules, "cell-silent", verdict=Verdict.GONE)),
-    Mutant("takes a silent cell for an empty one", "B13", without(incident, "list-again", "listed-once")),
+    Mutant("calls a server of a silent cell gone", "B13", row(server_rules, "cell-silent", verdict=Verdict.GONE)),
+    Mutant("takes a silent cell for an empty one", "B13", without(host_rules, "list-again", "listed-once")),
     Mutant("forgets evacuations that an answer leaves out", "B12", patch(look.Look, "_note_moves", _forget_moves)),
-    Mutant("claims nothing before it begins", "C6", without(incident, "claim")),
-    Mutant("does not force the service down", "B15", without(incident, "force-down", "still-up")),
-    Mutant("ignores that the host lives", "C3", without(incident, "fencing-refuted")),
-    Mutant("feels no pulse", "C3", patch(look.pulse, "feel", _numb)),
-    Mutant("does not wait for storage leases", "", without(incident, "leases")),
-    Mutant("begins however many hosts are dead", "C12", without(incident, "too-many-failed")),
+    Mutant("claims nothing before it begins", "C6", without(host_rules, "claim")),
+    Mutant("does not force the service down", "B15", without(host_rules, "force-down", "still-up")),
+    Mutant("ignores that the host lives", "C3", without(host_rules, "fencing-refuted")),
+    Mutant("feels no pulse", "C3", patch(look.liveness, "feel", _numb)),
+    Mutant("does not wait for storage leases", "", without(host_rules, "leases")),
+    Mutant("begins however many hosts are dead", "C12", without(host_rules, "too-many-failed")),
     Mutant("takes a clean shutdown for a failure", "C4", lambda: [
         (decide, "has_incident", lambda node: bool(node.record) or (node.remote and not node.member)),
-        (incident, "_confirmed", lambda case: Record(Phase.CONFIRMED, int(case.now), int(case.now))),
+        (host_rules, "_confirmed", lambda case: Record(Phase.CONFIRMED, int(case.now), int(case.now))),
     ]),
-    Mutant("evacuates what its owner deletes", "A6", without(rules, "being-deleted", "delete-unfinished")),
-    Mutant("evacuates what is opted out", "A10", without(rules, "opted-out")),
-    Mutant("rebuilds empty disks", "A8", without(rules, "would-be-empty")),
+    Mutant("evacuates what its owner deletes", "A6", without(server_rules, "being-deleted", "delete-unfinished")),
+    Mutant("evacuates what is opted out", "A10", without(server_rules, "opted-out")),
+    Mutant("rebuilds empty disks", "A8", without(server_rules, "would-be-empty")),
     Mutant("turns the sequence round", "A15", patch(decide, "sequence", _backwards)),
     Mutant("ignores in_flight", "C5", patch(decide, "_admit", _no_limit)),
-    Mutant("counts every move as a failure", "B7", patch(verdict.ServerCase, "failures", property(_anything_counts))),
-    Mutant("never gives a server up", "B8", without(rules, "exhausted")),
-    Mutant("never tries a parked server again", "B7", row(rules, "waits-for-retry", when=lambda c: c.tries > 0)),
-    Mutant("takes a move for void without a death", "B10", patch(verdict.ServerCase, "void", _void_without_death)),
-    Mutant("never takes a move for void", "B11", patch(verdict.ServerCase, "void", lambda self, move: False)),
-    Mutant("releases a host with open servers", "D1", without(incident, "working", "inbound", "rows-open")),
-    Mutant("releases a host while it works on it", "D1", row(incident, "working", steps=_release_while_working)),
-    Mutant("lifts the force-down while it works", "D1", row(incident, "working", steps=_lift_while_working)),
-    Mutant("lifts what an operator did", "D4", row(incident, "force-up", steps=_lift_everything)),
-    Mutant("takes a host for back before it is", "D3", patch(look.pulse, "feel", _alive_at_once)),
-    Mutant("never lifts anything", "D1", without(incident, "force-up")),
-    Mutant("proves nothing on the way back", "C6", row(incident, "awaits-compute", proves=False)),
-    Mutant("takes every failed rebuild for one without a guest", "A17", patch(verdict.ServerCase, "failed_on", ())),
-    Mutant("reads no failure for one without a guest", "A17", patch(verdict.ServerCase, "_harmless", _if_unread)),
-    Mutant("takes every row that is accepted for dropped", "B19", patch(verdict.ServerCase, "calls_over", True)),
-    Mutant("takes one dropped call for all", "B19", patch(verdict.ServerCase, "calls_over", property(_any_is_over))),
-    Mutant("never asks what has become of a call", "B19", row(rules, "not-begun", step="")),
-    Mutant("waits for an action log for ever", "B4", patch(rules, "LOG_TRIES", 1_000_000)),
+    Mutant("counts every move as a failure", "B7", patch(server_case.ServerCase, "failures", property(_anything_counts))),
+    Mutant("never gives a server up", "B8", without(server_rules, "exhausted")),
+    Mutant("never tries a parked server again", "B7", row(server_rules, "waits-for-retry", when=lambda c: c.tries > 0)),
+    Mutant("takes a move for void without a death", "B10", patch(server_case.ServerCase, "void", _void_without_death)),
+    Mutant("never takes a move for void", "B11", patch(server_case.ServerCase, "void", lambda self, move: False)),
+    Mutant("releases a host with open servers", "D1", without(host_rules, "working", "inbound", "rows-open")),
+    Mutant("releases a host while it works on it", "D1", row(host_rules, "working", steps=_release_while_working)),
+    Mutant("lifts the force-down while it works", "D1", row(host_rules, "working", steps=_lift_while_working)),
+    Mutant("lifts what an operator did", "D4", row(host_rules, "force-up", steps=_lift_everything)),
+    Mutant("takes a host for back before it is", "D3", patch(look.liveness, "feel", _alive_at_once)),
+    Mutant("never lifts anything", "D1", without(host_rules, "force-up")),
+    Mutant("proves nothing on the way back", "C6", row(host_rules, "awaits-compute", proves=False)),
+    Mutant("takes every failed rebuild for one without a guest", "A17", patch(server_case.ServerCase, "failed_on", ())),
+    Mutant("reads no failure for one without a guest", "A17", patch(server_case.ServerCase, "_harmless", _if_unread)),
+    Mutant("takes every row that is accepted for dropped", "B19", patch(server_case.ServerCase, "calls_over", True)),
+    Mutant("takes one dropped call for all", "B19", patch(server_case.ServerCase, "calls_over", property(_any_is_over))),
+    Mutant("never asks what has become of a call", "B19", row(server_rules, "not-begun", step="")),
+    Mutant("waits for an action log for ever", "B4", patch(server_rules, "LOG_TRIES", 1_000_000)),
     Mutant("asks for quorum once for many steps", "C10", patch(act.Act, "carry_out", _asking_once)),
     Mutant("changes things while it is paused", "D8", patch(decide, "_even_paused", lambda step: True)),
-    Mutant("evacuates what an operator skips", "D8", without(rules, "skipped-by-order")),
-    Mutant("evacuates from a host that an operator releases", "D8", without(rules, "released")),
+    Mutant("evacuates what an operator skips", "D8", without(server_rules, "skipped-by-order")),
+    Mutant("evacuates from a host that an operator releases", "D8", without(server_rules, "released")),
     Mutant("counts what failed before an operator's retry", "D8",
-           patch(verdict.ServerCase, "_counts", lambda self, move: True)),
+           patch(server_case.ServerCase, "_counts", lambda self, move: True)),
     Mutant("resets states that the operator did not name", "A4", _reset_whatever_is_refused),
     Mutant("ignores per_destination", "C5", patch(decide, "_room", lambda bound, target, limit: True)),
     Mutant("stops servers that are to run", "A1", lambda: [
-        (rules, "RULES", tuple(replace(r, when=lambda c: bool(c.arrival) and c.server.vm_state == "active")
+        (server_rules, "RULES", tuple(replace(r, when=lambda c: bool(c.arrival) and c.server.vm_state == "active")
                                if r.name == "arrived-woken" else r for r in _woken_first())),
     ]),
 )  # fmt: skip
 
 
-def _woken_first() -> tuple[rules.Rule, ...]:
+def _woken_first() -> tuple[server_rules.Rule, ...]:
     """The row before the one that would call the server evacuated."""
-    woken = [r for r in rules.RULES if r.name == "arrived-woken"]
-    rest = [r for r in rules.RULES if r.name != "arrived-woken"]
+    woken = [r for r in server_rules.RULES if r.name == "arrived-woken"]
+    rest = [r for r in server_rules.RULES if r.name != "arrived-woken"]
     place = next(n for n, r in enumerate(rest) if r.name == "arrived-proved")
     return (*rest[:place], *woken, *rest[place:])
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from muster.facts import Node
-from muster.orders import Orders
-from muster.verdict import Finding
+from muster.core.facts import Node
+from muster.core.operator_orders import Orders
+from muster.core.server_case import Finding
 from tests.sim.claims import Claims
 from tests.sim.inventory import Instance
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from muster.act import Act
-from muster.decide import Incident
-from muster.facts import Node
-from muster.look import Look
-from muster.memory import Memory
-from muster.worker import Worker
+from muster.core.decide import Incident
+from muster.core.facts import Node
+from muster.engine.act import Act
+from muster.engine.look import Look
+from muster.engine.memory import Memory
+from muster.engine.worker import Worker
 from tests.sim.gateways import ClusterGateway, NovaGateway
 from tests.sim.inventory import Instance
 from tests.sim.timeline import Clock

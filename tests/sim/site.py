@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, Optional
 
-from muster.errors import ClusterRefused
-from muster.facts import Cluster, Node, Phase, Record
-from muster.orders import Orders
+from muster.core.errors import ClusterRefused
+from muster.core.facts import Cluster, Node, Phase, Record
+from muster.core.operator_orders import Orders
 from tests.sim.cloud import Cloud
 
 CONTROLLERS = ("ctl1", "ctl2", "ctl3")

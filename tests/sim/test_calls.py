@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from muster.errors import NovaUncertain
+from muster.core.errors import NovaUncertain
 from tests.sim.stage import Stage
 
 

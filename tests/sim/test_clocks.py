@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.errors import NovaUncertain
+from muster.core.errors import NovaUncertain
 from tests.sim.stage import Stage
 
 

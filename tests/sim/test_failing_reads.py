@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.orders import Orders
+from muster.core.operator_orders import Orders
 from tests.sim.stage import Stage
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from muster.facts import Move, Server
-from muster.look import SERVERS_CLOSE_S
+from muster.core.facts import Move, Server
+from muster.engine.look import SERVERS_CLOSE_S
 from tests.sim.stage import Stage
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from muster.act import FINISHED_FAULT_S
+from muster.engine.act import FINISHED_FAULT_S
 from tests.sim.stage import Stage
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
-from muster.decide import Incident
+from muster.core.decide import Incident
 from muster.settings import Settings
 from tests.fakes import settings
 from tests.sim.advised import Advised

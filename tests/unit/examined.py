@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import shlex
 
-from muster.checks.finding import Facts, Result
-from muster.checkup import examine
+from muster.installation.checks.finding import Facts, Result
+from muster.installation.checkup import examine
 from tests.installation import facts
 
 OK, UNKNOWN, ATTENTION, TROUBLE = Result.OK, Result.UNKNOWN, Result.ATTENTION, Result.TROUBLE

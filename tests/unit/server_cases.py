@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from muster.facts import Calls, Move, MoveStatus, Outcome, Power, Sent, Server, Trace
-from muster.rules import judge
-from muster.verdict import ServerCase, Verdict
+from muster.core.facts import Calls, Move, MoveStatus, Outcome, Power, Sent, Server, Trace
+from muster.core.server_case import ServerCase, Verdict
+from muster.core.server_rules import judge
 from tests.fakes import settings
 
 NOW = 1_800_000_000.0

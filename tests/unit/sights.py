@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from muster.decide import Decision
-from muster.facts import (
+from muster.core.decide import Decision
+from muster.core.facts import (
     Cluster,
     HostSight,
     Move,
@@ -19,7 +19,7 @@ from muster.facts import (
     Service,
     Sight,
 )
-from muster.steps import (
+from muster.core.steps import (
     Evacuate,
 )
 

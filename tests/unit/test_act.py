@@ -9,11 +9,11 @@ from typing import Optional
 
 import pytest
 
-from muster.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
-from muster.errors import NovaError, NovaRefused, NovaUncertain
-from muster.facts import Calls, Move, MoveStatus, Outcome, OwnerLog, Phase, Power, Record, Sent, Server, Trace
-from muster.memory import HostMemory, Memory
-from muster.steps import DropHold, Evacuate, ForceUp, ReadCalls, ReadLog, Step
+from muster.core.errors import NovaError, NovaRefused, NovaUncertain
+from muster.core.facts import Calls, Move, MoveStatus, Outcome, OwnerLog, Phase, Power, Record, Sent, Server, Trace
+from muster.core.steps import DropHold, Evacuate, ForceUp, ReadCalls, ReadLog, Step
+from muster.engine.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
+from muster.engine.memory import HostMemory, Memory
 from tests.fakes import FakeClock, FakeCluster, LogLines
 
 ANSWER_S = 30.0

@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from muster.blueprint import Choices, missing
 from muster.cli import terminal
-from muster.errors import SettingsError
+from muster.core.errors import SettingsError
+from muster.installation.missing import Choices, missing
 from tests import installation as made
 from tests.installation import device, here, level, location, pairs, resource, worker
 

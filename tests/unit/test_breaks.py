@@ -45,7 +45,7 @@ def test_is_shown_by_tests_of_its_scenarios(it: Break) -> None:
 
 
 def test_a_stale_break_is_an_error() -> None:
-    it = Break("B18", "x", "src/muster/naming.py", "if len(found) == 1:", "if found:", (QUICK,))
+    it = Break("B18", "x", "src/muster/core/naming.py", "if len(found) == 1:", "if found:", (QUICK,))
     for wrong in ({"old": "not there"}, {"old": "return"}, {"new": "if if"}):
         with pytest.raises(ValueError, match=r"stale|no Python"):
             replace(it, **wrong).broken(tree.ROOT)
@@ -53,13 +53,15 @@ def test_a_stale_break_is_an_error() -> None:
 
 def test_a_break_that_no_test_notices_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """One that changes nothing."""
-    it = Break("B18", "x", "src/muster/naming.py", "if len(found) == 1:", "if len(found) in (1,):", (QUICK,))
+    it = Break("B18", "x", "src/muster/core/naming.py", "if len(found) == 1:", "if len(found) in (1,):", (QUICK,))
     assert unnoticed(it) == (f"pytest exit 0, not failed: {QUICK}", "")
 
 
 def test_a_test_that_cannot_run_notices_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """What it imports is not there: that is no test of the behaviour."""
-    it = Break("B18", "x", "src/muster/naming.py", "facts import Service", "facts import Gone as Service", (QUICK,))
+    it = Break(
+        "B18", "x", "src/muster/core/naming.py", "facts import Service", "facts import Gone as Service", (QUICK,)
+    )
     why, _ = unnoticed(it)
     assert why.endswith(f"not failed: {QUICK}")
     assert "exit 0" not in why
@@ -70,8 +72,8 @@ def test_what_runs_in_a_copy_is_the_copy(tmp_path: Path) -> None:
     root = tmp_path / "muster"
     tree.copy(root)
     for file, old, new in (
-        ("src/muster/ocf.py", 'USAGE = "usage', 'USAGE = "broken'),
-        ("src/muster/fence.py", "fence_muster: {' '", "fence_broken: {' '"),
+        ("src/muster/agents/ocf.py", 'USAGE = "usage', 'USAGE = "broken'),
+        ("src/muster/agents/fence.py", "fence_muster: {' '", "fence_broken: {' '"),
         ("ocf_meta/parameters.xml", "</shortdesc>", " broken</shortdesc>"),
     ):
         text = (root / file).read_text()

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from muster.checks.finding import Result
-from muster.checkup import examine
-from muster.facts import Service
-from muster.installed import Right
+from muster.core.facts import Service
+from muster.installation.checks.finding import Result
+from muster.installation.checkup import examine
+from muster.installation.installed import Right
 from tests.installation import facts
 from tests.unit.examined import ATTENTION, HEALTHY, TROUBLE, UNKNOWN, found
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from muster.checks.finding import Examined, Result
-from muster.checkup import CHECKS, examine, option_faults
-from muster.installed import AgentSeen, NovaAccess
+from muster.installation.checks.finding import Examined, Result
+from muster.installation.checkup import CHECKS, examine, option_faults
+from muster.installation.installed import AgentSeen, NovaAccess
 from tests import installation as made
 from tests.installation import facts, level, pairs
 from tests.unit.examined import ATTENTION, HEALTHY, OK, TROUBLE, UNKNOWN, found, others

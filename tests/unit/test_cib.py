@@ -6,10 +6,10 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from muster.errors import ClusterError
-from muster.facts import LATEST, Phase, Record
-from muster.gateways import cib
-from muster.gateways.nova_facts import iso
+from muster.core.errors import ClusterError
+from muster.core.facts import LATEST, Phase, Record
+from muster.gateways.nova.parsing import iso
+from muster.gateways.pacemaker import cib
 
 
 def document(nodes: str = "", status: str = "", quorum: str = "1", resources: str = "", constraints: str = "") -> bytes:

@@ -9,17 +9,18 @@ from typing import Optional
 
 import pytest
 
-from muster import fence, report
+from muster.agents import fence
 from muster.cli import status
 from muster.cli.view import Seen, view
-from muster.decide import computes, decide
-from muster.errors import ClusterRefused
-from muster.facts import Cluster, Node, Sight
-from muster.gateways import cib
-from muster.gateways.command import Result
-from muster.gateways.pacemaker import Pacemaker
-from muster.installed import Resource
-from muster.topology import MENDED, UNPROVED
+from muster.core.decide import computes, decide
+from muster.core.errors import ClusterRefused
+from muster.core.facts import Cluster, Node, Sight
+from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker.cluster import Pacemaker
+from muster.gateways.pacemaker.command import Result
+from muster.installation.fencing_topology import MENDED, UNPROVED
+from muster.installation.installed import Resource
+from muster.reporting import report
 from tests.fakes import settings
 
 REMOTES = "".join(

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from muster.act import Act
-from muster.gateways import cib
-from muster.gateways.command import Result
-from muster.gateways.pacemaker import Pacemaker
-from muster.look import Look
-from muster.memory import Memory
-from muster.supervise import Supervisor
-from muster.worker import WAKE_POLL_S, Worker
+from muster.agents.supervisor import Supervisor
+from muster.engine.act import Act
+from muster.engine.look import Look
+from muster.engine.memory import Memory
+from muster.engine.worker import WAKE_POLL_S, Worker
+from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker.cluster import Pacemaker
+from muster.gateways.pacemaker.command import Result
 from tests.fakes import FakeClock, FakeCluster, LogLines, NoOutlet, settings
 
 MONITOR = """
@@ -31,7 +31,7 @@ def note(event, args):
         seen.append(event)
     if event == "open" and str(args[0]).startswith(({directory!r}, "/proc")):
         seen.append(str(args[0]))
-from muster import ocf
+from muster.agents import ocf
 sys.addaudithook(note)
 print(ocf.run("monitor", {{}}, {directory!r}), *seen)
 """

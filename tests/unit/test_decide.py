@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from muster.decide import Decision, decide, first_calls, lying_hosts, wanted_now
-from muster.facts import (
+from muster.core.decide import Decision, decide, first_calls, lying_hosts, wanted_now
+from muster.core.facts import (
     Calls,
     Cluster,
     HostSight,
@@ -25,7 +25,8 @@ from muster.facts import (
     Server,
     Sight,
 )
-from muster.steps import (
+from muster.core.server_case import Verdict
+from muster.core.steps import (
     DropHold,
     Evacuate,
     ReadCalls,
@@ -33,7 +34,6 @@ from muster.steps import (
     Reset,
     Stop,
 )
-from muster.verdict import Verdict
 from tests.fakes import settings
 from tests.unit.sights import DOWN, FENCED, NOW, node, sent, server, sight
 

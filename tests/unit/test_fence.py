@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from muster import fence
-from muster.errors import ClusterError, ClusterRefused
-from muster.gateways.command import Result
-from muster.gateways.pacemaker import NOTHING_MATCHED, Pacemaker
+from muster.agents import fence
+from muster.core.errors import ClusterError, ClusterRefused
+from muster.gateways.pacemaker.cluster import NOTHING_MATCHED, Pacemaker
+from muster.gateways.pacemaker.command import Result
 
 CIB = """<cib have-quorum="{quorum}"><configuration><nodes>{nodes}</nodes><resources>
   <primitive id="cmp1" class="ocf" provider="pacemaker" type="remote"/>

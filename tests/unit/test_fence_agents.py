@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from muster.topology import AGENT, MISTAKABLE, ONE_HOST, POWER, POWERLESS, SELF_FENCING, Device
+from muster.installation.fencing_topology import AGENT, MISTAKABLE, ONE_HOST, POWER, POWERLESS, SELF_FENCING, Device
 
 FOLDERS = (Path("/usr/sbin"), Path("/usr/lib/stonith/plugins/external"))
 AGENTS = sorted(path for folder in FOLDERS for path in folder.glob("fence_*" if folder.name == "sbin" else "[a-z]*"))

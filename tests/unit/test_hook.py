@@ -14,9 +14,9 @@ from typing import Callable
 
 import pytest
 
-from muster.decide import Incident
-from muster.outlets.hook import AT_ONCE, Hook
-from muster.verdict import State
+from muster.core.decide import Incident
+from muster.core.server_case import State
+from muster.reporting.outlets.hook import AT_ONCE, Hook
 from tests.fakes import LogLines
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from muster.decide import decide
-from muster.facts import (
+from muster.core.decide import decide
+from muster.core.facts import (
     Cluster,
     Move,
     MoveStatus,
@@ -21,13 +21,13 @@ from muster.facts import (
     Service,
     Sight,
 )
-from muster.steps import (
+from muster.core.server_case import State
+from muster.core.steps import (
     Evacuate,
     ForceDown,
     SwapRecord,
     WriteRecord,
 )
-from muster.verdict import State
 from tests.fakes import settings
 from tests.unit.sights import DOWN, ELSEWHERE, FENCED, LIVING, NOW, node, sent, server, sight
 

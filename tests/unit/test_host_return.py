@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from muster import report
-from muster.decide import Decision, decide
-from muster.facts import (
+from muster.core.decide import Decision, decide
+from muster.core.facts import (
     Calls,
     Cluster,
     HostSight,
@@ -24,8 +23,9 @@ from muster.facts import (
     Sent,
     Service,
 )
-from muster.orders import Orders
-from muster.steps import (
+from muster.core.operator_orders import Orders
+from muster.core.server_case import State, Verdict
+from muster.core.steps import (
     DropHold,
     DropRecord,
     ForceUp,
@@ -35,7 +35,7 @@ from muster.steps import (
     StopCompute,
     SwapRecord,
 )
-from muster.verdict import State, Verdict
+from muster.reporting import report
 from tests.fakes import settings
 from tests.unit.sights import DOWN, FENCED, NOW, node, sent, server, sight
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from muster.errors import NovaRefused, NovaUnavailable
-from muster.facts import Move, MoveStatus, Node, Phase, Record, Server, Service
-from muster.look import CREATED_APART_S, SINGLY, SINGLY_S, Look
-from muster.memory import Memory
+from muster.core.errors import NovaRefused, NovaUnavailable
+from muster.core.facts import Move, MoveStatus, Node, Phase, Record, Server, Service
+from muster.engine.look import CREATED_APART_S, SINGLY, SINGLY_S, Look
+from muster.engine.memory import Memory
 from tests.fakes import FakeClock, FakeCluster, settings
 
 ANSWER_S = 7.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from muster.errors import NovaUnavailable
-from muster.facts import Move, MoveStatus, Phase, Record
-from muster.look import Look
-from muster.memory import MOVES, SERVERS, SERVICES, SKEW_S, HostMemory, Memory
-from muster.pulse import has_finished_its_rows
+from muster.core.errors import NovaUnavailable
+from muster.core.facts import Move, MoveStatus, Phase, Record
+from muster.engine.liveness import has_finished_its_rows
+from muster.engine.look import Look
+from muster.engine.memory import MOVES, SERVERS, SERVICES, SKEW_S, HostMemory, Memory
 from tests.fakes import FakeClock, FakeCluster, settings
 
 FENCED = 1_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from muster import meta
+from muster import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = {
@@ -17,7 +17,7 @@ SCHEMAS = {
     "fence": ["/usr/share/cluster/relaxng/metadata.rng", "/usr/share/pcs/data/ocf-1.0.rng"],
 }
 DTD = "/usr/share/resource-agents/ra-api-1.dtd"
-DOCUMENTS = {"agent": meta.agent_metadata, "fence": meta.fence_metadata}
+DOCUMENTS = {"agent": parameters.agent_metadata, "fence": parameters.fence_metadata}
 
 
 @pytest.mark.cluster
@@ -33,27 +33,27 @@ def test_is_valid_by_every_schema(name: str, schema: str, tmp_path: Path) -> Non
 @pytest.mark.cluster
 def test_is_valid_by_the_dtd(tmp_path: Path) -> None:
     document = tmp_path / "metadata.xml"
-    document.write_text(meta.agent_metadata())
+    document.write_text(parameters.agent_metadata())
     argv = ["xmllint", "--noout", "--nonet", "--dtdvalid", DTD, str(document)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_knows_its_own_version_and_nothing_of_its_own_namespace() -> None:
-    text = meta.agent_metadata()
-    assert f'version="{meta.version()}"' in text
-    assert meta.OWN not in text
+    text = parameters.agent_metadata()
+    assert f'version="{parameters.version()}"' in text
+    assert parameters.OWN not in text
     assert "XInclude" not in text
-    assert meta.OWN not in meta.fence_metadata()
+    assert parameters.OWN not in parameters.fence_metadata()
 
 
 def test_every_parameter_is_in_the_agents_document() -> None:
-    root = etree.fromstring(meta.agent_metadata().encode())
-    assert [p.get("name") for p in root.iterfind("parameters/parameter")] == list(meta.names("ComputeRecovery"))
+    root = etree.fromstring(parameters.agent_metadata().encode())
+    assert [p.get("name") for p in root.iterfind("parameters/parameter")] == list(parameters.names("ComputeRecovery"))
 
 
 def test_the_fence_document_has_an_option_for_each_parameter() -> None:
-    root = etree.fromstring(meta.fence_metadata().encode())
+    root = etree.fromstring(parameters.fence_metadata().encode())
     options = {p.get("name"): p.find("getopt").get("mixed") for p in root.iterfind("parameters/parameter")}
     assert options == {
         "action": "-o, --action=[action]",
@@ -66,4 +66,4 @@ def test_the_fence_document_has_an_option_for_each_parameter() -> None:
 
 
 def test_the_readme_has_the_table_of_the_parameters() -> None:
-    assert meta.parameters_table("ComputeRecovery") in (ROOT / "README.md").read_text()
+    assert parameters.parameters_table("ComputeRecovery") in (ROOT / "README.md").read_text()

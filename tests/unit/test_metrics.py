@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -13,11 +14,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from muster.decide import Incident
-from muster.facts import Server
-from muster.memory import Memory
-from muster.outlets.metrics import EVERY_S, Metrics
-from muster.verdict import Finding, State, Verdict
+from muster.core.decide import Incident
+from muster.core.facts import Server
+from muster.core.server_case import Finding, State, Verdict
+from muster.reporting.outlets.metrics import EVERY_S, Counted, Metrics
 from tests.fakes import FakeClock, LogLines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,8 +31,8 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "muster.prom"
-        self.clock, self.memory, self.lines = FakeClock(), Memory(), LogLines()
-        self.metrics = Metrics(self.path, self.clock, self.memory, self.lines)  # type: ignore[arg-type]
+        self.clock, self.counted, self.lines = FakeClock(), Counted(), LogLines()
+        self.metrics = Metrics(self.path, self.clock, lambda: self.counted, self.lines)  # type: ignore[arg-type]
 
     def read(self) -> Samples:
         families = text_string_to_metric_families(self.path.read_text())
@@ -64,7 +64,7 @@ def test_says_how_far_the_clocks_are_apart(bench: Bench) -> None:
 
 
 def test_says_what_is_the_case(bench: Bench) -> None:
-    bench.memory.tally.sent = 7
+    bench.counted = replace(bench.counted, sent=7)
     evacuated, held = Verdict.EVACUATED, Verdict.HELD
     cmp2 = incident("cmp2", State.ON_HOLD, evacuated, held, alarm=True)
     bench.metrics.status("", [incident("cmp1", State.EVACUATING, evacuated, evacuated), cmp2])
@@ -91,14 +91,14 @@ def test_what_is_over_is_gone(bench: Bench) -> None:
 
 def test_a_silent_pacemaker_is_not_told_as_no_incident(bench: Bench) -> None:
     bench.metrics.status("", [incident()])
-    bench.memory.cluster_trouble = "timed out"
+    bench.counted = replace(bench.counted, cluster_trouble="timed out")
     bench.metrics.status("Pacemaker does not answer: timed out", [])
     assert bench.value("muster_incidents", state="evacuating") is None
     assert bench.value("muster_hindered") == 1
 
 
 def test_a_silent_nova_hinders_nobody_but_is_told(bench: Bench) -> None:
-    bench.memory.nova_trouble = "refused"
+    bench.counted = replace(bench.counted, nova_trouble="refused")
     bench.metrics.status("Nova does not answer as it should: refused", [incident()])
     assert (bench.value("muster_nova_trouble"), bench.value("muster_hindered")) == (1, 0)
 
@@ -112,7 +112,7 @@ def test_is_written_when_something_changed_and_once_a_minute(bench: Bench) -> No
     assert written()
     bench.clock.pass_by(EVERY_S / 2)
     assert not written()
-    bench.memory.tally.nova_errors += 1
+    bench.counted = replace(bench.counted, nova_errors=bench.counted.nova_errors + 1)
     assert written()
     bench.clock.pass_by(EVERY_S)
     assert written()
@@ -135,7 +135,7 @@ def test_follows_no_symlink_and_survives_a_full_disk(bench: Bench, tmp_path: Pat
     bench.metrics.status("", [])
     assert victim.read_text() == "mine"
     assert not bench.path.is_symlink()
-    nowhere = Metrics(tmp_path / "no" / "m.prom", bench.clock, bench.memory, bench.lines)  # type: ignore[arg-type]
+    nowhere = Metrics(tmp_path / "no" / "m.prom", bench.clock, Counted, bench.lines)  # type: ignore[arg-type]
     nowhere.status("", [])
     assert bench.lines.lines[-1][1] == "cannot write"
 
@@ -161,6 +161,6 @@ def test_rules_and_page_speak_of_metrics_that_there_are(bench: Bench) -> None:
 
 
 def test_loads_its_library_only_where_it_is_wanted() -> None:
-    code = "import sys, muster.outlets.metrics; print([m for m in sys.modules if m.startswith('prometheus_client')])"
+    code = "import sys, muster.reporting.outlets.metrics; print([m for m in sys.modules if m.startswith('prometheus_client')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

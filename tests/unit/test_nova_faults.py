@@ -13,12 +13,12 @@ from keystoneauth1 import exceptions as ksa
 from novaclient.exceptions import ClientException
 from urllib3 import exceptions as urllib3_exceptions
 
-from muster.errors import NovaRefused, NovaUnavailable, NovaUncertain
-from muster.facts import Power
+from muster.core.errors import NovaRefused, NovaUnavailable, NovaUncertain
+from muster.core.facts import Power
 from muster.gateways.clock import Clock
-from muster.gateways.login import Login
-from muster.gateways.nova import Nova
-from muster.gateways.nova_faults import Redirect, elsewhere, refusal, trouble, write_trouble
+from muster.gateways.nova.compute import Nova
+from muster.gateways.nova.faults import Redirect, elsewhere, refusal, trouble, write_trouble
+from muster.gateways.nova.login import Login
 
 # By status: the error of a read and of a write that Nova itself answers so.
 NOVAS_OWN = {

@@ -11,10 +11,10 @@ import pytest
 import requests
 from keystoneauth1 import exceptions as ksa
 
-from muster.errors import NovaUnavailable
-from muster.gateways import login
-from muster.gateways.nova import Nova
-from muster.gateways.patience import PAGE, PAGE_MIN, Patience
+from muster.core.errors import NovaUnavailable
+from muster.gateways.nova import login
+from muster.gateways.nova.compute import Nova
+from muster.gateways.nova.patience import PAGE, PAGE_MIN, Patience
 
 Asked = tuple[str, Optional[float], int]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from muster.errors import NovaUnavailable
-from muster.gateways import nova_facts
-from muster.gateways.nova_needs import NEEDS
-from muster.gateways.nova_rights import NovaRights
+from muster.core.errors import NovaUnavailable
+from muster.gateways.nova import parsing
+from muster.gateways.nova.needs import NEEDS
+from muster.gateways.nova.rights import NovaRights
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_NEEDED = {"servers:show:flavor-extra-specs", "os-instance-actions:events:details"}
@@ -36,8 +36,8 @@ def test_an_evacuation_without_its_source_is_half_an_answer(hidden: dict[str, ob
     """B32: from Nova 32 on a policy hides both hosts, and it would read as one that has no destination yet."""
     row = {"id": 1, "instance_uuid": "s1", "status": "accepted", "created_at": "2026-11-30T00:00:00Z"}
     with pytest.raises(NovaUnavailable, match="os-migrations:index:host"):
-        nova_facts.move({**row, **hidden})
-    assert nova_facts.move({**row, "source_compute": "cmp1", "dest_compute": None}).dest == ""
+        parsing.move({**row, **hidden})
+    assert parsing.move({**row, "source_compute": "cmp1", "dest_compute": None}).dest == ""
 
 
 def test_a_login_that_fails_in_the_middle_ends_no_question(tmp_path: Path) -> None:

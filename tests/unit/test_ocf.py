@@ -11,9 +11,9 @@ from typing import Callable
 
 import pytest
 
-from muster import ocf
-from muster.gateways import command
-from muster.meta import version
+from muster.agents import ocf
+from muster.gateways.pacemaker import command
+from muster.parameters import version
 
 
 @pytest.fixture
@@ -134,10 +134,13 @@ def test_an_action_it_does_not_have_is_unimplemented(action: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "forbidden"),
     [
-        (["muster.ocf", "meta-data"], ["openstack", "novaclient", "keystoneauth1"]),
-        (["muster.ocf", "monitor"], ["openstack", "novaclient", "keystoneauth1", "lxml", "subprocess", "logging"]),
-        (["muster.fence", "-o", "metadata"], ["openstack", "novaclient", "keystoneauth1"]),
-        (["muster.fence", "-o", "on", "-n", "x"], ["openstack", "novaclient", "keystoneauth1"]),
+        (["muster.agents.ocf", "meta-data"], ["openstack", "novaclient", "keystoneauth1"]),
+        (
+            ["muster.agents.ocf", "monitor"],
+            ["openstack", "novaclient", "keystoneauth1", "lxml", "subprocess", "logging"],
+        ),
+        (["muster.agents.fence", "-o", "metadata"], ["openstack", "novaclient", "keystoneauth1"]),
+        (["muster.agents.fence", "-o", "on", "-n", "x"], ["openstack", "novaclient", "keystoneauth1"]),
     ],
 )
 def test_imports_only_what_it_needs(argv: list[str], forbidden: list[str]) -> None:

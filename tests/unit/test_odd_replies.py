@@ -11,12 +11,13 @@ from unittest import mock
 import pytest
 import requests
 
-from muster.errors import NovaUnavailable
-from muster.gateways import cib, nova_facts, nova_faults
+from muster.core.errors import NovaUnavailable
 from muster.gateways.clock import NovaClock
-from muster.gateways.nova import Nova
-from muster.gateways.nova_rights import NovaRights
-from muster.gateways.pacemaker import _seconds
+from muster.gateways.nova import faults, parsing
+from muster.gateways.nova.compute import Nova
+from muster.gateways.nova.rights import NovaRights
+from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker.cluster import _seconds
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ from muster.gateways.pacemaker import _seconds
 )
 def test_a_next_page_without_a_marker_makes_no_half_list_a_whole_one(href: object) -> None:
     with pytest.raises(NovaUnavailable, match="where the next page belongs"):
-        nova_facts.next_marker([{"rel": "next", "href": href}])
+        parsing.next_marker([{"rel": "next", "href": href}])
 
 
 @pytest.mark.parametrize(
@@ -44,11 +45,11 @@ def test_a_date_with_numbers_of_any_size_is_none(date: str) -> None:
 def test_json_of_any_depth_is_nobodys_word() -> None:
     reply = requests.Response()
     reply.status_code, reply._content = 502, b"[" * 100_000
-    assert nova_faults.refusal(reply, "asked", write=True).others_status == 502
+    assert faults.refusal(reply, "asked", write=True).others_status == 502
 
 
 def test_half_an_address_is_somewhere_else() -> None:
-    assert nova_faults.elsewhere("http://nova/v2.1", "http://[half/")
+    assert faults.elsewhere("http://nova/v2.1", "http://[half/")
 
 
 @pytest.mark.parametrize("time", ["2026-13-45 99:99:99Z", "2026-10-10 23:59:60Z", "2026-10-10 23:59:10 +24:00"])
@@ -88,12 +89,12 @@ HOST = "OS-EXT-SRV-ATTR:host"
 )
 def test_a_row_of_a_server_that_cannot_be_read_is_of_that_server_only(key: str, value: object) -> None:
     """B43: an opt-out that cannot be read is not none."""
-    it = nova_facts.server({**SERVER, key: value})
+    it = parsing.server({**SERVER, key: value})
     assert (it.id, it.known, it.host) == ("s1", False, "" if key == HOST else "cmp1")
     assert {"flavor": "extra_specs", "image": "properties"}.get(key, key) in it.unreadable or repr(
         value
     ) in it.unreadable
-    assert nova_facts.server(SERVER).unreadable == ""
+    assert parsing.server(SERVER).unreadable == ""
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_a_row_of_an_evacuation_that_cannot_be_read_counts_as_under_way(
     key: str, value: object, created: float
 ) -> None:
     """B43."""
-    it = nova_facts.move({**ROW, key: value})
+    it = parsing.move({**ROW, key: value})
     assert (it.id, it.server, it.source, it.status.open, it.created) == ("7", "s1", "cmp1", True, created)
     assert it.unreadable
 
@@ -119,11 +120,11 @@ def test_a_row_of_an_evacuation_that_cannot_be_read_counts_as_under_way(
 def test_rows_that_do_not_say_which_they_are_are_half_a_list(row: Mapping[str, Any]) -> None:
     """B43: two of them without an id would be one."""
     with pytest.raises(NovaUnavailable, match="id of an evacuation"):
-        nova_facts.move(row)
+        parsing.move(row)
     for nobody in ({**ROW, "instance_uuid": None}, {**ROW, "source_compute": 5}):
         with pytest.raises(NovaUnavailable):
-            nova_facts.move(nobody)
-    assert nova_facts.move({**ROW, "source_compute": 5}, "cmp1").source == "cmp1"
+            parsing.move(nobody)
+    assert parsing.move({**ROW, "source_compute": 5}, "cmp1").source == "cmp1"
 
 
 def test_an_evacuation_that_does_not_say_when_it_was_ends_no_list() -> None:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from muster.cli import commands
 from muster.cli import orders as cli
-from muster.decide import Decision, decide
-from muster.facts import Cluster as Seen
-from muster.facts import HostSight, Move, MoveStatus, Node, OwnerLog, Phase, Power, Record, Server, Service, Sight
-from muster.orders import SERVERS_LIMIT, Orders
-from muster.steps import Evacuate, ListAgain, SwapRecord, WriteRecord
-from muster.verdict import State, Verdict
+from muster.core.decide import Decision, decide
+from muster.core.facts import Cluster as Seen
+from muster.core.facts import HostSight, Move, MoveStatus, Node, OwnerLog, Phase, Power, Record, Server, Service, Sight
+from muster.core.operator_orders import SERVERS_LIMIT, Orders
+from muster.core.server_case import State, Verdict
+from muster.core.steps import Evacuate, ListAgain, SwapRecord, WriteRecord
 from tests.fakes import settings
 
 NOW = 1_800_000_000.0

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster import log
-from muster.decide import Incident
-from muster.errors import ClusterError
-from muster.facts import Server
-from muster.outlets import Outlets, Quiet
-from muster.outlets.reports import Reports
-from muster.outlets.status import Status
-from muster.report import Event
-from muster.verdict import Finding, State, Verdict
+from muster.core.decide import Incident
+from muster.core.errors import ClusterError
+from muster.core.facts import Server
+from muster.core.server_case import Finding, State, Verdict
+from muster.reporting.outlets import Outlets, Quiet
+from muster.reporting.outlets.reports import Reports
+from muster.reporting.outlets.status import Status
+from muster.reporting.report import Event
 from tests import told as report
 from tests.fakes import FakeClock, LogLines
 
@@ -168,7 +168,7 @@ def test_when_the_host_was_lost_stays_known_once_pacemaker_has_forgotten_it(tmp_
 def test_a_thousand_servers_do_not_crowd_out_how_it_began(
     reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muster.outlets.reports.EVENTS_KEPT", 10)
+    monkeypatch.setattr("muster.reporting.outlets.reports.EVENTS_KEPT", 10)
     reports.event(Event(report.FENCED + 1.0, "cmp1", "fenced: asking Nova"))
     for number in range(50):
         reports.event(Event(report.FENCED + 2.0 + number, "cmp1", "queued: waits", server=str(number)))
@@ -188,7 +188,7 @@ def test_a_broken_report_of_an_earlier_worker_harms_nobody(tmp_path: Path, text:
 
 
 def test_old_reports_go_with_their_pages(reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("muster.outlets.reports.KEPT", 2)
+    monkeypatch.setattr("muster.reporting.outlets.reports.KEPT", 2)
     folder = tmp_path / "reports"
     for first in (1, 2, 3):
         reports.report(Incident("cmp1", "host", State.CLOSED, "rule", "why", first, first), told())

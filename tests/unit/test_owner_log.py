@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from muster.facts import Power
-from muster.gateways.nova_facts import owner_log
+from muster.core.facts import Power
+from muster.gateways.nova.parsing import owner_log
 
 
 @pytest.mark.parametrize(

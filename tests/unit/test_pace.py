@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.facts import Outcome, Phase, Record, Sent
-from muster.memory import HostMemory, Memory
-from muster.pace import EARLY_S, POLL_MAX_S, POLL_PER_OPEN_S, POLL_QUICK_S, SENDING_POLL_S, SHOWS_S, poll_due, took_s
+from muster.core.facts import Outcome, Phase, Record, Sent
+from muster.engine.memory import HostMemory, Memory
+from muster.engine.polling import (
+    EARLY_S,
+    POLL_MAX_S,
+    POLL_PER_OPEN_S,
+    POLL_QUICK_S,
+    SENDING_POLL_S,
+    SHOWS_S,
+    poll_due,
+    took_s,
+)
 
 LAST = 1_000.0
 

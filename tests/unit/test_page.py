@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from muster.page import page
-from muster.story import Story, from_worker
-from muster.words import clean
+from muster.core.printable import clean
+from muster.reporting.history import Story, from_worker
+from muster.reporting.html_page import page
 from tests.told import report
 
 HOSTILE = st.text(max_size=40) | st.sampled_from(

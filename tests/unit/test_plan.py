@@ -9,11 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.facts import Cluster, Node, Phase, Record, Server, Service, Size
-from muster.hosts import Host, astray, find, hosts
-from muster.order import sequence
-from muster.plan import ATTENTION, LEFT_ALONE, NOT_READY, READY, Outlook, Pace, Plan, Survey, plan, plans, worst
-from muster.room import Room, asks_for_more, left_by_host
+from muster.core.facts import Cluster, Node, Phase, Record, Server, Service, Size
+from muster.core.sequence import sequence
+from muster.planning.capacity import Room, asks_for_more, left_by_host
+from muster.planning.hosts import Host, astray, find, hosts
+from muster.planning.plan import (
+    ATTENTION,
+    LEFT_ALONE,
+    NOT_READY,
+    READY,
+    Outlook,
+    Pace,
+    Plan,
+    Survey,
+    plan,
+    plans,
+    worst,
+)
 from tests.fakes import settings
 
 NOW = 1_800_000_000.0

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from muster.facts import Node, Phase, Record, Service
-from muster.memory import HostMemory
-from muster.pulse import feel
+from muster.core.facts import Node, Phase, Record, Service
+from muster.engine.liveness import feel
+from muster.engine.memory import HostMemory
 
 FENCED = 1_800_000_000
 UP = Service(id="u1", host="cmp1", up=True, updated_at=FENCED - 3.0)

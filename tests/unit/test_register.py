@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from muster.cli.register import PLACES, Link, register
-from muster.gateways import command
+from muster.gateways.pacemaker import command
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 from muster.cli import commands, report, site
-from muster.errors import ClusterError
+from muster.core.errors import ClusterError
 from tests import told
 
 WHY = "Pacemaker does not answer: cibadmin timed out"

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from muster.facts import Calls, MoveStatus, Outcome, Trace
-from muster.rules import judge
-from muster.verdict import Verdict
+from muster.core.facts import Calls, MoveStatus, Outcome, Trace
+from muster.core.server_case import Verdict
+from muster.core.server_rules import judge
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, calls, case, failure, move, sent, verdict
 

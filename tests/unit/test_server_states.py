@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from muster.facts import Outcome, Power, Sent
-from muster.rules import RESIZE_TASKS, RULES, judge
-from muster.verdict import Verdict
+from muster.core.facts import Outcome, Power, Sent
+from muster.core.server_case import Verdict
+from muster.core.server_rules import RESIZE_TASKS, RULES, judge
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
 

@@ -7,8 +7,8 @@ import dataclasses
 
 import pytest
 
-from muster import meta
-from muster.errors import SettingsError
+from muster import parameters
+from muster.core.errors import SettingsError
 from muster.settings import AGENT, FailedHosts, Settings, from_environment
 from tests.fakes import settings
 
@@ -20,13 +20,13 @@ def faults(**values: str) -> tuple[str, ...]:
 
 
 def test_fields_and_parameters_are_the_same_names() -> None:
-    assert [f.name for f in dataclasses.fields(Settings)] == [p.name for p in meta.parameters(AGENT)] or {
+    assert [f.name for f in dataclasses.fields(Settings)] == [p.name for p in parameters.parameters(AGENT)] or {
         f.name for f in dataclasses.fields(Settings)
-    } == {p.name for p in meta.parameters(AGENT)}
+    } == {p.name for p in parameters.parameters(AGENT)}
 
 
 def test_only_what_has_no_default_is_required() -> None:
-    assert [p.name for p in meta.parameters(AGENT) if p.required] == ["cloud", "shared_storage"]
+    assert [p.name for p in parameters.parameters(AGENT) if p.required] == ["cloud", "shared_storage"]
     given = from_environment({"OCF_RESKEY_cloud": "c", "OCF_RESKEY_shared_storage": "no"})
     assert given.clouds_file == "/etc/muster/clouds.yaml"
     assert given.in_flight == 10

@@ -13,8 +13,8 @@ from generators import situations
 from generators.situations import NOW, SITUATIONS, Situation
 from muster.cli import status, watch
 from muster.cli.view import Seen, Todo, view
-from muster.facts import Cluster
-from muster.installed import Resource
+from muster.core.facts import Cluster
+from muster.installation.installed import Resource
 
 
 def one_line(screen: str) -> str:

@@ -15,8 +15,8 @@ from typing import Optional
 
 import pytest
 
-from muster import incident, rules
-from muster.facts import (
+from muster.core import host_rules, server_rules
+from muster.core.facts import (
     Calls,
     HostSight,
     Move,
@@ -31,11 +31,11 @@ from muster.facts import (
     Service,
     Trace,
 )
-from muster.incident import MARK, HostCase
-from muster.orders import Orders
-from muster.rules import judge
-from muster.steps import DropHold, DropRecord, ForceDown, ForceUp, StopCompute, SwapRecord, WriteRecord
-from muster.verdict import Finding, ServerCase, State, Verdict
+from muster.core.host_rules import MARK, HostCase
+from muster.core.operator_orders import Orders
+from muster.core.server_case import Finding, ServerCase, State, Verdict
+from muster.core.server_rules import judge
+from muster.core.steps import DropHold, DropRecord, ForceDown, ForceUp, StopCompute, SwapRecord, WriteRecord
 from tests.fakes import settings
 
 pytestmark = pytest.mark.no_cover  # what decides is to be covered by tests that say what it decides
@@ -298,7 +298,7 @@ def test_no_server_is_ever_touched_that_must_not_be() -> None:
         if may_come_up(c) and not (c.proved or c.server.deleted or not c.server.known):
             # It is still under way, or somebody has to look: never simply over.
             assert finding.verdict not in (Verdict.QUEUED, Verdict.PARKED), c
-    assert sorted(seen) == sorted(rule.name for rule in rules.RULES)
+    assert sorted(seen) == sorted(rule.name for rule in server_rules.RULES)
 
 
 # --------------------------------------------------------------------------------------------------------------- a host
@@ -427,7 +427,7 @@ def is_proved_off_and_down(c: HostCase) -> bool:
 def test_no_host_is_ever_begun_or_released_that_must_not_be() -> None:
     seen: dict[str, int] = {}
     for c in host_cases():
-        row = incident.assess(c)
+        row = host_rules.assess(c)
         seen[row.name] = seen.get(row.name, 0) + 1
         steps = row.steps(c)
         notes = [step for step in steps if isinstance(step, SwapRecord) and step.new == replace(step.old, lives=True)]
@@ -437,7 +437,7 @@ def test_no_host_is_ever_begun_or_released_that_must_not_be() -> None:
             assert c.now >= c.record.last + c.policy.delay_s, c
         for step in steps:
             check_host_step(c, step)
-    assert sorted(seen) == sorted(rule.name for rule in incident.RULES)
+    assert sorted(seen) == sorted(rule.name for rule in host_rules.RULES)
 
 
 def check_host_step(c: HostCase, step: object) -> None:
@@ -483,7 +483,7 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert record.phase in (Phase.RETURNING, Phase.CLOSED) or not any(f.verdict.open for f in c.findings), c
     if isinstance(step, ForceDown):
         assert record is not None, c
-        first = incident.assess(c).steps(c)[0]
+        first = host_rules.assess(c).steps(c)[0]
         claims = isinstance(first, SwapRecord) and first.new.phase is Phase.EVACUATING
         assert record.phase is Phase.EVACUATING or claims, c
         assert isinstance(service, Service), c

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster import recorded, times
-from muster.errors import NovaRefused, NovaUnavailable
-from muster.facts import Move, MoveStatus, Server, Service, Trace
-from muster.gather import SERVERS_LIMIT, TIME_LIMIT_S, Wanted, gather
-from muster.recorded import Records, attempts_of, from_nova, groups, with_nova
-from muster.story import Change, ServerStory, Story, from_worker
-from muster.timeline import Kind, timeline
+from muster.core.errors import NovaRefused, NovaUnavailable
+from muster.core.facts import Move, MoveStatus, Server, Service, Trace
+from muster.reporting import nova_history, times
+from muster.reporting.history import Change, ServerStory, Story, from_worker
+from muster.reporting.nova_history import Records, attempts_of, from_nova, groups, with_nova
+from muster.reporting.nova_records import SERVERS_LIMIT, TIME_LIMIT_S, Wanted, gather
+from muster.reporting.timeline import Kind, timeline
 from tests.fakes import FakeClock
 from tests.told import FENCED, report, server_id
 
@@ -87,7 +87,7 @@ def test_what_nova_cannot_know_is_named_as_missing() -> None:
 
 
 def test_evacuations_an_hour_apart_are_two_incidents() -> None:
-    found = groups([move(1, T), move(2, T + 3000), move(3, T + 6000), move(4, T + 6000 + recorded.GAP_S + 1)])
+    found = groups([move(1, T), move(2, T + 3000), move(3, T + 6000), move(4, T + 6000 + nova_history.GAP_S + 1)])
     assert [[m.id for m in group] for group in found] == [["1", "2", "3"], ["4"]]
     assert groups([move(1, 0.0)]) == []
 
@@ -191,7 +191,9 @@ def test_asks_only_for_what_belongs_to_the_incident() -> None:
     archive.moves = archive.moves[-1:]
     assert servers(group=0) == ["s3"]
     timed = [move(1, T, server="s0")]
-    told, alone = (recorded.from_nova("cmp1", Records("cmp1", T, moves)) for moves in ([*archive.moves, *timed], timed))
+    told, alone = (
+        nova_history.from_nova("cmp1", Records("cmp1", T, moves)) for moves in ([*archive.moves, *timed], timed)
+    )
     assert told.incident == alone.incident
 
 

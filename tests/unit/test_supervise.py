@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from muster import ocf
-from muster.supervise import MAY_DROP, Supervisor, capabilities, running, ticks
+from muster.agents import ocf
+from muster.agents.supervisor import MAY_DROP, Supervisor, capabilities, running, ticks
 
 TWO = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 ENVIRONMENT = {
@@ -92,7 +92,7 @@ def test_a_pid_that_was_given_anew_is_nobody(supervisor: Supervisor) -> None:
 
 
 def test_a_worker_whose_starter_died_before_its_pid_was_on_record_ends(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "muster.workerd", str(tmp_path)]
+    argv = [sys.executable, "-m", "muster.agents.worker_process", str(tmp_path)]
     orphan = subprocess.run(argv, stdin=subprocess.DEVNULL, env=ENVIRONMENT, timeout=30, check=False)
     assert orphan.returncode == 1
     assert list(tmp_path.iterdir()) == []

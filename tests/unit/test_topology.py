@@ -9,8 +9,8 @@ from typing import Optional
 
 import pytest
 
-from muster.gateways import cib, posix
-from muster.topology import (
+from muster.gateways.pacemaker import cib, posix
+from muster.installation.fencing_topology import (
     MISTAKABLE,
     ONE_HOST,
     POWER,

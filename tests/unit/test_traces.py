@@ -10,8 +10,8 @@ from typing import Any, Optional
 
 import pytest
 
-from muster.facts import Trace
-from muster.gateways.nova_facts import owner_log, timestamp, trace
+from muster.core.facts import Trace
+from muster.gateways.nova.parsing import owner_log, timestamp, trace
 
 START, END = "2026-11-30T01:22:10.000000", "2026-11-30T01:22:14.000000"
 COMPUTE = ("compute/utils.py decorated_function", "compute/manager.py decorated_function")

@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from muster import fence
-from muster.errors import ClusterError, NovaUnavailable, SettingsError
-from muster.facts import Move, OwnerLog, Record, Server, Service, Trace
-from muster.gateways import cib, nova_facts, placement
+from muster.agents import fence
+from muster.core.errors import ClusterError, NovaUnavailable, SettingsError
+from muster.core.facts import Move, OwnerLog, Record, Server, Service, Trace
+from muster.gateways.nova import parsing, placement
+from muster.gateways.pacemaker import cib
+from muster.installation.fencing_topology import objection
 from muster.settings import PREFIX, Settings, from_environment
-from muster.topology import objection
 
 pytestmark = pytest.mark.no_cover  # by chance is not covered
 
@@ -146,7 +147,7 @@ def test_stdin_of_a_fence_agent_is_an_action_and_a_plug(lines: list[str]) -> Non
 @given(rows("id", "host", "binary", "state", "status", "disabled_reason", "forced_down", "updated_at"))
 def test_a_service_is_read_or_refused(row: dict[str, Any]) -> None:
     with contextlib.suppress(NovaUnavailable):
-        it = nova_facts.service(row)
+        it = parsing.service(row)
         assert isinstance(it, Service)
         assert not (it.up and row.get("state") != "up")
         assert not (it.forced_down and row.get("forced_down") is not True)
@@ -160,7 +161,7 @@ def test_a_service_is_read_or_refused(row: dict[str, Any]) -> None:
 )
 def test_a_server_is_read_or_refused(row: dict[str, Any]) -> None:
     with contextlib.suppress(NovaUnavailable):
-        it = nova_facts.server(row)
+        it = parsing.server(row)
         assert isinstance(it, Server)
         assert all(isinstance(text, str) for text in (it.id, it.host, it.vm_state, it.task_state, it.name, it.fault))
         # Unknown is not "boots from a volume", which would let it be rebuilt empty.
@@ -172,7 +173,7 @@ def test_a_server_is_read_or_refused(row: dict[str, Any]) -> None:
 @given(rows("id", "instance_uuid", "source_compute", "dest_compute", "status", "created_at", "updated_at"))
 def test_a_migration_is_read_or_refused(row: dict[str, Any]) -> None:
     with contextlib.suppress(NovaUnavailable):
-        it = nova_facts.move(row)
+        it = parsing.move(row)
         assert isinstance(it, Move)
         known = ("done", "completed", "failed", "error")
         assert it.status.open == (bool(it.unreadable) or row.get("status") not in known)
@@ -182,13 +183,13 @@ def test_a_migration_is_read_or_refused(row: dict[str, Any]) -> None:
 @given(st.lists(rows("action", "request_id", "start_time"), max_size=4))
 def test_an_action_log_is_read_or_refused(log: list[dict[str, Any]]) -> None:
     with contextlib.suppress(NovaUnavailable):
-        assert isinstance(nova_facts.owner_log(log), OwnerLog)
+        assert isinstance(parsing.owner_log(log), OwnerLog)
 
 
 @given(st.lists(rows("action", "start_time", "updated_at"), max_size=4))
 def test_how_long_an_evacuation_took_is_read_or_refused(log: list[dict[str, Any]]) -> None:
     with contextlib.suppress(NovaUnavailable):
-        assert isinstance(nova_facts.evacuation_s(log), (float, type(None)))
+        assert isinstance(parsing.evacuation_s(log), (float, type(None)))
 
 
 NUMBERS = st.integers(-5, 5) | st.floats() | JSON
@@ -196,7 +197,7 @@ NUMBERS = st.integers(-5, 5) | st.floats() | JSON
 
 @given(st.dictionaries(st.sampled_from(["vcpus", "ram", "disk", "ephemeral", "swap"]), NUMBERS), st.booleans())
 def test_a_size_is_told_or_not(flavor: dict[str, Any], volume: bool) -> None:
-    size = nova_facts.server({"id": "x", "flavor": flavor, "image": "" if volume else {"id": "x"}}).size
+    size = parsing.server({"id": "x", "flavor": flavor, "image": "" if volume else {"id": "x"}}).size
     assert size is None or min(size.vcpus, size.memory_mb, size.disk_gb or 0) >= 0
 
 
@@ -220,14 +221,14 @@ def test_the_events_of_an_action_are_read_or_refused(row: dict[str, Any], events
     if isinstance(events, list):
         events = [{**event, "event": name} if isinstance(event, dict) else event for event in events]
     with contextlib.suppress(NovaUnavailable):
-        it = nova_facts.trace({**row, "events": events})
+        it = parsing.trace({**row, "events": events})
         assert isinstance(it, Trace)
         assert all(isinstance(text, str) for text in (it.request_id, it.dest, it.words))
 
 
 @given(JSON)
 def test_links_and_pauses_are_read_or_taken_for_none(anything: Any) -> None:
-    nova_facts.next_marker(anything)
+    parsing.next_marker(anything)
     with contextlib.suppress(NovaUnavailable):
-        assert nova_facts.next_marker([{"rel": "next", "href": anything}])
-    assert nova_facts.seconds(anything) >= 0.0
+        assert parsing.next_marker([{"rel": "next", "href": anything}])
+    assert parsing.seconds(anything) >= 0.0

@@ -15,13 +15,15 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from muster import checkup, meta
-from muster.checks.finding import Examined, Facts, Finding, Result, worst
+from muster import parameters
 from muster.cli import commands, terminal
 from muster.cli.site import Site
-from muster.errors import ClusterError, SettingsError
-from muster.gateways import agents, credentials, installation
-from muster.installed import Controller, NovaAccess
+from muster.core.errors import ClusterError, SettingsError
+from muster.gateways import credentials
+from muster.gateways.pacemaker import agents, installation
+from muster.installation import checkup
+from muster.installation.checks.finding import Examined, Facts, Finding, Result, worst
+from muster.installation.installed import Controller, NovaAccess
 from muster.settings import Settings
 
 EXIT_OF_RESULT = {
@@ -85,7 +87,7 @@ def _controller(site: Site, settings: Optional[Settings]) -> Controller:
     return Controller(
         name=site.local,
         root=os.geteuid() == 0,
-        version=meta.version(),
+        version=parameters.version(),
         agents=agents.seen(),
         credentials=tuple(credentials.file_faults(settings.clouds_file)) if settings else None,
         worker_version=_worker_version(site),

@@ -9,14 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
-from muster import recorded, wiring
+from muster import wiring
 from muster.cli.site import Site, kept_reports
-from muster.errors import ClusterError, MusterError
-from muster.facts import Node
-from muster.gather import Wanted
-from muster.memory import SKEW_S
-from muster.story import Story, from_worker, incident_name
-from muster.verdict import State, Verdict
+from muster.core.errors import ClusterError, MusterError
+from muster.core.facts import Node
+from muster.core.server_case import State, Verdict
+from muster.engine.memory import SKEW_S
+from muster.reporting import nova_history
+from muster.reporting.history import Story, from_worker, incident_name
+from muster.reporting.nova_records import Wanted
 
 BACK_S = 90 * 86400.0
 """How far back evacuations are looked for that no report and no record speaks of."""
@@ -76,9 +77,9 @@ class Incidents:
         for host in sorted({move.source for move in moves}):
             node = hosts.get(host, host)
             ours = [one.first for one in known if one.node == node]
-            for group in recorded.groups(move for move in moves if move.source == host):
+            for group in nova_history.groups(move for move in moves if move.source == host):
                 first = group[0].created
-                if not any(at - SKEW_S <= first < at + recorded.GAP_S for at in ours):
+                if not any(at - SKEW_S <= first < at + nova_history.GAP_S for at in ours):
                     source = "Nova's records; the time is that of the first evacuation"
                     yield Known(incident_name(node, first), node, first, State.CLOSED.value, {}, source)
 
@@ -121,7 +122,7 @@ class Incidents:
         return replace(story, missing=(*story.missing, said))
 
     def _observed(self, site: Site, name: str, report: Optional[Mapping[str, Any]]) -> Optional[Story]:
-        from muster.report import report as tell
+        from muster.reporting.report import report as tell
 
         try:
             incident = wiring.observe(site.settings, site.pacemaker()).incidents.get(name)
@@ -144,10 +145,10 @@ class Incidents:
             wanted = replace(wanted, group=0 if first else -1)
         records = wiring.records(site.settings, list(site.cluster.nodes), node, wanted)
         if story is not None:
-            return recorded.with_nova(story, records, final)
+            return nova_history.with_nova(story, records, final)
         if not records.moves:
             raise ClusterError("it has no evacuation on record from there in that time")
-        return recorded.from_nova(node, records)
+        return nova_history.from_nova(node, records)
 
     # ------------------------------------------------------------- who is who
 

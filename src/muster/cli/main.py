@@ -8,7 +8,7 @@ import os
 import sys
 
 from muster.cli import commands
-from muster.errors import MusterError
+from muster.core.errors import MusterError
 
 
 def main() -> int:
@@ -16,9 +16,9 @@ def main() -> int:
     options = commands.read(sys.argv[1:])
     try:
         if options.version:
-            from muster import meta
+            from muster import parameters
 
-            print(f"muster {meta.version()}")
+            print(f"muster {parameters.version()}")
             return commands.OK
         if not options.command:
             commands.parser().print_help()

@@ -19,10 +19,10 @@ from typing import Optional
 
 from muster.cli import commands, terminal
 from muster.cli.site import Site
-from muster.errors import ClusterError, ClusterRefused
-from muster.facts import Node, Phase, Record
+from muster.core.errors import ClusterError, ClusterRefused
+from muster.core.facts import Node, Phase, Record
+from muster.core.operator_orders import Orders
 from muster.log import Log
-from muster.orders import Orders
 
 TRIES = 5
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

@@ -16,13 +16,13 @@ from muster import wiring
 from muster.cli import commands, terminal
 from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, hindrance, one_host, totals
 from muster.cli.site import Site
-from muster.errors import SettingsError
-from muster.gateways import cib
-from muster.hosts import astray, find, hosts
-from muster.installed import Resource
-from muster.plan import Outlook, Pace, Plan, Survey, Turn, plans, worst
-from muster.room import NOT_MODELLED, asks_for_more
-from muster.topology import objection
+from muster.core.errors import SettingsError
+from muster.gateways.pacemaker import cib
+from muster.installation.fencing_topology import objection
+from muster.installation.installed import Resource
+from muster.planning.capacity import NOT_MODELLED, asks_for_more
+from muster.planning.hosts import astray, find, hosts
+from muster.planning.plan import Outlook, Pace, Plan, Survey, Turn, plans, worst
 
 WIDE = 120
 """On a narrower terminal ids are left out and names cut: ``-o json`` has them."""

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from muster.cli import commands, terminal
-from muster.plan import ATTENTION, LEFT_ALONE, NOT_READY, READY, Outlook, Plan, Turn, worst
+from muster.planning.plan import ATTENTION, LEFT_ALONE, NOT_READY, READY, Outlook, Plan, Turn, worst
 
 EXIT_OF_VERDICT = {
     READY: commands.OK,

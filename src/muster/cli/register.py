@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from muster.agents.supervisor import RUN_DIRECTORY, running
 from muster.cli import commands
-from muster.errors import ClusterError
-from muster.gateways import command
-from muster.supervise import RUN_DIRECTORY, running
+from muster.core.errors import ClusterError
+from muster.gateways.pacemaker import command
 
 PLACES = {
     "ComputeRecovery": "/usr/lib/ocf/resource.d/muster/ComputeRecovery",

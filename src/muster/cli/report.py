@@ -19,10 +19,10 @@ from rich.text import Text
 from muster.cli import commands, status, terminal
 from muster.cli.incidents import Incidents, Known
 from muster.cli.site import Site
-from muster.errors import ClusterError
-from muster.outlets.files import replace
-from muster.story import ServerStory, Story
-from muster.times import clock, duration
+from muster.core.errors import ClusterError
+from muster.reporting.history import ServerStory, Story
+from muster.reporting.outlets.files import replace
+from muster.reporting.times import clock, duration
 
 PAGE_MODE = 0o640
 NARROW = 190
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         return commands.UNKNOWN if missing and not known else commands.OK
     story = incidents.tell(options.incident)
     if options.output == "html":
-        from muster.page import page
+        from muster.reporting.html_page import page
 
         _write(options.to, page(story))
         return commands.OK

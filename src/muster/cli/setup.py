@@ -7,12 +7,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from muster.blueprint import Argv, Choices, Step, missing
 from muster.cli import commands, terminal
 from muster.cli.site import Site
-from muster.errors import ClusterError, SettingsError
-from muster.gateways import command, installation
-from muster.installed import Installation
+from muster.core.errors import ClusterError, SettingsError
+from muster.gateways.pacemaker import command, installation
+from muster.installation.installed import Installation
+from muster.installation.missing import Argv, Choices, Step, missing
 from muster.log import Log
 
 COMMAND_TIMEOUT_S = 120.0

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from muster import settings as settings_module
-from muster.errors import ClusterError
-from muster.facts import Cluster
-from muster.gateways import cib, installation
-from muster.gateways.pacemaker import Pacemaker, local_node
-from muster.installed import Resource
+from muster.core.errors import ClusterError
+from muster.core.facts import Cluster
+from muster.gateways.pacemaker import cib, installation
+from muster.gateways.pacemaker.cluster import Pacemaker, local_node
+from muster.installation.installed import Resource
 from muster.settings import Settings
 
 RUN_DIRECTORY = Path("/run/muster")
@@ -60,7 +60,7 @@ class Site:
         return Pacemaker(self.local, self.resource.id)
 
     def shared(self) -> dict[str, Any]:
-        """What the worker that Pacemaker runs has shared last: see :func:`muster.report.summary`; empty without it."""
+        """What the worker that Pacemaker runs has shared last: :func:`muster.reporting.report.summary`, or empty."""
         try:
             everywhere = self.pacemaker().shared()
         except ClusterError:

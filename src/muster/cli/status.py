@@ -15,11 +15,11 @@ from rich.text import Text
 from muster.cli import commands, terminal
 from muster.cli.site import Site
 from muster.cli.view import Seen, View, view
-from muster.errors import ClusterError
-from muster.gateways import cib, installation
-from muster.gateways.pacemaker import still_refused
-from muster.story import with_id
-from muster.topology import objection
+from muster.core.errors import ClusterError
+from muster.gateways.pacemaker import cib, installation
+from muster.gateways.pacemaker.cluster import still_refused
+from muster.installation.fencing_topology import objection
+from muster.reporting.history import with_id
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
 NARROW = 120
@@ -194,7 +194,8 @@ def _report(site: Site, name: str) -> Optional[dict[str, Any]]:
 
 
 def _observed(site: Site, node: str) -> Optional[dict[str, Any]]:
-    from muster import report, wiring
+    from muster import wiring
+    from muster.reporting import report
 
     incident = wiring.observe(site.settings, site.pacemaker()).incidents.get(node)
     if incident is None:

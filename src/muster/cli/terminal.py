@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from muster.words import clean as clean  # where every command looks for it
+from muster.core.printable import clean as clean  # where every command looks for it
 
 PIPE_WIDTH = 400
 STYLES = {

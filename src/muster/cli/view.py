@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from muster.decide import has_incident
-from muster.facts import Cluster, Node, Phase
-from muster.installed import Resource
-from muster.report import PAUSED_BY
-from muster.times import duration
+from muster.core.decide import has_incident
+from muster.core.facts import Cluster, Node, Phase
+from muster.installation.installed import Resource
+from muster.reporting.report import PAUSED_BY
+from muster.reporting.times import duration
 
 LEVELS = ("ok", "attention", "trouble")
 SHARED_LATE_S = 120.0
@@ -48,7 +48,7 @@ class Todo:
 class View:
     """:param level: "ok", "attention" or "trouble".
     :param worker: where the worker runs, in words.
-    :param incidents: as :func:`muster.report.summary` gives them, with ``member``: the host is back in the cluster.
+    :param incidents: as :func:`muster.reporting.report.summary` gives them; ``member``: the host is back.
     """
 
     level: str

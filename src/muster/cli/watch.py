@@ -17,7 +17,7 @@ from rich.text import Text
 from muster.cli import status, terminal
 from muster.cli.site import Site
 from muster.cli.view import View
-from muster.errors import ClusterError, SettingsError
+from muster.core.errors import ClusterError, SettingsError
 
 SILENCE_LIMIT = 300
 """So many looks without an answer, and the command gives up."""

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``fence_muster``: records, behind a power device, that a host is off.  Switches nothing, never asks Nova.
+
+It runs while other nodes may be waiting to be fenced, so it does one read and one write of the CIB and is done.
+Exit codes by FenceAgentAPI: 0 success (status: on), 1 failure, 2 status: off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from typing import NoReturn, Optional, TextIO
+
+from muster.core.errors import ClusterError
+from muster.core.facts import Record
+from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker.cluster import Pacemaker
+
+ON, FAILED, OFF = 0, 1, 2
+TIMEOUT_S = 8.0
+STDIN_LIMIT = 1_000_000
+
+
+def main() -> int:
+    try:
+        options = read_options(sys.argv[1:], sys.stdin)
+        return run(options, Pacemaker(local="", timeout_s=TIMEOUT_S))
+    except ClusterError as exc:
+        return _fail(str(exc))
+    except Exception:
+        from muster.log import Log
+
+        Log("fence_muster").exception("agent failed")
+        return _fail("the agent failed; the log has the details")
+
+
+def read_options(argv: Sequence[str], stdin: TextIO) -> dict[str, str]:
+    """``action`` and ``plug`` from options, or without any from ``key=value`` lines, where unknown keys are ignored."""
+    if argv:
+        given = {key: value for key, value in vars(_parser().parse_args(argv)).items() if value}
+    else:
+        lines = stdin.read(STDIN_LIMIT).splitlines()
+        pairs = [line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#")]
+        given = {key.strip(): value.strip() for key, value in pairs}
+    # Pacemaker always sends nodename; port or plug, whichever it takes from the metadata, is what pcmk_host_map makes
+    # of it (lib/fencing/st_actions.c, make_args()).
+    plug = given.get("nodename") or given.get("plug") or given.get("port") or ""
+    return {"action": given.get("action") or given.get("option") or "off", "plug": plug}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse would exit with 2, which for a fence agent's status means "off".
+        self.exit(FAILED, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fence_muster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--action", default="off", help="off, on, reboot, status, list, monitor, metadata ...")
+    parser.add_argument("-n", "--plug", "--port", help="the node, by its name in Pacemaker")
+    parser.add_argument("-p", "--power_agents", help="ignored: what counts is what the CIB says of the device")
+    return parser
+
+
+def run(options: dict[str, str], cluster: Pacemaker) -> int:
+    """:raises ClusterError: when Pacemaker does not answer or the record is refused."""
+    action, plug = options["action"], options["plug"]
+    if action == "metadata":
+        from muster import parameters
+
+        sys.stdout.write(parameters.fence_metadata())
+        return ON
+    if action in ("off", "reboot", "on", "status") and not plug:
+        return _fail(f"action {action} needs a node: --plug NODE")
+    if action in ("off", "reboot"):
+        return _off(plug, cluster)
+    if action == "on":
+        # The way back is the worker's: a host that waits here would hold up the fencing of others.
+        return ON
+    if action == "status":
+        return _status(plug, cluster)
+    if action in ("list", "list-status"):
+        for name in cib.remotes(cluster.snapshot()):
+            print(f"{name},")
+        return ON
+    if action in ("monitor", "validate-all"):
+        cluster.snapshot()
+        return ON
+    return _fail(f"action {action!r} is not known: use off, on, status, list, monitor, metadata or validate-all")
+
+
+def _off(node: str, cluster: Pacemaker) -> int:
+    from muster.log import Log
+
+    log = Log("fence_muster")
+    try:
+        record = cluster.record_fencing(node, int(time.time()))
+    except ClusterError as exc:
+        log.error("fencing not recorded", node=node, reason=str(exc))
+        raise
+    if record is None:
+        log.info("nothing to record", node=node, reason="no compute by the list of muster's fence device and host_map")
+    else:
+        log.info("fencing recorded", node=node, record=record.token)
+    return ON
+
+
+def _status(node: str, cluster: Pacemaker) -> int:
+    """On, unless it is on record as fenced and not yet back."""
+    snapshot = cluster.snapshot()
+    if cib.node_id(snapshot, node) is None:
+        return _fail(f"the cluster has no node {node!r}")
+    fenced: Optional[object] = cib.node_record(snapshot, node)
+    if fenced is None or (isinstance(fenced, Record) and fenced.phase.value == "closed"):
+        return ON
+    return OFF
+
+
+def _fail(reason: str) -> int:
+    print(f"fence_muster: {' '.join(reason.split())}", file=sys.stderr)
+    return FAILED

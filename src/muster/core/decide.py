@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a sight to a decision: verdicts, states and the steps of one pass.  Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Optional, Union
+
+from muster.core.facts import (
+    Cluster,
+    HostSight,
+    Move,
+    MoveStatus,
+    Node,
+    OwnerLog,
+    Phase,
+    Power,
+    Record,
+    Server,
+    Service,
+    Sight,
+)
+from muster.core.host_rules import HEARTBEAT_SKEW_S, LOOKED_AFTER_S, HostCase, HostRule, assess
+from muster.core.naming import Names
+from muster.core.operator_orders import Orders
+from muster.core.ports import Policy
+from muster.core.sequence import sequence
+from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, State, Verdict, same_host
+from muster.core.server_rules import RESETTABLE_STATES, judge
+from muster.core.steps import (
+    Evacuate,
+    ListAgain,
+    ReadCalls,
+    ReadLog,
+    ReadServer,
+    Reset,
+    Step,
+    Stop,
+    SwapRecord,
+    WriteRecord,
+)
+
+API_CLOCKS_S = 5.0
+"""Nova writes when a row was created by the clock of the controller that took the call: so far they may be apart."""
+
+LOG_READS_A_PASS = 20
+CALL_READS_A_PASS = 5
+TO_SEND = ("evacuate", "reset")
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One dead host as it is shown: its state, why, and the verdict of every server.
+
+    :param lost: when Pacemaker lost it (0: not known, or not any more).
+    """
+
+    node: str
+    host: str
+    state: State
+    rule: str
+    reason: str
+    first: int
+    last: int
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is the case, and what to do about it, in this order.
+
+    :param hindrance: why this worker is to do nothing at all, nor speak for the cluster.
+    :param paused: who told muster to change nothing for now.
+    :param waiting: for how many servers the limits leave no place now.
+    """
+
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    hindrance: str = ""
+    paused: str = ""
+    waiting: int = 0
+
+
+def has_incident(node: Node) -> bool:
+    """A record says so; without one, Pacemaker's own word for a remote that has not come back."""
+    if node.record or node.unreadable_record:
+        return True
+    return node.remote and node.compute and bool(node.fenced_at) and not node.member
+
+
+def computes(cluster: Cluster, policy: Policy) -> int:
+    """How many hosts a percentage is of."""
+    return sum(node.compute and policy.host_map.get(node.name) != "" for node in cluster.nodes.values())
+
+
+def wanted_now(server: Server) -> Power:
+    """The power state that needs no asking: the server is at rest in it.  Everything else the action log knows.
+
+    What is evacuated out of a paused, suspended or rescued state can only come up running.
+    """
+    if server.vm_state in RESETTABLE_STATES:
+        return Power.RUNNING
+    return Power.UNKNOWN if server.task_state else POWER_OF_STATE.get(server.vm_state, Power.UNKNOWN)
+
+
+def resumed_s(late_call_s: float, beats_every_s: float) -> float:
+    """For how long one who takes over waits: for the calls of the one before, and for a heartbeat that it has seen."""
+    return max(late_call_s, beats_every_s + LOOKED_AFTER_S)
+
+
+def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
+    """Nova hosts proved off and down in Nova, with the time up to which that proves what began there dead.
+
+    Not as long as heartbeats of theirs are waited for: what an earlier worker had seen of them is lost with it.
+    """
+    return _dead(sight, _services(sight, policy))
+
+
+def _dead(sight: Sight, services: Mapping[str, Union[Service, str]]) -> dict[str, float]:
+    dead = {}
+    for name, host in sight.hosts.items():
+        node = sight.cluster.nodes.get(name)
+        record = node.record if node else None
+        service = services[name]
+        if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
+            continue
+        waits = host.resumed_at and sight.now < host.resumed_at + resumed_s(host.late_call_s, host.beats_every_s)
+        if service.forced_down and not service.up and not host.lives and not waits:
+            dead[service.host] = record.last + HEARTBEAT_SKEW_S
+    return dead
+
+
+def lying_hosts(sight: Sight, policy: Policy) -> frozenset[str]:
+    """Nova hosts that were said to be off, and have been seen to live since."""
+    lives = [name for name, host in sight.hosts.items() if host.lives]
+    services = _services(sight, policy) if lives else {}
+    return frozenset(service.host for name in lives if not isinstance(service := services[name], str))
+
+
+def decide(sight: Sight, policy: Policy) -> Decision:
+    """Everything a pass says and does.  Without quorum, or by a worker that is not the one, nothing is done."""
+    ignored = {node for node, host in policy.host_map.items() if not host}
+    nodes = [n for n in sight.cluster.nodes.values() if has_incident(n) and n.name not in ignored]
+    services = _services(sight, policy)
+    dead = _dead(sight, services)
+    failed = sum(_failed(n) for n in nodes)
+    limit = policy.max_failed_hosts.hosts(computes(sight.cluster, policy))
+    moved = Counter(server for host in sight.hosts.values() for server in host.moves)
+    judged = {node.name: _judge_host(node, services.get(node.name, ""), sight, policy, dead, moved) for node in nodes}
+    inbound = _inbound(judged, sight)
+    incidents: dict[str, Incident] = {}
+    steps: list[Step] = []
+    wishes: list[tuple[str, Finding, str]] = []
+    for node in nodes:
+        service = services.get(node.name, "")
+        case = HostCase(
+            node=node,
+            now=sight.now,
+            policy=policy,
+            sight=sight.hosts.get(node.name, HostSight()),
+            service=service,
+            asked=node.name in sight.hosts,
+            nova_trouble=sight.nova_trouble,
+            clocks_apart=sight.clocks_apart,
+            findings=tuple(finding for finding, _ in judged[node.name]),
+            inbound=0 if isinstance(service, str) else inbound[service.host] - inbound[node.name, service.host],
+            awaited=0 if isinstance(service, str) else _awaited(service.host, judged.values()),
+            failed=failed,
+            limit=limit,
+        )
+        rule = assess(case)
+        incidents[node.name] = _incident(case, rule)
+        steps += rule.steps(case)
+        wishes += [(node.name, finding, step) for finding, step in judged[node.name] if _serves(rule, finding, step)]
+    of_servers, waiting = _server_steps(wishes, incidents.values(), sight, policy)
+    steps += of_servers
+    hindrance, paused = _hindrance(sight.cluster), sight.cluster.paused
+    if hindrance:
+        steps = []
+    elif paused:
+        steps = [step for step in steps if _even_paused(step)]
+    return Decision(incidents, tuple(steps), hindrance, paused, waiting)
+
+
+def _serves(rule: HostRule, finding: Finding, step: str) -> bool:
+    """On the way back nothing is sent; but a worker that begins then has to prove anew what has arrived."""
+    proof = step in ("read-log", "read-server") and finding.verdict is Verdict.UNKNOWN
+    proof = proof or step == "read-calls"
+    return bool(step) and (rule.sends or (rule.proves and proof))
+
+
+def _even_paused(step: Step) -> bool:
+    """Looking goes on, and what Pacemaker knows of fencings is recorded, or it would be forgotten."""
+    if isinstance(step, SwapRecord):
+        return step.new.phase is step.old.phase
+    return isinstance(step, (WriteRecord, ReadLog, ReadServer, ReadCalls, ListAgain))
+
+
+def first_calls(decision: Decision) -> tuple[Step, ...]:
+    """All that half a look may do: give places away, in the order of the line, to what nothing has moved yet."""
+    calls = [step for step in decision.steps if isinstance(step, (Evacuate, Reset))]
+    return tuple(takewhile(lambda step: isinstance(step, Evacuate) and not step.moves_before, calls))
+
+
+def _failed(node: Node) -> bool:
+    returns = node.record is not None and node.record.phase in (Phase.RETURNING, Phase.CLOSED)
+    return node.compute and not returns
+
+
+def _hindrance(cluster: Cluster) -> str:
+    if not cluster.quorum:
+        return "this controller has no quorum"
+    if cluster.active_elsewhere:
+        return f"the resource is also active on {', '.join(cluster.active_elsewhere)}"
+    if not cluster.active_here:
+        return "the resource is not active on this controller"
+    return ""
+
+
+def _services(sight: Sight, policy: Policy) -> dict[str, Union[Service, str]]:
+    """By node that Nova was asked about, its service or the reason why none can be named."""
+    names: dict[int, Names] = {}  # as a rule all have the same list
+    found = {}
+    for name, host in sight.hosts.items():
+        if id(host.services) not in names:
+            names[id(host.services)] = Names(sight.cluster.nodes, host.services, policy.host_map)
+        found[name] = names[id(host.services)].service_of(name)
+    return found
+
+
+def _judge_host(
+    node: Node,
+    service: Union[Service, str],
+    sight: Sight,
+    policy: Policy,
+    dead: Mapping[str, float],
+    moved: Mapping[str, int],
+) -> list[tuple[Finding, str]]:
+    host = sight.hosts.get(node.name)
+    if host is None or isinstance(service, str):
+        return []
+    orders = node.standing_orders
+    return [
+        judge(_server_case(server, service, node, orders, host, sight, policy, dead, moved))
+        for server in host.servers.values()
+    ]
+
+
+def _inbound(judged: Mapping[str, Sequence[tuple[Finding, str]]], sight: Sight) -> Counter[Union[str, tuple[str, str]]]:
+    """Servers that were on their way to a host and are not safe yet (facts.md N28): by host, and by node that they come
+    from and host."""
+    found: Counter[Union[str, tuple[str, str]]] = Counter()
+    for name, findings in judged.items():
+        moves = sight.hosts[name].moves if name in sight.hosts else {}
+        for finding, _ in findings:
+            if finding.verdict.open:
+                for dest in {m.dest for m in moves.get(finding.server.id, ()) if _begun(m)}:
+                    found[dest] += 1
+                    found[name, dest] += 1
+    return found
+
+
+def _awaited(host: str, judged: Iterable[Sequence[tuple[Finding, str]]]) -> int:
+    """How many evacuations of other hosts wait for this one."""
+    return sum(bool(f.waits_for) and same_host(f.waits_for, host) for findings in judged for f, _ in findings)
+
+
+def _begun(move: Move) -> bool:
+    return move.status is MoveStatus.PRE_MIGRATING
+
+
+def _server_case(
+    server: Server,
+    service: Service,
+    node: Node,
+    orders: Orders,
+    host: HostSight,
+    sight: Sight,
+    policy: Policy,
+    dead: Mapping[str, float],
+    moved: Mapping[str, int],
+) -> ServerCase:
+    """:param moved: by server id, how many incidents have evacuations of it."""
+    log = host.logs.get(server.id)
+    moves = host.moves.get(server.id, ())
+    elsewhere = moved.get(server.id, 0) > (server.id in host.moves)
+    return ServerCase(
+        server=server,
+        source=service.host,
+        policy=policy,
+        now=sight.now,
+        moves=moves,
+        moves_at=host.moves_at,
+        dead=dead,
+        voids=host.voids,
+        sent=host.sent.get(server.id),
+        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves) + elsewhere),
+        log_read=log is not None,
+        unread=host.unread.get(server.id, (0.0, 0)),
+        log_read_at=log.read_at if log else 0.0,
+        log_request_id=log.request_id if log else "",
+        calls=host.calls.get(server.id),
+        failed_earlier=bool(log and 0.0 < log.failed_at < orders.first - SKEW_S),
+        queued_start=host.queued_start.get(server.id, ""),
+        stops=host.stops.get(server.id, (0.0, 0)),
+        resets=host.resets.get(server.id, (0.0, 0)),
+        resumed_until=host.resumed_at + resumed_s(host.late_call_s, host.beats_every_s) if host.resumed_at else 0.0,
+        listed_at=0.0 if host.doubted else host.listed_at,
+        listed=server.id in host.listed,
+        room_at=sight.room_at,
+        read_at=host.read_at.get(server.id, 0.0),
+        ended_at=max((host.ended_at.get(move.id, 0.0) for move in moves), default=0.0),
+        reread=server.id in host.reread,
+        proved=server.id in host.proved,
+        host_back=node.member,
+        skipped=server.id in orders.skipped,
+        released=orders.released,
+        retried_at=_not_of_the_future(orders.retried_at(server.id), sight.now),
+        before=host.before.get(server.id),
+        back_at=host.back_at,
+        first=float(orders.first),
+        claimed_at=_claimed_at(service, orders.first),
+    )
+
+
+def _not_of_the_future(at: float, now: float) -> float:
+    """An order by a clock that is ahead counts once its time has come: nothing would be a failed try until then."""
+    return at if at <= now + HEARTBEAT_SKEW_S else 0.0
+
+
+def _claimed_at(service: Service, first: int) -> float:
+    """Of a host that is dead nothing but a change by an admin moves that time, and the first one is muster's.  After a
+    later one, or a heartbeat of a host that lived until it was fenced once more, only the fencing is known."""
+    claimed = service.forced_down and not service.enabled
+    return min(service.updated_at - API_CLOCKS_S, float(first)) if claimed else 0.0
+
+
+def _wanted(seen: Power, log: Optional[OwnerLog], moves: int) -> Power:
+    """What was seen at rest holds for the first evacuation, of whichever incident: between two the owner may ask for
+    something else, and what has been evacuated may be at rest in a state that nobody wanted."""
+    if log and log.wanted is not Power.UNKNOWN:
+        return log.wanted
+    return seen if log or moves < 2 else Power.UNKNOWN
+
+
+def _incident(case: HostCase, rule: HostRule) -> Incident:
+    record = case.node.record or Record(Phase.CONFIRMED, max(case.node.fenced_at, 1), max(case.node.fenced_at, 1))
+    return Incident(
+        node=case.node.name,
+        host="" if isinstance(case.service, str) else case.service.host,
+        state=rule.state,
+        rule=rule.name,
+        reason=rule.reason(case),
+        first=record.first,
+        last=record.last,
+        lost=case.node.lost_at,
+        findings={finding.server.id: finding for finding in case.findings},
+    )
+
+
+def _server_steps(
+    wishes: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
+) -> tuple[list[Step], int]:
+    """:returns: what is to be done about servers now, and for how many more there is no place."""
+    # Two incidents may know one server, where it arrived on a host that died since: each has its own wish.
+    by_id: dict[str, list[tuple[str, Finding, str]]] = {}
+    for wish in wishes:
+        by_id.setdefault(wish[1].server.id, []).append(wish)
+    servers = (same[0][1].server for same in by_id.values())
+    line = [wish for server in sequence(servers, policy.priority_key) for wish in by_id[server.id]]
+    reads = list(dict.fromkeys(ReadLog(f.server.id) for _, f, step in line if step == "read-log"))[:LOG_READS_A_PASS]
+    servers_read = list(dict.fromkeys(ReadServer(f.server.id) for _, f, step in line if step == "read-server"))
+    calls = [ReadCalls(node, f.server.id) for node, f, step in line if step == "read-calls"][:CALL_READS_A_PASS]
+    stops = list(dict.fromkeys(Stop(f.server.id) for _, f, step in line if step == "stop"))
+    # The order is strict: as long as the log of a server is unread, those behind it wait for their turn.
+    ready: dict[str, tuple[str, Finding, str]] = {}
+    for node, finding, step in line:
+        if step == "read-log" and finding.verdict is Verdict.QUEUED:
+            break
+        if step in TO_SEND:
+            ready.setdefault(finding.server.id, (node, finding, step))
+    admitted = _admit(ready.values(), incidents, sight, policy)
+    return [*reads, *servers_read, *stops, *admitted, *calls], len(ready) - len(admitted)
+
+
+def _admit(
+    ready: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
+) -> list[Step]:
+    """As many as the limits leave room for, from the head of the line.  What is stuck does not hold up the others."""
+    flying = [f for i in incidents for f in i.findings.values() if f.under_way and not f.alarm]
+    bound: dict[str, int] = {}
+    for finding in flying:
+        bound[finding.dest] = bound.get(finding.dest, 0) + 1
+    steps: list[Step] = []
+    for node, finding, step in ready:
+        target = finding.target or None
+        if len(flying) + len(steps) >= policy.in_flight or not _room(bound, target, policy.per_destination):
+            break
+        bound[target or ""] = bound.get(target or "", 0) + 1
+        server = finding.server
+        if step == "reset":
+            steps.append(Reset(server.id, server.name, server.vm_state))
+            continue
+        moves_before = len(sight.hosts[node].moves.get(server.id, ()))
+        steps.append(Evacuate(node, server.id, server.name, finding.source, target, moves_before))
+    return steps
+
+
+def _room(bound: Mapping[str, int], target: Optional[str], limit: int) -> bool:
+    """One more may go without any destination exceeding the limit; an unnamed one could be every destination."""
+    if limit == 0:
+        return True
+    unnamed = bound.get("", 0)
+    named = {dest: count for dest, count in bound.items() if dest}
+    most = named.get(target, 0) if target else max(named.values(), default=0)
+    return unnamed + most < limit

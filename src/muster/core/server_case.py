@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may be said of a server, from evidence only.
+
+A :class:`ServerCase` holds the facts of one server of one dead host and answers questions about them.  It never
+says what to do: that is :mod:`muster.core.server_rules`.
+"""
+
+from __future__ import annotations
+
+import enum
+import fnmatch
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Optional
+
+from muster.core.facts import Calls, Move, MoveStatus, Outcome, Power, Sent, Server, Trace
+from muster.core.ports import Policy
+
+POWER_OF_STATE = {"active": Power.RUNNING, "stopped": Power.STOPPED}
+
+RETRY_DELAY_LIMIT_S = 600.0
+"""However often it failed, a server is tried again after ten minutes at the latest."""
+SKEW_S = 60.0
+"""How far Nova's clock and ours may be apart, and how long a fact may take to show."""
+CALLS_AGAIN_S = 30.0
+"""Nova is asked again what has become of a call that it has not begun: after this, then after twice as long."""
+
+
+class Verdict(enum.Enum):
+    QUEUED = "queued"
+    EVACUATING = "evacuating"
+    EVACUATED = "evacuated"
+    PARKED = "parked"
+    HELD = "held"
+    SKIPPED = "skipped"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+    @property
+    def open(self) -> bool:
+        """An incident is not settled while one of its servers has such a verdict."""
+        return self in (Verdict.QUEUED, Verdict.EVACUATING, Verdict.PARKED, Verdict.UNKNOWN)
+
+
+class State(enum.Enum):
+    """The state of an incident."""
+
+    FENCED = "fenced"
+    FORCING_DOWN = "forcing-down"
+    EVACUATING = "evacuating"
+    SETTLED = "settled"
+    RETURNING = "returning"
+    CLOSED = "closed"
+    ON_HOLD = "on-hold"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict of one server and the row that gave it.
+
+    :param due: for a parked one, when it is tried next.
+    :param dest: where it is, or is on its way to.
+    :param under_way: Nova has been asked to evacuate it and may be at work, even where its cell does not say so now.
+    :param alarm: it takes longer than it may.
+    :param queued_start: what waits for the dead host's nova-compute and would start it there: "start" or "rescue".
+    :param target: the only host that it may be sent to; empty where any will do.
+    :param waits_for: the host in whose queue its evacuation waits, by what placement says.
+    :param attempts: evacuations of it that Nova has on record in this incident.
+    """
+
+    server: Server
+    verdict: Verdict
+    rule: str
+    reason: str
+    source: str = ""
+    dest: str = ""
+    request_id: str = ""
+    due: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
+    under_way: bool = False
+    alarm: bool = False
+    attempts: int = 0
+    target: str = ""
+    queued_start: str = ""
+    waits_for: str = ""
+
+
+def same_host(one: str, other: str) -> bool:
+    """As far as words for people need it: placement has hypervisors' names, with a domain or without."""
+    return one.partition(".")[0].casefold() == other.partition(".")[0].casefold()
+
+
+def died_under_way(move: Move, dead: Mapping[str, float]) -> bool:
+    """It had begun on a host that was fenced since, or had failed there and may have left a guest behind.
+
+    One that is only accepted may still wait for that host in a queue, and is carried out when it returns; one that
+    began after the fencing, whenever it was asked for, is a sign of life.
+    """
+    begun = move.status in (MoveStatus.PRE_MIGRATING, MoveStatus.FAILED) and move.dest != move.source
+    return begun and dead.get(move.dest, 0.0) >= max(move.created, move.updated) > 0
+
+
+@dataclass(frozen=True)
+class ServerCase:
+    """One server of a dead host, with everything its verdict depends on.
+
+    :param source: the dead host, by Nova's name.
+    :param moves: its evacuations from there in this incident, oldest first.
+    :param moves_at: when Nova was asked for them: a call may have been carried out since.
+    :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
+    :param voids: ids of evacuations that this worker has known to have died with their destination.
+    :param listed_at: when the servers of the host were last listed, its cell answering.
+    :param listed: it was on that list.
+    :param read_at: when what is known of the server was asked for, by our clock.
+    :param ended_at: when the newest end of its evacuations was first seen, by our clock.
+    :param reread: it is to be read again before anything is said of it.
+    :param proved: this worker has already proved it evacuated.
+    :param host_back: its host has joined the cluster again and is only kept from starting nova-compute.
+    :param resumed_until: before this a call of an earlier worker may still be carried out unseen.
+    :param skipped: an operator leaves it where it is.
+    :param released: an operator lets its host return with what is not under way.
+    :param retried_at: when an operator last asked for another try; what failed before no longer counts.
+    :param before: as it was when its host joined again; None as long as no nova-compute runs there.
+    :param failed_earlier: an evacuation of it failed before this incident.
+    :param back_at: when that was first seen to beat; 0.0 as long as it was not.
+    :param first: when the incident began, with its first fencing.
+    :param claimed_at: when its host was forced down and disabled, by Nova's clock: no worker has sent anything before.
+    """
+
+    server: Server
+    source: str
+    policy: Policy
+    now: float
+    moves: tuple[Move, ...] = ()
+    moves_at: float = 0.0
+    dead: Mapping[str, float] = field(default_factory=dict)
+    voids: frozenset[str] = frozenset()
+    sent: Optional[Sent] = None
+    wanted: Power = Power.UNKNOWN
+    log_read: bool = False
+    log_read_at: float = 0.0
+    unread: tuple[float, int] = (0.0, 0)
+    log_request_id: str = ""
+    calls: Optional[Calls] = None
+    queued_start: str = ""
+    failed_earlier: bool = False
+    stops: tuple[float, int] = (0.0, 0)
+    resets: tuple[float, int] = (0.0, 0)
+    resumed_until: float = 0.0
+    listed_at: float = 0.0
+    listed: bool = True
+    room_at: float = 0.0
+    read_at: float = 0.0
+    ended_at: float = 0.0
+    reread: bool = False
+    proved: bool = False
+    host_back: bool = False
+    skipped: bool = False
+    released: bool = False
+    retried_at: float = 0.0
+    before: Optional[Server] = None
+    back_at: float = 0.0
+    first: float = 0.0
+    claimed_at: float = 0.0
+
+    def void(self, move: Move) -> bool:
+        """Nothing can come up from it any more, whatever became of its destination since."""
+        if move.id in self.voids or died_under_way(move, self.dead):
+            return True
+        return move.status is MoveStatus.ACCEPTED and self.calls_over
+
+    @functools.cached_property
+    def current_calls(self) -> Optional[Calls]:
+        """What Nova said of the evacuate calls for it, as long as none of its evacuations has changed since."""
+        return self.calls if self.calls and self.calls.moves == Calls.state_of(self.moves) else None
+
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        return (self.current_calls.traces or ()) if self.current_calls else ()
+
+    @property
+    def waits_for(self) -> str:
+        """Where Nova holds room for what it has not begun; empty where that is not known."""
+        claimed = self.current_calls.claimed if self.current_calls else ()
+        named = self.open_move.dest if self.open_move else ""
+        return next((name for name in claimed if not same_host(name, self.source)), named)
+
+    @functools.cached_property
+    def calls_over(self) -> bool:
+        """Nova is done with every call that made one of its evacuations.
+
+        Then none that is still `accepted` will begin: its call failed in the conductor, or took the row of an earlier
+        one, for the conductor takes any that is `accepted` (facts.md N32).  What has begun on a destination has a row.
+        """
+        traces = [trace for trace in self.traces if trace.at >= self.first - SKEW_S]
+        begun = Counter(trace.dest for trace in traces if not trace.over)
+        rows = Counter(move.dest for move in self.moves if move.status is MoveStatus.PRE_MIGRATING)
+        return len(traces) >= len(self.moves) and "" not in begun and not begun - rows
+
+    @functools.cached_property
+    def failed_on(self) -> tuple[str, ...]:
+        """Hosts on which a guest of it may run although its rebuild there `failed`: Nova writes that for whatever goes
+        wrong, also after the guest was started (facts.md N15).  Without a destination no host had let it in."""
+        failed = [m for m in self.moves if m.status is MoveStatus.FAILED and m.dest and not self.void(m)]
+        known = {m.dest for m in failed if not self._harmless(m.dest, failed)}
+        return tuple(sorted((known | self._failed_earlier) - {self.source}))
+
+    @property
+    def _failed_earlier(self) -> set[str]:
+        """The same for calls of earlier incidents, whose evacuations are listed no more, up to the last success."""
+        listed = {move.dest for move in self.moves if move.status is MoveStatus.FAILED} | {""}
+        arrived_at = max((trace.at for trace in self.traces if trace.over and not trace.failed), default=0.0)
+        failed = [trace for trace in self.traces if trace.failed and trace.at > arrived_at]
+        left = [trace for trace in failed if trace.met_guest or not trace.harmless]
+        return {trace.dest for trace in left if self.dead.get(trace.dest, 0.0) < trace.ended} - listed
+
+    def _harmless(self, dest: str, failed: Sequence[Move]) -> bool:
+        traces = self._failures_on(dest)
+        if len(traces) < sum(m.dest == dest for m in failed):
+            return False
+        return all(t.harmless for t in traces) and not traces[-1].met_guest
+
+    def _failures_on(self, dest: str) -> list[Trace]:
+        return [trace for trace in self.traces if trace.dest == dest and trace.failed]
+
+    def met_guest(self, dest: str) -> bool:
+        """The last time Nova looked for it there, it was there; and no operator has said since that it is not."""
+        last = self._failures_on(dest)[-1:]
+        return any(trace.met_guest and trace.at >= self.retried_at for trace in last)
+
+    @property
+    def target(self) -> str:
+        """Where it is to be sent: first of all where it may run already, for Nova refuses it there if it does."""
+        return self.failed_on[0] if self.failed_on else self.policy.target_map.get(self.source, "")
+
+    @property
+    def calls_due(self) -> bool:
+        """Nova is to be asked about its calls: at once after a change of its evacuations, then ever more seldom."""
+        known = self.current_calls
+        if known is None:
+            return True
+        return self.now - known.read_at >= min(CALLS_AGAIN_S * 2.0 ** (known.tries - 1), RETRY_DELAY_LIMIT_S)
+
+    @functools.cached_property
+    def open_move(self) -> Optional[Move]:
+        """The newest that may still bring up a guest.  What began before it arrived here has ended, whatever Nova says:
+        the row of an evacuation that died with its destination stays open for good (facts.md N14)."""
+        for move in reversed(self.moves):
+            if move.status.arrived and move.dest == self.server.host != self.source:
+                return None
+            if move.status.open and not self.void(move):
+                return move
+        return None
+
+    @functools.cached_property
+    def arrival(self) -> Optional[Move]:
+        """The finished evacuation that brought it to where Nova says it is; the half of a proof."""
+        here = self.server.host
+        if not here or here == self.source or self.open_move:
+            return None
+        return next((m for m in reversed(self.moves) if m.status.arrived and m.dest == here), None)
+
+    @property
+    def last(self) -> Optional[Move]:
+        return self.moves[-1] if self.moves else None
+
+    @property
+    def changed(self) -> bool:
+        """It was proved, and is no more what it was before its host came back."""
+        here, before = self.server, self.before
+        return self.proved and before is not None and (here.vm_state, here.host) != (before.vm_state, before.host)
+
+    @property
+    def failures(self) -> int:
+        """Tries that use attempts up."""
+        failed = sum(self._failed(m) and self._counts(m) for m in self.moves)
+        return failed + sum(at >= self.retried_at for at in (self.sent.refused if self.sent else ()))
+
+    @property
+    def tries(self) -> int:
+        """Those that waited for room (no valid host: status error, facts.md N9) as well."""
+        return self.failures + sum(m.status is MoveStatus.ERROR and self._counts(m) for m in self.moves)
+
+    def _failed(self, move: Move) -> bool:
+        return move.status is MoveStatus.FAILED or (move.status is MoveStatus.ACCEPTED and self.calls_over)
+
+    def _counts(self, move: Move) -> bool:
+        """Not what another hand had tried before muster began, nor what had failed before an operator asked for another
+        try."""
+        return move.created >= max(self.retried_at, self.claimed_at)
+
+    @property
+    def pending(self) -> bool:
+        """A call of this worker has no visible evacuation yet."""
+        sent = self.sent
+        if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.moves_at):
+            return False
+        return sent.unseen(self.moves)
+
+    @property
+    def asked(self) -> bool:
+        """A call of this worker may still be on its way, whatever is to be seen."""
+        return self.pending and self.sent is not None and self.moves_at < self.sent.quiet_until
+
+    @property
+    def sent_at(self) -> float:
+        return self.sent.at if self.sent else 0.0
+
+    @property
+    def not_found(self) -> bool:
+        """Nova said 404, and nobody has asked for another try since."""
+        return self.sent is not None and self.sent.status == 404 and self.sent.at >= self.retried_at
+
+    @property
+    def forbidden(self) -> bool:
+        """Nova said 403, and nobody has asked for another try since."""
+        return self.sent is not None and self.sent.status == 403 and self.sent.at >= self.retried_at
+
+    @property
+    def due(self) -> float:
+        """When it may be tried again: a delay that doubles with each try, cut short when room appears."""
+        if not self.tries:
+            return 0.0
+        base = max([m.updated for m in self.moves] + [self.sent.at if self.sent else 0.0])
+        delay = min(self.policy.retry_delay_s * 2.0 ** min(self.tries - 1, 10), RETRY_DELAY_LIMIT_S)
+        return base if self.room_at > base else base + delay
+
+    @property
+    def request_id(self) -> str:
+        return (self.sent.request_id if self.sent else "") or self.log_request_id
+
+    @property
+    def words(self) -> str:
+        """Nova's own words about the last failure."""
+        refused = self.sent.words if self.sent and self.sent.outcome is Outcome.REFUSED else ""
+        last = self.last
+        if last and last.status is MoveStatus.ACCEPTED and self.traces:
+            return refused or self.traces[-1].words
+        status = f"migration {last.status.value}" + (f" on {last.dest}" if last.dest else "") if last else ""
+        return refused or self.server.fault or status or "no reason given"
+
+    @property
+    def keeper_mark(self) -> str:
+        """The mark of somebody else who looks after it; empty without one."""
+        return next(
+            (f"{key}={pattern}" for key, pattern in self.policy.left_to_others if self._bears(key, pattern)), ""
+        )
+
+    def _bears(self, key: str, pattern: str) -> bool:
+        server = self.server
+        places = (server.metadata, server.extra_specs, server.image_properties)
+        values = [place[key] for place in places if key in place]
+        values += {"name": [server.name], "project": [server.project], "tag": list(server.tags)}.get(key, [])
+        return any(fnmatch.fnmatchcase(value, pattern) for value in values)
+
+    def marked(self, words: frozenset[str]) -> bool:
+        """The policy's tag, by exact key, has one of these values in metadata, extra specs or image properties."""
+        server = self.server
+        places = (server.metadata, server.extra_specs, server.image_properties)
+        return any(place.get(self.policy.tag, "").strip().lower() in words for place in places)

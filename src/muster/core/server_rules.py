@@ -1,0 +1,649 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of one server: the first row that fits gives the verdict, and its reason is the log line.
+
+Policy about servers stands here and nowhere else; about hosts in :mod:`muster.core.host_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Optional
+
+from muster.core.facts import MoveStatus, Outcome, Power
+from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, Verdict
+
+REPEATS = 3
+REPEAT_S = 30.0
+"""A stop or a reset that had no effect is sent again, so often and after so long."""
+
+CALL_LATE_S = 30.0
+"""An evacuation that Nova has not begun by then may be one that it never will."""
+
+CALL_TRIES = 3
+"""So often Nova is asked where a rebuild failed; without an answer it may have been anywhere."""
+
+LOG_TRIES = 10
+"""After so many failures in a row, the first few at once, nothing will say what the owner wants."""
+
+YES = frozenset({"true", "yes", "on", "1"})
+NO = frozenset({"false", "no", "off", "0"})
+
+# Nova refuses to evacuate these (409, api: check_instance_state); nothing of ours may touch them.
+REFUSED_STATES = {
+    "paused": "unpause is impossible on a dead host: openstack server set --state active ID, then muster retry ID",
+    "suspended": "its memory is on the dead host: openstack server set --state active ID, then muster retry ID",
+    "rescued": "openstack server set --state active ID, then muster retry ID",
+    "resized": "confirm or revert the resize when the host is back",
+    "shelved": "nothing runs: openstack server unshelve ID when the host is back",
+    "building": "it never ran: delete it and create it again",
+}
+RESETTABLE_STATES = ("paused", "suspended", "rescued")
+LEFT_ALONE_STATES = {
+    "shelved_offloaded": "shelved and offloaded: nothing of it is on the host",
+    "soft-delete": "deleted by its owner, kept only for a restore",
+    "soft_deleted": "deleted by its owner, kept only for a restore",
+    "deleted": "deleted by its owner",
+}
+DELETING_TASKS = ("deleting", "soft-deleting")
+# A resize is three messages, each of which waits for a host that is dead, whatever has become of the server meanwhile
+# (nova/compute/manager.py: prep_resize, resize_instance, finish_resize; _init_instance at the start).
+RESIZE_TASKS = {
+    "resize_prep": "Nova calls it ERROR when the host has carried that out. Let the host return, or evacuate it all the"
+    " same: muster retry ID; after the return: openstack server set --state active ID",
+    "resize_migrating": "Nova takes it back when the host returns. If it never does: openstack server set --state"
+    " active ID, then muster retry ID",
+    "resize_migrated": "the host starts it when it returns. If it never does: openstack server set --state active ID,"
+    " then muster retry ID",
+    "resize_finish": "the host had begun to start it. When it is back, or if it never returns: openstack server set"
+    " --state active ID; then openstack server reboot --hard ID, or muster retry ID",
+}
+
+AFTER_PROOF = ("changed-unread", "changed-at-return")
+"""What is said of a server that was proved and that its host, as it came back, has changed."""
+
+RETURN_PROOFS_S = 120.0
+"""What is not known of a server so long after its host came back is left to a person."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row: if ``when`` holds, the server has this verdict for this reason.
+
+    :param step: the effect the row asks for: "evacuate", "reset", "stop", "read-log", "read-server" or "read-calls";
+        empty for none.
+    """
+
+    name: str
+    when: Callable[[ServerCase], bool]
+    verdict: Verdict
+    reason: Callable[[ServerCase], str]
+    step: str = ""
+
+
+def _vm_power(c: ServerCase) -> Optional[Power]:
+    return POWER_OF_STATE.get(c.server.vm_state)
+
+
+def _stale(c: ServerCase) -> bool:
+    """Long enough unchanged that it will not change by itself."""
+    return c.now - max(c.server.updated, c.last.updated if c.last else 0.0) > SKEW_S
+
+
+def _opted_out(c: ServerCase) -> bool:
+    return c.marked(NO)
+
+
+def _empty_rebuild(c: ServerCase) -> bool:
+    """Without shared storage Nova rebuilds an image-backed server from its image: the data is gone (facts.md N24)."""
+    return not c.policy.shared_storage and c.server.image != ""
+
+
+def _lost(c: ServerCase) -> bool:
+    """Nova calls the move finished, yet the server is on the dead host (facts.md N12)."""
+    last = c.last
+    if last is None or not last.status.arrived or c.server.host != c.source or c.skipped or c.released:
+        return False
+    # One of an earlier incident was completed at the return, and the server has been moved back since.
+    earlier = last.created < c.first - SKEW_S / 2 and not c.server.task_state.startswith("rebuild")
+    return last.status is MoveStatus.DONE or not earlier
+
+
+def _shown_by(c: ServerCase) -> float:
+    """Who reads the server later than this sees it on the other host, or never will."""
+    return c.ended_at + SKEW_S
+
+
+def _vanished(c: ServerCase) -> bool:
+    return c.pending and c.sent is not None and c.sent.outcome is Outcome.TAKEN
+
+
+def _repeat_due(tried: tuple[float, int], now: float) -> bool:
+    at, tries = tried
+    return tries < REPEATS and now - at >= REPEAT_S
+
+
+def _to_reset(c: ServerCase) -> bool:
+    """Nova refuses it as it is, and the operator lets muster reset its state (it comes up running then)."""
+    at, tries = c.resets
+    given_up = tries >= REPEATS and c.now - at >= REPEAT_S
+    return c.server.vm_state in RESETTABLE_STATES and c.server.vm_state in c.policy.reset_states and not given_up
+
+
+def _readable(c: ServerCase) -> bool:
+    """Its action log is worth asking for."""
+    at, tries = c.unread
+    return tries < LOG_TRIES or at < c.retried_at
+
+
+def _outdated(c: ServerCase) -> bool:
+    """A stop is to be repeated, and the log was read before the last one: its owner may have started it since."""
+    return c.stops[1] > 0 and _repeat_due(c.stops, c.now) and c.log_read_at <= c.stops[0]
+
+
+def _nothing_says(c: ServerCase) -> str:
+    withheld = "" if c.log_read else ", Nova does not give its action log"
+    return f"nothing says whether its owner wants it running{withheld}"
+
+
+def _woken(c: ServerCase) -> bool:
+    """It has arrived and runs although its owner had stopped it: Nova brings ERROR back as ACTIVE (facts.md N7, N8)."""
+    return (
+        bool(c.arrival)
+        and c.log_read
+        and c.wanted is Power.STOPPED
+        and c.server.vm_state == "active"
+        and not c.server.task_state
+    )
+
+
+def _differs(c: ServerCase) -> bool:
+    return not c.server.task_state and _vm_power(c) not in (None, c.wanted)
+
+
+def _resizing(c: ServerCase) -> bool:
+    """And nobody has said that it is to be evacuated all the same, as he may as long as no disk has been moved."""
+    ordered = bool(c.retried_at) and c.server.task_state == "resize_prep"
+    return c.server.task_state in RESIZE_TASKS and not (ordered or c.back_at)
+
+
+def _age(c: ServerCase) -> int:
+    move = c.open_move
+    return max(0, int(c.now - move.created)) if move and move.created else 0
+
+
+def _too_long(c: ServerCase) -> bool:
+    """What does not say when it began holds up nobody else, either."""
+    return c.open_move is not None and (_age(c) > c.policy.stuck_after_s or not c.open_move.created)
+
+
+def _not_begun(c: ServerCase) -> bool:
+    """Taken by Nova, and by no destination yet; with one that it was sent to its row names that, too."""
+    return c.open_move is not None and c.open_move.status is MoveStatus.ACCEPTED
+
+
+def _late(c: ServerCase) -> bool:
+    """It should have begun; or it never will, for another one has brought the server elsewhere."""
+    return _not_begun(c) and (_age(c) >= CALL_LATE_S or c.server.host not in ("", c.source))
+
+
+def _given_up(c: ServerCase) -> bool:
+    """An operator no longer waits for what Nova has not begun in all the time that it may take."""
+    ordered = c.skipped or c.released
+    return ordered and _not_begun(c) and c.server.host == c.source and _age(c) > c.policy.stuck_after_s
+
+
+def _unreadable(c: ServerCase) -> str:
+    """Whether something is under way, and where, nobody can tell then."""
+    return next((f"migration {m.id}: {m.unreadable}" for m in c.moves if m.unreadable and not c.void(m)), "")
+
+
+def _on_the_way(c: ServerCase) -> str:
+    if _not_begun(c):
+        stuck = _age(c) > c.policy.stuck_after_s
+        remedy = f"; to let its host return without it: muster skip {c.server.id}" if stuck else ""
+        queue = f": it waits for {c.waits_for}, and begins when nova-compute runs there" if c.waits_for else ""
+        return f"taken by Nova, not begun for {_age(c)} s{queue}{remedy}"
+    move = c.open_move
+    return f"on its way to {(move.dest if move else '') or 'a host not yet named'} for {_age(c)} s"
+
+
+def _taking(c: ServerCase) -> bool:
+    """Nova writes the task before it writes the migration (nova/compute/api.py, evacuate)."""
+    accepted = any(move.status is MoveStatus.ACCEPTED for move in c.moves)
+    return c.server.task_state == "rebuilding" and not accepted and not _stale(c)
+
+
+def _calls_unread(c: ServerCase) -> bool:
+    """Where its rebuild failed decides where it may be sent, and Nova has not said it yet."""
+    if not (c.failed_on or c.failed_earlier):
+        return False
+    known = c.current_calls
+    if known is None:
+        return True
+    return known.traces is None and known.tries < CALL_TRIES
+
+
+def _met_on(c: ServerCase) -> str:
+    return next((dest for dest in c.failed_on if c.met_guest(dest)), "")
+
+
+def _may_run(c: ServerCase) -> str:
+    """What to tell where nothing proves that a failed rebuild has left no guest."""
+    if not c.failed_on:
+        return ""
+    return f"; it may run on {' or '.join(c.failed_on)}, where its rebuild failed: muster tries it nowhere else"
+
+
+def _tried(c: ServerCase) -> str:
+    if not c.failures:
+        return f"no room in {c.tries} tries: {c.words}{_may_run(c)}"
+    return f"{c.failures} of {c.policy.attempts} tries failed: {c.words}{_may_run(c)}"
+
+
+def _exhausted(c: ServerCase) -> bool:
+    """Waiting for room has no end, unless it keeps away the very host that has room for it."""
+    return c.failures >= c.policy.attempts or (c.host_back and c.tries >= c.policy.attempts)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("deleted", lambda c: c.server.deleted, Verdict.GONE, lambda c: "deleted"),
+    Rule(
+        "server-unreadable",
+        lambda c: bool(c.server.unreadable),
+        Verdict.UNKNOWN,
+        lambda c: f"what Nova shows of server {c.server.id} cannot be read: {c.server.unreadable}",
+    ),
+    Rule("cell-silent", lambda c: not c.server.known, Verdict.UNKNOWN, lambda c: "its cell does not answer Nova"),
+    # -- it is somewhere else: prove it, or say what is missing
+    Rule(
+        "changed-unread",
+        lambda c: c.changed and not c.log_read and _readable(c),
+        Verdict.UNKNOWN,
+        lambda c: "it has changed since its host came back; reading what its owner last asked for",
+        "read-log",
+    ),
+    Rule(
+        "changed-at-return",
+        lambda c: c.changed and _vm_power(c) is not c.wanted,
+        Verdict.HELD,
+        lambda c: (
+            f"{c.server.vm_state} on {c.server.host} since {c.source} is back, {c.before.vm_state if c.before else ''}"
+            " before: an order that had waited for that host was carried out there, or its owner gave one. See"
+            " openstack server event list ID; if it runs as it should: openstack server set --state active ID"
+        ),
+    ),
+    # What was proved stays proved: its owner may stop, move or pause it the moment after.
+    Rule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
+    Rule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading it again"),
+    Rule(
+        "evacuation-unreadable",
+        lambda c: bool(_unreadable(c)),
+        Verdict.UNKNOWN,
+        lambda c: f"what Nova shows of an evacuation of server {c.server.id} cannot be read: {_unreadable(c)}",
+    ),
+    Rule(
+        # What was seen on the dead host may be overtaken by now: before anything is made of a difference, ask.  Of a
+        # stopped one always: a start that was given before it was sent waits for its host.
+        "arrived-unread",
+        lambda c: (
+            bool(c.arrival)
+            and _readable(c)
+            and (
+                (c.server.vm_state == "stopped" and c.log_read_at < c.ended_at)
+                or ((not c.log_read or _outdated(c)) and (c.wanted is Power.UNKNOWN or _differs(c)))
+            )
+        ),
+        Verdict.UNKNOWN,
+        lambda c: f"on {c.server.host}; reading what its owner last asked for",
+        "read-log",
+    ),
+    Rule(
+        "arrived-proved",
+        lambda c: bool(c.arrival) and not c.server.task_state and _vm_power(c) is c.wanted,
+        Verdict.EVACUATED,
+        lambda c: (
+            f"{c.server.vm_state} on {c.server.host}, migration {c.arrival.status.value if c.arrival else ''}"
+            + ("; its state was reset before" if c.resets[1] else "")
+        ),
+    ),
+    Rule(
+        "arrived-woken",
+        lambda c: _woken(c) and not _outdated(c) and (c.stops[1] < REPEATS or not _stale(c)),
+        Verdict.EVACUATING,
+        lambda c: f"on {c.server.host} and running, but its owner had stopped it: stopping it",
+        "stop",
+    ),
+    Rule(
+        "arrived-working",
+        lambda c: bool(c.arrival) and bool(c.server.task_state) and not _stale(c),
+        Verdict.EVACUATING,
+        lambda c: f"on {c.server.host}, task {c.server.task_state}",
+    ),
+    Rule(
+        # Its owner may have had his wish since it was read.
+        "arrived-older",
+        lambda c: bool(c.arrival) and c.read_at < c.log_read_at,
+        Verdict.UNKNOWN,
+        lambda c: f"on {c.server.host}; reading it again, now that its owner's wish is known",
+        "read-server",
+    ),
+    Rule(
+        "arrived-otherwise",
+        lambda c: bool(c.arrival),
+        Verdict.HELD,
+        lambda c: (
+            f"on {c.server.host}, but {c.server.vm_state}"
+            + (f" with task {c.server.task_state}" if c.server.task_state else "")
+            + (f", and {_nothing_says(c)}" if c.wanted is Power.UNKNOWN else f" where {c.wanted.value} was wanted")
+            + (f": {c.server.fault}" if c.server.fault else "")
+            + "; see openstack server show ID"
+        ),
+    ),
+    # -- something of ours, or of another hand, is under way: never a second call
+    Rule(
+        "never-begun",
+        _given_up,
+        Verdict.HELD,
+        lambda c: (
+            f"taken by Nova {_age(c)} s ago and not begun; an operator no longer waits for it. Nova may still begin it:"
+            f" before you start it on {c.source}, openstack server event list {c.server.id}"
+        ),
+    ),
+    Rule("not-begun", _late, Verdict.EVACUATING, _on_the_way, "read-calls"),
+    Rule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),
+    Rule(
+        "moved-by-hand",
+        lambda c: c.server.host not in ("", c.source) and not c.asked,
+        Verdict.SKIPPED,
+        lambda c: f"now on {c.server.host}, moved there by another hand",
+    ),
+    Rule(
+        # Nova saves the server's host first, then that the row is done (resource_tracker.py, finish_evacuation).
+        "finish-unseen",
+        lambda c: _lost(c) and (not _stale(c) or c.now < _shown_by(c)),
+        Verdict.UNKNOWN,
+        lambda c: "its migration is finished, the server is not seen on the other host yet",
+    ),
+    Rule(
+        "finish-older",
+        lambda c: _lost(c) and c.read_at < _shown_by(c),
+        Verdict.UNKNOWN,
+        lambda c: "its migration is finished, the server was not on the other host before that: reading it again",
+        "read-server",
+    ),
+    Rule(
+        "finish-false",
+        _lost,
+        Verdict.HELD,
+        lambda c: (
+            f"its migration says {c.last.status.value if c.last else ''}, but it is still on {c.source}:"
+            " make sure that it runs nowhere, then evacuate it by hand"
+        ),
+    ),
+    Rule(
+        "call-pending",
+        lambda c: c.asked,
+        Verdict.EVACUATING,
+        lambda c: f"asked Nova {int(c.now - c.sent.at) if c.sent else 0} s ago, no migration to be seen yet",
+    ),
+    Rule(
+        "call-older",
+        lambda c: _vanished(c) and c.sent is not None and c.read_at < c.sent.quiet_until,
+        Verdict.UNKNOWN,
+        lambda c: f"no migration appeared for request {c.request_id}: reading the server again",
+        "read-server",
+    ),
+    Rule(
+        "call-vanished",
+        lambda c: _vanished(c),
+        Verdict.HELD,
+        lambda c: f"Nova took the call, but no migration appeared: look up request {c.request_id}",
+    ),
+    Rule("call-begun", _taking, Verdict.UNKNOWN, lambda c: "Nova has begun to take a call for it, no migration yet"),
+    # -- it is on the dead host and nothing moves it: may it be moved?
+    Rule(
+        # One 404 may be about the destination, or from a Nova that has lost its way to a cell: a list has to agree.
+        "not-found",
+        lambda c: c.not_found and c.listed_at <= c.sent_at,
+        Verdict.UNKNOWN,
+        lambda c: "Nova did not find it when it was to be evacuated: listing what is on its host",
+    ),
+    Rule(
+        "vanished",
+        lambda c: c.not_found and not c.listed,
+        Verdict.GONE,
+        lambda c: "Nova no longer knows it, and does not list it on its host",
+    ),
+    Rule(
+        "being-deleted",
+        lambda c: c.server.task_state in DELETING_TASKS and not _stale(c),
+        Verdict.UNKNOWN,
+        lambda c: "its owner is deleting it",
+    ),
+    Rule(
+        "delete-unfinished",
+        lambda c: c.server.task_state in DELETING_TASKS,
+        Verdict.HELD,
+        lambda c: "its owner deleted it and the delete waits for the host; evacuating would bring it back",
+    ),
+    Rule(
+        "unshelving",
+        lambda c: c.server.vm_state == "shelved_offloaded" and bool(c.server.task_state),
+        Verdict.HELD,
+        lambda c: (
+            f"its unshelve had begun here (task {c.server.task_state}): Nova does not evacuate it, and calls it ERROR"
+            " when the host is back. Booted from a volume, then: openstack server reboot --hard ID; from an image: its"
+            f" data is in the image {c.server.name}-shelved"
+        ),
+    ),
+    Rule(
+        "left-alone",
+        lambda c: c.server.vm_state in LEFT_ALONE_STATES,
+        Verdict.SKIPPED,
+        lambda c: LEFT_ALONE_STATES[c.server.vm_state],
+    ),
+    Rule(
+        "other-keeper",
+        lambda c: bool(c.keeper_mark),
+        Verdict.SKIPPED,
+        lambda c: f"left to others, by its mark {c.keeper_mark}",
+    ),
+    Rule("skipped-by-order", lambda c: c.skipped, Verdict.SKIPPED, lambda c: "an operator leaves it (muster skip)"),
+    Rule(
+        "opted-out",
+        _opted_out,
+        Verdict.SKIPPED,
+        lambda c: f"{c.policy.tag} is set to a no",
+    ),
+    Rule(
+        "not-tagged",
+        lambda c: c.policy.evacuate == "tagged" and not c.marked(YES),
+        Verdict.SKIPPED,
+        lambda c: f"only servers with {c.policy.tag}=true are evacuated",
+    ),
+    Rule(
+        "state-refused",
+        lambda c: c.server.vm_state in REFUSED_STATES and not _to_reset(c),
+        Verdict.HELD,
+        lambda c: f"{c.server.vm_state}: {REFUSED_STATES[c.server.vm_state]}",
+    ),
+    Rule(
+        "never-launched",
+        lambda c: not c.server.launched,
+        Verdict.HELD,
+        lambda c: "it never ran: delete it and create it again",
+    ),
+    Rule(
+        "state-foreign",
+        lambda c: c.server.vm_state not in ("active", "stopped", "error") and not _to_reset(c),
+        Verdict.HELD,
+        lambda c: f"vm_state {c.server.vm_state!r}, which Nova does not evacuate",
+    ),
+    Rule(
+        # The guest may already run on the other end, where only the hypervisor knows of it.
+        "migrating",
+        lambda c: c.server.task_state == "migrating",
+        Verdict.HELD,
+        lambda c: "was being live-migrated: make sure that it does not run on the target, then evacuate it by hand",
+    ),
+    Rule(
+        "resizing",
+        _resizing,
+        Verdict.HELD,
+        lambda c: (
+            f"a resize or migration of it had begun ({c.server.task_state}), and waits for the host:"
+            f" {RESIZE_TASKS[c.server.task_state]}"
+        ),
+    ),
+    Rule(
+        "would-be-empty",
+        _empty_rebuild,
+        Verdict.HELD,
+        lambda c: "would be rebuilt empty: its disk is on the dead host (shared_storage=no)",
+    ),
+    Rule(
+        "forbidden",
+        lambda c: c.forbidden,
+        Verdict.HELD,
+        lambda c: f"Nova forbids it: {c.words}; when that is repaired: muster retry {c.server.id}",
+    ),
+    Rule(
+        "released",
+        lambda c: c.released,
+        Verdict.HELD,
+        lambda c: "left on its host, which an operator lets return (muster release)",
+    ),
+    Rule(
+        "failure-unread",
+        _calls_unread,
+        Verdict.QUEUED,
+        lambda c: f"reading where its last rebuild{' on ' if c.failed_on else ''}{' and '.join(c.failed_on)} failed",
+        "read-calls",
+    ),
+    Rule(
+        "failure-unknown",
+        lambda c: c.failed_earlier and c.calls is not None and c.calls.traces is None,
+        Verdict.HELD,
+        lambda c: (
+            "an evacuation of it failed before this incident, and Nova does not show where. Make sure that it runs"
+            f" nowhere, then openstack --os-compute-api-version 2.14 server evacuate {c.server.id}"
+        ),
+    ),
+    Rule(
+        # Nova looks for it before it rebuilds it (nova/compute/manager.py, _check_instance_exists).
+        "guest-left",
+        lambda c: bool(_met_on(c)),
+        Verdict.HELD,
+        lambda c: (
+            f"a failed rebuild has left its guest on {_met_on(c)}, and Nova does not know. Remove it there"
+            f" (virsh destroy {c.server.id}; virsh undefine {c.server.id}), then muster retry {c.server.id}"
+        ),
+    ),
+    Rule(
+        "failed-on-several",
+        lambda c: len(c.failed_on) > 1,
+        Verdict.HELD,
+        lambda c: (
+            f"its rebuild failed on {' and '.join(c.failed_on)}, and it may run on each. Make sure that it does not"
+            f" (virsh domstate {c.server.id}), then"
+            f" openstack --os-compute-api-version 2.14 server evacuate {c.server.id}"
+        ),
+    ),
+    Rule(
+        "exhausted-older",
+        lambda c: _exhausted(c) and c.read_at < max(c.ended_at, c.sent.at if c.sent else 0.0),
+        Verdict.UNKNOWN,
+        lambda c: f"{_tried(c)}; reading it again",
+        "read-server",
+    ),
+    Rule(
+        "exhausted",
+        _exhausted,
+        Verdict.HELD,
+        lambda c: f"{_tried(c)}; when that is repaired: muster retry {c.server.id}",
+    ),
+    # -- its host has it again
+    Rule(
+        "failed-at-return",
+        lambda c: bool(c.back_at) and c.server.vm_state == "error" and c.server.created < c.back_at,
+        Verdict.HELD,
+        lambda c: (
+            f"ERROR on its host, which is back{f' ({c.server.fault})' if c.server.fault else ''}:"
+            + (" openstack server set --state active ID, then" if c.server.task_state else "")
+            + " openstack server reboot --hard ID"
+        ),
+    ),
+    Rule(
+        "left-on-host",
+        lambda c: bool(c.back_at),
+        Verdict.SKIPPED,
+        lambda c: "on its host, which is back",
+    ),
+    Rule(
+        "owner-unread",
+        lambda c: c.wanted is Power.UNKNOWN and not c.log_read and _readable(c),
+        Verdict.QUEUED,
+        lambda c: "reading what its owner last asked for",
+        "read-log",
+    ),
+    Rule(
+        "owner-unknown",
+        lambda c: c.wanted is Power.UNKNOWN,
+        Verdict.HELD,
+        lambda c: f"{_nothing_says(c)}: evacuate it by hand",
+    ),
+    Rule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
+    Rule(
+        "waits-for-earlier-call",
+        lambda c: c.moves_at < c.resumed_until,
+        Verdict.QUEUED,
+        lambda c: "an earlier worker may have asked for it: waiting to see",
+    ),
+    Rule(
+        "to-be-reset",
+        _to_reset,
+        Verdict.QUEUED,
+        lambda c: f"{c.server.vm_state}: to be reset to active and evacuated (reset_states)",
+        "reset",
+    ),
+    Rule("ready", lambda c: True, Verdict.QUEUED, lambda c: "waiting for its turn", "evacuate"),
+)
+
+
+def judge(case: ServerCase) -> tuple[Finding, str]:
+    """The finding of the first row that fits, and the step it asks for (empty: none)."""
+    rule = next(r for r in RULES if r.when(case))
+    move = case.arrival or case.open_move
+    step = rule.step
+    verdict, reason = rule.verdict, rule.reason(case)
+    if verdict.open and case.back_at and case.now - case.back_at > RETURN_PROOFS_S:
+        step = ""
+        verdict, reason = Verdict.HELD, f"its host is back, and still: {reason}; see openstack server show ID"
+    tried = {"stop": case.stops, "reset": case.resets}.get(step)
+    if tried is not None and not _repeat_due(tried, case.now):
+        step = ""
+    if step == "read-calls" and not case.calls_due:
+        step = ""
+    failed_at, failures = case.unread
+    if step == "read-log" and failures and case.now - failed_at < min(2.0**failures, REPEAT_S):
+        step = ""  # meanwhile it does not hold up those behind it
+    finding = Finding(
+        server=case.server,
+        verdict=verdict,
+        rule=rule.name,
+        reason=reason,
+        source=case.source,
+        dest=move.dest if move else "",
+        request_id=case.request_id,
+        due=case.due if verdict is Verdict.PARKED else 0.0,
+        began=move.created if move else 0.0,
+        ended=move.updated if move and move.status.arrived else 0.0,
+        under_way=verdict.open and (case.open_move is not None or case.asked or rule.name == "call-begun"),
+        alarm=_too_long(case),
+        attempts=len(case.moves),
+        target=case.target,
+        queued_start=case.queued_start,
+        waits_for=case.waits_for if rule.name == "not-begun" else "",
+    )
+    return finding, step

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries out steps, one call at a time, each behind the guards and with its deadline announced.
+
+Being killed between any two calls is harmless: the next look finds what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import singledispatchmethod
+from typing import Optional
+
+from muster.core import steps as todo
+from muster.core.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
+from muster.core.facts import Calls, Outcome, Phase, Sent
+from muster.core.ports import ClockPort, ClusterPort, NovaPort
+from muster.engine.memory import HostMemory, Memory
+from muster.log import Log
+
+LOST_ON_THE_WAY = (0, 408, 502, 504)
+NOT_FOUND = 404
+TAKEN_SHOWS_S = 60.0
+FINISHED_FAULT_S = 3.0
+"""A 500 or 503 came from Nova's own end: what it did shows at once, but the next look may be under way already."""
+BATCH_S = 2.0
+"""No longer than this without looking again."""
+CLUSTER_CALL_S = 15.0
+WATCHED_FIRST_S = 2.0
+WATCHED_ONCE_S = 15.0
+"""How old the services may be for the first evacuation of a host, and for others: they are read every ten seconds."""
+
+
+class Act:
+    """The only one that changes anything.
+
+    :param current: whether this process is still the worker of this controller; asked before each effect.
+    :param announce: told how long the next call of Pacemaker's tools may take, so that the monitor can tell slow from
+        hung; the Nova gateway does that for its own.
+    """
+
+    def __init__(
+        self,
+        cluster: ClusterPort,
+        nova: NovaPort,
+        clock: ClockPort,
+        memory: Memory,
+        log: Log,
+        current: Callable[[], bool],
+        announce: Callable[[float], None],
+    ) -> None:
+        self._cluster = cluster
+        self._nova = nova
+        self._clock = clock
+        self._memory = memory
+        self._log = log
+        self._current = current
+        self._announce = announce
+
+    def carry_out(self, steps: Iterable[todo.Step]) -> int:
+        """Do the steps in order until one fails, the guards forbid it, or it is time to look again.
+
+        :returns: how many were done.
+        """
+        done = 0
+        began = self._clock.monotonic()
+        for step in steps:
+            if self._clock.monotonic() - began > BATCH_S:
+                break
+            if isinstance(step, todo.Evacuate) and not self._watched_lately(step.node):
+                self._memory.services_again = True
+                break
+            try:
+                if not self._allowed():
+                    break
+                self._do(step)
+            except ClusterRefused as exc:
+                self._log.warning("write refused", step=type(step).__name__, reason=str(exc))
+                break
+            except ClusterError as exc:
+                self._log.warning("cluster silent", step=type(step).__name__, reason=str(exc))
+                break
+            except NovaError as exc:
+                self._log.warning("nova fault", step=type(step).__name__, reason=str(exc), request_id=exc.request_id)
+                if isinstance(step, (todo.Evacuate, todo.ForceDown, todo.ForceUp)):
+                    self._memory.note_failed_call(step.node, exc, self._clock.monotonic())
+                else:  # of one server, which has its own pauses
+                    self._memory.note_fault(exc, self._clock.monotonic())
+                break
+            done += 1
+        return done
+
+    def _watched_lately(self, node: str) -> bool:
+        """A heartbeat of a host that lives would have been seen: a list may take a minute, and nothing takes back what
+        is sent after it."""
+        at_most_s = WATCHED_ONCE_S if self._memory.hosts[node].sent else WATCHED_FIRST_S
+        return self._clock.now() - self._memory.services_by <= at_most_s
+
+    def _allowed(self) -> bool:
+        if not self._current():
+            self._log.error("not the worker any more", remedy="another one runs here; this one does nothing")
+            return False
+        self._announce(CLUSTER_CALL_S)
+        if not self._cluster.quorate():
+            self._log.warning("no quorum", remedy="nothing is changed from this controller until it is back")
+            return False
+        return True
+
+    @singledispatchmethod
+    def _do(self, step: object) -> None:
+        raise TypeError(f"unknown step {step!r}")
+
+    # ------------------------------------------------------------ the record
+
+    @_do.register
+    def _write_record(self, step: todo.WriteRecord) -> None:
+        self._cluster.write_record(step.node, step.old, step.record)
+        self._log.info("record written", node=step.node, record=step.record.token)
+
+    @_do.register
+    def _swap_record(self, step: todo.SwapRecord) -> None:
+        self._cluster.swap_record(step.node, step.old, step.new)
+        host = self._memory.hosts.get(step.node)
+        if host is not None:
+            # Only that: what else follows from the new record, the next look finds out when it sees it.
+            host.ours = host.ours or step.new.phase is Phase.EVACUATING
+            host.released = step.new.phase is Phase.RETURNING
+        self._log.info("record changed", node=step.node, old=step.old.token, new=step.new.token)
+
+    @_do.register
+    def _drop_hold(self, step: todo.DropHold) -> None:
+        self._cluster.drop_hold(step.node)
+        self._log.info("hold released", node=step.node)
+
+    @_do.register
+    def _stop_compute(self, step: todo.StopCompute) -> None:
+        self._cluster.write_record(step.node, step.record, step.record)
+        host = self._memory.hosts[step.node]
+        host.stopped_at, host.stops_made = self._clock.now(), host.stops_made + 1
+        host.alive_again, host.back, host.back_at = False, None, 0.0
+        self._log.info("hold set again", node=step.node, reason="nova-compute is to start anew")
+
+    @_do.register
+    def _drop_record(self, step: todo.DropRecord) -> None:
+        self._cluster.drop_record(step.node, step.record)
+        self._log.info("incident closed", node=step.node, record=step.record.token)
+
+    @_do.register
+    def _list_again(self, step: todo.ListAgain) -> None:
+        self._memory.hosts[step.node].list_again = True
+
+    @_do.register
+    def _read_server(self, step: todo.ReadServer) -> None:
+        for host in self._memory.hosts_of(step.server):
+            host.reread.add(step.server)
+
+    # --------------------------------------------------------------- services
+
+    @_do.register
+    def _force_down(self, step: todo.ForceDown) -> None:
+        self._memory.services_at = min(self._memory.services_at, 1.0)
+        host = self._memory.hosts[step.node]
+        host.pulse, host.forced_at = None, host.forced_at or self._clock.now()
+        try:
+            request_id = self._nova.force_down(step.service, step.disable_reason)
+        except NovaUncertain as exc:
+            if exc.status in LOST_ON_THE_WAY:
+                host.late_until = self._clock.now() + host.late_call_s
+            raise
+        self._log.info(
+            "forced down", node=step.node, host=step.host, disabled=bool(step.disable_reason), request_id=request_id
+        )
+
+    @_do.register
+    def _force_up(self, step: todo.ForceUp) -> None:
+        # Nova may have taken long to answer, and it is not undone by a record that is newer, as a write to the CIB is.
+        cluster, host = self._cluster.look(), self._memory.hosts.get(step.node)
+        seen = cluster.nodes.get(step.node)
+        if seen is None or host is None or seen.record != host.record:
+            self._log.info("not lifted", node=step.node, reason="its record has changed: it may have been fenced again")
+            return
+        if cluster.paused:
+            self._log.info("not lifted", node=step.node, reason=f"paused by {cluster.paused}")
+            return
+        self._memory.services_at = min(self._memory.services_at, 1.0)
+        request_id = self._nova.force_up(step.service, step.unforce, step.enable)
+        self._log.info(
+            "lifted",
+            node=step.node,
+            host=step.host,
+            force_down=step.unforce,
+            disable=step.enable,
+            request_id=request_id,
+        )
+
+    # ---------------------------------------------------------------- servers
+
+    @_do.register
+    def _read_log(self, step: todo.ReadLog) -> None:
+        hosts = self._memory.hosts_of(step.server)
+        at = self._clock.now()
+        try:
+            log = self._nova.owner_log(step.server)
+        except NovaError as exc:
+            for host in hosts:
+                _, tries = host.unread.get(step.server, (0.0, 0))
+                # For as long as it took it is left alone, so that the others have half of the time.
+                host.unread[step.server] = (2.0 * self._clock.now() - at, tries + 1)
+            if not isinstance(exc, NovaRefused):
+                raise
+            self._log.warning("action log refused", server=step.server, reason=str(exc), request_id=exc.request_id)
+            return
+        for host in hosts:
+            known = host.calls.get(step.server)
+            if known and 0.0 < log.failed_at < host.since and step.server not in host.logs:
+                # They may have been read without those of earlier incidents.
+                host.calls[step.server] = replace(known, moves=frozenset())
+            host.logs[step.server] = replace(log, read_at=at)
+            if log.waits and log.waits_at >= host.since:
+                host.queued_start[step.server] = log.waits
+            host.unread.pop(step.server, None)
+
+    @_do.register
+    def _read_calls(self, step: todo.ReadCalls) -> None:
+        host, at = self._memory.hosts[step.node], self._clock.now()
+        moves = Calls.state_of(host.moves.get(step.server, ()))
+        before = host.calls.get(step.server)
+        tries = 1 + (before.tries if before and before.moves == moves else 0)
+        over = {trace.request_id: trace for trace in (before.traces or () if before else ()) if trace.over}
+        host.calls[step.server] = Calls(at, moves, tries)
+        try:
+            # What an earlier incident has left counts, too.
+            log = host.logs.get(step.server)
+            since = min(host.since, log.failed_at - 1.0) if log and log.failed_at else host.since
+            new = self._nova.traces(step.server, since, over.keys())
+            traces = tuple(sorted((*over.values(), *new), key=lambda trace: trace.at))
+        except NovaRefused as exc:
+            self._log.warning("calls not shown", server=step.server, reason=str(exc), request_id=exc.request_id)
+        else:
+            waits = any(not (trace.over or trace.landed) for trace in traces)
+            host.calls[step.server] = Calls(at, moves, tries, traces, self._claimed(step.server) if waits else ())
+
+    def _claimed(self, server: str) -> tuple[str, ...]:
+        """Which host it waits for, for people: nothing depends on it, and placement need not answer."""
+        try:
+            return tuple(self._nova.claimed(server))
+        except NovaError as exc:
+            self._log.debug("claims not shown", server=server, reason=str(exc), request_id=exc.request_id)
+            return ()
+
+    @_do.register
+    def _stop(self, step: todo.Stop) -> None:
+        self._nudge("stop", step.server, lambda host: host.stops, self._nova.stop)
+
+    @_do.register
+    def _reset(self, step: todo.Reset) -> None:
+        reset = self._nova.reset_state
+        self._nudge("reset", step.server, lambda host: host.resets, reset, name=step.name, was=step.vm_state)
+
+    def _nudge(
+        self,
+        what: str,
+        server: str,
+        tried_of: Callable[[HostMemory], dict[str, tuple[float, int]]],
+        call: Callable[[str], str],
+        **fields: str,
+    ) -> None:
+        """A call that may be repeated: its effect is looked for, and its failure is only told."""
+        for host in self._memory.hosts_of(server):
+            _, tries = tried_of(host).get(server, (0.0, 0))
+            tried_of(host)[server] = (self._clock.now(), tries + 1)
+        self._memory.servers_due = True
+        self._memory.changed_at = self._clock.now()
+        try:
+            request_id = call(server)
+        except (NovaRefused, NovaUncertain) as exc:
+            reason = str(exc)
+            self._log.warning(f"{what} failed", server=server, reason=reason, request_id=exc.request_id, **fields)
+        else:
+            self._log.info(f"{what} sent", server=server, request_id=request_id, **fields)
+
+    @_do.register
+    def _evacuate(self, step: todo.Evacuate) -> None:
+        at = self._clock.now()
+        self._memory.changed_at = at
+        try:
+            request_id = self._nova.evacuate(step.server, step.target)
+        except NovaRefused as exc:
+            self._memory.tally.refused += 1
+            self._remember(step, Outcome.REFUSED, at, 0.0, exc)
+            if exc.status == NOT_FOUND:
+                self._memory.hosts[step.node].list_again = True
+            self._log.warning(
+                "evacuate refused", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
+            )
+        except NovaUncertain as exc:
+            late_s = self._memory.hosts[step.node].late_call_s
+            quiet_s = late_s if exc.status in LOST_ON_THE_WAY else FINISHED_FAULT_S
+            self._remember(step, Outcome.UNCERTAIN, at, quiet_s, exc)
+            self._log.warning(
+                "evacuate uncertain", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
+            )
+            # One fault of Nova's is seldom alone: look, and pause, before the next server is sent into it.
+            raise
+        else:
+            self._memory.tally.sent += 1
+            self._memory.calls.append(self._clock.now() - at)
+            self._remember(step, Outcome.TAKEN, at, TAKEN_SHOWS_S, None, request_id)
+            self._log.info(
+                "evacuate sent", server=step.server, name=step.name, source=step.source, request_id=request_id
+            )
+
+    def _remember(
+        self,
+        step: todo.Evacuate,
+        outcome: Outcome,
+        at: float,
+        quiet_s: float,
+        exc: Optional[NovaError],
+        request_id: str = "",
+    ) -> None:
+        host = self._memory.hosts[step.node]
+        before = host.sent.get(step.server)
+        refused = (*(before.refused if before else ()), *((at,) * (outcome is Outcome.REFUSED)))
+        host.sent[step.server] = Sent(
+            at=at,
+            outcome=outcome,
+            quiet_until=self._clock.now() + quiet_s,
+            moves_before=step.moves_before,
+            request_id=request_id or (exc.request_id if exc else "") or "",
+            status=exc.status if exc else 0,
+            words=str(exc) if exc else "",
+            refused=refused,
+        )

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way into one cloud of clouds.yaml: one keystoneauth session for all its services, and the reads over it.
+
+Every request has a time-out; reads are repeated when the connection broke.  A reply is turned into an object, a failure
+into one of three errors.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+import openstack.config
+import openstack.connection
+from keystoneauth1 import exceptions as ksa
+
+from muster.core.errors import NovaError, NovaUnavailable
+from muster.gateways.clock import Clock
+from muster.gateways.nova.faults import Redirect, Reply, elsewhere, refusal, trouble, write_trouble
+
+READ_TIMEOUT_S = 20.0
+WRITE_TIMEOUT_S = 30.0
+READ_RETRIES = 1
+CELLS_TIMEOUT_S = 75.0
+"""Nova waits for a cell whose database hangs for 60 s before it answers without it (nova/context.py, CELL_TIMEOUT)."""
+LOGIN_REQUESTS = 3
+"""Keystone's versions, a token, a service's versions: each may take as long as a write."""
+MARGIN_S = 5.0
+NOVAS_OWN = "X-OpenStack-Nova-API-Version"
+"""In every answer of Nova's (nova/api/openstack/wsgi.py), and in none of another service or of a proxy."""
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What openstacksdk makes of a clouds.yaml that is none, or one that somebody is editing."""
+FAILURES = (ksa.ClientException, openstack.exceptions.SDKException, RecursionError, *UNREADABLE)
+"""What a request raises; the last where keystoneauth reads a token or versions in JSON that is neither."""
+
+
+class Login:
+    """:param announce: told before each request how many seconds may pass until it has ended.
+
+    ``requests`` counts every reply, those of Keystone and of the versions of a service included; ``reply`` is the last.
+    """
+
+    def __init__(self, cloud: str, clouds_file: str, announce: Callable[[float], None], clock: Clock) -> None:
+        self._cloud = cloud
+        self._clouds_file = clouds_file
+        self._announce = announce
+        self._clock = clock
+        self._connection: Optional[openstack.connection.Connection] = None
+        self._auth_url = ""
+        self._asked = "compute"
+        self.requests = 0
+        self.reply: Optional[Reply] = None
+
+    def connection(self) -> openstack.connection.Connection:
+        """The same one until it is forgotten; nothing is sent yet.
+
+        :raises NovaUnavailable: when clouds.yaml cannot be used.
+        """
+        if self._connection is None:
+            self._announce(LOGIN_REQUESTS * WRITE_TIMEOUT_S + READ_TIMEOUT_S + MARGIN_S)
+            if not os.access(self._clouds_file, os.R_OK):  # the SDK would say that it has no such cloud
+                remedy = "is it there, and is this root?"
+                raise NovaUnavailable(f"{self._clouds_file} cannot be read: {remedy}")
+            secure = os.path.join(os.path.dirname(self._clouds_file), "secure.yaml")
+            try:
+                config = openstack.config.OpenStackConfig(
+                    config_files=[self._clouds_file], secure_files=[secure], load_envvars=False
+                )
+                region = config.get_one(cloud=self._cloud)
+                connection = openstack.connection.Connection(config=region)
+                self._auth_url = str(region.config.get("auth", {}).get("auth_url", ""))
+                connection.session.timeout = WRITE_TIMEOUT_S  # novaclient takes the session's
+                connection.session.session.hooks["response"].append(self._seen)
+            except (openstack.exceptions.SDKException, ksa.ClientException, OSError, *UNREADABLE) as exc:
+                raise NovaUnavailable(f"{self._clouds_file}: cloud {self._cloud!r}: {exc}") from exc
+            self._connection = connection
+        return self._connection
+
+    def check_region(self, service: str) -> None:
+        """The region of clouds.yaml is one of Keystone's catalogue, and the only one where it names none: which of
+        several it would be is keystoneauth's choice.
+
+        :raises NovaUnavailable: naming those that there are.
+        """
+        connection = self.connection()
+        access = getattr(connection.session.auth, "get_access", None)
+        if access is None:
+            return  # a way in that has no catalogue
+        try:
+            catalogue = access(connection.session).service_catalog
+            endpoints = catalogue.get_endpoints(service_type=service).get(service, ())
+        except FAILURES as exc:
+            self.forget()  # a token that makes no sense would be kept until it expires
+            raise self.read_trouble("the catalogue", exc) from exc
+        regions = sorted({str(it.get("region_id") or it.get("region") or "") for it in endpoints})
+        named = connection.config.region_name or ""
+        if len(regions) > 1 and not named:
+            self.forget()
+            several = f"Keystone's catalogue has Nova in the regions {', '.join(regions)}"
+            raise NovaUnavailable(f"{several}: name one in clouds.yaml (region_name)")
+        if regions and named and named not in regions:
+            self.forget()
+            only = f"region_name is {named!r}, and Keystone's catalogue has Nova in {', '.join(regions)} only"
+            raise NovaUnavailable(f"{only}: correct it in clouds.yaml")
+
+    def forget(self) -> None:
+        """Read clouds.yaml again at the next call."""
+        self._connection = None
+
+    def get(
+        self,
+        service: str,
+        path: str,
+        params: Mapping[str, str],
+        version: Optional[str],
+        timeout_s: Optional[float] = None,
+        retries: int = READ_RETRIES,
+    ) -> Mapping[str, Any]:
+        """The object that a service replies.
+
+        :param service: as openstacksdk calls it: "compute", "placement".
+        :param timeout_s: for what takes a service longer than ``READ_TIMEOUT_S``.
+        :param retries: how often it is asked again at once when the connection broke or the time was out.
+        :raises NovaUnavailable: for no reply, or one that is no object.
+        :raises NovaRefused: for a 4xx.
+        """
+        timeout_s = timeout_s or READ_TIMEOUT_S
+        self._asked = service
+        try:
+            adapter = getattr(self.connection(), service)
+            # The token may have to be renewed between two tries.
+            self._announce((1 + retries) * timeout_s + WRITE_TIMEOUT_S + MARGIN_S)
+            reply = adapter.get(
+                path,
+                params=dict(params),
+                microversion=version,
+                timeout=timeout_s,
+                connect_retries=retries,
+                status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
+            )
+            if reply.status_code >= 300:
+                self.forget_if_unauthorized(reply.status_code)
+                raise refusal(reply, f"GET {path}", write=False)
+            body = reply.json()
+        except (ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            raise self.read_trouble(path, exc) from exc
+        except (RecursionError, *UNREADABLE) as exc:
+            raise NovaUnavailable(f"GET {path}: the reply is not JSON, or a token is none") from exc
+        if not isinstance(body, dict):
+            raise NovaUnavailable(f"GET {path}: the reply is not an object")
+        return body
+
+    def authenticate(self) -> None:
+        """Have a token before a write, so that a failure here is known to have done nothing."""
+        session = self.connection().session
+        self._asked = "compute"
+        # The token, the write, and a new token with which it is repeated when the old one was refused.
+        self._announce(4 * WRITE_TIMEOUT_S + MARGIN_S)
+        try:
+            session.get_token()
+        except FAILURES as exc:
+            raise self.read_trouble("a token", exc) from exc
+
+    # --------------------------------------------------------------- failures
+
+    def read_trouble(self, what: str, exc: Exception) -> NovaError:
+        self._forget_if_refuted(exc)
+        return trouble(what, exc)
+
+    def write_trouble(self, exc: Exception) -> NovaError:
+        self._forget_if_refuted(exc)
+        return write_trouble(exc)
+
+    def _forget_if_refuted(self, exc: Exception) -> None:
+        self.forget_if_unauthorized(getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0)
+        if isinstance(exc, ksa.SSLError):  # clouds.yaml may name another authority by now
+            self.forget()
+
+    def forget_if_unauthorized(self, status: int) -> None:
+        """The password may have been changed in clouds.yaml: read it again at the next call."""
+        if status == 401:
+            self.forget()
+
+    def _seen(self, reply: Any, **options: object) -> None:
+        """Every reply: counted, and no redirect is followed to another place, for the token would go along.
+
+        :raises Redirect: naming what is to be corrected.
+        """
+        self.requests += 1
+        self.reply = reply
+        if NOVAS_OWN in reply.headers:
+            now = self._clock.now()
+            self._clock.nova.note(now - reply.elapsed.total_seconds(), now, reply.headers.get("Date"))
+        location = reply.headers.get("Location", "")
+        away = reply.request.method != "GET" or elsewhere(reply.url, location)
+        if 300 < reply.status_code < 400 and location and away:
+            keystone = self._auth_url.rstrip("/").replace("/v3", "")
+            if f"{reply.url}/".startswith(f"{keystone}/"):
+                raise Redirect(f"Keystone answers with a redirect to {location[:200]}: correct auth_url in clouds.yaml")
+            whom = "Nova" if self._asked == "compute" else self._asked
+            where = "the endpoint in Keystone's catalogue"
+            raise Redirect(f"{whom} answers with a redirect to {location[:200]}: correct {where}")

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pacemaker through its own tools: one snapshot to read; writes that are compare-and-set under quorum, in one call."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Optional
+
+from muster.core.errors import ClusterError, ClusterRefused
+from muster.core.facts import Cluster, Node, Phase, Record
+from muster.core.operator_orders import Orders
+from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker.command import Result, run
+from muster.installation.fencing_topology import MENDED, objection
+
+CIB_FILE = "/var/lib/pacemaker/cib/cib.xml"
+"""Rewritten on every controller when the configuration changes, our records included; never read, only looked at."""
+TIMEOUT_S = 10.0
+NOTHING_MATCHED = 105  # CRM_EX_NOSUCH: the xpath of a guarded write found nothing, so nothing was written
+RECORD_TRIES = 5
+QUORATE = re.compile(rb"^Quorate:\s+Yes\s*$", re.MULTILINE)
+SHARED = "muster-shared"
+ANNOUNCE_TIMEOUT_S = 3.0
+BY_HAND = "a human"
+"""Who has fenced a node that an operator confirmed, by Pacemaker's history."""
+SAME_OPERATION_S = 60
+"""A fencing that was under way at a refusal is over by then, and so is a next one that began with what was refused."""
+SAME_FENCING_S = 60
+"""The history has the time of whoever fenced, node_fenced that of the DC."""
+
+Runner = Callable[[Sequence[str], float], Result]
+
+
+class Pacemaker:
+    """:param local: name of this node.
+    :param resource: id of the worker's own resource; empty for the fence agent, which has none.
+    """
+
+    def __init__(self, local: str, resource: str = "", runner: Runner = run, timeout_s: float = TIMEOUT_S) -> None:
+        self._local = local
+        self._resource = resource
+        self._run = runner
+        self._timeout_s = timeout_s
+        self._seen: Optional[tuple[bytes, Cluster]] = None
+        self._doubted: dict[str, int] = {}
+
+    def look(self) -> Cluster:
+        """The same object as before where nothing has changed: to read a CIB costs more than to compare it."""
+        text = self._query()
+        if self._seen is None or self._seen[0] != text:
+            self._seen = text, cib.cluster(cib.parse(text), self._local, self._resource)
+        return self.with_words(self._seen[1])
+
+    def with_words(self, seen: Cluster) -> Cluster:
+        """With what only Pacemaker's history tells: whether an operator has given his word for a host.  It is asked
+        only where a fencing by a device would prove nothing."""
+        doubtful = list(self._doubtful(seen))
+        asked = {node.name: replace(node, confirmed_at=self._confirmed_at(node)) for node in doubtful}
+        return replace(seen, nodes={**seen.nodes, **asked}) if asked else seen
+
+    def _doubtful(self, seen: Cluster) -> Iterator[Node]:
+        """Those whose fencing proves nothing, by what fences them now or was to at any look since that fencing: what is
+        shown beside a node for whoever comes next is not in the CIB at once."""
+        for node in seen.nodes.values():
+            if node.unproved:
+                self._doubted[node.name] = node.fenced_at
+                yield node
+                continue
+            same = node.fenced_at and self._doubted.get(node.name) == node.fenced_at and not node.member
+            if same and (node.record is None or node.record.phase is Phase.RETURNING):
+                yield replace(node, unproved=MENDED)
+
+    def _confirmed_at(self, node: Node) -> int:
+        """When an operator confirmed the latest fencing of a node that has succeeded; 0 if a device did it, or if that
+        cannot be told (daemons/fenced/fenced_remote.c, stonith_manual_ack()).  Newest first; without -V the oldest."""
+        try:
+            output = self._done("stonith_admin", "--history", node.name, "-V", "--output-as=xml").output
+            events = list(cib.parse_reply(output).iterfind(".//fence_event"))
+        except ClusterError:
+            return 0
+        done = (e for e in events if e.get("status") == "success" and e.get("action") in ("off", "reboot"))
+        last = next(done, None)
+        if last is None or last.get("delegate") != BY_HAND:
+            return 0
+        at = _seconds(last.get("completed", ""))
+        return at if at > node.fenced_at - SAME_FENCING_S else 0
+
+    def snapshot(self) -> cib.Element:
+        """The local copy of the CIB: the same on all controllers with quorum, readable without."""
+        return cib.parse(self._query())
+
+    def _query(self) -> bytes:
+        return self._done("cibadmin", "--query", "--local").output
+
+    def quorate(self) -> bool:
+        """Cheaper than a look, to be asked before each effect.  No answer is no quorum.
+
+        Of corosync, which tells Pacemaker.  ``crm_node --quorum`` asks Pacemaker's controller, and that of the DC
+        answers nobody for up to a second after it has lost a node: just when the first evacuation is to be sent.
+        """
+        try:
+            return QUORATE.search(self._done("corosync-quorumtool", "-s").output) is not None
+        except ClusterError:
+            return False
+
+    def cib_changed(self) -> object:
+        """A value that is another one once the configuration has been rewritten."""
+        try:
+            stat = os.stat(CIB_FILE)
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_ino
+
+    # ---------------------------------------------------------------- record
+
+    def write_record(self, node: str, old: Optional[Record], record: Record) -> None:
+        """Write record and hold together, over ``old``; None: there is none yet.
+
+        :raises ClusterRefused: without quorum, for an unknown node, or when another record is there; a new one is
+            refused, too, once the node has joined: its nova-compute may run, and would be stopped.
+        """
+        self._write_over(self.snapshot(), node, old, record, away=record != old)
+
+    def record_fencing(self, node: str, at: int) -> Optional[Record]:
+        """What ``fence_muster off`` does: record that the power of a node was cut.
+
+        :param at: Unix seconds.
+        :returns: None where there is nothing to record: it is no compute.
+        :raises ClusterRefused: if the record would prove nothing, or cannot be written.
+        """
+        for attempt in range(RECORD_TRIES):
+            snapshot = self.snapshot()
+            doubt = objection(node, cib.levels(snapshot, node), cib.devices(snapshot))
+            if doubt:
+                self._note_refusal(node, at)
+            doubt = doubt or still_refused(snapshot, node, at)
+            if doubt:
+                raise ClusterRefused(doubt)
+            if node in cib.strangers(snapshot):
+                return None
+            old = cib.node_record(snapshot, node)
+            if isinstance(old, str):
+                raise ClusterRefused(
+                    f"attribute {cib.RECORD} of {node} is {old!r}, not a record; when nothing of it is needed:"
+                    f" crm_attribute -t nodes -N {node} -n {cib.RECORD} -D"
+                )
+            record = old.fenced_again(at) if old else Record.parse(f"fenced:{at}:{at}")
+            try:
+                self._write_over(snapshot, node, old, record)
+            except ClusterRefused:
+                # The worker changed it in between: read it again, and record the fencing in what is there now.
+                if attempt == RECORD_TRIES - 1 or not cib.quorate(snapshot):
+                    raise
+            else:
+                return record
+        raise ClusterRefused(f"the record of {node} kept changing")
+
+    def _note_refusal(self, node: str, at: int) -> None:
+        with contextlib.suppress(ClusterError):
+            self._done("attrd_updater", "--name", f"{cib.REFUSED}{node}", "--update", str(at))
+
+    def _write_over(
+        self, snapshot: cib.Element, node: str, old: Optional[Record], record: Record, away: bool = False
+    ) -> None:
+        if not cib.quorate(snapshot):
+            raise ClusterRefused("this controller has no quorum: nothing is recorded")
+        known = cib.node_id(snapshot, node)
+        if known is None:
+            raise ClusterRefused(f"the cluster has no node {node!r}")
+        where = cib.nodes_where(node, old.token if old else None, away)
+        self._guarded("--modify", "--allow-create", where, cib.record_fragment(node, *known, record.token))
+
+    def swap_record(self, node: str, old: Record, new: Record) -> None:
+        # The id may be from the last look: the record itself is compared where it is written.
+        ident = cib.record_pair_id(cib.parse(self._seen[0]) if self._seen else self.snapshot(), node)
+        if ident is None:
+            raise ClusterRefused(f"{node} has no record any more")
+        self._guarded("--modify", "", cib.record_where(node, old.token), cib.record_pair(ident, new.token))
+
+    def drop_record(self, node: str, closing: Record) -> None:
+        self._done("cibadmin", "--delete", "--xpath", cib.orders_where(node, closing.token))
+        # -D is content when nothing matches; the closing value was set by compare-and-set, so this is the one's.
+        self._done("cibadmin", "--delete", "--xpath", cib.record_where(node, closing.token))
+
+    def give_orders(self, node: str, record: Record, old: Optional[Orders], new: Orders) -> None:
+        """Compare-and-set of what operators have said about the incident on record."""
+        known = cib.node_id(self.snapshot(), node)
+        if known is None:
+            raise ClusterRefused(f"the cluster has no node {node!r}")
+        where = cib.orders_nodes_where(node, record.token, old.token if old else None)
+        self._guarded("--modify", "--allow-create", where, cib.orders_fragment(node, *known, new.token))
+
+    def pause(self, who: str) -> None:
+        """Have the worker change nothing until :meth:`resume`, if nobody has done so already."""
+        fragment = cib.paused_fragment(self.snapshot(), self._resource, who)
+        self._guarded("--modify", "--allow-create", cib.resources_where(self._resource, ""), fragment)
+
+    def resume(self, who: str) -> None:
+        """End the pause that ``who`` began."""
+        where = cib.resources_where(self._resource, who)
+        self._done("cibadmin", "--delete", "--xpath", f"{where}/meta_attributes/nvpair[@name='{cib.PAUSED}']")
+
+    def drop_hold(self, node: str) -> None:
+        self._done("cibadmin", "--delete", "--xpath", cib.hold_where(node))
+
+    def publish(self, node: str, text: str) -> None:
+        """A transient attribute for ``crm_mon -A``; empty removes it.  Its loss harms nobody, so nothing is raised."""
+        change = ("--update", text) if text else ("--delete",)
+        try:
+            self._done("attrd_updater", "--name", cib.STATUS, "--node", node, *change)
+        except ClusterError:
+            return
+
+    @classmethod
+    def announce(cls, version: str, runner: Runner = run) -> None:
+        """Which version this controller has, for ``muster doctor`` on all of them.  Its loss harms nobody."""
+        with contextlib.suppress(ClusterError):
+            cls("", "", runner, ANNOUNCE_TIMEOUT_S)._done("attrd_updater", "--name", cib.VERSION, "--update", version)
+
+    def share(self, text: str) -> None:
+        """What this worker shows, for commands on other controllers: in Pacemaker's memory, not in the CIB.
+
+        :raises ClusterError: when it was not taken.
+        """
+        self._done("attrd_updater", "--name", SHARED, "--private", "--update", text)
+
+    def shared(self) -> Mapping[str, str]:
+        """By controller, what its worker last shared."""
+        output = self._done("attrd_updater", "--name", SHARED, "--query", "--all", "--output-as=xml").output
+        rows = cib.parse_reply(output).iterfind(".//attribute")
+        return {str(row.get("host")): row.get("value", "") for row in rows if row.get("value")}
+
+    def unclean(self) -> list[str]:
+        """Nodes that have failed and are not fenced yet; by crm_mon, for the CIB does not say it in one place."""
+        output = self._done("crm_mon", "--one-shot", "--output-as=xml", "--include=none,nodes").output
+        nodes = cib.parse_reply(output).iterfind("nodes/node[@unclean='true']")
+        return sorted(str(node.get("name")) for node in nodes)
+
+    # ----------------------------------------------------------------- calls
+
+    def _guarded(self, verb: str, flag: str, xpath: str, xml: str) -> None:
+        argv = ["cibadmin", verb, *([flag] if flag else []), "--xpath", xpath, "--xml-text", xml]
+        result = self._run(argv, self._timeout_s)
+        if result.code == NOTHING_MATCHED:
+            raise ClusterRefused("no quorum, or the record was changed meanwhile: nothing was written")
+        _check(argv, result)
+
+    def _done(self, *argv: str) -> Result:
+        result = self._run(argv, self._timeout_s)
+        _check(argv, result)
+        return result
+
+
+def _seconds(text: str) -> int:
+    """Of a time as Pacemaker's tools print it; 0 if it cannot be told."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:\d\d)", text)
+    if not found:
+        return 0
+    zone = "+00:00" if found[3] == "Z" else found[3]
+    try:
+        return int(datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}").timestamp())
+    except ValueError:  # a leap second, or a month that no year has
+        return 0
+
+
+def _check(argv: Sequence[str], result: Result) -> None:
+    if result.code:
+        raise ClusterError(f"{argv[0]} {argv[1]}: exit {result.code}: {result.errors or 'no words'}")
+
+
+def still_refused(snapshot: cib.Element, node: str, now: int) -> Optional[str]:
+    """Why ``off`` is refused although the configuration is sound now: it may have been mended since this fencing began.
+
+    Measured: a level was mended while Pacemaker was at it, what stood before fence_muster had been called as the old
+    configuration said, and the record was written with the power on.  Which operation a call is part of it is not told.
+    """
+    at = cib.refused_at(snapshot, node)
+    if not at or abs(now - at) >= SAME_OPERATION_S:
+        return None
+    return (
+        f"off of {node} was refused {abs(now - at)} s ago, and this may be the same fencing, begun before its devices"
+        f" were mended. It is refused until {SAME_OPERATION_S} s after the last refusal. If Pacemaker does not fence it"
+        f" again then: pcs stonith fence {node}"
+    )
+
+
+def local_node(runner: Runner = run) -> str:
+    """The name of this node.
+
+    :raises ClusterError: when Pacemaker does not say.
+    """
+    argv = ("crm_node", "--name")
+    result = runner(argv, TIMEOUT_S)
+    _check(argv, result)
+    return result.output.decode("utf-8", "replace").strip()

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cluster's options, its fencing, and what keeps nova-compute away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from muster.installation import missing
+from muster.installation.checks.finding import (
+    Facts,
+    Finding,
+    Result,
+    attention,
+    by,
+    counted,
+    ok,
+    set_option,
+    trouble,
+    unknown,
+)
+from muster.installation.fencing_topology import AGENT, Device, doubt, watchdog_fences
+from muster.installation.installed import Installation
+from muster.installation.missing import Step
+
+OFF = ("false", "no", "off", "0", "n")
+
+
+def quorum(facts: Facts) -> Iterator[Finding]:
+    if facts.here.quorum:
+        yield ok("this controller has it")
+    else:
+        what = "this controller has none: what is said here of the cluster may be old"
+        yield trouble(what, "", ("pcs", "quorum", "status"))
+
+
+def fencing_is_on(facts: Facts) -> Iterator[Finding]:
+    options = facts.here.options
+    # The first is its name since Pacemaker 3.0.2.
+    off = [name for name in ("fencing-enabled", "stonith-enabled") if (options.get(name) or "true").lower() in OFF]
+    if off:
+        yield trouble(f"{off[0]} is off: nothing proves that a host is off", "", set_option(off[0], "true"))
+    elif facts.here.options_unclear:
+        yield unknown(
+            f"{facts.here.options_unclear}, so it cannot be told from here", "", ("pcs", "property", "config")
+        )
+    else:
+        yield ok("on")
+
+
+def quorum_policy(facts: Facts) -> Iterator[Finding]:
+    policy = facts.here.options.get("no-quorum-policy") or "stop"
+    # demote stops what cannot be promoted (pcmk_sched_actions.c, effective_quorum_policy()); case counts for nobody.
+    if policy.lower() in ("stop", "suicide", "fence", "demote"):
+        yield ok(policy)
+    else:
+        what = f"no-quorum-policy is {policy}: a controller that is cut off from the others could act on its own"
+        yield trouble(what, "", set_option("no-quorum-policy", "stop"))
+
+
+def maintenance(facts: Facts) -> Iterator[Finding]:
+    if (facts.here.options.get("maintenance-mode") or "false").lower() in OFF:
+        yield ok("no")
+    else:
+        what = "the whole cluster is in maintenance: Pacemaker starts nothing and watches nothing"
+        yield attention(what, "when it is over", set_option("maintenance-mode", "false"))
+
+
+def concurrent_fencing(facts: Facts) -> Iterator[Finding]:
+    given = (facts.here.options.get("concurrent-fencing") or "").lower()
+    if given and given not in OFF:
+        yield ok("on")
+    else:
+        advice = "with it on, a power device that does not answer does not keep other hosts from being fenced"
+        yield ok("off" if given else "by Pacemaker's default", advice, set_option("concurrent-fencing", "true"))
+
+
+# --------------------------------------------------------------------- other tools
+
+
+RIVAL_FIRST = "what else evacuates here comes first: see other evacuators"
+
+
+def rivals(facts: Facts) -> Iterator[Finding]:
+    """Nova takes a second evacuation while the first one runs: two guests would write to one disk."""
+    for rival in facts.here.rivals:
+        what = missing.words(rival)
+        if not rival.in_charge:
+            delete = ("pcs", "stonith" if rival.fences else "resource", "delete", rival.id)
+            yield attention(what, "once you know that you will not go back, here and in what deploys the cloud", delete)
+        elif any(worker.active_on for worker in facts.here.workers):
+            danger = "one server may come up on two hosts, now"
+            yield trouble(f"{what}, beside muster", f"{danger}: {missing.MIGRATE}", *missing.ending(rival))
+        else:
+            yield trouble(f"{what}, and muster does not", missing.MIGRATE)
+    for what in facts.nova.evacuators:
+        yield attention(what, f"make sure that it evacuates none of these hosts: {missing.MIGRATE}")
+    if not facts.here.rivals and not facts.nova.evacuators:
+        elsewhere = "" if facts.nova.trouble else ", Keystone's catalogue and Nova's services"
+        yield ok(f"none in this cluster's configuration{elsewhere}")
+
+
+def _unless_rivals(here: Installation, steps: Iterable[Step]) -> list[Step]:
+    return [Step(RIVAL_FIRST)] if here.in_charge else list(steps)
+
+
+# ------------------------------------------------------------------------ fencing
+
+
+def levels(facts: Facts) -> Iterator[Finding]:
+    here = facts.here
+    sound = 0
+    for node in here.computes:
+        mine = here.levels.get(node, ())
+        found = doubt(node, mine, here.devices)
+        unrecorded = [level for level in mine if missing.doubt_of_level(here, node, level)]
+        steps = _unless_rivals(here, missing.levels_of(here, node, {}))
+        if found:
+            yield by(Result.TROUBLE, found.what, steps)
+        elif unrecorded:
+            which = ", ".join(str(level.index) for level in unrecorded)
+            yield by(Result.ATTENTION, f"level {which} of {node} cuts its power and records nothing", steps)
+        else:
+            sound += 1
+    if not here.computes:
+        what, _, remedy = missing.NO_COMPUTE.partition(": ")
+        yield trouble(what, remedy)
+    elif sound == len(here.computes):
+        yield ok(f"{counted(sound, 'compute')}: a power device before {AGENT} in every level")
+
+
+def fence_devices(facts: Facts) -> Iterator[Finding]:
+    """README, misconfiguration 6; and a device in a level that does not list the level's node cannot fence it."""
+    here = facts.here
+    mine = missing.ours(here)
+    if mine is None:
+        steps = _unless_rivals(here, missing.fence_device(here))
+        yield by(Result.TROUBLE, f"there is no fence device of the agent {AGENT}", steps)
+    concerned = [d for d in here.devices.values() if d.agent == AGENT or d.cuts_power]
+    findings = [finding for device in concerned for finding in _of_device(here, device)]
+    yield from findings
+    if mine and not findings:
+        yield ok(f"{counted(len(concerned), 'device')}: Pacemaker knows by a list whom each can fence")
+
+
+def _of_device(here: Installation, device: Device) -> Iterator[Finding]:
+    used_for = [n for n, its in here.levels.items() if any(device.id in level.devices for level in its)]
+    wanted = here.computes if device.agent == AGENT else tuple(used_for)
+    lacking = [node for node in wanted if device.covers(node) is False]
+    command = missing.host_list(device, wanted)
+    mend = (command,) if command else ()
+    if device.disabled:
+        yield trouble(f"{device.id} is disabled", "", missing.enable_device(device.id))
+    if lacking:
+        yield trouble(f"{device.id} does not list {', '.join(lacking)}, so it cannot fence it", "", *mend)
+    elif device.agent == AGENT and device.host_check not in ("static-list", ""):
+        danger = "Pacemaker may believe that it alone can fence any node"
+        what = f"{device.id} has pcmk_host_check={device.host_check}: {danger}"
+        yield trouble(what, "", *mend)
+    elif device.asked and device.agent == AGENT:
+        yield attention(SLOW.format(device.id), "", *mend)
+    elif device.asked:
+        # Whom else it fences, a controller maybe, no level says.
+        asking = ("stonith_admin", "--list-targets", device.id)
+        static = ("pcmk_host_check=static-list", "pcmk_host_list=HOSTS")
+        remedy = "with every host that it can fence in the place of HOSTS, as the first command lists them"
+        yield attention(SLOW.format(device.id), remedy, asking, ("pcs", "stonith", "update", device.id, *static))
+
+
+SLOW = "Pacemaker has to ask {} which hosts it can fence; one late answer delays a fencing by minutes"
+
+
+def controllers(facts: Facts) -> Iterator[Finding]:
+    here = facts.here
+    power = [device for device in here.devices.values() if device.cuts_power and not device.disabled]
+    bare = [node for node in here.controllers if not any(device.covers(node) for device in power)]
+    asked = [device.id for device in power if device.asked]
+    others = [device for device in here.devices.values() if not device.disabled and any(map(device.covers, bare))]
+    word = missing.word_of(here, others)
+    if not bare:
+        yield ok(f"{counted(len(here.controllers), 'controller')}: a power device for each")
+    elif watchdog_fences(here.options):
+        yield ok(f"{', '.join(bare)}: by the watchdog (sbd)")
+    elif asked:
+        what = f"{', '.join(bare)}: whether it can fence them only {' and '.join(asked)} could say"
+        yield unknown(what, "ask it", *(("stonith_admin", "--list", node) for node in bare))
+    elif word:
+        yield attention(f"{', '.join(bare)}: no other device lists them than one that is not known", word)
+    else:
+        what = (
+            f"{', '.join(bare)}: no power device lists them; a controller that hangs would keep what it runs for ever"
+        )
+        yield trouble(what, "a power device with them in its pcmk_host_list: pcs stonith create, or update")
+
+
+def hold(facts: Facts) -> Iterator[Finding]:
+    here = facts.here
+    bare = [name for name, held in here.nova_compute.items() if not held]
+    if not here.nova_compute:
+        yield unknown(
+            "no resource of Pacemaker runs nova-compute, so it cannot be seen from here what keeps it away",
+            "where systemd runs it, every compute needs the package muster-compute, whose drop-in muster-hold.conf"
+            " waits for muster. A resource of another name is known by its rule: muster setup --nova-resource ID",
+        )
+    for name in bare:
+        what = f"{name}: nothing keeps it away from a host whose evacuations are open; it would destroy guests there"
+        yield by(Result.TROUBLE, what, [s for s in missing.hold_rules(here) if name in s.commands[0]])
+    if here.nova_compute and not bare:
+        yield ok(f"{', '.join(here.nova_compute)}: kept away where muster-hold is set")

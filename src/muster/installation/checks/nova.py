@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What muster's user finds in Nova: rights, names, versions, clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from muster.core.naming import service_of
+from muster.installation.checks.finding import (
+    Facts,
+    Finding,
+    Result,
+    attention,
+    counted,
+    ok,
+    trouble,
+    unknown,
+    update_resource,
+)
+
+CLOCKS_ATTENTION_S, CLOCKS_TROUBLE_S = 30.0, 60.0
+LATE_BEAT_S = 5.0
+OLDEST_MICROVERSION = (2, 11)  # forced_down
+SILENT_CELLS_MICROVERSION = (2, 69)  # below it a cell that does not answer looks empty
+NOT_ASKED = "Nova was not asked"
+
+
+def answers(facts: Facts) -> Iterator[Finding]:
+    nova = facts.nova
+    if nova.trouble:
+        if nova.asked:
+            yield trouble(
+                nova.trouble, f"see {facts.clouds_file}, and whether this controller reaches Keystone and Nova"
+            )
+        else:
+            yield unknown(nova.trouble)
+        return
+    offered, allowed = _version(nova.offered), _version(facts.nova_api_version)
+    if offered < OLDEST_MICROVERSION:
+        yield trouble(f"it offers {nova.offered}; without 2.11 no host can be forced down", "a newer Nova")
+    elif allowed < SILENT_CELLS_MICROVERSION <= offered and facts.worker:
+        what = f"it offers {nova.offered}, but nova_api_version={facts.nova_api_version}: a silent cell looks empty"
+        yield attention(what, "", update_resource(facts.worker.id, "nova_api_version="))
+    elif offered < SILENT_CELLS_MICROVERSION:
+        yield ok(f"it answers and offers {nova.offered}", "below 2.69 a cell that does not answer looks empty")
+    else:
+        yield ok(f"it answers and offers {nova.offered}")
+
+
+def rights(facts: Facts) -> Iterator[Finding]:
+    if facts.nova.trouble:
+        yield unknown(NOT_ASKED)
+        return
+    told = [right for right in facts.nova.rights if not right.moot]
+    for right in told:
+        if right.may is False:
+            remedy = right.remedy or "give the user of clouds.yaml the role admin, or change Nova's policy"
+            yield trouble(f"it may not {right.name}: {right.words}", remedy)
+        elif right.may is None:
+            yield unknown(f"whether it may {right.name}: {right.words}", right.remedy)
+    if all(right.may for right in told):
+        untold = "".join(f"; whether it may {r.name} is not known: {r.words}" for r in facts.nova.rights if r.moot)
+        yield ok(f"it may {', '.join(right.name for right in told)}{untold}")
+
+
+def names(facts: Facts) -> Iterator[Finding]:
+    services = facts.nova.services
+    if services is None:
+        yield unknown(NOT_ASKED if facts.nova.trouble else "the services cannot be listed")
+        return
+    taken: dict[str, str] = {}
+    for node in facts.here.computes:
+        found = service_of(node, (*facts.here.controllers, *facts.here.computes), services, facts.host_map)
+        if isinstance(found, str):
+            entries = [*(f"{n}:{h}" for n, h in facts.host_map.items() if n != node), f"{node}:HOST"]
+            commands = (update_resource(facts.worker.id, f"host_map={';'.join(entries)}"),) if facts.worker else ()
+            remedy = f"put Nova's name for it in the place of HOST, or nothing there if {node} is no compute"
+            yield trouble(found, remedy, *commands)
+        else:
+            taken[node] = found.host
+    if len(taken) == len(facts.here.computes):
+        other = [f"{node} is {host}" for node, host in taken.items() if node != host]
+        yield ok(f"{counted(len(taken), 'compute')}: each has its nova-compute" + "".join(f", {o}" for o in other))
+
+
+def placement(facts: Facts) -> Iterator[Finding]:
+    if facts.nova.placement is None:
+        yield unknown(NOT_ASKED if facts.nova.trouble else "it was not asked")
+    elif facts.nova.placement:
+        what = f"{facts.nova.placement}: without it Nova finds no destination"
+        yield attention(what, "see the catalogue of Keystone (openstack endpoint list --service placement)")
+    else:
+        yield ok("it answers")
+
+
+def heartbeats(facts: Facts) -> Iterator[Finding]:
+    """They are spread over the interval: the oldest of hosts that are up is nearly that old.  One may be dead."""
+    given, at = facts.report_interval_s, facts.nova.services_at
+    ages = sorted(at - s.updated_at for s in facts.nova.services or () if s.up and s.enabled and s.updated_at)
+    seen = ages[: -1 if len(ages) > 2 else None]
+    if not seen:
+        yield unknown(NOT_ASKED if facts.nova.trouble else "no nova-compute is up")
+    elif seen[-1] > given + LATE_BEAT_S and facts.worker:
+        least = -(-int(seen[-1]) // 10) * 10
+        yield trouble(
+            f"one is {seen[-1]:.0f} s old, report_interval_s={given}: a fenced host that is still on is noticed late",
+            f"see report_interval in nova.conf of the computes; it is {least} or more",
+            update_resource(facts.worker.id, f"report_interval_s={least}"),
+        )
+    else:
+        yield ok(f"none is older than {max(seen[-1], 0.0):.0f} s, report_interval_s={given}")
+
+
+def clocks(facts: Facts) -> Iterator[Finding]:
+    """By the header Date of a reply, so it is the API's host that is compared, not the one of Nova's database."""
+    ahead_s = facts.nova.clock_ahead_s
+    if ahead_s is None:
+        yield unknown(NOT_ASKED if facts.nova.trouble else "the reply has no date")
+        return
+    off_s = abs(ahead_s)
+    what = f"the API's host is {off_s:.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
+    if off_s > CLOCKS_ATTENTION_S:
+        result = Result.TROUBLE if off_s > CLOCKS_TROUBLE_S else Result.ATTENTION
+        yield Finding(
+            result,
+            what,
+            "NTP on the controllers, the hosts of nova-api and nova-conductor, and Nova's database",
+            (("chronyc", "tracking"),),
+        )
+    else:
+        yield ok("they agree" if off_s < 2 else what)
+    newest = max((s.updated_at for s in facts.nova.services or ()), default=0.0)
+    if newest > facts.nova.services_at + LATE_BEAT_S:
+        early = (
+            f"a heartbeat is {newest - facts.nova.services_at:.0f} s in the future: a nova-conductor's clock is ahead"
+        )
+        yield trouble(early, "NTP on the hosts of nova-conductor", ("chronyc", "tracking"))
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)

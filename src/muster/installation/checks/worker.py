@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resource, its parameters, and what of muster is installed on this controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from muster.installation import missing
+from muster.installation.checks.cluster import RIVAL_FIRST
+from muster.installation.checks.finding import Facts, Finding, attention, counted, ok, trouble, unknown, update_resource
+from muster.installation.installed import Resource
+
+
+def runs(facts: Facts) -> Iterator[Finding]:
+    workers = facts.here.workers
+    if not workers:
+        remedy = "muster setup --cloud NAME --shared-storage yes|no says how to create it"
+        yield trouble("no resource of the agent ocf:muster:ComputeRecovery: no host is evacuated", remedy)
+    elif len(workers) > 1:
+        names = ", ".join(worker.id for worker in workers)
+        remedy = "keep one; for another one: pcs resource delete ID"
+        yield trouble(f"{names}: more than one worker on the same hosts", remedy)
+    for worker in workers:
+        yield from _of_worker(facts, worker)
+
+
+def _of_worker(facts: Facts, worker: Resource) -> Iterator[Finding]:
+    name = worker.id
+    failures = "; ".join(f"on {node}: {reason}" for node, reason in sorted(worker.failures.items()))
+    if worker.disabled and facts.here.in_charge:
+        yield trouble(f"{name} is disabled: it does not evacuate", RIVAL_FIRST)
+    elif worker.disabled:
+        yield trouble(f"{name} is disabled: no host is evacuated", "", ("pcs", "resource", "enable", name))
+    elif worker.unmanaged:
+        say = attention if worker.active_on else trouble
+        yield say(f"{name} is unmanaged: Pacemaker does not start it", "", ("pcs", "resource", "manage", name))
+    elif len(worker.active_on) > 1:
+        what = f"{name} runs on {' and '.join(worker.active_on)} at once, so it does nothing"
+        yield trouble(what, "see why", ("pcs", "status", "--full"))
+    elif not worker.active_on:
+        why = f" ({failures})" if failures else ""
+        remedy = "mend that, then" if failures else "see why"
+        command = ("pcs", "resource", "cleanup", name) if failures else ("pcs", "resource", "debug-start", name)
+        yield trouble(f"{name} runs on no controller{why}", remedy, command)
+    elif failures:
+        what = f"{name} runs on {worker.active_on[0]} and has failed ({failures})"
+        yield attention(what, "mend that, then", ("pcs", "resource", "cleanup", name))
+    elif not worker.paused:
+        yield ok(f"{name} runs on {worker.active_on[0]}")
+    if worker.paused:
+        yield attention(f"{name} is paused by {worker.paused}: nothing is changed", "", ("muster", "resume"))
+
+
+def place(facts: Facts) -> Iterator[Finding]:
+    """What of the README's rules and options the resource lacks."""
+    workers = facts.here.workers
+    for worker in workers:
+        away = missing.off_computes(facts.here, worker)
+        if away:
+            yield trouble(f"{worker.id} may be started on a compute, where it dies with the host", "", *away)
+        if worker.asking:
+            what = f"{worker.id} would not be started, after a stop, as long as a compute is off: its rule lacks"
+            yield attention(f"{what} resource-discovery=never", "", *missing.ask_no_remote(worker))
+        if not worker.sticks:
+            what = f"{worker.id} does not stick: Pacemaker may move it in the middle of an incident"
+            yield attention(what, "", missing.stick(worker.id))
+        if not worker.monitored:
+            what = f"{worker.id} has no recurring monitor: a worker that hangs is never replaced"
+            yield trouble(what, "", missing.monitor(worker.id))
+        if not away and not worker.asking and worker.sticks and worker.monitored:
+            yield ok(f"{worker.id} is on controllers only, stays where it is, and is monitored")
+    if not workers:
+        yield unknown("there is no resource")
+
+
+def parameters(facts: Facts) -> Iterator[Finding]:
+    if facts.worker is None:
+        yield unknown("there is no one resource whose parameters could be read")
+        return
+    name = facts.worker.id
+    for fault in facts.settings_faults:
+        parameter = fault.partition("=")[0].partition(":")[0]
+        yield trouble(fault, "with the value that it should have", update_resource(name, f"{parameter}=VALUE"))
+    if not facts.settings_faults:
+        yield ok("valid")
+
+
+def shared_storage(facts: Facts) -> Iterator[Finding]:
+    if facts.shared_storage is None:
+        yield unknown("the parameters cannot be read")
+    elif facts.shared_storage:
+        yield ok(
+            "yes",
+            "nothing can check it from here, and where the disks are local after all servers come back empty: make sure"
+            " that /var/lib/nova/instances is one file system on all computes, or images_type is rbd",
+        )
+    else:
+        yield ok("no", "servers that boot from an image are held back; those that boot from a volume are evacuated")
+
+
+# ---------------------------------------------------------------- this controller
+
+
+def agents(facts: Facts) -> Iterator[Finding]:
+    """On the other controllers it is Pacemaker's last word: what its probe found, or an installation told it since."""
+    me = facts.controller
+    faults = 0
+    for path, agent in me.agents.items():
+        if agent.fault:
+            faults += 1
+            yield trouble(f"{path}: {agent.fault}", "install muster's agents on every controller")
+        elif agent.version and agent.version != me.version:
+            faults += 1
+            yield trouble(f"{path} is of version {agent.version}, this command of {me.version}", "install one of them")
+    if me.worker_version not in ("", me.version):
+        faults += 1
+        where = facts.worker.active_on[0] if facts.worker and facts.worker.active_on else "its controller"
+        what = f"the worker on {where} is of version {me.worker_version}, this controller has {me.version}"
+        remedy = "the same version on every controller, and then, also in the middle of an incident"
+        yield attention(what, remedy, ("pcs", "resource", "restart", facts.worker.id if facts.worker else "muster"))
+    others = [node for node in facts.here.controllers if node != me.name]
+    for node in others:
+        seen = facts.here.versions.get(node)
+        name = facts.worker.id if facts.worker else "muster"
+        look_again = ("crm_resource", "--refresh", "--resource", name, "--node", node)
+        if seen is None:
+            faults += 1
+            what = f"no version is known of {node}: it is away, or Pacemaker has not found the agent there yet"
+            yield unknown(what, f"see on {node}: muster doctor; then have Pacemaker look again", look_again)
+        elif seen != me.version:
+            faults += 1
+            what = f"{node} has version {seen}, this controller {me.version}"
+            remedy = "install the same version on every controller; without the package, then have Pacemaker look again"
+            yield attention(what, remedy, look_again)
+    if not faults:
+        yield ok(f"{me.version} on {counted(len(others) + 1, 'controller')}")
+
+
+def credentials(facts: Facts) -> Iterator[Finding]:
+    faults = facts.controller.credentials
+    if faults is None:
+        yield unknown("the parameters do not say which file it is")
+    elif faults and not facts.controller.root:
+        yield unknown("only root may look at it", "run this as root")
+    elif faults:
+        for fault in faults:
+            what, _, remedy = fault.rpartition(": ")
+            yield trouble(what, remedy)
+    else:
+        yield ok(f"{facts.clouds_file}: for root only")

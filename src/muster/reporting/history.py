@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happened in one incident, as far as it is known; from what the worker wrote.  Pure.
+
+What is not known stays open and is named under ``missing``; nothing is filled in.  Times are Unix seconds.
+What Nova adds is in :mod:`muster.reporting.nova_history`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Optional
+
+from muster.core.server_case import State, Verdict
+
+TIME_END = 1e11
+"""The year 5138: no time is later."""
+HOST_IS_BACK = (
+    "The host is back, so muster evacuates nothing from it any more, and retry is refused: start what is down there"
+    " (openstack server reboot --hard ID, once you know that it runs nowhere else), or move it."
+)
+WHEN_LOST = "when Pacemaker lost the host: it did not say so any more, or the host was fenced before it was lost"
+ORDER = ("held", "unknown", "parked", "evacuating", "queued", "evacuated", "skipped", "gone")
+"""Those that need a person first."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that the worker saw change.
+
+    :param word: the state of the incident, or the verdict of the server.
+    """
+
+    at: float
+    word: str
+    what: str
+    dest: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One evacuation of one server by Nova's records.
+
+    :param status: of its migration; empty where there is none.
+    :param asked: when Nova took the call.
+    :param landed: when the rebuild began on the destination.
+    :param ended: when it ended, well or not.
+    :param words: Nova's own about its failure.
+    """
+
+    request_id: str
+    status: str
+    dest: str
+    asked: Optional[float] = None
+    landed: Optional[float] = None
+    ended: Optional[float] = None
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class ServerStory:
+    """What became of one server.
+
+    :param state: its vm_state, when its verdict was given.
+    :param tries: evacuations of it in this incident.
+    :param began: when Nova took the last of them; ``ended`` when that one had arrived.
+    :param attempts: empty if Nova was not asked.
+    """
+
+    id: str
+    name: str = ""
+    project: str = ""
+    verdict: str = Verdict.UNKNOWN.value
+    reason: str = ""
+    source: str = ""
+    dest: str = ""
+    state: str = ""
+    tries: int = 0
+    request_ids: tuple[str, ...] = ()
+    seconds: Optional[float] = None
+    began: Optional[float] = None
+    ended: Optional[float] = None
+    attempts: tuple[Attempt, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """The reason with its own id where a command has to have it."""
+        return with_id(self.reason, self.id)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who says so, and when it was so."""
+
+    what: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """One incident.
+
+    :param lost: when Pacemaker lost the host; None when nobody here knows it, and so for ``fenced``.
+    :param until: up to when this is known.
+    :param changes: of the host.
+    :param sources: who says so.
+    :param missing: what is not known, and why.
+    """
+
+    incident: str
+    node: str
+    host: str
+    state: str
+    reason: str
+    fenced: Optional[float]
+    until: float
+    changes: tuple[Change, ...] = ()
+    servers: tuple[ServerStory, ...] = ()
+    sources: tuple[Source, ...] = ()
+    missing: tuple[str, ...] = ()
+    lost: Optional[float] = None
+
+    @property
+    def steps(self) -> tuple[Change, ...]:
+        """What befell the host, from its loss on."""
+        lost = (Change(self.lost, "lost", "Pacemaker's connection to it broke"),) if self.lost else ()
+        fenced = (Change(self.fenced, "fenced", "its power is off: recorded"),) if self.fenced else ()
+        return tuple(sorted((*lost, *fenced, *self.changes), key=lambda change: change.at))
+
+    @property
+    def hint(self) -> str:
+        """What is true of all that wait for a person."""
+        return HOST_IS_BACK if self.state == State.CLOSED.value and self.waiting else ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many servers have which verdict; those that need a person first."""
+        counts = Counter(server.verdict for server in self.servers)
+        return {word: counts[word] for word in (*ORDER, *sorted(set(counts) - set(ORDER))) if counts[word]}
+
+    @property
+    def waiting(self) -> tuple[ServerStory, ...]:
+        """Those that a person must decide about."""
+        return tuple(server for server in self.servers if server.verdict == Verdict.HELD.value)
+
+    def first(self, state: State) -> Optional[float]:
+        """When the incident first was in that state."""
+        return next((change.at for change in self.changes if change.word == state.value), None)
+
+
+def with_id(reason: str, ident: str) -> str:
+    """A reason, whose commands may have ID where the server's own has to stand."""
+    return re.sub(r"\bID\b", lambda _: ident, reason)
+
+
+def incident_name(node: str, first: float) -> str:
+    """``cmp1-1800000000``: how the incident is called, and its files."""
+    return f"{re.sub(r'[^A-Za-z0-9_.-]', '_', node)}-{int(first)}"
+
+
+# ------------------------------------------------------------- from the worker
+
+
+def from_worker(report: Mapping[str, Any], who: str) -> Story:
+    """:param report: as :mod:`muster.reporting.outlets.reports` writes it; what is missing in it stays open.
+    :param who: says so, in words.
+    """
+    changes: dict[str, list[Change]] = {}
+    for event in _objects(report.get("events")):
+        changes.setdefault(str(event.get("server") or ""), []).append(_change(event))
+    fenced = _number(report.get("fenced"))
+    servers = (_server(entry, changes) for entry in _objects(report.get("proofs")))
+    node = str(report.get("node") or "")
+    until = _number(report.get("written")) or fenced or 0.0
+    lost = _number(report.get("lost")) or None
+    return Story(
+        incident=incident_name(node, fenced or 0),
+        node=node,
+        host=str(report.get("host") or ""),
+        state=str(report.get("state") or ""),
+        reason=str(report.get("reason") or ""),
+        fenced=fenced,
+        until=until,
+        changes=_news(changes.get("", ())),
+        servers=in_order(servers),
+        sources=(Source(who, until),),
+        missing=() if lost else (WHEN_LOST,),
+        lost=lost,
+    )
+
+
+def _server(entry: Mapping[str, Any], changes: Mapping[str, Sequence[Change]]) -> ServerStory:
+    ident = str(entry.get("id") or "")
+    mine = _news(changes.get(ident, ()))
+    ids = [change.request_id for change in mine] + [str(entry.get("request_id") or "")]
+    return ServerStory(
+        id=ident,
+        name=str(entry.get("name") or ""),
+        project=str(entry.get("project") or ""),
+        verdict=str(entry.get("verdict") or Verdict.UNKNOWN.value),
+        reason=str(entry.get("reason") or ""),
+        source=str(entry.get("from") or ""),
+        dest=str(entry.get("to") or ""),
+        state=str(entry.get("state") or ""),
+        tries=int(_number(entry.get("attempts")) or 0),
+        request_ids=tuple(dict.fromkeys(filter(None, ids))),
+        seconds=_number(entry.get("seconds")),
+        began=_number(entry.get("began")),
+        ended=_number(entry.get("ended")),
+        changes=mine,
+    )
+
+
+def _change(event: Mapping[str, Any]) -> Change:
+    what = str(event.get("what") or "")
+    word, _, reason = what.partition(": ")
+    return Change(
+        at=_number(event.get("at")) or 0.0,
+        word=word,
+        what=reason or what,
+        dest=str(event.get("dest") or ""),
+        request_id=str(event.get("request_id") or ""),
+    )
+
+
+def _news(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """In order, without what a new worker said again."""
+    told: list[Change] = []
+    for change in sorted(changes, key=lambda c: c.at):
+        if not told or replace(change, at=told[-1].at) != told[-1]:
+            told.append(change)
+    return tuple(told)
+
+
+def in_order(servers: Iterable[ServerStory]) -> tuple[ServerStory, ...]:
+    """Those that need a person first, then as they were sent."""
+
+    def place(server: ServerStory) -> tuple[int, float, str, str]:
+        rank = ORDER.index(server.verdict) if server.verdict in ORDER else -1
+        return rank, server.began or 0.0, server.name, server.id
+
+    return tuple(sorted(servers, key=place))
+
+
+# ----------------------------------------------------------------------- JSON
+
+
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _number(value: object) -> Optional[float]:
+    """A time or a duration in seconds; anything that can be none is None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and 0 <= value < TIME_END else None

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Nova has on record about an incident, told as its story.  Pure.
+
+Nova's records are good witnesses of each attempt, and know nothing of what was never sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Optional
+
+from muster.core.facts import Move, MoveStatus, Server, Trace
+from muster.core.server_case import State, Verdict
+from muster.reporting.history import Attempt, ServerStory, Source, Story, in_order, incident_name
+
+GAP_S = 3600.0
+"""Evacuations of one host that are further apart belong to two incidents, where nothing else tells."""
+SAME_SECOND_S = 1.0
+"""Nova writes whole seconds, so an action may seem younger than the migration that it made."""
+MADE_WITHIN_S = 15.0
+"""A call writes its action first and its migration next, in one go of nova-api."""
+FROM_NOVA = (
+    "when it was lost and fenced, the steps of the host, and the servers that were not sent (held, skipped): the worker"
+    " wrote its report on another controller, so this is Nova's own record"
+)
+
+
+@dataclass(frozen=True)
+class Records:
+    """What Nova has on record about one incident.
+
+    :param moves: evacuations from the host, oldest first.
+    :param traces: by server id, what its action log says; no entry: not asked.
+    :param servers: by id; one that Nova no longer knows is ``deleted``.  No entry: not asked.
+    """
+
+    host: str
+    at: float
+    moves: Sequence[Move] = ()
+    traces: Mapping[str, Sequence[Trace]] = field(default_factory=dict)
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+def with_nova(story: Story, records: Records, final: bool = True) -> Story:
+    """The story with what Nova has on record about each attempt.
+
+    :param final: the worker's verdicts are its last; else those that it had left open are judged by Nova's records.
+    """
+    by_server = _by_server(records.moves)
+    servers = []
+    for server in story.servers:
+        attempts = attempts_of(by_server.get(server.id, ()), records.traces.get(server.id, ()))
+        ids = (*server.request_ids, *(a.request_id for a in attempts if a.request_id))
+        known = replace(
+            server,
+            attempts=attempts,
+            tries=max(server.tries, len(attempts)),
+            request_ids=tuple(dict.fromkeys(ids)),
+        )
+        open_ = server.verdict in {verdict.value for verdict in Verdict if verdict.open}
+        servers.append(known if final or not (open_ and attempts) else _judged(known, records))
+    missing = set(by_server) - {server.id for server in story.servers}
+    strangers = [_judged(_stranger(ident, by_server[ident], records), records) for ident in sorted(missing)]
+    said = Source("Nova's migrations and actions", records.at)
+    return replace(
+        story,
+        host=story.host or records.host,
+        servers=in_order([*servers, *strangers]),
+        sources=(*story.sources, said),
+        missing=(*story.missing, *records.missing),
+    )
+
+
+def from_nova(node: str, records: Records) -> Story:
+    """The story of an incident that is over and about which nobody here has a report.
+
+    It is called by its first evacuation: nothing says when the host was fenced.
+    """
+    begin = min((move.created for move in records.moves if move.created), default=0.0)
+    bare = Story(
+        incident=incident_name(node, begin),
+        node=node,
+        host=records.host,
+        state=State.CLOSED.value,
+        reason="nothing is on record about it any more",
+        fenced=None,
+        until=max((move.updated for move in records.moves), default=begin),
+        missing=(FROM_NOVA,),
+    )
+    return with_nova(bare, records)
+
+
+def groups(moves: Iterable[Move]) -> list[list[Move]]:
+    """The evacuations from one host, incident by incident, oldest first; those that do not say when are in none."""
+    found: list[list[Move]] = []
+    for move in sorted((m for m in moves if m.created), key=lambda m: (m.created, m.id)):
+        if not found or move.created - found[-1][-1].created > GAP_S:
+            found.append([])
+        found[-1].append(move)
+    return found
+
+
+def attempts_of(moves: Sequence[Move], traces: Sequence[Trace]) -> tuple[Attempt, ...]:
+    """Each migration with the action that made it: the newest that is not younger, and not much older.
+
+    A call that has left no migration stands on its own.
+    """
+    left = sorted(traces, key=lambda t: t.at)
+    attempts = []
+    for move in sorted(moves, key=lambda m: (m.created, m.id)):
+        made = [t for t in left if -SAME_SECOND_S <= move.created - t.at <= MADE_WITHIN_S]
+        trace = made[-1] if made else None
+        if trace:
+            left.remove(trace)
+        attempts.append(_attempt(move, trace))
+    attempts += [_attempt(None, trace) for trace in left]
+    return tuple(sorted(attempts, key=lambda a: a.asked or 0.0))
+
+
+def _attempt(move: Optional[Move], trace: Optional[Trace]) -> Attempt:
+    over = move is not None and not move.status.open and move.status is not MoveStatus.COMPLETED
+    # A completed row was touched again when its old host came back, so it does not say when it had ended.
+    ended = (trace.ended if trace else 0.0) or (move.updated if move and over else 0.0)
+    return Attempt(
+        request_id=trace.request_id if trace else "",
+        status=move.status.value if move else "",
+        dest=(move.dest if move else "") or (trace.dest if trace else ""),
+        asked=(trace.at if trace else 0.0) or (move.created if move else 0.0) or None,
+        landed=(trace.landed if trace else 0.0) or None,
+        ended=ended or None,
+        words=trace.words if trace else "",
+    )
+
+
+def _stranger(ident: str, moves: Sequence[Move], records: Records) -> ServerStory:
+    """A server that only Nova speaks of."""
+    known = records.servers.get(ident)
+    attempts = attempts_of(moves, records.traces.get(ident, ()))
+    last = attempts[-1]
+    return ServerStory(
+        id=ident,
+        name=known.name if known else "",
+        project=known.project if known else "",
+        source=records.host,
+        dest=last.dest,
+        state=known.vm_state if known else "",
+        tries=len(attempts),
+        request_ids=tuple(a.request_id for a in attempts if a.request_id),
+        attempts=attempts,
+    )
+
+
+def _judged(server: ServerStory, records: Records) -> ServerStory:
+    """With the verdict that Nova's records allow, and no better one."""
+    arrived = next((a for a in reversed(server.attempts) if a.status in ("done", "completed")), None)
+    known = records.servers.get(server.id)
+    if arrived is None:
+        last = server.attempts[-1]
+        status = f"its last evacuation is {last.status or 'without a migration'}"
+        return replace(server, verdict=Verdict.UNKNOWN.value, reason=f"{status}: {last.words}".rstrip(": "))
+    here = known is not None and known.host == arrived.dest
+    landed = arrived.landed is not None and arrived.ended is not None and not arrived.words
+    if not here and not landed:
+        reason = f"its migration to {arrived.dest} is {arrived.status}, but nothing shows that it came up there"
+        return replace(server, verdict=Verdict.UNKNOWN.value, reason=reason)
+    where = "Nova places it there" if here else "its rebuild there ended well"
+    now = "" if here or known is None else "; deleted since" if known.deleted else f"; now on {known.host}"
+    seconds = arrived.ended - arrived.asked if arrived.ended and arrived.asked else None
+    return replace(
+        server,
+        verdict=Verdict.EVACUATED.value,
+        reason=f"migration to {arrived.dest} {arrived.status}, {where}{now}",
+        dest=arrived.dest,
+        seconds=seconds,
+        began=arrived.asked,
+        ended=arrived.ended,
+    )
+
+
+def _by_server(moves: Iterable[Move]) -> dict[str, list[Move]]:
+    found: dict[str, list[Move]] = {}
+    for move in moves:
+        found.setdefault(move.server, []).append(move)
+    return found

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks Nova for what it has on record about an incident, within bounds.  Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Optional, Protocol
+
+from muster.core.errors import NovaError, NovaRefused
+from muster.core.facts import Move, Server, Service, Trace
+from muster.core.naming import service_of
+from muster.core.ports import ClockPort
+from muster.reporting.nova_history import Records, groups
+
+SERVERS_LIMIT = 500
+TIME_LIMIT_S = 60.0
+"""Two or three requests for each server; Nova has better to do."""
+
+
+class RecordsPort(Protocol):
+    """Nova, as far as a report needs it.  Raises NovaUnavailable, or NovaRefused where it knows no such server."""
+
+    def services(self) -> Sequence[Service]: ...
+    def moves_from(self, host: str, since: float) -> Sequence[Move]: ...
+    def server(self, ident: str) -> Server: ...
+    def traces(self, server: str, since: float) -> Sequence[Trace]: ...
+
+
+def host_of(node: str, nodes: Iterable[str], services: Sequence[Service], host_map: Mapping[str, str]) -> str:
+    """Nova's host of a node; a name that is no node's, or of a host that is gone, stands for itself."""
+    service = service_of(node, nodes, services, host_map)
+    return node if isinstance(service, str) else service.host
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which evacuations of a host belong to the incident.
+
+    :param since: those created from then on, and before ``until``.
+    :param group: which of their groups: 0 the first, -1 the newest; None for all.
+    :param told: servers of which the worker has said the last word already.
+    """
+
+    since: float
+    until: Optional[float] = None
+    group: Optional[int] = None
+    told: frozenset[str] = frozenset()
+
+
+def gather(nova: RecordsPort, clock: ClockPort, host: str, wanted: Wanted) -> Records:
+    """:raises NovaError: when Nova does not tell the evacuations; what it does not tell later, the records name."""
+    moves = [m for m in nova.moves_from(host, wanted.since) if wanted.until is None or m.created < wanted.until]
+    found = groups(moves)
+    if wanted.group is not None and found:
+        moves = [*(m for m in moves if not m.created), *found[wanted.group]]
+    return _look_up(nova, clock, Records(host, clock.now(), moves), wanted.since, wanted.told)
+
+
+def _look_up(nova: RecordsPort, clock: ClockPort, records: Records, since: float, told: frozenset[str]) -> Records:
+    """The records with what Nova says of each of their servers, as far as the limits go."""
+    end = clock.monotonic() + TIME_LIMIT_S
+    asked = list(dict.fromkeys(move.server for move in records.moves))
+    traces: dict[str, Sequence[Trace]] = {}
+    servers: dict[str, Server] = {}
+    why = ""
+    for ident in asked[:SERVERS_LIMIT]:
+        if clock.monotonic() > end:
+            why = f"Nova took longer than {TIME_LIMIT_S:.0f} s"
+            break
+        try:
+            if ident not in told:
+                servers[ident] = _server(nova, ident)
+            traces[ident] = _traces(nova, ident, since)
+        except NovaError as exc:
+            why = f"Nova does not answer as it should: {exc}"
+            break
+    else:
+        why = f"no more than {SERVERS_LIMIT} are asked about" if len(asked) > SERVERS_LIMIT else ""
+    left = len(asked) - len(traces)
+    said = f"the actions of {left} of {len(asked)} servers, with their request ids and times: {why}"
+    return replace(records, traces=traces, servers=servers, missing=(said,) if left else ())
+
+
+def _server(nova: RecordsPort, ident: str) -> Server:
+    try:
+        return nova.server(ident)
+    except NovaRefused as exc:
+        if exc.status != 404:
+            raise
+        return Server(ident, host="", vm_state="deleted", deleted=True)
+
+
+def _traces(nova: RecordsPort, ident: str, since: float) -> Sequence[Trace]:
+    try:
+        return nova.traces(ident, since)
+    except NovaRefused as exc:
+        if exc.status != 404:
+            raise
+        return ()

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report for each incident: a file of JSON at each change, and a page for people when it is settled or over."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import asdict, dataclass
+from dataclasses import replace as replace_fields
+from pathlib import Path
+from typing import Any
+
+from muster.core.decide import Incident
+from muster.core.ports import ClockPort
+from muster.core.server_case import State
+from muster.log import Log
+from muster.reporting import html_page
+from muster.reporting.history import from_worker, incident_name
+from muster.reporting.outlets import Quiet
+from muster.reporting.outlets.files import complain, replace
+from muster.reporting.report import Event
+
+DIRECTORY = Path("/var/lib/muster")
+KEPT = 200
+EVENTS_KEPT = 5000
+"""Of one incident, beside those of the host itself: a thousand servers must not crowd out how it began."""
+READ_LIMIT = 50_000_000
+"""In bytes; no report of ours is that long."""
+WITH_PAGE = (State.SETTLED, State.CLOSED)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier worker here has left in its report of an incident.
+
+    :param lost: when Pacemaker lost the host, by whoever knew it first; 0 if nobody did.
+    """
+
+    events: tuple[dict[str, Any], ...] = ()
+    lost: int = 0
+
+
+class Reports(Quiet):
+    def __init__(self, clock: ClockPort, log: Log, directory: Path = DIRECTORY) -> None:
+        self._clock = clock
+        self._log = log
+        self._directory = directory
+        self._events: dict[tuple[str, bool], deque[dict[str, Any]]] = {}
+        """By node, and whether they are of its servers: as the report shows them."""
+        self._earlier: dict[str, tuple[str, Earlier]] = {}
+        """By node, of its incident, the name of which comes first."""
+
+    def event(self, event: Event) -> None:
+        """The next report of its incident has it."""
+        shown = {key: value for key, value in asdict(event).items() if key != "node" and value}
+        self._events.setdefault((event.node, bool(event.server)), deque(maxlen=EVENTS_KEPT)).append(shown)
+
+    def report(self, incident: Incident, data: dict[str, object]) -> None:
+        name = incident_name(incident.node, incident.first)
+        known, earlier = self._earlier.get(incident.node, ("", Earlier()))
+        new = known != name
+        if new:
+            earlier = _earlier(self._directory / f"{name}.json")
+        # Pacemaker forgets when it lost a host as soon as that is back.
+        earlier = replace_fields(earlier, lost=earlier.lost or incident.lost)
+        self._earlier[incident.node] = name, earlier
+        told = {"lost": earlier.lost or None, "events": [*earlier.events, *self._news(incident)]}
+        whole = {**data, **told, "written": round(self._clock.now(), 1)}
+        try:
+            self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            replace(self._directory / f"{name}.json", json.dumps(whole).encode(), 0o640)
+            if incident.state in WITH_PAGE:
+                replace(
+                    self._directory / f"{name}.html", html_page.page(from_worker(whole, "the worker's report")), 0o640
+                )
+            if new:
+                self._drop_old()
+        except OSError as exc:
+            complain(self._log, exc)
+        if incident.state is State.CLOSED:
+            self._earlier.pop(incident.node, None)
+            for of_servers in (False, True):
+                self._events.pop((incident.node, of_servers), None)
+
+    def _news(self, incident: Incident) -> list[dict[str, Any]]:
+        """The events of this incident that this worker has seen."""
+        kept = [event for of in (False, True) for event in self._events.get((incident.node, of), ())]
+        return sorted((e for e in kept if e.get("at", 0.0) >= incident.first), key=lambda e: float(e.get("at", 0.0)))
+
+    def _drop_old(self) -> None:
+        files = sorted(self._directory.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for path in files[:-KEPT]:
+            path.unlink()
+            path.with_suffix(".html").unlink(missing_ok=True)
+
+
+def _earlier(path: Path) -> Earlier:
+    try:
+        with open(path, "rb") as file:
+            kept = json.loads(file.read(READ_LIMIT))
+    except (OSError, ValueError):
+        return Earlier()
+    if not isinstance(kept, dict):
+        return Earlier()
+    events, lost = kept.get("events"), kept.get("lost")
+    found = [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []
+    return Earlier(tuple(found[-EVENTS_KEPT:]), lost if type(lost) is int else 0)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The status: a file for the monitor of this controller, and the same for commands on the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from muster import parameters
+from muster.core.decide import Incident
+from muster.core.errors import ClusterError
+from muster.core.ports import ClockPort
+from muster.core.server_case import State, Verdict
+from muster.log import Log
+from muster.reporting import report
+from muster.reporting.outlets import Quiet
+from muster.reporting.outlets.files import complain, replace
+from muster.reporting.report import Event
+
+ANNOUNCE_EVERY_S = 1.0
+SHARE_EVERY_S = 3.0
+EVENTS_SHOWN = 8
+SHARE_LIMIT = 120_000
+"""In bytes: it is handed on as one argument, and Linux takes 131,071 in one (execve(2), MAX_ARG_STRLEN)."""
+LEFT_SHOWN_S = 86400.0
+"""So long after a host's return those of its servers that were held are spoken of: nobody tells when they are well."""
+
+
+class Status(Quiet):
+    """:param path: ``/run/muster/RESOURCE.json``.
+    :param share: hands the status on to the other controllers.
+    """
+
+    def __init__(
+        self, path: Path, clock: ClockPort, log: Log, share: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self._path = path
+        self._hand_on = share
+        self._shared = ""
+        self._shared_at = -SHARE_EVERY_S
+        self._latest: deque[Event] = deque(maxlen=EVENTS_SHOWN)
+        self._clock = clock
+        self._log = log
+        self._status: dict[str, Any] = {
+            "pid": os.getpid(),
+            "version": parameters.version(),
+            "first_look": False,
+            "reason": "",
+            "incidents": [],
+            "left": [],
+        }
+        self._deadline = 0.0
+        self._left: dict[str, dict[str, Any]] = {}
+
+    def announce(self, silence_s: float) -> None:
+        deadline = self._clock.monotonic() + silence_s
+        if abs(deadline - self._deadline) >= ANNOUNCE_EVERY_S:
+            self._deadline = deadline
+            self._write()
+
+    def status(self, reason: str, incidents: list[Incident]) -> None:
+        now = self._clock.now()
+        left = [entry for entry in self._left.values() if now - float(entry["at"]) < LEFT_SHOWN_S]
+        told = [report.summary(incident) for incident in incidents]
+        shown = {"first_look": True, "reason": reason, "incidents": told, "left": left}
+        if {**self._status, **shown} != self._status:
+            self._status.update(shown)
+            self._write()
+
+    def report(self, incident: Incident, data: dict[str, object]) -> None:
+        """Of an incident that is over only what it has left to do: the record, which all look at, is gone."""
+        held = sum(finding.verdict is Verdict.HELD for finding in incident.findings.values())
+        if incident.state is State.CLOSED:
+            self._left.pop(incident.node, None)
+            if held:
+                at = round(self._clock.now(), 1)
+                self._left[incident.node] = {"node": incident.node, "held": held, "at": at}
+
+    def event(self, event: Event) -> None:
+        """The next status has it."""
+        self._latest.append(event)
+
+    def share(self) -> None:
+        """Pacemaker logs each value on every controller, so not for every second that something waits."""
+        status = {key: value for key, value in self._status.items() if key != "first_look"}
+        told = {**status, "events": [_shown(event) for event in self._latest]}
+        news = re.sub(r"\d+ s\b", "", json.dumps(told))
+        now = self._clock.monotonic()
+        if news != self._shared and now - self._shared_at >= SHARE_EVERY_S:
+            self._shared, self._shared_at = news, now
+            try:
+                self._hand_on(_short({**told, "at": round(self._clock.now(), 1)}))
+            except ClusterError as exc:
+                self._log.warning("status not shared", reason=str(exc), remedy="other controllers show the last one")
+
+    def _write(self) -> None:
+        whole = {**self._status, "deadline": self._deadline, "at": self._clock.now()}
+        try:
+            replace(self._path, json.dumps(whole).encode(), 0o644)
+        except OSError as exc:
+            complain(self._log, exc)
+
+
+def _short(told: dict[str, Any]) -> str:
+    """As JSON, without ever more of what is longest until it fits: the servers that wait, then reasons, then hosts.
+    What waits for a person stays for longest."""
+    text = json.dumps(told)
+    if len(text) <= SHARE_LIMIT:
+        return text
+    full = sorted(told["incidents"], key=lambda it: (it["state"] != "on-hold", -it["servers"].get("held", 0)))
+    plain = [{**incident, "waiting": []} for incident in full]
+    brief = [{**incident, "reason": str(incident["reason"])[:80]} for incident in plain]
+    ways = [[*full[:n], *plain[n:]] for n in (100, 50, 20, 10, 5, 0)] + [brief]
+    ways += [brief[:n] for n in range(len(brief) // 50 * 50, -1, -50)]
+    shorter = (json.dumps({**told, "incidents": shown, "shortened": True}) for shown in ways)
+    return next((text for text in shorter if len(text) <= SHARE_LIMIT), '{"shortened": true}')
+
+
+def _shown(event: Event) -> dict[str, Any]:
+    """What goes to every controller is short: the report has the rest."""
+    return {key: value for key, value in asdict(event).items() if key not in ("dest", "request_id")}

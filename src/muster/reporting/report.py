@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Incidents as plain data for people and programs: the status, the incident reports, one short line for crm_mon.
+
+Lost without harm: it can be made again from Nova.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from muster.core.decide import Incident
+from muster.core.server_case import Finding, Verdict
+from muster.core.server_rules import AFTER_PROOF
+from muster.installation.fencing_topology import UNPROVED
+
+
+def with_proofs(incident: Incident, proofs: Mapping[str, Finding]) -> dict[str, Finding]:
+    """The findings, each as it was when it was proved: what happens to a server afterwards is not our story, but for
+    what its host did to it as it came back."""
+    return {
+        server: finding if finding.rule in AFTER_PROOF else proofs.get(server, finding)
+        for server, finding in incident.findings.items()
+    }
+
+
+SHOWN_SERVERS = 6
+PAUSED_BY = "paused by "
+_WAITING = (Verdict.HELD, Verdict.UNKNOWN, Verdict.PARKED)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that changed, for the timeline of an incident.
+
+    :param what: the new state or verdict, and after a colon its reason.
+    :param server: its id; empty if it concerns the whole host.
+    """
+
+    at: float
+    node: str
+    what: str
+    server: str = ""
+    name: str = ""
+    dest: str = ""
+    request_id: str = ""
+
+
+def summary(incident: Incident) -> dict[str, Any]:
+    """``{node, host, state, rule, reason, lost, fenced, began, servers: {verdict: count}, waiting: [server ...]}``.
+
+    :returns: ``lost`` is when Pacemaker lost the host, null where it does not say; ``waiting`` has those that wait for
+        a person or for something else, those for a person first, six at most; ``began`` is when Nova took the first
+        evacuation, null before.
+    """
+    counts = Counter(finding.verdict.value for finding in incident.findings.values())
+    began = [finding.began for finding in incident.findings.values() if finding.began]
+    return {
+        "node": incident.node,
+        "host": incident.host,
+        "state": incident.state.value,
+        "rule": incident.rule,
+        "reason": incident.reason,
+        "lost": incident.lost or None,
+        "fenced": incident.first,
+        "began": min(began, default=None),
+        "servers": dict(sorted(counts.items())),
+        "waiting": _waiting(incident.findings.values()),
+    }
+
+
+def _waiting(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    line = [f for f in findings if f.alarm or f.verdict in _WAITING]
+    line.sort(key=lambda f: (not f.alarm, _WAITING.index(f.verdict) if f.verdict in _WAITING else -1, f.server.id))
+    return [
+        {
+            "id": f.server.id,
+            "name": f.server.name[:64],
+            "verdict": f.verdict.value,
+            "reason": f.reason[:300],
+            "alarm": f.alarm,
+            "waits_for": f.waits_for,
+            "next_try": f.due or None,
+        }
+        for f in line[:SHOWN_SERVERS]
+    ]
+
+
+def report(incident: Incident, findings: Mapping[str, Finding]) -> dict[str, Any]:
+    """The summary and, under ``proofs``, one entry for each server."""
+    shown = {key: value for key, value in summary(incident).items() if key != "waiting"}
+    return {**shown, "proofs": [_entry(incident, findings[key]) for key in sorted(findings)]}
+
+
+def paused(who: str) -> str:
+    """Why nothing is changed, as the worker shares it; empty if nobody paused it."""
+    return f"{PAUSED_BY}{who}" if who else ""
+
+
+def line(incident: Incident) -> str:
+    """``evacuating 5/12``: what crm_mon shows beside the node."""
+    if incident.rule == "fencing-unproved":
+        return UNPROVED
+    done = sum(not finding.verdict.open for finding in incident.findings.values())
+    held = sum(finding.verdict is Verdict.HELD for finding in incident.findings.values())
+    total = len(incident.findings)
+    return f"{incident.state.value} {done}/{total}" + (f" {held} held" if held else "")
+
+
+def _entry(incident: Incident, finding: Finding) -> dict[str, Any]:
+    server = finding.server
+    return {
+        "id": server.id,
+        "name": server.name,
+        "project": server.project,
+        "verdict": finding.verdict.value,
+        "reason": finding.reason,
+        "rule": finding.rule,
+        "from": finding.source,
+        "to": finding.dest,
+        "state": server.vm_state,
+        "attempts": finding.attempts,
+        "began": finding.began or None,
+        "ended": finding.ended or None,
+        "seconds": round(max(0.0, finding.ended - finding.began), 1) if finding.ended else None,
+        "seconds_since_fencing": round(max(0.0, finding.ended - incident.first), 1) if finding.ended else None,
+        "request_id": finding.request_id,
+        "next_try": finding.due or None,
+    }
