@@ -125,7 +125,7 @@ def test_more_dead_hosts_than_allowed_wait_for_one_command(cloud: Cloud) -> None
     reason = cloud.report("cmp1")["reason"]
     assert "2 hosts are dead, max_failed_hosts is 1" in reason
     assert cloud.nova.evacuations() == []
-    command = reason[reason.index("pcs resource update") :].replace("RESOURCE", "muster")
+    command = reason[reason.index("pcs resource update") :]
     cloud.type(command)
     for host, (server,) in servers.items():
         cloud.until(lambda h=host, s=server: cloud.verdicts(h, [s]) == ["evacuated"], 90, f"{host} is evacuated")

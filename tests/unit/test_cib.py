@@ -134,6 +134,20 @@ def test_knows_when_what_is_kept_away_was_found_running(
     assert look(status=status, resources=clone).nodes["cmp1"].found_running == 0
 
 
+@pytest.mark.parametrize(
+    ("held", "named"),
+    [(("nc",), "nc"), (("nova-compute",), "nc"), (("nc", "libvirt"), ""), ((), "")],
+)
+def test_knows_by_name_what_to_restart(held: tuple[str, ...], named: str) -> None:
+    """What a reason says is typed as it stands."""
+    resources = '<clone id="nc"><primitive id="nova-compute" class="systemd"/></clone><primitive id="libvirt"/>'
+    rule = (
+        '<rsc_location rsc="{}"><rule><expression attribute="muster-hold" operation="defined"/></rule></rsc_location>'
+    )
+    seen = look(resources=resources, constraints="".join(map(rule.format, held)))
+    assert (seen.resource, seen.nova_compute) == ("muster", named)
+
+
 @pytest.mark.parametrize("value", ["fenced:soon", "dead:100:200", "fenced:0:200", "fenced:200:100", "fenced:100", ""])
 def test_a_record_that_cannot_be_read_is_not_none(value: str) -> None:
     node = look(nodes=attributes("cmp1", muster=value)).nodes["cmp1"]

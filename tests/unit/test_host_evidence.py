@@ -118,10 +118,10 @@ def test_more_dead_hosts_than_allowed_are_not_begun() -> None:
     """C12."""
     nodes = {f"cmp{i}": replace(node(Phase.FENCED), name=f"cmp{i}") for i in range(1, 5)}
     base = sight(node(Phase.FENCED), server("a"), service=replace(DOWN, forced_down=False))
-    crowd = replace(base, cluster=Cluster(True, "ctl1", nodes))
+    crowd = replace(base, cluster=Cluster(True, "ctl1", nodes, resource="recovery"))
     decision = decide(crowd, settings(max_failed_hosts=3))
     assert decision.incidents["cmp1"].state is State.ON_HOLD
-    assert "max_failed_hosts=4" in decision.incidents["cmp1"].reason
+    assert decision.incidents["cmp1"].reason.endswith("pcs resource update recovery max_failed_hosts=4")
     assert not any(isinstance(s, (SwapRecord, ForceDown, Evacuate)) for s in decision.steps)
 
 

@@ -132,6 +132,9 @@ class TestReturn:
         told = decide(sight(self.back, **facts), settings())  # type: ignore[arg-type]
         assert (told.incidents["cmp1"].rule, told.steps) == ("half-finished", ())
         assert "pcs resource restart RESOURCE cmp1" in told.incidents["cmp1"].reason
+        seen = sight(self.back, **facts)  # type: ignore[arg-type]
+        named = decide(replace(seen, cluster=replace(seen.cluster, nova_compute="nova-clone")), settings())
+        assert named.incidents["cmp1"].reason.endswith(": pcs resource restart nova-clone cmp1")
         early = decide(sight(self.back, **{**facts, "back_at": NOW}), settings())  # type: ignore[arg-type]
         assert early.incidents["cmp1"].rule == "awaits-compute"
 

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from muster.core.facts import Outcome, Power, Sent
 from muster.core.server_case import Verdict
-from muster.core.server_rules import RESIZE_TASKS, RULES, judge
+from muster.core.server_rules import REFUSED_STATES, RESIZE_TASKS, RULES, judge
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
 
@@ -179,7 +180,7 @@ def test_a_resize_under_way_is_left_to_a_person(task: str) -> None:
     resizing = replace(ACTIVE, task_state=task)
     finding, step = judge(case(resizing))
     assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "resizing", "")
-    assert "openstack server set --state active ID" in finding.reason
+    assert "openstack server set --state active s1" in finding.reason
     assert verdict(case(resizing, retried_at=NOW - 1))[2] == ("evacuate" if task == "resize_prep" else "")
 
 
@@ -189,3 +190,17 @@ def test_an_unshelve_that_was_interrupted_is_held(task: str) -> None:
     shelved = replace(ACTIVE, vm_state="shelved_offloaded", task_state=task)
     assert verdict(case(shelved)) == (Verdict.HELD, "unshelving", "")
     assert "db-shelved" in judge(case(shelved))[0].reason
+
+
+def test_no_reason_has_a_placeholder_where_the_servers_id_belongs() -> None:
+    """What is said of a server is typed as it stands; and Nova's own words stay as they are."""
+    states = [replace(ACTIVE, id="0af1", vm_state=state) for state in REFUSED_STATES]
+    tasks = [replace(ACTIVE, id="0af1", task_state=task) for task in RESIZE_TASKS]
+    unshelved = replace(ACTIVE, id="0af1", vm_state="shelved_offloaded", task_state="spawning")
+    reasons = [judge(case(server))[0].reason for server in (*states, *tasks, unshelved)]
+    back = case(replace(unshelved, known=False), back_at=NOW - 500)
+    assert all("openstack" not in r or " 0af1" in r for r in (*reasons, judge(back)[0].reason))
+    fault = replace(ACTIVE, host="other", vm_state="error", fault="Support ID 4711")
+    reasons.append(judge(case(fault, move("done", "other"), log_read=True))[0].reason)
+    assert "Support ID 4711; see openstack server show s1" in reasons[-1]
+    assert not any(re.search(r"\b(ID|RESOURCE)\b|[{}]", reason) for reason in reasons[:-1])

@@ -71,8 +71,7 @@ def _row(turn: Turn, wide: bool) -> Sequence[object]:
         name = name[: NAME_WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}"
     ident = (server.id,) if wide else ()
     wave = str(turn.wave) if turn.wave else "-"
-    why = reason.replace(" ID", f" {server.id}")
-    return (wave.rjust(4), name, *ident, terminal.styled(turn.outlook.value), why)
+    return (wave.rjust(4), name, *ident, terminal.styled(turn.outlook.value), reason)
 
 
 def _counted(counts: Mapping[Outlook, int]) -> list[tuple[Outlook, int]]:

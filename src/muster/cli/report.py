@@ -104,10 +104,10 @@ def render(story: Story, narrow: bool = False) -> RenderableType:
         parts += ["", terminal.table(("TIME", "AFTER", "STATE", "WHY"), steps, wide="WHY")]
     if story.waiting:
         if narrow:
-            below = [(server.advice,) for server in story.waiting]
+            below = [(server.reason,) for server in story.waiting]
             parts += ["", terminal.cards(("TO DO", "ID"), [(s.name, s.id) for s in story.waiting], below)]
         else:
-            rows = [(server.name, server.id, server.advice) for server in story.waiting]
+            rows = [(server.name, server.id, server.reason) for server in story.waiting]
             parts += ["", terminal.table(("TO DO", "ID", "WHAT"), rows, wide="WHAT")]
         parts += [Text(story.hint)] if story.hint else []
     if story.servers:
@@ -122,7 +122,7 @@ def _servers(servers: Sequence[ServerStory], narrow: bool) -> RenderableType:
         columns = ("SERVER", "ID", "VERDICT", "FROM", "TO", "STATE", "TRIES", "TOOK", "REQUESTS", "WHY")
         return terminal.table(columns, map(_line, servers), wide="WHY")
     rows = [(s.name, s.id, terminal.styled(s.verdict), s.dest, duration(s.seconds)) for s in servers]
-    below = [(server.advice, *server.request_ids) for server in servers]
+    below = [(server.reason, *server.request_ids) for server in servers]
     return terminal.cards(("SERVER", "ID", "VERDICT", "TO", "TOOK"), rows, below)
 
 
@@ -137,7 +137,7 @@ def _line(server: ServerStory) -> Sequence[object]:
         server.tries or "",
         duration(server.seconds),
         " ".join(server.request_ids),
-        server.advice,
+        server.reason,
     )
 
 

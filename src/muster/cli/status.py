@@ -19,7 +19,6 @@ from muster.core.errors import ClusterError
 from muster.gateways.pacemaker import cib, installation
 from muster.gateways.pacemaker.cluster import still_refused
 from muster.installation.fencing_topology import objection
-from muster.reporting.history import with_id
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
 NARROW = 120
@@ -160,14 +159,12 @@ def _host(site: Site, options: argparse.Namespace) -> int:
 def servers_table(entries: Sequence[Mapping[str, Any]], narrow: bool) -> RenderableType:
     """One row a server; on a narrow screen its id stands below its name."""
     if not narrow:
-        rows = [(e["name"], e["id"], terminal.styled(e["verdict"]), e["to"], e["state"], _why(e)) for e in entries]
+        rows = [
+            (e["name"], e["id"], terminal.styled(e["verdict"]), e["to"], e["state"], str(e["reason"])) for e in entries
+        ]
         return terminal.table(("SERVER", "ID", "VERDICT", "TO", "STATE", "WHY"), rows, wide="WHY")
     short = [(e["name"], e["id"], terminal.styled(e["verdict"]), e["to"]) for e in entries]
-    return terminal.cards(("SERVER", "ID", "VERDICT", "TO"), short, ((_why(e),) for e in entries))
-
-
-def _why(entry: Mapping[str, Any]) -> str:
-    return with_id(str(entry["reason"]), str(entry["id"]))
+    return terminal.cards(("SERVER", "ID", "VERDICT", "TO"), short, ((str(e["reason"]),) for e in entries))
 
 
 def _report(site: Site, name: str) -> Optional[dict[str, Any]]:

@@ -293,7 +293,7 @@ def _of_incident(seen: Seen, incident: Mapping[str, Any]) -> Iterator[Todo]:
 def _of_server(server: Mapping[str, Any], now: float) -> Optional[Todo]:
     name, ident = server.get("name") or "", str(server.get("id"))
     about = f"{name} ({ident})" if name else ident
-    reason = str(server.get("reason")).replace(" ID", f" {ident}")
+    reason = str(server.get("reason"))
     if server.get("alarm") and server.get("waits_for"):
         return Todo(
             "trouble",

@@ -171,6 +171,8 @@ def decide(sight: Sight, policy: Policy) -> Decision:
             awaited=0 if isinstance(service, str) else _awaited(service.host, judged.values()),
             failed=failed,
             limit=limit,
+            resource=sight.cluster.resource,
+            nova_compute=sight.cluster.nova_compute,
         )
         rule = assess(case)
         incidents[node.name] = _incident(case, rule)

@@ -143,6 +143,8 @@ class Cluster:
     """One snapshot of the CIB, seen from this controller.
 
     :param active_here: the worker's resource is started here, in the last known operation.
+    :param resource: its id.
+    :param nova_compute: the id of the one that muster-hold keeps away; empty where it is not exactly one.
     :param active_elsewhere: controllers on which the same resource is started, too.
     :param paused: who told muster to change nothing for now; empty if nobody did.
     """
@@ -153,6 +155,8 @@ class Cluster:
     active_here: bool = True
     active_elsewhere: tuple[str, ...] = ()
     paused: str = ""
+    resource: str = "muster"
+    nova_compute: str = ""
 
 
 # --------------------------------------------------------------------------- Nova's side

@@ -62,6 +62,8 @@ class HostCase:
     :param inbound: servers of other dead hosts that were on their way here and are not safe yet.
     :param awaited: evacuations from other hosts that wait in the queue of this one.
     :param failed: how many hosts are dead and not yet returning.
+    :param resource: the id of the worker's.
+    :param nova_compute: the id of what runs nova-compute, as far as it is known.
     """
 
     node: Node
@@ -77,6 +79,8 @@ class HostCase:
     awaited: int = 0
     failed: int = 1
     limit: int = 1
+    resource: str = "muster"
+    nova_compute: str = ""
 
     @property
     def silent(self) -> str:
@@ -519,7 +523,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (
             f"its nova-compute has started, and {c.uncompleted_rows} migrations are not finished: one start finishes"
             " only one of each server. Restart the resource that runs nova-compute on this host once more: pcs resource"
-            f" restart RESOURCE {c.node.name}"
+            f" restart {c.nova_compute or 'RESOURCE'} {c.node.name}"
         ),
         proves=True,
     ),
@@ -601,7 +605,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (
             f"it was fenced {c.record.last - c.now:.0f} s from now by this controller's clock, so nothing compares with"
             " it: goes on when that time has come, or once the clocks are right (chronyc tracking on every controller)"
-            " and the worker was started anew: pcs resource restart RESOURCE"
+            f" and the worker was started anew: pcs resource restart {c.resource}"
         ),
     ),
     HostRule(
@@ -611,7 +615,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (
             f"{c.clocks_apart}, so it cannot be told what came first: chronyc tracking on the hosts of nova-api and"
             " nova-conductor. It goes on by itself once they agree; if one was set, start the worker anew when no"
-            " evacuation is under way any more: pcs resource restart RESOURCE"
+            f" evacuation is under way any more: pcs resource restart {c.resource}"
         ),
     ),
     HostRule(
@@ -620,7 +624,7 @@ RULES: tuple[HostRule, ...] = (
         State.ON_HOLD,
         lambda c: (
             f"{c.failed} hosts are dead, max_failed_hosts is {c.limit}: if it is to be evacuated, muster approve"
-            f" {c.node.name}; if all are, pcs resource update RESOURCE max_failed_hosts={c.failed}"
+            f" {c.node.name}; if all are, pcs resource update {c.resource} max_failed_hosts={c.failed}"
         ),
     ),
     HostRule(

@@ -31,11 +31,11 @@ NO = frozenset({"false", "no", "off", "0"})
 
 # Nova refuses to evacuate these (409, api: check_instance_state); nothing of ours may touch them.
 REFUSED_STATES = {
-    "paused": "unpause is impossible on a dead host: openstack server set --state active ID, then muster retry ID",
-    "suspended": "its memory is on the dead host: openstack server set --state active ID, then muster retry ID",
-    "rescued": "openstack server set --state active ID, then muster retry ID",
+    "paused": "unpause is impossible on a dead host: openstack server set --state active {id}, then muster retry {id}",
+    "suspended": "its memory is on the dead host: openstack server set --state active {id}, then muster retry {id}",
+    "rescued": "openstack server set --state active {id}, then muster retry {id}",
     "resized": "confirm or revert the resize when the host is back",
-    "shelved": "nothing runs: openstack server unshelve ID when the host is back",
+    "shelved": "nothing runs: openstack server unshelve {id} when the host is back",
     "building": "it never ran: delete it and create it again",
 }
 RESETTABLE_STATES = ("paused", "suspended", "rescued")
@@ -50,13 +50,13 @@ DELETING_TASKS = ("deleting", "soft-deleting")
 # (nova/compute/manager.py: prep_resize, resize_instance, finish_resize; _init_instance at the start).
 RESIZE_TASKS = {
     "resize_prep": "Nova calls it ERROR when the host has carried that out. Let the host return, or evacuate it all the"
-    " same: muster retry ID; after the return: openstack server set --state active ID",
+    " same: muster retry {id}; after the return: openstack server set --state active {id}",
     "resize_migrating": "Nova takes it back when the host returns. If it never does: openstack server set --state"
-    " active ID, then muster retry ID",
-    "resize_migrated": "the host starts it when it returns. If it never does: openstack server set --state active ID,"
-    " then muster retry ID",
+    " active {id}, then muster retry {id}",
+    "resize_migrated": "the host starts it when it returns. If it never does: openstack server set --state active {id},"
+    " then muster retry {id}",
     "resize_finish": "the host had begun to start it. When it is back, or if it never returns: openstack server set"
-    " --state active ID; then openstack server reboot --hard ID, or muster retry ID",
+    " --state active {id}; then openstack server reboot --hard {id}, or muster retry {id}",
 }
 
 AFTER_PROOF = ("changed-unread", "changed-at-return")
@@ -270,7 +270,8 @@ RULES: tuple[Rule, ...] = (
         lambda c: (
             f"{c.server.vm_state} on {c.server.host} since {c.source} is back, {c.before.vm_state if c.before else ''}"
             " before: an order that had waited for that host was carried out there, or its owner gave one. See"
-            " openstack server event list ID; if it runs as it should: openstack server set --state active ID"
+            f" openstack server event list {c.server.id}; if it runs as it should: openstack server set --state active"
+            f" {c.server.id}"
         ),
     ),
     # What was proved stays proved: its owner may stop, move or pause it the moment after.
@@ -337,7 +338,7 @@ RULES: tuple[Rule, ...] = (
             + (f" with task {c.server.task_state}" if c.server.task_state else "")
             + (f", and {_nothing_says(c)}" if c.wanted is Power.UNKNOWN else f" where {c.wanted.value} was wanted")
             + (f": {c.server.fault}" if c.server.fault else "")
-            + "; see openstack server show ID"
+            + f"; see openstack server show {c.server.id}"
         ),
     ),
     # -- something of ours, or of another hand, is under way: never a second call
@@ -433,8 +434,8 @@ RULES: tuple[Rule, ...] = (
         Verdict.HELD,
         lambda c: (
             f"its unshelve had begun here (task {c.server.task_state}): Nova does not evacuate it, and calls it ERROR"
-            " when the host is back. Booted from a volume, then: openstack server reboot --hard ID; from an image: its"
-            f" data is in the image {c.server.name}-shelved"
+            f" when the host is back. Booted from a volume, then: openstack server reboot --hard {c.server.id}; from an"
+            f" image: its data is in the image {c.server.name}-shelved"
         ),
     ),
     Rule(
@@ -466,7 +467,7 @@ RULES: tuple[Rule, ...] = (
         "state-refused",
         lambda c: c.server.vm_state in REFUSED_STATES and not _to_reset(c),
         Verdict.HELD,
-        lambda c: f"{c.server.vm_state}: {REFUSED_STATES[c.server.vm_state]}",
+        lambda c: f"{c.server.vm_state}: {REFUSED_STATES[c.server.vm_state].format(id=c.server.id)}",
     ),
     Rule(
         "never-launched",
@@ -493,7 +494,7 @@ RULES: tuple[Rule, ...] = (
         Verdict.HELD,
         lambda c: (
             f"a resize or migration of it had begun ({c.server.task_state}), and waits for the host:"
-            f" {RESIZE_TASKS[c.server.task_state]}"
+            f" {RESIZE_TASKS[c.server.task_state].format(id=c.server.id)}"
         ),
     ),
     Rule(
@@ -570,8 +571,8 @@ RULES: tuple[Rule, ...] = (
         Verdict.HELD,
         lambda c: (
             f"ERROR on its host, which is back{f' ({c.server.fault})' if c.server.fault else ''}:"
-            + (" openstack server set --state active ID, then" if c.server.task_state else "")
-            + " openstack server reboot --hard ID"
+            + (f" openstack server set --state active {c.server.id}, then" if c.server.task_state else "")
+            + f" openstack server reboot --hard {c.server.id}"
         ),
     ),
     Rule(
@@ -619,7 +620,10 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
     verdict, reason = rule.verdict, rule.reason(case)
     if verdict.open and case.back_at and case.now - case.back_at > RETURN_PROOFS_S:
         step = ""
-        verdict, reason = Verdict.HELD, f"its host is back, and still: {reason}; see openstack server show ID"
+        verdict, reason = (
+            Verdict.HELD,
+            f"its host is back, and still: {reason}; see openstack server show {case.server.id}",
+        )
     tried = {"stop": case.stops, "reset": case.resets}.get(step)
     if tried is not None and not _repeat_due(tried, case.now):
         step = ""

@@ -87,11 +87,6 @@ class ServerStory:
     attempts: tuple[Attempt, ...] = ()
     changes: tuple[Change, ...] = ()
 
-    @property
-    def advice(self) -> str:
-        """The reason with its own id where a command has to have it."""
-        return with_id(self.reason, self.id)
-
 
 @dataclass(frozen=True)
 class Source:
@@ -151,11 +146,6 @@ class Story:
     def first(self, state: State) -> Optional[float]:
         """When the incident first was in that state."""
         return next((change.at for change in self.changes if change.word == state.value), None)
-
-
-def with_id(reason: str, ident: str) -> str:
-    """A reason, whose commands may have ID where the server's own has to stand."""
-    return re.sub(r"\bID\b", lambda _: ident, reason)
 
 
 def incident_name(node: str, first: float) -> str:

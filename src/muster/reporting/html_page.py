@@ -124,7 +124,7 @@ def _held(story: Story) -> Iterator[Element]:
     if not story.waiting:
         return
     yield element("h2", {"class": "alarm"}, "What waits for a person")
-    rows = [(server.name, _code(server.id), server.advice) for server in story.waiting]
+    rows = [(server.name, _code(server.id), server.reason) for server in story.waiting]
     yield _table(("server", "id", "what to do"), rows)
     if story.hint:
         yield element("p", {}, story.hint)
@@ -169,7 +169,7 @@ def _row(server: ServerStory) -> Sequence[Cell]:
     return (
         name,
         element("b", {"class": server.verdict}, server.verdict),
-        server.advice,
+        server.reason,
         " → ".join(filter(None, (server.source, server.dest))),
         server.state,
         str(server.tries or ""),

@@ -90,6 +90,8 @@ def cluster(cib: Element, local: str, resource: str) -> Cluster:
         active_here=local in started,
         active_elsewhere=tuple(name for name in started if name != local),
         paused=paused(cib, resource),
+        resource=resource,
+        nova_compute=_outermost(cib, index.held),
     )
 
 
@@ -210,7 +212,7 @@ def devices(cib: Element) -> dict[str, Device]:
     primitives = list(cib.iterfind("configuration/resources//primitive[@class='stonith']"))
     recorders = [_device(cib, primitive, frozenset()) for primitive in primitives if primitive.get("type") == AGENT]
     vouched = frozenset(agent for recorder in recorders for agent in recorder.power_agents)
-    nodes = {str(node.get("uname")) for node in cib.iterfind("configuration/nodes/node")} | _remotes(cib)
+    nodes = names(cib)
     return {str(primitive.get("id")): _device(cib, primitive, vouched, nodes) for primitive in primitives}
 
 
@@ -251,7 +253,7 @@ def _shared(agent: str, given: Mapping[str, str], nodes: Collection[str]) -> tup
         return ()
     anybody = given.get("pcmk_host_check") in ("none", "status")
     listed = {host.casefold() for host in _hosts(given)}
-    found = tuple(sorted(node for node in nodes if anybody or node.casefold() in listed))
+    found = tuple(node for node in nodes if anybody or node.casefold() in listed)
     return found if len(found) > 1 else ()
 
 
@@ -450,6 +452,13 @@ def _held(cib: Element) -> set[str]:
     resources = cib.find("configuration/resources")
     found = (r for r in resources.iter() if r.get("id") in names) if resources is not None and names else ()
     return {str(primitive.get("id")) for resource in found for primitive in resource.iter("primitive")}
+
+
+def _outermost(cib: Element, held: set[str]) -> str:
+    """The one resource that all of these primitives are, or are in; empty where there is no such one."""
+    primitives = (p for p in cib.iterfind("configuration/resources//primitive") if p.get("id") in held)
+    found = {str(attributes.with_outer(primitive)[-1].get("id")) for primitive in primitives}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _found_running(state: Element, held: set[str], kinds: tuple[str, ...]) -> int:
