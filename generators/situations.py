@@ -7,6 +7,8 @@ What the worker would share comes from the real decision about the facts, never 
 from __future__ import annotations
 
 import io
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from muster.core.decide import decide
 from muster.core.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
 from muster.installation.installed import Resource
 from muster.reporting import report
+from muster.reporting.outlets.status import SHARE_AGAIN_S
 from tests.fakes import settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "situations.md"
@@ -36,6 +39,7 @@ IDS = [f"{n:08d}-0f3c-4d1a-9b7e-5a1c2d3e4f50" for n in range(20)]
 class Situation:
     """:param story: how it came about.
     :param answer: what the operator is to type or to do: it has to be on the screen.
+    :param reported_s: how long ago the worker has shared its status.
     """
 
     name: str
@@ -52,6 +56,12 @@ class Situation:
     rivals: tuple[str, ...] = ()
     under_way: tuple[str, ...] = ()
     left: tuple[dict[str, object], ...] = ()
+    reported_s: float = 0.0
+
+    @property
+    def now(self) -> float:
+        """When the page is looked at."""
+        return NOW + self.reported_s
 
     def view(self) -> View:
         nodes = {f"cmp{n}": Node(f"cmp{n}", remote=True, member=True) for n in (1, 2, 3)}
@@ -65,13 +75,14 @@ class Situation:
             told = [report.summary(incident) for incident in decision.incidents.values()]
             silent = f"Nova does not answer as it should: {self.nova_trouble}" if self.nova_trouble else ""
             shared = {"reason": silent, "incidents": told, "left": self.left, "controller": "ctl2"}
-        return view(Seen(NOW, cluster, self.resource, self.unclean, shared, self.rivals, self.under_way))
+            shared |= {"at": NOW, "again_s": SHARE_AGAIN_S}
+        return view(Seen(self.now, cluster, self.resource, self.unclean, shared, self.rivals, self.under_way))
 
     def screen(self, width: int = WIDTH) -> str:
         """What a pipe would get."""
         out = io.StringIO()
         Console(file=out, width=width, highlight=False, markup=False, emoji=False).print(
-            status.render(self.view(), NOW, width < status.NARROW_TODO)
+            status.render(self.view(), self.now, width < status.NARROW_TODO)
         )
         return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
@@ -223,6 +234,15 @@ SITUATIONS = (
         has_worker=False,
     ),
     Situation(
+        "The worker hangs",
+        "Somebody took the resource out of Pacemaker's hands for maintenance, so that nothing restarts the worker.",
+        ("pcs resource manage muster",),
+        (dead(),),
+        {"cmp1": seen(*ARRIVED, server(15, "web-15"), moves=ARRIVALS)},
+        resource=replace(RUNNING, meta={"is-managed": "false"}),
+        reported_s=250.0,
+    ),
+    Situation(
         "The worker waits for Pacemaker",
         "The controller of the worker was restarted while cmp1 was off; Pacemaker is trying to reach cmp1 first.",
         ("start of cmp1 on ctl3",),
@@ -286,8 +306,16 @@ SITUATIONS = (
 
 
 def page() -> str:
-    """The document."""
-    return "\n".join(_lines())
+    """The document, with times of no particular place."""
+    zone = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    try:
+        return "\n".join(_lines())
+    finally:
+        del os.environ["TZ"]
+        os.environ.update({"TZ": zone} if zone is not None else {})
+        time.tzset()
 
 
 def _lines() -> Iterator[str]:

@@ -488,6 +488,14 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "C8",
+        "shows what a worker said before it hung as what is",
+        "src/muster/cli/view.py",
+        "    if silent:\n",
+        "    if False:\n",
+        ("unit/test_silence.py::test_says_since_when_where_and_what_to_do",),
+    ),
+    Break(
+        "C8",
         "takes any process with the worker's number for the worker",
         SUPERVISE,
         " and ticks(int(identity[0])) == identity[1]",

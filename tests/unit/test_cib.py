@@ -166,8 +166,8 @@ def test_quorum_is_only_what_says_so() -> None:
     assert not look(quorum="").quorum
 
 
-def operation(kind: str, call: int, code: int, status: int = 0, interval: int = 0) -> str:
-    given = f'call-id="{call}" rc-code="{code}" op-status="{status}" interval="{interval}"'
+def operation(kind: str, call: int, code: int, status: int = 0, interval: int = 0, at: int = 0) -> str:
+    given = f'call-id="{call}" rc-code="{code}" op-status="{status}" interval="{interval}" last-rc-change="{at}"'
     return f'<lrm_rsc_op id="{kind}{call}" operation="{kind}" {given}/>'
 
 
@@ -197,6 +197,23 @@ def test_knows_where_the_resource_is_active(history: str, active: bool) -> None:
     assert look(status=state("ctl1", "true")).active_here is active
     assert look(status=state("ctl2", "true")).active_elsewhere == (("ctl2",) if active else ())
     assert look(status=state("ctl2", "false")).active_elsewhere == ()
+
+
+@pytest.mark.parametrize(
+    ("history", "since"),
+    [
+        (operation("start", 6, 0, at=60) + operation("monitor", 7, 0, interval=10000, at=70), 60),
+        (operation("monitor", 5, 7, at=50) + operation("start", -1, 193, -1, at=60), 60),
+        (operation("monitor", 5, 0, at=50) + operation("monitor", 7, 0, interval=10000, at=70), 50),
+        (operation("start", 6, 0, at=60) + operation("stop", 9, 1, at=90), 60),
+        (operation("start", 6, 0), 0),
+    ],
+)
+def test_knows_since_when_it_is_active(history: str, since: int) -> None:
+    resource = f'<lrm_resource id="muster">{history}</lrm_resource>'
+    state = f'<node_state uname="ctl1" in_ccm="true"><lrm><lrm_resources>{resource}</lrm_resources></lrm></node_state>'
+    text = f"<cib><status>{state}</status></cib>"
+    assert cib.active(cib.parse(text.encode()), "muster") == {"ctl1": since}
 
 
 @pytest.mark.parametrize(

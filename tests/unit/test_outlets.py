@@ -281,6 +281,29 @@ def test_what_is_shared_is_never_longer_than_one_argument_may_be(tmp_path: Path,
     assert f"compute-{hosts - 1:04d}.example.org" in nodes, "one that waits for a person is never left out"
 
 
+def test_a_busy_worker_is_heard_of_without_news_and_ever_more_seldom(tmp_path: Path) -> None:
+    """C8: whoever asks on another controller can tell that it hangs; and the log is not filled for days."""
+    clock, shared = FakeClock(), list[Any]()
+    status = Status(tmp_path / "m.json", clock, LogLines(), lambda text: shared.append(json.loads(text)))  # type: ignore[arg-type]
+
+    def shares(seconds: int, *incidents: Incident) -> list[tuple[float, float]]:
+        """When, from now on, and within how many seconds it says that it will share again."""
+        began = clock.now()
+        shared.clear()
+        for _ in range(seconds):
+            status.status("", list(incidents))
+            status.share()
+            clock.pass_by(1.0)
+        return [(told["at"] - began, told["again_s"]) for told in shared]
+
+    assert shares(3600) == [(0.0, 0.0)], "a quiet cluster is silent"
+    assert shares(1000, incident(State.EVACUATING)) == [
+        (0.0, 60.0), (60.0, 60.0), (120.0, 120.0), (240.0, 240.0), (480.0, 480.0), (960.0, 900.0),
+    ]  # fmt: skip
+    assert shares(100, replace(incident(State.EVACUATING), reason="1 left")) == [(0.0, 60.0), (60.0, 60.0)]
+    assert shares(3600, incident(State.RETURNING)) == [(0.0, 0.0)], "for days, maybe, nothing is left to do"
+
+
 def test_a_status_that_cannot_be_shared_is_told(tmp_path: Path) -> None:
     def refuse(text: str) -> None:
         raise ClusterError("attrd_updater: exit 1")

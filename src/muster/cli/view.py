@@ -14,11 +14,12 @@ from muster.core.decide import has_incident
 from muster.core.facts import Cluster, Node, Phase
 from muster.installation.installed import Resource
 from muster.reporting.report import PAUSED_BY
-from muster.reporting.times import duration
+from muster.reporting.times import clock, duration
 
 LEVELS = ("ok", "attention", "trouble")
 SHARED_LATE_S = 120.0
-"""A busy worker shares every change, so for so long nothing changes only if it hangs, or nothing is left to do."""
+"""The worker says when it shares its status again.  A pass that waits for Nova may take so much longer, and the clocks
+of two controllers may differ."""
 RETURN_LATE_S = 900.0
 
 _STATE_OF_PHASE = {
@@ -226,10 +227,44 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
             resource.id,
             f"more waits than can be shown to every controller: muster status HOST, on {where}, has all of a host",
         )
+    silent = _silence(seen)
+    if silent:
+        yield Todo("trouble", resource.id, silent)
     hindrance = _hindrance(seen)
     if resource.active_on and hindrance:
         level = "trouble" if busy else "attention"
         yield Todo(level, resource.id, f"{hindrance}; it goes on by itself once it does")
+
+
+def _silence(seen: Seen) -> str:
+    """That the worker should have been heard of, and since when it was not; empty for one that has nothing to say."""
+    resource, due = seen.resource, _due(seen)
+    heard = max(_number(seen.shared.get("at")), resource.active_since)
+    late = due and seen.now > max(due, resource.active_since) + SHARED_LATE_S
+    if not late or len(resource.active_on) != 1 or not seen.cluster.quorum:
+        return ""
+    since = f" since {clock(heard)}, for {duration(seen.now - heard)}" if heard else ""
+    if resource.unmanaged:
+        remedy = f"Pacemaker restarts no resource that is unmanaged: pcs resource manage {resource.id}"
+    else:
+        remedy = f"If Pacemaker does not restart the worker within a minute: pcs resource restart {resource.id}"
+    return f"the worker on {resource.active_on[0]} has reported nothing{since}: this page may be out of date. {remedy}"
+
+
+def _due(seen: Seen) -> float:
+    """When the worker was to be heard of next: as it said itself, or by a fencing of which it has said nothing."""
+    again_s = _number(seen.shared.get("again_s"))
+    due = [_number(seen.shared.get("at")) + again_s] if again_s else []
+    if not _hindrance(seen):
+        said = {i.get("node"): i.get("fenced") for i in seen.shared.get("incidents", ())}
+        records = {node.name: node.record for node in seen.cluster.nodes.values() if node.record and node.compute}
+        due += [record.last for name, record in records.items() if said.get(name) not in (record.first, 0)]
+    return min(due, default=0.0)
+
+
+def _number(value: object) -> float:
+    """0 for none: what is shared may be of another version of muster."""
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _why_not_fenced(seen: Seen, node: str) -> str:

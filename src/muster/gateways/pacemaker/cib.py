@@ -571,8 +571,12 @@ def _since(text: str) -> int:
     return min(int(text), LATEST) if re.fullmatch(r"[0-9]{1,12}", text) else 0
 
 
-def active(cib: Element, resource: str) -> Iterator[str]:
-    """Members on which the resource is active by its last known operation; one that is under way counts as active."""
+def active(cib: Element, resource: str) -> dict[str, int]:
+    """Members on which the resource is active by its last known operation; one that is under way counts as active.
+
+    :returns: since when: the time of its start there, or of a probe that has found it.
+    """
+    found = {}
     for state in cib.iterfind("status/node_state"):
         if _since(state.get("in_ccm", "")) == 0:
             continue
@@ -583,7 +587,11 @@ def active(cib: Element, resource: str) -> Iterator[str]:
             pending = [op for op in operations if op.get("op-status") == "-1"]
             last = max(operations, key=_call_id, default=None)
             if any(op.get("operation") == "start" for op in pending) or (last is not None and not _is_stopped(last)):
-                yield str(state.get("uname"))
+                begins = (
+                    _changed(op) for op in operations if op.get("interval") == "0" and op.get("operation") != "stop"
+                )
+                found[str(state.get("uname"))] = max(begins, default=0)
+    return found
 
 
 def under_way(cib: Element) -> list[str]:

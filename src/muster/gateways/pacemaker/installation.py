@@ -60,12 +60,14 @@ def resources(snapshot: Element) -> list[Resource]:
             name = str(primitive.get("id"))
             meta = inherited(snapshot, primitive, "meta_attributes")
             off_remotes = list(keeping_away(snapshot, primitive, _is_of_remotes))
+            active = cib.active(snapshot, name)
             found.append(
                 Resource(
                     id=name,
                     parameters=inherited(snapshot, primitive, "instance_attributes"),
                     meta=meta,
-                    active_on=tuple(cib.active(snapshot, name)),
+                    active_on=tuple(active),
+                    active_since=max(active.values(), default=0),
                     paused=cib.paused(snapshot, name),
                     failures=dict(_failures(snapshot, name)),
                     stickiness=meta.get(STICKINESS, ""),

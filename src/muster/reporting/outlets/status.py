@@ -25,6 +25,11 @@ from muster.reporting.report import Event
 
 ANNOUNCE_EVERY_S = 1.0
 SHARE_EVERY_S = 3.0
+SHARE_AGAIN_S = 60.0
+SHARE_SELDOM_S = 900.0
+"""Pacemaker logs each value on every controller: the longer nothing is new, the more seldom it is shared again."""
+BUSY = (State.FENCED.value, State.FORCING_DOWN.value, State.EVACUATING.value)
+"""In these the worker has work to do.  In the others nothing may be new for days, and nobody misses it."""
 EVENTS_SHOWN = 8
 SHARE_LIMIT = 120_000
 """In bytes: it is handed on as one argument, and Linux takes 131,071 in one (execve(2), MAX_ARG_STRLEN)."""
@@ -44,6 +49,8 @@ class Status(Quiet):
         self._hand_on = share
         self._shared = ""
         self._shared_at = -SHARE_EVERY_S
+        self._news_at = 0.0
+        self._again_s = 0.0
         self._latest: deque[Event] = deque(maxlen=EVENTS_SHOWN)
         self._clock = clock
         self._log = log
@@ -87,15 +94,22 @@ class Status(Quiet):
         self._latest.append(event)
 
     def share(self) -> None:
-        """Pacemaker logs each value on every controller, so not for every second that something waits."""
+        """Pacemaker logs each value on every controller, so not for every second that something waits.
+
+        What is shared says within how many seconds it is shared again, news or not; 0 for only with news.
+        """
         status = {key: value for key, value in self._status.items() if key != "first_look"}
         told = {**status, "events": [_shown(event) for event in self._latest]}
         news = re.sub(r"\d+ s\b", "", json.dumps(told))
         now = self._clock.monotonic()
-        if news != self._shared and now - self._shared_at >= SHARE_EVERY_S:
+        since_s, is_new = now - self._shared_at, news != self._shared
+        if (is_new and since_s >= SHARE_EVERY_S) or (self._again_s and since_s >= self._again_s):
             self._shared, self._shared_at = news, now
+            self._news_at = now if is_new else self._news_at
+            busy = any(incident["state"] in BUSY for incident in told["incidents"])
+            self._again_s = min(SHARE_SELDOM_S, max(SHARE_AGAIN_S, now - self._news_at)) if busy else 0.0
             try:
-                self._hand_on(_short({**told, "at": round(self._clock.now(), 1)}))
+                self._hand_on(_short({**told, "at": round(self._clock.now(), 1), "again_s": self._again_s}))
             except ClusterError as exc:
                 self._log.warning("status not shared", reason=str(exc), remedy="other controllers show the last one")
 
