@@ -146,17 +146,20 @@ def _anything_counts(self: Any) -> int:
     return 2 * len(self.moves)
 
 
-def _alive_at_once(host: Any, node: Any, service: Any, now: float) -> None:
-    _FEEL(host, node, service, now)
-    host.alive_again = True
+def _alive_at_once(self: Any, *seen: Any) -> None:
+    _OBSERVE_RETURN(self, *seen)
+    self.compute_restarted = True
 
 
-_FEEL = liveness.feel
+_OBSERVE_RETURN = liveness.Return.observe_service
 
 
-def _numb(host: Any, node: Any, service: Any, now: float) -> None:
-    _FEEL(host, node, service, now)
-    host.heartbeat_moved = False
+def _sees_no_heartbeat(self: Any, *seen: Any) -> None:
+    _OBSERVE_SERVICE(self, *seen)
+    self.heartbeat_after_fencing = False
+
+
+_OBSERVE_SERVICE = liveness.Liveness.observe_service
 
 
 def _asking_once(self: Any, steps: Any) -> Any:
@@ -210,7 +213,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("claims nothing before it begins", "C6", without(host_rules, "claim")),
     Mutant("does not force the service down", "B15", without(host_rules, "force-down", "still-up")),
     Mutant("ignores that the host lives", "C3", without(host_rules, "fencing-refuted")),
-    Mutant("feels no pulse", "C3", patch(look.liveness, "feel", _numb)),
+    Mutant("feels no pulse", "C3", patch(liveness.Liveness, "observe_service", _sees_no_heartbeat)),
     Mutant("does not wait for storage leases", "", without(host_rules, "leases")),
     Mutant("begins however many hosts are dead", "C12", without(host_rules, "too-many-failed")),
     Mutant("takes a clean shutdown for a failure", "C4", lambda: [
@@ -231,7 +234,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("releases a host while it works on it", "D1", row(host_rules, "working", steps=_release_while_working)),
     Mutant("lifts the force-down while it works", "D1", row(host_rules, "working", steps=_lift_while_working)),
     Mutant("lifts what an operator did", "D4", row(host_rules, "force-up", steps=_lift_everything)),
-    Mutant("takes a host for back before it is", "D3", patch(look.liveness, "feel", _alive_at_once)),
+    Mutant("takes a host for back before it is", "D3", patch(liveness.Return, "observe_service", _alive_at_once)),
     Mutant("never lifts anything", "D1", without(host_rules, "force-up")),
     Mutant("proves nothing on the way back", "C6", row(host_rules, "awaits-compute", proves=False)),
     Mutant("takes every failed rebuild for one without a guest", "A17", patch(server_case.ServerCase, "failed_on", ())),

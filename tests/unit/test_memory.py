@@ -7,7 +7,6 @@ import pytest
 
 from muster.core.errors import NovaUnavailable
 from muster.core.facts import Move, MoveStatus, Phase, Record
-from muster.engine.liveness import has_finished_its_rows
 from muster.engine.look import Look
 from muster.engine.memory import MOVES, SERVERS, SERVICES, SKEW_S, HostMemory, Memory
 from tests.fakes import FakeClock, FakeCluster, settings
@@ -75,7 +74,7 @@ def test_a_compute_has_finished_when_nothing_that_nova_still_has_waits_for_it(
     it = Known()
     it.listed(10.0, DONE, COMPLETED)
     it.host.dropped = dropped
-    assert has_finished_its_rows(it.host) is back
+    assert it.host.compute_finished_its_rows is back
 
 
 def test_only_a_list_of_before_its_cell_answered_proves_that_nothing_else_is_there() -> None:

@@ -123,8 +123,9 @@ class Act:
         host = self._memory.hosts.get(step.node)
         if host is not None:
             # Only that: what else follows from the new record, the next look finds out when it sees it.
-            host.ours = host.ours or step.new.phase is Phase.EVACUATING
-            host.released = step.new.phase is Phase.RETURNING
+            if step.new.phase is Phase.EVACUATING:
+                host.liveness.claimed()
+            host.returning.record_swapped(step.new)
         self._log.info("record changed", node=step.node, old=step.old.token, new=step.new.token)
 
     @_do.register
@@ -135,9 +136,7 @@ class Act:
     @_do.register
     def _stop_compute(self, step: todo.StopCompute) -> None:
         self._cluster.write_record(step.node, step.record, step.record)
-        host = self._memory.hosts[step.node]
-        host.stopped_at, host.stops_made = self._clock.now(), host.stops_made + 1
-        host.alive_again, host.back, host.back_at = False, None, 0.0
+        self._memory.hosts[step.node].returning.compute_stopped(self._clock.now())
         self._log.info("hold set again", node=step.node, reason="nova-compute is to start anew")
 
     @_do.register
@@ -160,12 +159,12 @@ class Act:
     def _force_down(self, step: todo.ForceDown) -> None:
         self._memory.services_at = min(self._memory.services_at, 1.0)
         host = self._memory.hosts[step.node]
-        host.pulse, host.forced_at = None, host.forced_at or self._clock.now()
+        host.liveness.force_down_sent(self._clock.now())
         try:
             request_id = self._nova.force_down(step.service, step.disable_reason)
         except NovaUncertain as exc:
             if exc.status in LOST_ON_THE_WAY:
-                host.late_until = self._clock.now() + host.late_call_s
+                host.liveness.force_down_lost(self._clock.now())
             raise
         self._log.info(
             "forced down", node=step.node, host=step.host, disabled=bool(step.disable_reason), request_id=request_id
@@ -294,7 +293,7 @@ class Act:
                 "evacuate refused", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
             )
         except NovaUncertain as exc:
-            late_s = self._memory.hosts[step.node].late_call_s
+            late_s = self._memory.hosts[step.node].liveness.late_call_s
             quiet_s = late_s if exc.status in LOST_ON_THE_WAY else FINISHED_FAULT_S
             self._remember(step, Outcome.UNCERTAIN, at, quiet_s, exc)
             self._log.warning(

@@ -18,7 +18,7 @@ from muster.core.errors import NovaError, NovaRefused
 from muster.core.facts import UNTOUCHED, Cluster, HostSight, Move, Node, Phase, Power, Server, Service, Sight
 from muster.core.naming import Names
 from muster.core.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort, Policy
-from muster.engine import liveness, polling
+from muster.engine import polling
 from muster.engine.memory import MOVES, OF_ALL, SERVERS, SERVICES, HostMemory, Memory
 
 SERVICES_EVERY_S = 10.0
@@ -144,19 +144,11 @@ class Look:
                 known.misdated_at = known.seen_at * (record.first > known.seen_at)
             elif known.record.last != record.last:
                 known.seen_at, known.seen_from = self._clock.now(), self._memory.looked_at
-                known.pulse, known.heartbeat_moved, known.found_running = None, False, False
+                known.liveness.fenced_again()
                 self._memory.services_at = min(self._memory.services_at, 1.0)  # what was read before proves nothing
-            if record.phase is Phase.EVACUATING and not known.ours and not known.resumed_at:
-                known.resumed_at = self._clock.now()
-            if record.phase in UNTOUCHED:
-                known.ours = True
-            if record.phase is not Phase.RETURNING:
-                # Pacemaker forgets it as soon as the node joins again.
-                known.found_running = known.found_running or node.found_running >= record.last
-            known.was_back = known.was_back or (record.phase is Phase.RETURNING and node.member)
-            known.record = record
-            known.beats_every_s = max(float(self._policy.report_interval_s), self._memory.beats_every_s)
-            known.late_call_s = float(self._policy.late_call_s)
+            beats_every_s = max(float(self._policy.report_interval_s), self._memory.beats_every_s)
+            known.observe_node(node, record, self._clock.now())
+            known.liveness.expect(beats_every_s, float(self._policy.late_call_s))
             kept[node.name] = known
         self._memory.hosts = kept
         if not kept:
@@ -187,10 +179,10 @@ class Look:
                 continue
             host.name, host.ahead_s = service.host, max(host.ahead_s, self._clock.nova.ahead_s)
             host.trust(memory.services_at)
-            self._feel(node, service, read_by)
+            host.observe_service(node, service, memory.services_at, read_by)
             if memory.lists_fail and now - host.listed_at >= SERVERS_EVERY_S:
                 host.list_again = True  # what stands in the way of the lists for all may be none of its own
-            host.note_return(node)
+            host.returning.observe_servers(host.record, node, host.servers)
             if host.list_again:
                 # Not before it is forced down and disabled: what is scheduled to it until then has to be seen, too.
                 # An incident that a guard stops is listed all the same, so that people see what it is about.
@@ -222,12 +214,6 @@ class Look:
         elif poll:
             memory.polled_at = now
 
-    def _feel(self, node: Node, service: Service, read_by: float) -> None:
-        host = self._memory.hosts[node.name]
-        if host.record.phase in UNTOUCHED:
-            host.felt_at = self._memory.services_at
-        liveness.feel(host, node, service, read_by)
-
     def _read_again_last(self, cluster: Cluster, nodes: list[Node]) -> None:
         """The first change to a service hides the heartbeats since it was read, and an evacuation is not taken back:
         neither may come after long lists without another look for signs of life."""
@@ -240,7 +226,7 @@ class Look:
         for node in looked:
             service = names.service_of(node.name)
             if not isinstance(service, str) and service.known:
-                self._feel(node, service, self._clock.now())
+                memory.hosts[node.name].observe_service(node, service, memory.services_at, self._clock.now())
 
     def _untouched(self, nodes: Iterable[Node]) -> list[Node]:
         return [node for node in nodes if self._memory.hosts[node.name].record.phase in UNTOUCHED]
@@ -288,8 +274,10 @@ class Look:
             return SERVICES_CLOSE_S
         if host.list_again or self._absence_decides(host):
             return 0.0  # a silent cell leaves what is its own out of lists (facts.md N22)
-        if host.record.phase is Phase.RETURNING and (host.alive_again or liveness.has_finished_its_rows(host)):
-            if host.back and host.back.enabled and not host.back.forced_down:
+        restarted = host.returning.compute_restarted or host.compute_finished_its_rows
+        if host.record.phase is Phase.RETURNING and restarted:
+            seen = host.returning.baseline
+            if seen and seen.enabled and not seen.forced_down:
                 return SERVICES_CLOSE_S
             return 0.0  # what is lifted next must be ours as it is now, not as it was a moment ago
         # What operators do to the service must be known before the first change, and on the way back.
@@ -301,8 +289,9 @@ class Look:
         if host.doubted and not self._memory.sending:
             return True
         waits = [sent.quiet_until for sent in host.unseen]
-        if host.resumed_at:
-            waits.append(host.resumed_at + resumed_s(host.late_call_s, host.beats_every_s))
+        alive = host.liveness
+        if alive.wait_from:
+            waits.append(alive.wait_from + resumed_s(alive.late_call_s, alive.beats_every_s))
         return any(host.moves_at < until <= host.moves_read_at for until in waits)
 
     def rest_s(self) -> float:
@@ -357,7 +346,8 @@ class Look:
                     self._note_servers(other, [s for s in changed if s.id in other.servers], now, at, whole=False)
         else:  # in an old incident the list of what has changed since is that of the whole cloud
             self._read_again(host, gone)
-        if host.before is not None:  # what was proved, too: what had waited for the host is carried out now
+        if host.returning.servers_before is not None:
+            # What was proved, too: what had waited for the host is carried out now.
             at = self._clock.now()
             changed = self._nova.servers_changed(host.seen_to - 2.0)
             self._note_servers(host, [s for s in changed if s.id in host.servers], now, at)

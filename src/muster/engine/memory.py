@@ -4,13 +4,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional
 
 from muster.core.errors import NovaError
-from muster.core.facts import Calls, HostSight, Move, Node, OwnerLog, Phase, Power, Record, Sent, Server, Service
+from muster.core.facts import (
+    Calls,
+    HostSight,
+    Move,
+    MoveStatus,
+    Node,
+    OwnerLog,
+    Phase,
+    Power,
+    Record,
+    Sent,
+    Server,
+    Service,
+)
+from muster.core.host_rules import HEARTBEAT_SKEW_S
 from muster.core.server_case import Finding
+from muster.engine.liveness import Liveness, Return
 
 NOVA_BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 LONGEST_READ_S = 120.0
@@ -42,14 +55,9 @@ class HostMemory:
     record: Record
     name: str = ""
     """The host's, in Nova."""
-    ours: bool = False
-    """This worker began the incident, so no other one's calls can be under way."""
-    resumed_at: float = 0.0
     seen_at: float = 0.0
     """When its last fencing was first seen, and when it had been looked for in vain; 0.0: not known."""
     seen_from: float = 0.0
-    beats_every_s: float = 10.0
-    late_call_s: float = 60.0
     misdated_at: float = 0.0
     """When this worker first saw a record that was of the future by our clock; 0.0: it was not."""
     ahead_s: float = 0.0
@@ -86,29 +94,8 @@ class HostMemory:
     """By id of its evacuations that have ended, when that was first seen."""
     reread: set[str] = field(default_factory=set)
     """Servers that are to be read one by one before anything is said of them."""
-    forced_at: float = 0.0
-    """When this worker first forced the service down."""
-    pulse: Optional[Service] = None
-    """Its service as it was first seen as it is; after the claim, forced down and disabled."""
-    pulse_at: float = 0.0
-    felt_at: float = 0.0
-    """Before the claim: when its service had been read that way first, and when it was last asked for."""
-    heartbeat_moved: bool = False
-    found_running: bool = False
-    late_until: float = 0.0
-    """Until then a force-down of ours or of an earlier worker may still be carried out."""
-    doubtful_until: float = 0.0
-    """Something looked like a heartbeat before that was over: until then the next one shows what it was."""
-    back: Optional[Service] = None
-    """Its service as it was first seen on the way back."""
-    alive_again: bool = False
-    was_back: bool = False
-    back_at: float = 0.0
-    before: Optional[Mapping[str, Server]] = None
-    """Its servers as they were last read before its nova-compute could start again; None as long as it cannot."""
-    stopped_at: float = 0.0
-    stops_made: int = 0
-    released: bool = False
+    liveness: Liveness = field(init=False)
+    returning: Return = field(default_factory=Return)
     sent: dict[str, Sent] = field(default_factory=dict)
     logs: dict[str, OwnerLog] = field(default_factory=dict)
     calls: dict[str, Calls] = field(default_factory=dict)
@@ -119,6 +106,9 @@ class HostMemory:
     resets: dict[str, tuple[float, int]] = field(default_factory=dict)
     proofs: dict[str, Finding] = field(default_factory=dict)
     voids: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.liveness = Liveness(self.record)
 
     @property
     def since(self) -> float:
@@ -166,14 +156,26 @@ class HostMemory:
         if self.doubted:
             self.listed_at = 0.0
 
-    def note_return(self, node: Node) -> None:
-        """As soon as it has joined and nothing keeps nova-compute away, that carries out what waited for it."""
-        if self.record.phase is not Phase.RETURNING or not node.member:
-            self.before = None
-        elif self.before is None:
-            self.before = dict(self.servers)
+    @property
+    def compute_finished_its_rows(self) -> bool:
+        """Its nova-compute has started anew: only that turns done into completed."""
+        since = self.record.last + HEARTBEAT_SKEW_S
+        rows = [m.status for ms in self.moves.values() for m in ms if m.updated > since and m.id not in self.dropped]
+        return MoveStatus.COMPLETED in rows and MoveStatus.DONE not in rows
+
+    def observe_node(self, node: Node, record: Record, now: float) -> None:
+        self.record = record
+        self.liveness.observe_record(record, node.found_running, now)
+        self.returning.observe_node(record, node)
+
+    def observe_service(self, node: Node, service: Service, asked_at: float, now: float) -> None:
+        """:param now: not earlier than the service was read."""
+        self.liveness.observe_service(service, asked_at, now)
+        if self.record.phase is Phase.RETURNING:
+            self.returning.observe_service(node, service, self.compute_finished_its_rows, now)
 
     def sight(self, services: tuple[Service, ...]) -> HostSight:
+        liveness, returning = self.liveness, self.returning
         return HostSight(
             services=services,
             servers=dict(self.servers),
@@ -185,23 +187,23 @@ class HostMemory:
             listed=self.listed,
             dropped=self.dropped,
             moves_at=self.moves_at,
-            resumed_at=self.resumed_at,
+            resumed_at=liveness.wait_from,
             seen_at=self.seen_at,
             seen_from=self.seen_from,
-            beats_every_s=self.beats_every_s,
-            late_call_s=self.late_call_s,
-            late_until=max(self.late_until, self.doubtful_until),
-            still_s=max(0.0, self.felt_at - self.pulse_at),
-            heartbeat_moved=self.heartbeat_moved,
-            found_running=self.found_running,
+            beats_every_s=liveness.beats_every_s,
+            late_call_s=liveness.late_call_s,
+            late_until=liveness.force_down_late_until,
+            still_s=liveness.unchanged_for_s,
+            heartbeat_moved=liveness.heartbeat_after_fencing,
+            found_running=liveness.found_running,
             refuted=self.record.lives,
-            alive_again=self.alive_again,
-            was_back=self.was_back,
-            back_at=self.back_at,
-            before=self.before or {},
-            stopped_at=self.stopped_at,
-            stops_made=self.stops_made,
-            released=self.released,
+            alive_again=returning.compute_restarted,
+            was_back=returning.joined,
+            back_at=returning.first_beat_at,
+            before=returning.servers_before or {},
+            stopped_at=returning.compute_stopped_at,
+            stops_made=returning.compute_stops,
+            released=returning.released,
             sent=dict(self.sent),
             logs=dict(self.logs),
             calls=dict(self.calls),
