@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 
 from muster.core.facts import Service
 from muster.installation.checks.finding import Result
+from muster.installation.checks.nova import LONGEST_INTERVAL_S
 from muster.installation.checkup import examine
 from muster.installation.installed import Right
+from muster.parameters import parameters
+from tests.fakes import settings
 from tests.installation import facts
 from tests.unit.examined import ATTENTION, HEALTHY, TROUBLE, UNKNOWN, found
 
@@ -33,6 +37,8 @@ NOVA = [
     ("clocks", UNKNOWN, {'clock_ahead_s': None}, "no date"),
     ("clocks", TROUBLE, {'services_at': 80.0}, "20 s in the future"),
     ("heartbeats", TROUBLE, {'services_at': 157.0}, "report_interval_s=60"),
+    ("heartbeats", TROUBLE, {'services_at': 397.0}, "it is 300 or more ~ pcs resource update muster report_interval_s=300"),
+    ("heartbeats", TROUBLE, {'services_at': 401.0}, "it is 310 or more, and muster waits 300 s at most"),
     ("heartbeats", UNKNOWN, {'services': ()}, "no nova-compute is up"),
     ("heartbeats", UNKNOWN, {'services': None, 'trouble': "silent"}, "not asked"),
 ]  # fmt: skip
@@ -56,3 +62,17 @@ def test_names_the_host_map_that_keeps_what_stands_there() -> None:
     nova = replace(HEALTHY.nova, services=(Service("1", "nova7"),))
     told = {"nova": nova, "host_map": {"cmp1": "nova7"}}
     assert "pcs resource update muster 'host_map=cmp1:nova7;cmp2:HOST'" in found(facts(told), "names in Nova")[1]
+
+
+@pytest.mark.parametrize("at", [157.0, 397.0, 401.0, 5000.0])
+def test_advises_no_interval_that_the_settings_refuse(at: float) -> None:
+    _, text = found(facts({"nova": replace(HEALTHY.nova, services_at=at)}), "heartbeats")
+    advised = [int(value) for value in re.findall("report_interval_s=([0-9]+)", text.partition("~")[2])]
+    parsed = [settings(report_interval_s=value).report_interval_s for value in advised]
+    assert parsed == advised
+    assert bool(advised) == (at < 401.0)
+
+
+def test_knows_the_longest_interval_that_the_settings_take() -> None:
+    interval = next(p for p in parameters("ComputeRecovery") if p.name == "report_interval_s")
+    assert interval.maximum == LONGEST_INTERVAL_S

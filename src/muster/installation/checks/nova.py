@@ -20,6 +20,8 @@ from muster.installation.checks.finding import (
 
 CLOCKS_ATTENTION_S, CLOCKS_TROUBLE_S = 30.0, 60.0
 LATE_BEAT_S = 5.0
+LONGEST_INTERVAL_S = 300
+"""The most that the settings take for ``report_interval_s`` (ocf_meta)."""
 OLDEST_MICROVERSION = (2, 11)  # forced_down
 SILENT_CELLS_MICROVERSION = (2, 69)  # below it a cell that does not answer looks empty
 NOT_ASKED = "Nova was not asked"
@@ -102,11 +104,13 @@ def heartbeats(facts: Facts) -> Iterator[Finding]:
         yield unknown(NOT_ASKED if facts.nova.trouble else "no nova-compute is up")
     elif seen[-1] > given + LATE_BEAT_S and facts.worker:
         least = -(-int(seen[-1]) // 10) * 10
-        yield trouble(
-            f"one is {seen[-1]:.0f} s old, report_interval_s={given}: a fenced host that is still on is noticed late",
-            f"see report_interval in nova.conf of the computes; it is {least} or more",
-            update_resource(facts.worker.id, f"report_interval_s={least}"),
-        )
+        what = f"one is {seen[-1]:.0f} s old, report_interval_s={given}: a fenced host that is still on is noticed late"
+        remedy = f"see report_interval in nova.conf of the computes; it is {least} or more"
+        if least > LONGEST_INTERVAL_S:
+            bound = f"muster waits {LONGEST_INTERVAL_S} s at most: shorten it (Nova's default is 10 s)"
+            yield trouble(what, f"{remedy}, and {bound}")
+        else:
+            yield trouble(what, remedy, update_resource(facts.worker.id, f"report_interval_s={least}"))
     else:
         yield ok(f"none is older than {max(seen[-1], 0.0):.0f} s, report_interval_s={given}")
 
