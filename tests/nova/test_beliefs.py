@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
+from muster.gateways.nova.login import CELLS_TIMEOUT_S
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import boot, evacuations, fail_spawns, nova_row
 
 SPARES = ("cmp2", "cmp3")
 SPAWNING = "rebuild_spawning"
+NOVAS_PYTHON = Path(__file__).resolve().parents[2] / ".venv-nova" / "bin" / "python"
 
 
 def lose(bed: NovaBed, host: str = "cmp1") -> None:
@@ -118,6 +122,38 @@ def test_a_destination_refuses_the_guest_that_it_has(bed: NovaBed) -> None:
     assert frames(events(bed, uuid, "evacuate")["compute_rebuild_instance"])[-1] == "_check_instance_exists"
 
 
+def test_nothing_shows_the_guest_that_failed_left_and_nothing_ends_it(bed: NovaBed) -> None:
+    """Neither a list, nor what its host does from time to time, nor a start of its nova-compute."""
+    (uuid,) = boot(bed)
+    lose(bed)
+    dest = fail_after_the_spawn(bed, uuid)
+    for task in ("_sync_power_states", "_cleanup_running_deleted_instances", "update_available_resource"):
+        bed.ctl("periodic", host=dest, task=task)
+    bed.ctl("kill_compute", host=dest)
+    bed.ctl("start_compute", host=dest)
+    listed = bed.api("GET", f"/servers/detail?all_tenants=1&host={dest}", microversion="2.90").json["servers"]
+    assert listed == []
+    assert bed.api("GET", f"/servers/{uuid}/diagnostics").status >= 400
+    assert shown(bed, uuid)["OS-EXT-SRV-ATTR:host"] == "cmp1"
+    assert bed.running_on(uuid) == [dest]
+
+
+def test_a_last_step_that_fails_leaves_the_row_open_and_the_guest_running(bed: NovaBed) -> None:
+    """Nobody takes back what was done before: it runs there, and Nova shows it as ERROR on the dead host."""
+    (uuid,) = boot(bed)
+    lose(bed)
+    bed.ctl("lose", what="finish", times=1)
+    assert bed.evacuate(uuid).status == 200
+    bed.wait_until(lambda: events(bed, uuid, "evacuate").get("compute_rebuild_instance", {}).get("finish_time"))
+    ((status, dest),) = rows(bed, uuid)
+    assert (status, bed.running_on(uuid)) == ("pre-migrating", [dest])
+    bed.wait_until(lambda: nova_row(bed, uuid) == {"host": "cmp1", "vm_state": "error", "task_state": None})
+    assert events(bed, uuid, "evacuate")["compute_rebuild_instance"]["result"] == "Error"
+    bed.ctl("kill_compute", host=str(dest))
+    bed.ctl("start_compute", host=str(dest))
+    assert rows(bed, uuid) == [("pre-migrating", dest)]
+
+
 # ---------------------------------------------------------------------------------------- calls, rows and actions
 
 
@@ -161,6 +197,19 @@ def test_the_conductor_takes_the_oldest_accepted_row_and_leaves_its_own(bed: Nov
     assert bed.evacuate(uuid).status == 200
     bed.wait_until(has(bed, uuid, ["done", "accepted"]), 60)
     assert nova_row(bed, uuid)["host"] in SPARES
+
+
+def test_without_an_accepted_row_the_destination_writes_one_of_its_own_that_is_never_done(bed: NovaBed) -> None:
+    (uuid,) = boot(bed)
+    lose(bed)
+    bed.ctl("conductor", up=False)
+    assert bed.evacuate(uuid).status == 200
+    bed.ctl("set_evacuations", uuid=uuid, status="error")
+    bed.ctl("conductor", up=True)
+    bed.wait_until(lambda: nova_row(bed, uuid)["host"] in SPARES, 60)
+    dest = nova_row(bed, uuid)["host"]
+    bed.wait_until(lambda: nova_row(bed, uuid)["task_state"] is None)
+    assert rows(bed, uuid) == [("error", None), ("pre-migrating", dest)]
 
 
 def test_a_message_waits_for_a_destination_that_has_died_and_is_carried_out_when_that_is_back(bed: NovaBed) -> None:
@@ -256,3 +305,62 @@ def test_a_stop_that_waited_for_a_dead_host_makes_what_runs_elsewhere_read_as_st
     bed.power_on("cmp1")
     bed.wait_until(lambda: nova_row(bed, uuid)["vm_state"] == "stopped")
     assert bed.running_on(uuid) == [nova_row(bed, uuid)["host"]]
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_guests_are_started_with_their_host_only_where_nova_is_told_so(bed: NovaBed, resumes: bool) -> None:
+    (uuid,) = boot(bed)
+    bed.ctl("config", name="resume_guests_state_on_host_boot", value=resumes)
+    bed.power_off("cmp1")
+    bed.power_on("cmp1")
+    bed.wait_until(lambda: bed.service("cmp1")["state"] == "up")
+    bed.wait_until(lambda: nova_row(bed, uuid)["task_state"] is None)
+    assert bed.running_on(uuid) == ["cmp1"] * resumes
+
+
+# ------------------------------------------------------------------------------------------------ lists and Nova's code
+
+
+def test_a_list_with_details_is_none_while_neutron_is_away(bed: NovaBed) -> None:
+    (uuid,) = boot(bed)
+    bed.ctl("lose", what="ports")
+    assert bed.api("GET", "/servers/detail?all_tenants=1", microversion="2.90").status == 500
+    plain = bed.api("GET", "/servers?all_tenants=1", microversion="2.90")
+    assert (plain.status, [server["id"] for server in plain.json["servers"]]) == (200, [uuid])
+
+
+def novas_own(program: str) -> str:
+    """What Nova's Python says: the process of the bed has only one cell, and no libvirt."""
+    done = subprocess.run([NOVAS_PYTHON, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout.strip()
+
+
+def test_nova_redirects_to_nothing_but_a_slash_behind_its_own_address() -> None:
+    """A route whose methods are a text is a redirection."""
+    says = novas_own(
+        "from nova.api.openstack.compute.routes import ROUTE_LIST\n"
+        "print([route for route in ROUTE_LIST if isinstance(route[1], str)])"
+    )
+    assert says == "[('', '/')]"
+
+
+def test_a_cell_that_hangs_is_waited_for_a_minute() -> None:
+    assert novas_own("from nova import context; print(context.CELL_TIMEOUT)") == "60"
+    assert CELLS_TIMEOUT_S > 60.0
+
+
+def test_libvirt_lifts_no_disable_but_its_own() -> None:
+    """Whoever gives a reason that begins with "muster: " is not overruled by a nova-compute that starts."""
+    says = novas_own(
+        "from unittest import mock\n"
+        "from nova import objects\n"
+        "from nova.virt.libvirt import driver\n"
+        "objects.register_all()\n"
+        "for reason in ('muster: fenced', 'AUTO: no connection'):\n"
+        "    service = mock.Mock(disabled=True, disabled_reason=reason)\n"
+        "    found = mock.patch.object(objects.Service, 'get_by_compute_host', return_value=service)\n"
+        "    with found, mock.patch.object(driver, 'mount'):\n"
+        "        driver.LibvirtDriver._set_host_enabled(mock.Mock(), True)\n"
+        "    print(service.disabled, service.save.called)\n"
+    )
+    assert says == "True False\nFalse True"

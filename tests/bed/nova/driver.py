@@ -191,6 +191,10 @@ class BedDriver(fake.FakeDriver):
         super().power_on(context, instance, *args, **kwargs)
         watch("start on " + self.hypervisor.name)
 
+    def resume_state_on_host_boot(self, context, instance, network_info, *args, **kwargs):
+        """As libvirt does it: a hard reboot."""
+        self.power_on(context, instance, network_info)
+
     def unrescue(self, context, instance):
         self._set(instance, power_state.RUNNING, "unrescue")
 

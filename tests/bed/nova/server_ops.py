@@ -149,6 +149,15 @@ def set_state(bed, uuid, vm_state=None, task_state=None, host=None, launched=Tru
 
 
 @operation
+def set_evacuations(bed, uuid, status):
+    """Write the status of a server's evacuations into the database, past Nova."""
+    filters = {"instance_uuid": uuid, "migration_type": "evacuation"}
+    for migration in objects.MigrationList.get_by_filters(context.get_admin_context(), filters):
+        migration.status = status
+        migration.save()
+
+
+@operation
 def server_action_log(bed, uuid):
     """The action log of a server, oldest first, with the events of each action; deleted servers as well."""
     actions = bed.select(
