@@ -12,14 +12,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional
 
+from bench.cpu_meter import Meter
 from muster.core.facts import Move, MoveStatus, OwnerLog, Power, Server, Service
 from muster.gateways.nova.compute import PAGE, Nova
 from tests.fakes import FakeClock
-
-if TYPE_CHECKING:
-    from bench.scale import Meter
 
 CALL_S = 0.05
 PAGE_S = 1.0

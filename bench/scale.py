@@ -19,11 +19,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
+from bench.cpu_meter import Meter, Ports
 from bench.crowd import Crowd, PagedNova
 from bench.figures import SCALE
 from muster import wiring
@@ -49,45 +49,6 @@ HOSTS = 100
 PLANNED = (12_500, 25_000, 50_000, 100_000)
 A_HOST = 100
 """Servers of each host in a plan of all."""
-
-
-class Meter:
-    """CPU seconds by part; what is spent inside of the simulated world counts nowhere."""
-
-    def __init__(self) -> None:
-        self.spent: dict[str, float] = {}
-        self._outside = 0.0
-
-    def of(self, part: str, do: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*args: Any, **named: Any) -> Any:
-            began, outside = time.process_time(), self._outside
-            try:
-                return do(*args, **named)
-            finally:
-                own = time.process_time() - began - (self._outside - outside)
-                self.spent[part] = self.spent.get(part, 0.0) + own
-
-        return timed
-
-    def outside(self, do: Callable[..., Any]) -> Callable[..., Any]:
-        def left_out(*args: Any, **named: Any) -> Any:
-            began = time.process_time()
-            try:
-                return do(*args, **named)
-            finally:
-                self._outside += time.process_time() - began
-
-        return left_out
-
-
-class Ports:
-    """A port of which every method counts as outside."""
-
-    def __init__(self, port: object, meter: Meter) -> None:
-        self._port, self._meter = port, meter
-
-    def __getattr__(self, name: str) -> Any:
-        return self._meter.outside(getattr(self._port, name))
 
 
 class Lines:
