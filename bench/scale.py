@@ -57,7 +57,7 @@ class Lines:
     def info(self, event: str, **fields: object) -> None:
         line(event, fields)
 
-    debug = warning = error = exception = info
+    warning = error = exception = info
 
 
 def incident(hosts: int, servers: int) -> dict[str, Any]:

@@ -153,9 +153,6 @@ class LogLines:
         if self.echo:
             self.echo(f"{level:7} {event} " + " ".join(f"{k}={v}" for k, v in fields.items()))
 
-    def debug(self, event: str, **fields: object) -> None:
-        self._add("debug", event, fields)
-
     def info(self, event: str, **fields: object) -> None:
         self._add("info", event, fields)
 

@@ -45,9 +45,6 @@ class Log:
         if not self._log.handlers:
             self._log.addHandler(_outlet(name))
 
-    def debug(self, event: str, **fields: object) -> None:
-        self._log.debug("%s", line(event, fields))
-
     def info(self, event: str, **fields: object) -> None:
         self._log.info("%s", line(event, fields))
 

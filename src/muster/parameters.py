@@ -82,16 +82,6 @@ def fence_metadata() -> str:
     return _text(root, None)
 
 
-def parameters_table(agent: str) -> str:
-    """The parameters as a Markdown table, for README.md."""
-    lines = ["| parameter | default | |", "| --- | --- | --- |"]
-    for p in parameters(agent):
-        default = "**required**" if p.required else f"`{p.default}`" if p.default else ""
-        bounds = f" ({p.minimum} to {p.maximum}{f' {p.unit}' if p.unit else ''})" if p.maximum is not None else ""
-        lines.append(f"| `{p.name}` | {default} | {p.longdesc}{bounds} |")
-    return "\n".join(lines) + "\n"
-
-
 def _document(agent: str) -> etree._Element:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_blank_text=True)
     tree = etree.parse(str(_FOLDER / f"{agent}.xml"), parser)

@@ -166,7 +166,7 @@ class Process:
                 + " ".join(f"{k}={v}" for k, v in fields.items() if v not in ("", None))
             )
 
-    debug = info = warning = error = _log
+    info = warning = error = _log
 
     def sent(self, ident: str) -> None:
         self.sent_this_pass.add(ident)

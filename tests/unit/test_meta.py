@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from generators import readme
 from muster import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,4 +67,4 @@ def test_the_fence_document_has_an_option_for_each_parameter() -> None:
 
 
 def test_the_readme_has_the_table_of_the_parameters() -> None:
-    assert parameters.parameters_table("ComputeRecovery") in (ROOT / "README.md").read_text()
+    assert readme.table() in (ROOT / "README.md").read_text()

@@ -58,7 +58,6 @@ class Command:
 OUTPUT = Argument(("-o", "--output"), "how to print it", choices=("text", "json"), default="text")
 YES = Argument(("-y", "--yes"), "do not ask", flag=True)
 HOST = Argument(("host",), "the compute host, by its name in Pacemaker or in Nova", metavar="HOST")
-SERVER = Argument(("server",), "the server's id", metavar="SERVER")
 
 COMMANDS: tuple[Command, ...] = (
     Command(

@@ -243,8 +243,7 @@ class Act:
         """Which host it waits for, for people: nothing depends on it, and placement need not answer."""
         try:
             return tuple(self._nova.claimed(server))
-        except NovaError as exc:
-            self._log.debug("claims not shown", server=server, reason=str(exc), request_id=exc.request_id)
+        except NovaError:
             return ()
 
     @_do.register

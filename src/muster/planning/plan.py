@@ -36,9 +36,6 @@ class Outlook(enum.Enum):
     UNKNOWN = "unknown"
 
 
-SENT = (Outlook.EVACUATED, Outlook.NO_ROOM, Outlook.ROOM_UNKNOWN)
-"""What takes its turn: that there is no room for it shows only then."""
-
 _OF_ROOM = {True: Outlook.EVACUATED, False: Outlook.NO_ROOM, None: Outlook.ROOM_UNKNOWN}
 _REASONS = {"ready": "", "owner-unread": "if its action log says what its owner last asked for"}
 """In place of what the rules say while a host is dead."""
