@@ -73,7 +73,7 @@ class Situation:
             sight = Sight(NOW, replace(cluster, quorum=True), self.hosts, self.nova_trouble)
             decision = decide(sight, settings(**self.policy))
             told = [report.summary(incident) for incident in decision.incidents.values()]
-            silent = f"Nova does not answer as it should: {self.nova_trouble}" if self.nova_trouble else ""
+            silent = f"Nova gives no usable answer: {self.nova_trouble}" if self.nova_trouble else ""
             shared = {"reason": silent, "incidents": told, "left": self.left, "controller": "ctl2"}
             shared |= {"at": NOW, "again_s": SHARE_AGAIN_S}
         return view(Seen(self.now, cluster, self.resource, self.unclean, shared, self.rivals, self.under_way))

@@ -197,8 +197,8 @@ class Rig:
     def closed(self, node: str) -> Callable[[], bool]:
         return lambda: self.cluster.nodes[node].record is None
 
-    def on_hold(self, node: str) -> Callable[[], bool]:
-        return lambda: self.outlet.reports.get(node, {}).get("state") == State.ON_HOLD.value
+    def blocked(self, node: str) -> Callable[[], bool]:
+        return lambda: self.outlet.reports.get(node, {}).get("state") == State.BLOCKED.value
 
     def describe(self) -> str:
         lines = [f"{node}: {host.record.token}" for node, host in self.memory.hosts.items()]

@@ -872,7 +872,7 @@ BREAKS: tuple[Break, ...] = (
         "D1",
         "takes every server with a verdict for safe, whatever Nova still has open",
         INCIDENT,
-        ' and f.rule != "finish-false"}',
+        ' and f.rule != "completed-but-not-moved"}',
         "}",
         ("unit/test_host_return.py::test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away",),
     ),

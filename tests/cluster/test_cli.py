@@ -224,12 +224,12 @@ def test_a_guard_is_passed_and_a_host_is_released_on_demand(cloud: Cloud) -> Non
     for host in ("cmp1", "cmp2"):
         cloud.cluster.crash(host)
     for host in ("cmp1", "cmp2"):
-        cloud.until(lambda h=host: cloud.report(h).get("state") == "on-hold", 60, f"{host} is on hold")
+        cloud.until(lambda h=host: cloud.report(h).get("state") == "blocked", 60, f"{host} is blocked")
     cloud.until(lambda: "muster approve cmp1" in todo(cloud), 20, "it is told")
     assert muster(cloud, "approve", "cmp1")[0] == 0
     assert "so ordered already" in muster(cloud, "approve", "cmp1")[1]
     cloud.until(lambda: "parked" in cloud.report("cmp1").get("servers", {}), 90, "its server was tried")
-    assert cloud.report("cmp2")["state"] == "on-hold"
+    assert cloud.report("cmp2")["state"] == "blocked"
     assert {row["source"] for row in cloud.nova.evacuations()} == {"cmp1"}
     assert muster(cloud, "release", "cmp1", node="ctl2")[0] == 0
     cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
@@ -241,11 +241,11 @@ def test_a_host_that_no_device_can_switch_off_is_confirmed_by_hand(cloud: Cloud)
     cloud.change("pcs resource update muster delay_s=30")
     cloud.cluster.bmc_fault("cmp1", "off", "lie")
     cloud.cluster.cut("cmp1")
-    cloud.until(lambda: cloud.report("cmp1").get("state") == "on-hold", 60, "the incident is on hold")
+    cloud.until(lambda: cloud.report("cmp1").get("state") == "blocked", 60, "the incident is blocked")
     cloud.until(lambda: "muster confirm cmp1" in todo(cloud), 20, "it is told")
     cloud.ctl("stonith_admin", "--confirm", "cmp1")
     cloud.after_a_full_look()
-    assert cloud.report("cmp1")["state"] == "on-hold"
+    assert cloud.report("cmp1")["state"] == "blocked"
     cloud.cluster.crash("cmp1")
     assert muster(cloud, "confirm", "cmp1", node="ctl2")[0] == 0
     cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"], 120, "its server is evacuated")

@@ -22,7 +22,7 @@ def test_a_host_that_lives_on_is_not_evacuated(cloud: Cloud, seen_by: str) -> No
         cloud.cluster.cut("cmp1")
     else:
         cloud.ctl("stonith_admin", "--fence", "cmp1")
-    cloud.until(lambda: cloud.report("cmp1").get("state") == "on-hold", 60, "the incident is on hold")
+    cloud.until(lambda: cloud.report("cmp1").get("state") == "blocked", 60, "the incident is blocked")
     assert "HOST LIVES" in cloud.report("cmp1")["reason"]
     cloud.after_a_full_look()
     assert cloud.nova.evacuations() == []
@@ -121,7 +121,7 @@ def test_more_dead_hosts_than_allowed_wait_for_one_command(cloud: Cloud) -> None
     for host in servers:
         cloud.cluster.crash(host)
     for host in servers:
-        cloud.until(lambda h=host: cloud.report(h).get("state") == "on-hold", 60, f"{host} is on hold")
+        cloud.until(lambda h=host: cloud.report(h).get("state") == "blocked", 60, f"{host} is blocked")
     reason = cloud.report("cmp1")["reason"]
     assert "2 hosts are dead, max_failed_hosts is 1" in reason
     assert cloud.nova.evacuations() == []

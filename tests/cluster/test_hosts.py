@@ -155,7 +155,7 @@ def test_the_word_of_a_fabric_device_is_not_enough(cloud: Cloud) -> None:
     )
     cloud.levels("fabric", "cmp1")
     cloud.cluster.cut("cmp1")
-    cloud.until(lambda: "nothing proves" in str(cloud.report("cmp1").get("reason")), 90, "it is on hold")
+    cloud.until(lambda: "nothing proves" in str(cloud.report("cmp1").get("reason")), 90, "it is blocked")
     assert (cloud.record("cmp1"), cloud.nova.evacuations()) == (None, [])
     cloud.cluster.power("cmp1", "off")
     cloud.type("pcs stonith confirm cmp1 --force")
@@ -201,7 +201,7 @@ def test_stays_forced_down_as_long_as_nova_compute_does_not_start(cloud: Cloud) 
         cloud.until(lambda: cloud.report("cmp1").get("state") == "returning", 90, "everything is settled")
         cloud.until(lambda: cloud.is_member("cmp1"), 60, "the host is back in the cluster")
         cloud.after_a_full_look()
-        assert "waiting for its nova-compute to start" in cloud.report("cmp1")["reason"]
+        assert "waiting for nova-compute to start" in cloud.report("cmp1")["reason"]
         assert cloud.nova.service("cmp1")["forced_down"] is True
     finally:
         cloud.type("pcs constraint remove location-nova-compute-clone-cmp1--INFINITY")

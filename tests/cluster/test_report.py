@@ -81,7 +81,7 @@ def test_the_hook_and_the_metrics_follow_an_incident(cloud: Cloud) -> None:
     calls = cloud.cluster.files(worker, "/etc/muster") / "calls"
     cloud.until(lambda: "\nclosed\n" in f"\n{calls.read_text()}", 20, "the program was called at the end")
     lines = calls.read_text().splitlines()
-    assert [line for line in lines if line in ("began", "on-hold", "settled", "closed")] == [
+    assert [line for line in lines if line in ("began", "blocked", "settled", "closed")] == [
         "began",
         "settled",
         "closed",

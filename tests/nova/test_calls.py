@@ -97,10 +97,10 @@ def test_keeps_a_host_away_for_whose_nova_compute_a_start_waits(bed: NovaBed, ri
     bed.power_off("cmp1")
     assert bed.action(stopped, "os-start").status == 202
     it.fence("cmp1")
-    it.run_until(it.on_hold("cmp1"))
+    it.run_until(it.blocked("cmp1"))
     assert it.entry(running)["verdict"] == "evacuated"
     reason = it.outlet.reports["cmp1"]["reason"]
-    assert f"from while it was dead: start of {stopped}." in reason
+    assert f"still queues orders for cmp1: start of {stopped}." in reason
     assert "rabbitmqctl purge_queue compute.cmp1; then muster release cmp1" in reason
     it.power_on("cmp1")
     it.run_for(2)

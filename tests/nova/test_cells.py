@@ -22,7 +22,7 @@ def test_waits_for_the_cell_of_the_dead_host(bed: NovaBed, rig: MakeRig, version
     bed.ctl("silent_cell")
     it = rig(nova_api_version=version)
     it.fence("cmp1")
-    it.run_until(it.on_hold("cmp1"), 20)
+    it.run_until(it.blocked("cmp1"), 20)
     it.run_for(2)
     assert it.cluster.nodes["cmp1"].hold
     assert posts(bed, uuid) == 0
@@ -60,7 +60,7 @@ def test_what_is_listed_while_the_cell_is_silent_counts_for_nothing(bed: NovaBed
     it = rig()
     it.after = lambda step: bed.ctl("silent_cell") if isinstance(step, ForceDown) else None
     it.fence("cmp1")
-    it.run_until(it.on_hold("cmp1"))
+    it.run_until(it.blocked("cmp1"))
     it.run_for(LIST_ANYWAY_S + 1)
     assert it.cluster.nodes["cmp1"].hold
     bed.ctl("silent_cell", on=False)

@@ -316,7 +316,7 @@ def test_what_was_sent_before_a_host_was_found_to_live_is_named(
     servers = boot(bed, 3)
     it = rig(in_flight=1)
     it.cluster.fence("cmp1", time.time())
-    it.run_until(it.on_hold("cmp1"), 60)
+    it.run_until(it.blocked("cmp1"), 60)
     sent = [uuid for uuid in servers if posts(bed, uuid)]
     it.run_for(15)
     assert [uuid for uuid in servers if posts(bed, uuid)] == sent
@@ -325,7 +325,7 @@ def test_what_was_sent_before_a_host_was_found_to_live_is_named(
     assert record.lives
     reason = it.outlet.reports["cmp1"]["reason"]
     assert "HOST LIVES" in reason
-    assert (f"{len(sent)} had been sent and may run on two hosts" in reason) == bool(sent)
+    assert (" sent before may run on two hosts" in reason) == bool(sent)
     bed.power_off("cmp1")
     it.cluster.fence("cmp1", time.time() + 1)  # repaired, and fenced again
     it.run_until(it.settled("cmp1"), 120)
@@ -341,7 +341,7 @@ def test_a_host_that_lives_is_not_evacuated(bed: NovaBed, rig: MakeRig) -> None:
     (uuid,) = boot(bed)
     it = rig(delay_s=3)
     it.cluster.fence("cmp1", time.time() - 10)
-    it.run_until(it.on_hold("cmp1"), 30)
+    it.run_until(it.blocked("cmp1"), 30)
     it.run_for(3)
     assert posts(bed, uuid) == 0
     assert "HOST LIVES" in it.outlet.reports["cmp1"]["reason"]

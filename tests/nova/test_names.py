@@ -27,10 +27,10 @@ def services(bed: NovaBed) -> dict[tuple[str, str], tuple[Any, ...]]:
 
 
 def refused(it: Rig, bed: NovaBed, node: str, *words: str) -> None:
-    """The incident is on hold with these words, and nothing was done to any service or server."""
+    """The incident is blocked with these words, and nothing was done to any service or server."""
     before = services(bed)
     it.fence(node)
-    it.run_until(it.on_hold(node), 20)
+    it.run_until(it.blocked(node), 20)
     it.run_for(2)
     assert all(word in it.outlet.reports[node]["reason"] for word in words), it.outlet.reports[node]["reason"]
     assert services(bed) == before
@@ -139,7 +139,7 @@ def test_touches_no_other_service(bed: NovaBed, rig: MakeRig) -> None:
 
 @pytest.mark.parametrize("hosts", [[], ["cmp2", "cmp3"]], ids=["empty", "without"])
 def test_a_list_without_the_service_is_no_reason_to_do_nothing(bed: NovaBed, rig: MakeRig, hosts: list[str]) -> None:
-    """B14: on hold, loudly, until the service is listed."""
+    """B14: blocked, loudly, until the service is listed."""
     (uuid,) = boot(bed)
     listed = bed.api("GET", "/os-services?binary=nova-compute", microversion="2.69")
     listed_hosts = [row for row in listed.json["services"] if row["host"] in hosts]

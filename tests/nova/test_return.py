@@ -87,7 +87,7 @@ def test_stays_forced_down_when_nova_compute_never_starts(bed: NovaBed, rig: Mak
     it.run_for(4)
     assert bed.service("cmp1")["forced_down"]
     assert not it.closed("cmp1")()
-    assert "waiting for its nova-compute" in it.outlet.reports["cmp1"]["reason"]
+    assert "waiting for nova-compute" in it.outlet.reports["cmp1"]["reason"]
     expect(bed, uuid, "active")
 
 

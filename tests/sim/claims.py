@@ -91,7 +91,7 @@ class Claims:
             return True
         return POWER_OF_STATE.get(inst.vm_state) is not inst.wanted or bool(inst.task)
 
-    def _true_finish_false(self, inst: Instance, finding: Finding) -> bool:
+    def _true_completed_but_not_moved(self, inst: Instance, finding: Finding) -> bool:
         return inst.host == finding.source
 
     def _true_cell_silent(self, inst: Instance, finding: Finding) -> bool:

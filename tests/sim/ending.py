@@ -97,7 +97,7 @@ def unfinished(world: World) -> Iterator[str]:
 def _unfinished_incident(world: World, node: Node, incident: Incident) -> Iterator[str]:
     host = world.cloud.computes[node.name]
     told = f"{node.name} ends {incident.state.value} by {incident.rule}: {incident.reason}"
-    if incident.state is State.ON_HOLD:
+    if incident.state is State.BLOCKED:
         if not _true_hold(world, node, incident):
             yield f"{told}; untrue"
         return
@@ -171,7 +171,7 @@ def _let_back(world: World, name: str) -> bool:
 def _unfenced(world: World, dest: str) -> bool:
     """The destination's own incident has not come so far that it proves anything, for a reason of its own."""
     incidents = world.current.incidents if world.current else {}
-    return dest in incidents and incidents[dest].state is State.ON_HOLD
+    return dest in incidents and incidents[dest].state is State.BLOCKED
 
 
 def _inbound_stuck(world: World, node: Node) -> bool:

@@ -118,7 +118,7 @@ def _release_while_working(case: Any) -> tuple[Any, ...]:
 
 def _unfit_verdict_of_the_lost() -> Sequence[Patch]:
     changed = tuple(
-        replace(r, verdict=Verdict.EVACUATED) if r.name in ("finish-unseen", "finish-false") else r
+        replace(r, verdict=Verdict.EVACUATED) if r.name in ("finish-unseen", "completed-but-not-moved") else r
         for r in server_rules.RULES
     )
     return [(server_rules, "RULES", changed)]
@@ -253,15 +253,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("ignores per_destination", "C5", patch(decide, "_room", lambda bound, target, limit: True)),
     Mutant("stops servers that are to run", "A1", lambda: [
         (server_rules, "RULES", tuple(replace(r, when=lambda c: bool(c.arrival) and c.server.vm_state == "active")
-                               if r.name == "arrived-woken" else r for r in _woken_first())),
+                               if r.name == "arrived-running-unwanted" else r for r in _woken_first())),
     ]),
 )  # fmt: skip
 
 
 def _woken_first() -> tuple[server_rules.Rule, ...]:
     """The row before the one that would call the server evacuated."""
-    woken = [r for r in server_rules.RULES if r.name == "arrived-woken"]
-    rest = [r for r in server_rules.RULES if r.name != "arrived-woken"]
+    woken = [r for r in server_rules.RULES if r.name == "arrived-running-unwanted"]
+    rest = [r for r in server_rules.RULES if r.name != "arrived-running-unwanted"]
     place = next(n for n, r in enumerate(rest) if r.name == "arrived-proved")
     return (*rest[:place], *woken, *rest[place:])
 

@@ -19,7 +19,7 @@ def test_a_lying_device_is_found_out_however_seldom_heartbeats_come(beats_s: flo
     it.run_for(3.0 * beats_s + seed * beats_s / 7)
     it.fence("cmp1", lies=True)
     it.run_for(200.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     assert [len(it.server(f"s{n}").guests) for n in range(4)] == [1, 1, 1, 1]
     it.fair()
 
@@ -31,7 +31,7 @@ def test_a_heartbeat_during_a_long_list_is_seen_before_anything_is_sent() -> Non
     it.run_for(25.0)
     it.on_call = lambda process, kind, moment: (kind, moment) == ("servers_on", "after") and it.timeline.pass_by(20.0)
     it.fence("cmp1", lies=True)
-    it.until(lambda: it.state() == "on-hold", 120.0)
+    it.until(lambda: it.state() == "blocked", 120.0)
     assert [it.rows(f"s{n}") for n in range(3)] == [[], [], []]
-    assert "nothing was evacuated, and nothing is" in it.current.incidents["cmp1"].reason  # type: ignore[union-attr]
+    assert "muster has evacuated nothing and sends nothing" in it.current.incidents["cmp1"].reason  # type: ignore[union-attr]
     it.fair()

@@ -99,7 +99,7 @@ def test_api_hosts_whose_clocks_are_apart_stop_the_incident_until_they_agree() -
     it.cloud.api_apart = (0.0, 100.0)
     it.no_room(True)
     it.fence("cmp1")
-    it.until(lambda: it.state() == "on-hold", 60.0)
+    it.until(lambda: it.state() == "blocked", 60.0)
     assert "chronyc tracking" in it.current.incidents["cmp1"].reason  # type: ignore[union-attr]
     it.no_room(False)
     it.run_for(60.0)
@@ -120,6 +120,6 @@ def test_a_step_of_novas_clock_in_the_middle_stops_the_incident(step_s: float) -
     it.run_for(10.0)
     sent = len(it.cloud.rows)
     it.run_for(120.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     assert len(it.cloud.rows) == sent
     it.fair()

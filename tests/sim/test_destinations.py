@@ -79,7 +79,7 @@ def test_names_the_host_in_whose_queue_an_evacuation_waits() -> None:
     it.until(it.settled("cmp2"))
     assert it.current is not None
     said = it.current.incidents["cmp2"].reason
-    assert "1 evacuations from other hosts wait for its nova-compute" in said
+    assert "nova-compute begins 1 evacuation from other hosts when it starts here" in said
     assert it.rows("s0") == ["accepted"]
     it.power_on("cmp2")
     it.until(it.says("s0", "evacuated"))

@@ -12,12 +12,12 @@ from tests.sim.stage import Stage
 
 
 def test_evacuates_a_host_whose_power_was_cut_by_hand_after_its_device_had_lied() -> None:
-    """The way out that the on-hold message names: the confirmation was written by the worker itself, which then took
+    """The way out that the blocked message names: the confirmation was written by the worker itself, which then took
     the heartbeats from before it for a sign of life."""
     it = Stage(attempts=20)
     it.fence("cmp1", lies=True)
     it.cloud.odds.refuse = 1.0
-    it.until(lambda: it.state() == "on-hold")
+    it.until(lambda: it.state() == "blocked")
     it.cloud.odds.refuse = 0.0
     it.run_for(70.0)
     it.until(lambda: 5.0 < it.now - it.cloud.computes["cmp1"].beat(it.now) < 6.0)
@@ -25,7 +25,7 @@ def test_evacuates_a_host_whose_power_was_cut_by_hand_after_its_device_had_lied(
     it.cloud.rebuild.power_cut("cmp1")
     it.fence("cmp1", with_record=False)
     it.run_for(70.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     it.site.confirm("cmp1")
     it.until(it.says("s0", "evacuated"))
     it.fair()
@@ -36,7 +36,7 @@ def test_evacuates_nothing_that_only_a_fabric_device_has_fenced_before_an_operat
     it = Stage(servers=2)
     it.fence("cmp1", with_record=False, lies=True, unproved="fence_scsi cuts nobody's power")
     it.run_for(200.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     it.liars.clear()
     it.cloud.rebuild.power_cut("cmp1")
     it.site.confirm_to_pacemaker("cmp1")
@@ -52,14 +52,14 @@ def test_a_sign_of_life_outlives_the_late_end_of_the_fencing_that_it_refutes(tak
     it.run_for(20.0)
     it.site.ends_late = 1.0
     it.fence("cmp1", lies=True)
-    it.until(lambda: it.state() == "on-hold")
+    it.until(lambda: it.state() == "blocked")
     it.run_for(5.0)
     it.cloud.rebuild.stop_compute("cmp1")
     if taken_over:
         it.takeover()
     it.run_for(400.0)
     assert it.site.nodes["cmp1"].fenced_at > it.site.nodes["cmp1"].record.first + 60  # type: ignore[union-attr]
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     incident = it.current.incidents["cmp1"]  # type: ignore[union-attr]
     sent = [i for i in ("s0", "s1", "s2") if it.rows(i)]
     assert all(i in incident.reason for i in sent), incident.reason
@@ -77,7 +77,7 @@ def test_a_host_that_was_let_return_and_has_never_been_off_is_told() -> None:
     it.until(it.settled("cmp1"))
     it.cloud.computes["cmp1"].begin_beating(it.now)
     it.site.rejoin("cmp1")
-    it.until(lambda: it.state() == "on-hold")
+    it.until(lambda: it.state() == "blocked")
     assert "may run on two hosts" in it.current.incidents["cmp1"].reason  # type: ignore[union-attr]
     it.liars.clear()
     it.run_for(5.0)
@@ -92,7 +92,7 @@ def _found_alive() -> Stage:
     it = Stage(attempts=20)
     it.cloud.odds.refuse = 1.0
     it.fence("cmp1", lies=True)
-    it.until(lambda: it.state() == "on-hold")
+    it.until(lambda: it.state() == "blocked")
     return it
 
 
@@ -103,7 +103,7 @@ def test_does_not_forget_that_a_host_lives_when_the_worker_changes() -> None:
     sent = len(it.rows("s0"))
     it.takeover()
     it.run_for(60.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     assert len(it.rows("s0")) == sent
     it.fair()
 
@@ -117,13 +117,13 @@ def test_does_not_forget_that_a_destination_lives_when_the_worker_changes() -> N
     dest = it.cloud.rows_of["s0"][0].dest
     it.no_room(True)
     it.fence(dest, lies=True)
-    it.until(lambda: it.state(dest) == "on-hold")
+    it.until(lambda: it.state(dest) == "blocked")
     it.run_for(15.0)
     it.no_room(False)
     it.takeover()
     sent = len(it.rows("s0"))
     it.run_for(60.0)
-    assert it.state(dest) == "on-hold"
+    assert it.state(dest) == "blocked"
     assert len(it.rows("s0")) == sent
     it.fair()
 
@@ -138,7 +138,7 @@ def test_sees_that_an_empty_host_lives_behind_what_may_be_a_late_force_down() ->
         it.run_for(0.5)
         it.takeover()
         it.run_for(70.0)
-        assert it.state() == "on-hold", seed
+        assert it.state() == "blocked", seed
         it.fair()
 
 
@@ -188,7 +188,7 @@ def test_sees_that_a_host_lives_when_nova_was_silent_meanwhile(moment: str) -> N
     it.on_call = lambda process, kind, when: None
     it.nova_down = False
     it.run_for(60.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     assert it.rows("s0") == []
     it.fair()
 
@@ -202,7 +202,7 @@ def test_looks_for_a_heartbeat_before_it_claims_where_an_admins_change_may_hide_
     it.run_for(20.0)
     it.cloud.force_down("service-cmp1", None, by="operator")
     it.nova_down = False
-    it.until(lambda: it.state() in ("on-hold", "settled"))
+    it.until(lambda: it.state() in ("blocked", "settled"))
     it.run_for(60.0)
     assert it.rows("s0") == ([] if lies else ["done"])
     it.fair()
@@ -217,7 +217,7 @@ def test_sends_nothing_to_a_host_that_lives_when_nova_was_silent_for_a_takeover(
     sent = len(it.rows("s0"))
     it.nova_down = False
     it.run_for(60.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     assert len(it.rows("s0")) == sent
     it.fair()
 
@@ -258,7 +258,7 @@ def test_sends_nothing_again_from_a_destination_that_lives_after_all() -> None:
     it.fence(dest, lies=True)
     it.run_for(1.0)
     it.nova_down = False
-    it.until(lambda: it.state(dest) == "on-hold")
+    it.until(lambda: it.state(dest) == "blocked")
     sent = len(it.rows("s0"))
     it.no_room(False)
     it.run_for(120.0)
@@ -272,6 +272,6 @@ def test_sees_that_a_host_lives_which_an_operator_had_forced_down() -> None:
     it.run_for(5.0)
     it.fence("cmp1", lies=True)
     it.run_for(90.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     assert it.rows("s0") == []
     it.fair()

@@ -70,9 +70,9 @@ def test_asks_again_what_its_owner_wants_when_it_has_changed_on_a_host_that_live
     it.until(lambda: it.rows("s0") == ["done"])
     second = it.server("s0").host
     it.fence(second, lies=True)
-    it.until(lambda: it.state(second) == "on-hold")
+    it.until(lambda: it.state(second) == "blocked")
     it.takeover()
-    it.until(lambda: it.says("s0", "evacuated")() and it.state(second) == "on-hold")
+    it.until(lambda: it.says("s0", "evacuated")() and it.state(second) == "blocked")
     it.owner_starts("s0")
     it.run_for(30.0)
     it.liars.discard(second)
@@ -131,13 +131,13 @@ def test_asks_what_the_owner_wants_before_it_finds_fault_with_it() -> None:
 
 
 def test_asks_what_the_owner_wants_of_a_server_that_another_incident_has_moved() -> None:
-    """A2: it had come up running against its owner's will, and its new host died while the first one was on hold: that
+    """A2: it had come up running against its owner's will, and its new host died while the first one was blocked: that
     it ran there was taken for a wish."""
     it = Stage(servers=0)
     it.cloud.add_server("s0", "cmp1", "error", wanted=Power.STOPPED)
     it.cloud.odds.hang = 1.0
     it.fence("cmp1", lies=True)
-    it.until(lambda: it.state() == "on-hold")
+    it.until(lambda: it.state() == "blocked")
     it.cloud.odds.hang = 0.0
     it.cloud.rebuild.release_hung(it.cloud.rows[0])
     it.until(lambda: it.server("s0").host != "cmp1")

@@ -108,7 +108,7 @@ def test_reads_anew_what_changed_while_a_cell_was_silent() -> None:
     it.run_for(15.0)
     it.cloud.delete("s0")
     it.cloud.silent_cells.add("cell1")
-    it.until(lambda: it.state() == "on-hold")
+    it.until(lambda: it.state() == "blocked")
     read = it.asked["servers_changed"]
     it.until(lambda: it.asked["servers_changed"] > read)
     it.after(1.0, it.cloud.silent_cells.clear)
@@ -196,6 +196,6 @@ def test_sees_that_a_host_lives_beside_a_cell_that_hangs() -> None:
     it = _beside_a_hung_cell(0)
     it.cloud.add_server("s0", "cmp2")
     it.fence("cmp2", lies=True)
-    it.until(lambda: it.state("cmp2") == "on-hold", 900.0)
+    it.until(lambda: it.state("cmp2") == "blocked", 900.0)
     assert it.rows("s0") == []
     it.fair()

@@ -36,9 +36,9 @@ def test_reads_the_services_once_more_before_it_claims_after_a_long_list() -> No
     it.run_for(6.0)
     it.on_call = lambda process, kind, moment: kind == "servers_on" and moment == "after" and it.timeline.pass_by(8.0)
     it.nova_down = False
-    it.until(lambda: it.state() == "on-hold", 30.0)
+    it.until(lambda: it.state() == "blocked", 30.0)
     it.run_for(60.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     assert it.rows("s0") == []
     it.fair()
 
@@ -58,7 +58,7 @@ def test_waits_for_heartbeats_again_when_it_has_to_force_a_host_down_again() -> 
     it.on_call = slow
     it.fence("cmp1", lies=True)
     it.run_for(90.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     assert len(it.cloud.rows) == 1
     it.fair()
 
@@ -75,7 +75,7 @@ def test_sees_the_heartbeat_that_was_written_while_nova_took_its_time() -> None:
     it.on_call = slow
     it.fence("cmp1", lies=True)
     it.run_for(60.0)
-    assert it.state() == "on-hold"
+    assert it.state() == "blocked"
     assert it.rows("s0") == []
     it.fair()
 

@@ -57,9 +57,9 @@ def test_reads_what_is_shown_of_a_host_and_what_each_controller_announces() -> N
         inner = f"<transient_attributes><instance_attributes>{pair}</instance_attributes></transient_attributes>"
         return f'<node_state uname="{node}">{inner}</node_state>'
 
-    status = state("cmp1", "muster-status", "on-hold 0/3") + state("ctl1", "muster-version", "1.2")
+    status = state("cmp1", "muster-status", "blocked 0/3") + state("ctl1", "muster-version", "1.2")
     seen = look(status=status)
-    assert (seen.nodes["cmp1"].shown, seen.nodes["ctl1"].shown) == ("on-hold 0/3", "")
+    assert (seen.nodes["cmp1"].shown, seen.nodes["ctl1"].shown) == ("blocked 0/3", "")
     assert cib.versions(cib.parse(document(status=status))) == {"ctl1": "1.2"}
 
 

@@ -70,12 +70,12 @@ def test_is_called_at_each_step_of_note_once(tmp_path: Path) -> None:
     """With the step as its argument and the incident on its standard input."""
     told = tmp_path / "told"
     it, lines = hook(program(tmp_path, f'cat > {told}.$1.$$; echo "$#" >> {told}.$1.$$'))
-    states = [State.FENCED, State.EVACUATING, State.ON_HOLD, State.ON_HOLD, State.EVACUATING, State.SETTLED]
+    states = [State.FENCED, State.EVACUATING, State.BLOCKED, State.BLOCKED, State.EVACUATING, State.SETTLED]
     for state in [*states, State.SETTLED, State.RETURNING, State.CLOSED]:
         it.report(incident(state), {"node": "cmp1", "state": state.value, "name": "\ud800<"})
         until(reaped(it))
     files = sorted(tmp_path.glob("told.*"), key=lambda path: path.stat().st_mtime_ns)
-    assert [path.name.split(".")[1] for path in files] == ["began", "on-hold", "settled", "closed"]
+    assert [path.name.split(".")[1] for path in files] == ["began", "blocked", "settled", "closed"]
     given, count = files[0].read_text().rsplit("}", 1)
     assert json.loads(given + "}") == {"event": "began", "node": "cmp1", "state": "fenced", "name": "\ud800<"}
     assert count.strip() == "1"

@@ -63,7 +63,7 @@ def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> No
     base = sight(node(), server("a", updated=NOW - 200, task_state="rebuilding"), moves=(died, lost))
     it = replace(base, hosts={"cmp1": replace(base.hosts["cmp1"], voids=frozenset({"1"}), first_listed_at=NOW - 9)})
     incident = decide(it, settings()).incidents["cmp1"]
-    assert incident.findings["a"].rule == "finish-false"
+    assert incident.findings["a"].rule == "completed-but-not-moved"
     assert incident.rule == "rows-open"
     skipped = replace(it.hosts["cmp1"].servers["a"], task_state="", vm_state="shelved_offloaded")
     other = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], servers={"a": skipped}, moves={"a": (died,)})})
@@ -279,7 +279,7 @@ def test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_serve
     cluster = Cluster(True, "ctl1", {"cmp1": node(), "cmp2": second})
     hosts = {"cmp1": replace(base.hosts["cmp1"], services=(DOWN, own)), "cmp2": empty}
     said = decide(replace(base, cluster=cluster, hosts=hosts), settings()).incidents["cmp2"]
-    waits = "1 evacuations from other hosts wait for its nova-compute, and begin when it is back"
+    waits = "nova-compute begins 1 evacuation from other hosts when it starts here"
     assert (said.rule, said.reason) == ("settled", waits)
     held = replace(empty, servers={"b": replace(server("b", vm_state="paused"), host="cmp2")})
     said = decide(replace(base, cluster=cluster, hosts={**hosts, "cmp2": held}), settings()).incidents["cmp2"]
@@ -297,8 +297,8 @@ def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
     }
     seen = sight(node(), *there, **facts)
     held = decide(seen, settings()).incidents["cmp1"]
-    assert (held.state, held.rule) == (State.ON_HOLD, "start-waits")
-    assert "from while it was dead: start of a, start of b, start of c and others." in held.reason
+    assert (held.state, held.rule) == (State.BLOCKED, "start-waits")
+    assert "still queues orders for cmp1: start of a, start of b, start of c and others." in held.reason
     assert held.reason.endswith("rabbitmqctl purge_queue compute.cmp1; then muster release cmp1")
     older = sight(node(), *there, **facts, listed_at=NOW - 60)
     assert decide(older, settings()).incidents["cmp1"].rule == "start-waits", "it is not told anew with every list"

@@ -66,10 +66,10 @@ def test_says_how_far_the_clocks_are_apart(bench: Bench) -> None:
 def test_says_what_is_the_case(bench: Bench) -> None:
     bench.counted = replace(bench.counted, sent=7)
     evacuated, held = Verdict.EVACUATED, Verdict.HELD
-    cmp2 = incident("cmp2", State.ON_HOLD, evacuated, held, alarm=True)
+    cmp2 = incident("cmp2", State.BLOCKED, evacuated, held, alarm=True)
     bench.metrics.status("", [incident("cmp1", State.EVACUATING, evacuated, evacuated), cmp2])
     assert bench.value("muster_worker_up") == 1
-    assert bench.value("muster_incidents", state="on-hold") == 1
+    assert bench.value("muster_incidents", state="blocked") == 1
     assert bench.value("muster_incidents", state="settled") == 0
     assert bench.value("muster_incident_fenced_timestamp_seconds", node="cmp2") == 1_800_000_000
     assert bench.value("muster_servers", verdict="evacuated") == 3
@@ -99,7 +99,7 @@ def test_a_silent_pacemaker_is_not_told_as_no_incident(bench: Bench) -> None:
 
 def test_a_silent_nova_hinders_nobody_but_is_told(bench: Bench) -> None:
     bench.counted = replace(bench.counted, nova_trouble="refused")
-    bench.metrics.status("Nova does not answer as it should: refused", [incident()])
+    bench.metrics.status("Nova gives no usable answer: refused", [incident()])
     assert (bench.value("muster_nova_trouble"), bench.value("muster_hindered")) == (1, 0)
 
 

@@ -169,14 +169,14 @@ def test_an_approved_host_begins_and_the_others_wait() -> None:
     up = replace(DOWN, up=True, enabled=True, disabled_reason="", forced_down=False)
     other = Node("cmp3", True, record=Record(Phase.FENCED, FENCED, FENCED), hold=True, fenced_at=FENCED)
     given = {"phase": Phase.FENCED, "service": up, "policy": {"max_failed_hosts": 1}, "also": (other,)}
-    assert decision(None, **given).incidents["cmp1"].state is State.ON_HOLD  # type: ignore[arg-type]
+    assert decision(None, **given).incidents["cmp1"].state is State.BLOCKED  # type: ignore[arg-type]
     it = decision(Orders(FENCED, approved=True), **given)  # type: ignore[arg-type]
     assert [step.new.phase for step in it.steps if isinstance(step, SwapRecord)] == [Phase.EVACUATING]
 
 
 def test_orders_that_cannot_be_read_stop_the_incident() -> None:
     it = decision(None, server("a"), unreadable_orders="skip=?")
-    assert (it.steps, it.incidents["cmp1"].state) == ((), State.ON_HOLD)
+    assert (it.steps, it.incidents["cmp1"].state) == ((), State.BLOCKED)
     assert "crm_attribute" in it.incidents["cmp1"].reason
 
 

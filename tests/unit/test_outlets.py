@@ -253,7 +253,7 @@ def _many(hosts: int, waiting: int) -> list[Incident]:
         Incident(
             f"compute-{n:04d}.example.org",
             "host",
-            State.ON_HOLD if n == hosts - 1 else State.EVACUATING,
+            State.BLOCKED if n == hosts - 1 else State.EVACUATING,
             "rule",
             "14 evacuated, 6 parked" * 8,
             1_800_000_000,

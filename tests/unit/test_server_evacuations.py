@@ -50,7 +50,7 @@ def test_done_is_evacuated_only_where_nova_says_the_server_is() -> None:
 
 def test_completed_with_the_server_still_rebuilding_on_the_dead_host_is_held() -> None:
     stuck = replace(ACTIVE, task_state="rebuilding")
-    assert verdict(case(stuck, move("completed", "other", age=500)))[:2] == (Verdict.HELD, "finish-false")
+    assert verdict(case(stuck, move("completed", "other", age=500)))[:2] == (Verdict.HELD, "completed-but-not-moved")
 
 
 def test_a_server_that_came_back_after_an_earlier_evacuation_is_evacuated_again() -> None:
@@ -64,7 +64,7 @@ def test_completed_says_nothing_of_a_server_that_is_not_there_yet(updated: float
     fresh = replace(case(replace(ACTIVE, updated=updated), move("completed", "other", age=5)), first=NOW - 10)
     assert verdict(fresh)[:2] == (Verdict.UNKNOWN, "finish-unseen")
     later = replace(fresh, now=NOW + 90)
-    assert verdict(later)[:2] == (Verdict.HELD, "finish-false")
+    assert verdict(later)[:2] == (Verdict.HELD, "completed-but-not-moved")
 
 
 def test_tries_are_counted_from_nova_and_end() -> None:

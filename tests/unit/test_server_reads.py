@@ -29,7 +29,7 @@ def test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ende
     late = replace(lost, ended_at=NOW - 70)
     assert verdict(replace(late, read_at=NOW - 70)) == (Verdict.UNKNOWN, "finish-older", "read-server")
     assert verdict(replace(late, read_at=NOW - 11)) == (Verdict.UNKNOWN, "finish-older", "read-server")
-    assert verdict(replace(late, read_at=NOW - 10))[:2] == (Verdict.HELD, "finish-false")
+    assert verdict(replace(late, read_at=NOW - 10))[:2] == (Verdict.HELD, "completed-but-not-moved")
 
 
 def test_nobody_is_sent_to_a_server_that_was_read_before_its_owners_wish() -> None:

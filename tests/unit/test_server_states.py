@@ -34,7 +34,7 @@ def test_a_stopped_server_that_came_up_running_is_stopped_before_it_counts() -> 
     assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED))[2] == "read-log"
     assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED, log_read=True)) == (
         Verdict.EVACUATING,
-        "arrived-woken",
+        "arrived-running-unwanted",
         "stop",
     )
     stopped = replace(there, vm_state="stopped")
@@ -44,7 +44,7 @@ def test_a_stopped_server_that_came_up_running_is_stopped_before_it_counts() -> 
 def test_a_stop_is_not_repeated_at_once() -> None:
     there = replace(ACTIVE, host="other", updated=NOW)
     again = case(there, move("done", "other"), wanted=Power.STOPPED, stops=(NOW - 1, 1), log_read=True)
-    assert verdict(again) == (Verdict.EVACUATING, "arrived-woken", "")
+    assert verdict(again) == (Verdict.EVACUATING, "arrived-running-unwanted", "")
 
 
 @pytest.mark.parametrize(

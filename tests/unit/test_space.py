@@ -318,7 +318,7 @@ SERVICES = [
 FINDINGS = [
     (),
     *((Finding(SERVER, verdict, "a rule", "why"),) for verdict in Verdict),
-    (Finding(SERVER, Verdict.HELD, "finish-false", "why"),),
+    (Finding(SERVER, Verdict.HELD, "completed-but-not-moved", "why"),),
     (Finding(replace(SERVER, host="h"), Verdict.EVACUATING, "on-the-way", "why"),),
     (Finding(replace(SERVER, host="d"), Verdict.EVACUATED, "a rule", "why", queued_start="start"),),
 ]
@@ -431,7 +431,7 @@ def test_no_host_is_ever_begun_or_released_that_must_not_be() -> None:
         seen[row.name] = seen.get(row.name, 0) + 1
         steps = row.steps(c)
         notes = [step for step in steps if isinstance(step, SwapRecord) and step.new == replace(step.old, lives=True)]
-        assert not (row.state is State.ON_HOLD and (len(steps) > len(notes) or row.sends)), (row.name, c)
+        assert not (row.state is State.BLOCKED and (len(steps) > len(notes) or row.sends)), (row.name, c)
         if row.sends:
             assert is_proved_off_and_down(c), (row.name, c)
             assert c.now >= c.record.last + c.policy.delay_s, c

@@ -104,7 +104,7 @@ def render_events(events: Sequence[Mapping[str, Any]]) -> RenderableType:
 def _row(incident: Mapping[str, Any], now: float) -> Sequence[object]:
     ago = terminal.age(now - float(incident["fenced"])) + " ago"
     servers, reason = counts(incident.get("servers", {})), str(incident.get("reason", ""))
-    below = incident["state"] == "on-hold" or incident.get("rule", "").startswith("nova-silent")
+    below = incident["state"] == "blocked" or incident.get("rule", "").startswith("nova-silent")
     said = "" if says_no_more(reason, servers) else "see below" if below else reason
     return (incident["node"], terminal.styled(str(incident["state"])), ago, servers, said)
 
@@ -151,7 +151,7 @@ def _host(site: Site, options: argparse.Namespace) -> int:
             out.print("")
             out.print(servers_table(report["proofs"], narrow=out.width < NARROW))
     open_ones = any(entry["verdict"] in ("held", "unknown", "parked") for entry in report["proofs"])
-    if nobody or report["state"] == "on-hold" or any(entry["verdict"] == "held" for entry in report["proofs"]):
+    if nobody or report["state"] == "blocked" or any(entry["verdict"] == "held" for entry in report["proofs"]):
         return commands.TROUBLE
     return commands.ATTENTION if report["state"] != "closed" or open_ones else commands.OK
 

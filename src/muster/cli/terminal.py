@@ -39,7 +39,7 @@ STYLES = {
     "gone": "dim",
     "left alone": "dim",
     "held": "bold red",
-    "on-hold": "bold red",
+    "blocked": "bold red",
     "trouble": "bold red",
     "no room": "bold red",
     "not ready": "bold red",

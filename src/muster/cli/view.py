@@ -125,9 +125,9 @@ def _from_record(node: Node, seen: Seen) -> dict[str, Any]:
     reason = "its worker has not spoken of it yet" if running else "no worker is at it"
     state = _STATE_OF_PHASE[record.phase] if record else "fenced"
     if record and record.lives:
-        state, reason = "on-hold", f"HOST LIVES: it was seen after its fencing; {reason}"
+        state, reason = "blocked", f"HOST LIVES: it was seen after its fencing; {reason}"
     if node.unreadable_record:
-        state, reason = "on-hold", f"its record cannot be read: {node.unreadable_record}"
+        state, reason = "blocked", f"its record cannot be read: {node.unreadable_record}"
     return {
         "node": node.name,
         "host": "",
@@ -309,7 +309,7 @@ def _no_worker(seen: Seen, busy: bool) -> Todo:
 
 def _of_incident(seen: Seen, incident: Mapping[str, Any]) -> Iterator[Todo]:
     node, state = str(incident["node"]), incident.get("state")
-    if state == "on-hold":
+    if state == "blocked":
         yield Todo("trouble", node, str(incident.get("reason")))
     for server in incident.get("waiting", ()):
         todo = _of_server(server, seen.now)

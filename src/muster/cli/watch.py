@@ -141,7 +141,7 @@ def _busy(shown: View) -> bool:
         incident["state"] in ("fenced", "forcing-down", "evacuating")
         or any(incident["servers"].get(verdict) for verdict in UNDER_WAY)
         for incident in shown.incidents
-        if incident["state"] != "on-hold"
+        if incident["state"] != "blocked"
     )
 
 

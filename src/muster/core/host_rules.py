@@ -11,6 +11,7 @@ from typing import Union
 
 from muster.core.facts import UNTOUCHED, HostSight, MoveStatus, Node, Outcome, Phase, Record, Server, Service
 from muster.core.ports import Policy
+from muster.core.printable import counted
 from muster.core.server_case import Finding, State, Verdict
 from muster.core.steps import (
     DropHold,
@@ -113,7 +114,7 @@ class HostCase:
         nova-compute must not start before they end (facts.md N16).  A row whose destination died stays open for ever
         (facts.md N14); its server's verdict says whether that matters.
         """
-        settled = {f.server.id for f in self.findings if not f.verdict.open and f.rule != "finish-false"}
+        settled = {f.server.id for f in self.findings if not f.verdict.open and f.rule != "completed-but-not-moved"}
         return sum(
             move.status.open for server, moves in self.sight.moves.items() if server not in settled for move in moves
         )
@@ -217,21 +218,21 @@ def _twice(c: HostCase) -> str:
     calls = (f for f in c.findings if (sent := c.sight.sent.get(f.server.id)) and sent.outcome is not Outcome.REFUSED)
     ids = {f.server.id: f.server.name or f.server.id for f in (*rows, *calls)}
     if not ids:
-        return "nothing was evacuated, and nothing is"
+        return "muster has evacuated nothing and sends nothing"
     named = ", ".join(list(ids.values())[:SENT_SHOWN]) + f" and {len(ids) - SENT_SHOWN} more" * (len(ids) > SENT_SHOWN)
-    where = f"may run on two hosts until {c.node.name} is off"
-    return f"no more is evacuated, but {len(ids)} had been sent and {where}: {named}"
+    twice = f"{counted(len(ids), 'server')} sent before may run on two hosts until {c.node.name} is off"
+    return f"muster sends no more, but {twice}: {named}"
 
 
 _POWER = "Repair the power device"
-_SYSTEMD = f"{_POWER}, or keep systemd from starting nova-compute if it was that"
+_SYSTEMD = f"{_POWER}; if systemd started nova-compute, disable that"
 
 
 def _lives(c: HostCase, seen: str, mend: str) -> str:
     node = c.node.name
-    by_hand = f". If it cannot be repaired now: cut the power by hand, then muster confirm {node}"
+    by_hand = f". If you cannot repair it now: cut the power by hand, then muster confirm {node}"
     return (
-        f"HOST LIVES: {seen} after the power was said to be off; {_twice(c)}. {mend}, then pcs stonith fence {node}"
+        f"HOST LIVES: {seen} after its power was reported off; {_twice(c)}. {mend}, then pcs stonith fence {node}"
         + by_hand * (c.phase in _BEFORE_RETURN)
     )
 
@@ -353,13 +354,21 @@ def _with_awaited(c: HostCase, *words: str) -> str:
     """Nova had sent them here before it died, and its nova-compute begins them whenever it is back (facts.md N41)."""
     if not c.awaited:
         return "; ".join(words)
-    waiting = f"{c.awaited} evacuations from other hosts wait for its nova-compute, and begin when it is back"
+    waiting = f"nova-compute begins {counted(c.awaited, 'evacuation')} from other hosts when it starts here"
     return "; ".join([*words, waiting] if c.findings else [*words[:-1], waiting])
+
+
+def _no_answer(c: HostCase, trouble: str) -> str:
+    return f"Nova gives no usable answer: {trouble}; {_named(c, *_ALL)}"
 
 
 def _named(c: HostCase, *words: str) -> str:
     count = Counter(f.verdict for f in c.findings)
     return ", ".join(f"{count[Verdict(w)]} {w}" for w in words if count[Verdict(w)]) or "no server"
+
+
+def _not_cleaned_up(c: HostCase) -> str:
+    return f"did not clean up after {counted(c.uncompleted_rows, 'evacuation')}"
 
 
 _ALL = ("evacuated", "evacuating", "queued", "parked", "unknown", "held", "skipped", "gone")
@@ -368,45 +377,45 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         "record-unreadable",
         lambda c: bool(c.node.unreadable_record),
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: (
-            f"attribute muster of {c.node.name} cannot be read ({c.node.unreadable_record}): when the host is known to"
-            f" be off, crm_attribute -t nodes -N {c.node.name} -n muster -D and pcs stonith confirm {c.node.name}"
+            f"muster cannot read its record of {c.node.name} ({c.node.unreadable_record}). Make sure that the host is"
+            f" off, then: crm_attribute -t nodes -N {c.node.name} -n muster -D; pcs stonith confirm {c.node.name}"
         ),
     ),
     HostRule(
         "orders-unreadable",
         lambda c: bool(c.node.unreadable_orders),
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: (
-            f"attribute muster-orders of {c.node.name} cannot be read ({c.node.unreadable_orders}):"
-            f" crm_attribute -t nodes -N {c.node.name} -n muster-orders -D, then give the orders again"
+            f"muster cannot read the orders for {c.node.name} ({c.node.unreadable_orders}). Give them again after:"
+            f" crm_attribute -t nodes -N {c.node.name} -n muster-orders -D"
         ),
     ),
     HostRule(
         "no-compute",
         lambda c: not c.node.compute and c.node.record is not None and c.phase in UNTOUCHED,
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: (
-            f"{c.node.name} has a record of a fencing and is no compute by muster's fence device and host_map. If it is"
-            f" one, muster doctor says what it lacks; if not: crm_attribute -t nodes -N {c.node.name} -n muster -D and"
+            f"{c.node.name} has a record of a fencing, but is no compute (muster's fence device, host_map)."
+            f" If it is one: muster doctor. If not: crm_attribute -t nodes -N {c.node.name} -n muster -D;"
             f" crm_attribute -t nodes -N {c.node.name} -n muster-hold -D"
         ),
     ),
     HostRule(
         "fencing-unproved",
         lambda c: bool(c.node.unproved) and not c.node.confirmed_at and (c.node.record is None or _fenced_since(c)),
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: (
-            f"Pacemaker counts {c.node.name} as fenced, and nothing proves that it is off: {c.node.unproved}. Nothing"
-            f" is evacuated; make sure that its power is off, then pcs stonith confirm {c.node.name}"
+            f"Pacemaker counts {c.node.name} as fenced, but nothing proves that it is off: {c.node.unproved}. muster"
+            f" evacuates nothing. Make sure that its power is off, then pcs stonith confirm {c.node.name}"
         ),
     ),
     HostRule(
         "fencing-unrecorded",
         lambda c: c.node.record is None,
         State.FENCED,
-        lambda c: "Pacemaker counts it as fenced (perhaps by an operator's word): recording that",
+        lambda c: "Pacemaker counts the host as fenced (perhaps an operator confirmed it): writing the record",
         lambda c: (WriteRecord(c.node.name, None, _confirmed(c)),),
     ),
     HostRule(
@@ -420,14 +429,14 @@ RULES: tuple[HostRule, ...] = (
         "fenced-again",
         _fenced_since,
         State.FENCED,
-        lambda c: "fenced once more",
+        lambda c: "the host was fenced again",
         lambda c: (WriteRecord(c.node.name, c.record, c.record.fenced_again(_fenced_at(c.node))),),
     ),
     HostRule(
         "hold-missing",
         lambda c: c.phase in _BEFORE_RETURN and not c.node.hold,
         State.FENCED,
-        lambda c: "its nova-compute is not kept away: setting muster-hold",
+        lambda c: "nothing keeps nova-compute stopped: setting muster-hold",
         lambda c: (WriteRecord(c.node.name, c.record, c.record),),
     ),
     HostRule(
@@ -435,9 +444,9 @@ RULES: tuple[HostRule, ...] = (
         _misdated,
         State.FENCED,
         lambda c: (
-            f"recorded as fenced {abs(c.record.last - c.sight.seen_at):.0f} s"
-            f" {'after' if c.record.last > c.sight.seen_at else 'before'} it was seen: a controller's clock is wrong"
-            " (chronyc tracking). The record gets this controller's time instead"
+            f"the record is dated {abs(c.record.last - c.sight.seen_at):.0f} s"
+            f" {'after' if c.record.last > c.sight.seen_at else 'before'} this worker saw it: a controller's clock is"
+            " wrong. muster corrects the record by this controller's clock. Compare the clocks: chronyc tracking"
         ),
         lambda c: (SwapRecord(c.node.name, c.record, _redated(c)),),
     ),
@@ -446,7 +455,7 @@ RULES: tuple[HostRule, ...] = (
         # Pacemaker forgets what it found as soon as the node joins again.
         "found-running",
         lambda c: c.phase in _BEFORE_RETURN and (c.sight.found_running or c.node.found_running >= c.record.last),
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: _lives(
             c,
             f"Pacemaker found nova-compute running on {c.node.name}",
@@ -466,7 +475,7 @@ RULES: tuple[HostRule, ...] = (
             f"nova-silent-{phase.value}",
             lambda c, phase=phase: bool(c.silent) and c.phase is phase,  # type: ignore[misc]
             _state_of(phase),
-            lambda c: f"Nova does not answer as it should: {c.silent}; {_named(c, *_ALL)}",
+            lambda c: _no_answer(c, c.silent),
         )
         for phase in (*_BEFORE_RETURN, Phase.RETURNING)
     ),
@@ -474,23 +483,23 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         "service-doubtful",
         lambda c: isinstance(c.service, str),
-        State.ON_HOLD,
-        lambda c: str(c.service),
+        State.BLOCKED,
+        lambda c: f"{c.service}. For the command: muster doctor",
     ),
     HostRule(
         "cell-silent",
         lambda c: not c.known_service.known,
-        State.ON_HOLD,
-        lambda c: f"the cell of {c.known_service.host} does not answer Nova",
+        State.BLOCKED,
+        lambda c: f"the Nova cell of {c.known_service.host} does not answer; muster continues by itself when it does",
     ),
     # -- the way back
     HostRule(
         "returns-running",
         _back_too_soon,
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: _lives(
             c,
-            f"Pacemaker found nova-compute running on {c.node.name}, not restarted,",
+            f"Pacemaker found nova-compute still running on {c.node.name}",
             _SYSTEMD,
         ),
     ),
@@ -498,21 +507,21 @@ RULES: tuple[HostRule, ...] = (
         "retry-ordered",
         lambda c: _wanted_again(c) > 0,
         State.EVACUATING,
-        lambda c: f"{_wanted_again(c)} servers are to be tried again: keeping nova-compute away once more",
+        lambda c: f"an operator wants {counted(_wanted_again(c), 'server')} tried again: nova-compute is stopped again",
         lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
     ),
     HostRule(
         "begun-by-hand",
         lambda c: _begun_by_hand(c) > 0,
         State.EVACUATING,
-        lambda c: f"{_begun_by_hand(c)} evacuations were begun by another hand: keeping nova-compute away once more",
+        lambda c: f"somebody else started {counted(_begun_by_hand(c), 'evacuation')}: nova-compute is stopped again",
         lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
     ),
     HostRule(
         "starts-anew",
         lambda c: _completed_in_part(c) and c.node.member and c.sight.stops_made < STARTS_ANEW,
         State.RETURNING,
-        lambda c: f"its nova-compute has left {c.uncompleted_rows} migrations unfinished: starting it anew",
+        lambda c: f"nova-compute started, but {_not_cleaned_up(c)}: restarting it",
         lambda c: (StopCompute(c.node.name, c.record),),
         proves=True,
     ),
@@ -521,9 +530,8 @@ RULES: tuple[HostRule, ...] = (
         _completed_in_part,
         State.RETURNING,
         lambda c: (
-            f"its nova-compute has started, and {c.uncompleted_rows} migrations are not finished: one start finishes"
-            " only one of each server. Restart the resource that runs nova-compute on this host once more: pcs resource"
-            f" restart {c.nova_compute or 'RESOURCE'} {c.node.name}"
+            f"nova-compute started, but {_not_cleaned_up(c)}: one start cleans up after only one of each server."
+            f" Restart nova-compute on this host: pcs resource restart {c.nova_compute or 'RESOURCE'} {c.node.name}"
         ),
         proves=True,
     ),
@@ -539,9 +547,9 @@ RULES: tuple[HostRule, ...] = (
         ),
         State.RETURNING,
         lambda c: (
-            "waiting for its nova-compute to start"
-            + (f" and finish {c.uncompleted_rows} migrations; " if c.uncompleted_rows else "; ")
-            + _with_awaited(c, f"{_named(c, 'held', 'skipped')} left on it")
+            "waiting for nova-compute to start"
+            + (f" and clean up after {counted(c.uncompleted_rows, 'evacuation')}; " if c.uncompleted_rows else "; ")
+            + _with_awaited(c, f"left on the host: {_named(c, 'held', 'skipped')}")
         ),
         proves=True,
     ),
@@ -551,14 +559,14 @@ RULES: tuple[HostRule, ...] = (
             c.phase is Phase.RETURNING and ((c.known_service.forced_down and not c.record.kept) or c.disabled_by_us)
         ),
         State.RETURNING,
-        lambda c: "nova-compute is back: lifting the force-down",
+        lambda c: "nova-compute is back: removing the force-down",
         _force_up,
     ),
     HostRule(
         "awaits-up",
         lambda c: c.phase is Phase.RETURNING and not c.known_service.up and not c.known_service.forced_down,
         State.RETURNING,
-        lambda c: "waiting for Nova to see its nova-compute up",
+        lambda c: "waiting for Nova to report nova-compute up",
     ),
     HostRule(
         # An order that waited for it (stop, resize, shelve) is carried out where the server no longer is.
@@ -568,7 +576,7 @@ RULES: tuple[HostRule, ...] = (
             and (c.sight.listed_at < _orders_done_at(c) or c.sight.doubted or _still_at_work(c))
         ),
         State.RETURNING,
-        lambda c: "back in service: looking once more at its servers, for orders that had waited for it",
+        lambda c: "back in service: listing its servers again, because orders may have waited for the host",
         lambda c: (
             (ListAgain(c.node.name),)
             * (
@@ -590,7 +598,7 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         "fencing-refuted",
         _refuted,
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: _lives(
             c,
             f"nova-compute of {c.known_service.host} {'was seen running' if c.record.lives else 'wrote to Nova'}",
@@ -601,30 +609,30 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         "record-of-the-future",
         lambda c: c.record.last > c.now + HEARTBEAT_SKEW_S,
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: (
-            f"it was fenced {c.record.last - c.now:.0f} s from now by this controller's clock, so nothing compares with"
-            " it: goes on when that time has come, or once the clocks are right (chronyc tracking on every controller)"
-            f" and the worker was started anew: pcs resource restart {c.resource}"
+            f"the record is dated {c.record.last - c.now:.0f} s in the future by this controller's clock, so muster"
+            " cannot compare times with it. muster continues at that time. To continue now, correct the clocks (chronyc"
+            f" tracking on every controller), then restart the worker: pcs resource restart {c.resource}"
         ),
     ),
     HostRule(
         "clocks-apart",
         lambda c: bool(c.clocks_apart),
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: (
-            f"{c.clocks_apart}, so it cannot be told what came first: chronyc tracking on the hosts of nova-api and"
-            " nova-conductor. It goes on by itself once they agree; if one was set, start the worker anew when no"
-            f" evacuation is under way any more: pcs resource restart {c.resource}"
+            f"{c.clocks_apart}, so muster cannot tell what came first. Correct them: chronyc tracking on the hosts of"
+            " nova-api and nova-conductor. muster continues by itself once they agree. If you set one, wait until no"
+            f" evacuation is under way, then restart the worker: pcs resource restart {c.resource}"
         ),
     ),
     HostRule(
         "too-many-failed",
         lambda c: c.phase in UNTOUCHED and c.failed > c.limit and not c.node.standing_orders.approved,
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: (
-            f"{c.failed} hosts are dead, max_failed_hosts is {c.limit}: if it is to be evacuated, muster approve"
-            f" {c.node.name}; if all are, pcs resource update {c.resource} max_failed_hosts={c.failed}"
+            f"{c.failed} hosts are dead, max_failed_hosts is {c.limit}. To evacuate this host: muster approve"
+            f" {c.node.name}. To evacuate all: pcs resource update {c.resource} max_failed_hosts={c.failed}"
         ),
     ),
     HostRule(
@@ -632,24 +640,24 @@ RULES: tuple[HostRule, ...] = (
         lambda c: c.now < _off_since(c) + _delay_s(c),
         State.FENCED,
         lambda c: (
-            f"waiting until {_delay_s(c):.0f} s after the fencing: storage leases have to end, and a host that is still"
-            " on has to show itself"
+            f"waiting until {_delay_s(c):.0f} s after the fencing (delay_s): storage leases must end, and a host that"
+            " still runs must show a heartbeat"
         ),
     ),
     HostRule(
-        "pulse-awaited",
+        "heartbeat-watched",
         lambda c: _doubtful(c) and c.sight.still_s < c.sight.beats_every_s + LATE_BEAT_S,
         State.FENCED,
         lambda c: (
-            "its service was changed in Nova after the fencing: looking for"
-            f" {c.sight.beats_every_s + LATE_BEAT_S:.0f} s whether it lives"
+            "nova-compute's service changed in Nova after the fencing: watching"
+            f" {c.sight.beats_every_s + LATE_BEAT_S:.0f} s for a heartbeat"
         ),
     ),
     HostRule(
         "claim",
         lambda c: c.phase in UNTOUCHED,
         State.FORCING_DOWN,
-        lambda c: "fenced: beginning",
+        lambda c: "the host is fenced: muster takes over its servers",
         _claim,
     ),
     HostRule(
@@ -663,14 +671,14 @@ RULES: tuple[HostRule, ...] = (
         "still-up",
         lambda c: c.known_service.up,
         State.FORCING_DOWN,
-        lambda c: "forced down, but Nova still calls it up",
+        lambda c: "forced down, but Nova still reports the host up",
     ),
     HostRule(
         # Its service was forced down all the same: that hangs on no list.
         "lists-fail",
         lambda c: bool(c.sight.unlisted),
         State.EVACUATING,
-        lambda c: f"Nova does not answer as it should: {c.sight.unlisted}; {_named(c, *_ALL)}",
+        lambda c: _no_answer(c, c.sight.unlisted),
     ),
     HostRule("unlisted", lambda c: c.sight.listed_at == 0.0, State.EVACUATING, lambda c: "listing its servers"),
     # -- the work itself
@@ -685,52 +693,51 @@ RULES: tuple[HostRule, ...] = (
         "inbound",
         lambda c: c.inbound > 0,
         State.EVACUATING,
-        lambda c: f"{c.inbound} servers of other hosts were on their way here and are not safe yet",
+        lambda c: f"waiting for {counted(c.inbound, 'server')} of other dead hosts: this host was the destination",
     ),
     HostRule(
         "rows-open",
         lambda c: c.open_rows > 0,
         State.EVACUATING,
-        lambda c: f"{c.open_rows} evacuations are still under way in Nova: nova-compute stays away",
+        lambda c: f"Nova still shows {counted(c.open_rows, 'open evacuation')}: nova-compute stays stopped",
     ),
     HostRule(
-        "call-late",
+        "late-call-awaited",
         lambda c: c.now < c.sight.late_until,
         State.EVACUATING,
-        lambda c: "waiting: a force-down that Nova has not answered may still arrive, and would look like a heartbeat",
+        lambda c: f"waiting {c.sight.late_until - c.now:.0f} s: an unanswered force-down may still take effect",
     ),
     HostRule(
         "start-waits",
         lambda c: bool(c.start_waits) and not c.node.standing_orders.released,
-        State.ON_HOLD,
+        State.BLOCKED,
         lambda c: (
-            f"Nova keeps orders for {c.known_service.host} from while it was dead: {c.start_waits}. Its nova-compute"
-            " would run the guest a second time. Empty its queue, on a host of RabbitMQ: rabbitmqctl purge_queue"
-            f" compute.{c.known_service.host}; then muster release {c.node.name}"
-            + (f". {c.awaited} evacuations from other hosts that wait there are dropped with it" if c.awaited else "")
+            f"Nova still queues orders for {c.known_service.host}: {c.start_waits}. nova-compute there would start the"
+            " guest a second time."
+            + (f" The queue also has {counted(c.awaited, 'evacuation')} from other hosts." if c.awaited else "")
+            + f" Empty the queue on a host of RabbitMQ: rabbitmqctl purge_queue compute.{c.known_service.host}; then"
+            f" muster release {c.node.name}"
         ),
     ),
     HostRule(
         "list-again",
         lambda c: c.now - max(c.sight.listed_at, c.sight.listed_by) > LIST_FRESH_S,
         State.EVACUATING,
-        lambda c: "listing its servers once more",
+        lambda c: "listing its servers again",
         lambda c: (ListAgain(c.node.name),),
     ),
     HostRule(
         "list-doubted",
         lambda c: c.sight.doubted,
         State.EVACUATING,
-        lambda c: "making sure that its cell answered while its servers were listed",
+        lambda c: "checking that the cell answered while muster listed the servers",
     ),
     HostRule(
         # What Nova itself has on record contradicts the list: whoever answered it, it is not all there is.
         "list-short",
         lambda c: c.unshown > 0,
         State.EVACUATING,
-        lambda c: (
-            f"Nova's lists lack {c.unshown} servers that Nova itself has evacuated from here: asking for the list again"
-        ),
+        lambda c: f"Nova's lists lack {counted(c.unshown, 'server')} that Nova has evacuated from here: listing again",
     ),
     HostRule(
         # One list may be short because a cell was silent for its moment; memory keeps what any of them has shown.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text of others, made harmless for whatever shows it."""
+"""Text for people: that of others made harmless for whatever shows it, and numbers with their nouns."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def clean(text: object) -> str:
     become escapes like ``\\x1b``.  All that is left may stand in XML.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 server``, ``2 servers``."""
+    return f"{number} {noun}{'s' * (number != 1)}"

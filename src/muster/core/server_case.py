@@ -53,7 +53,7 @@ class State(enum.Enum):
     SETTLED = "settled"
     RETURNING = "returning"
     CLOSED = "closed"
-    ON_HOLD = "on-hold"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True)

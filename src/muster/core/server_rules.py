@@ -309,7 +309,7 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "arrived-woken",
+        "arrived-running-unwanted",
         lambda c: _woken(c) and not _outdated(c) and (c.stops[1] < REPEATS or not _stale(c)),
         Verdict.EVACUATING,
         lambda c: f"on {c.server.host} and running, but its owner had stopped it: stopping it",
@@ -374,7 +374,7 @@ RULES: tuple[Rule, ...] = (
         "read-server",
     ),
     Rule(
-        "finish-false",
+        "completed-but-not-moved",
         _lost,
         Verdict.HELD,
         lambda c: (

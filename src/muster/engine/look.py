@@ -114,7 +114,7 @@ class Look:
         """What measuring does not mend: answers that disagree, and heartbeats of the future."""
         apart_s = self._clock.nova.apart_s
         if apart_s > CLOCKS_BEAR_S:
-            return f"the clocks of Nova's API hosts are {apart_s:.0f} s apart, or one was set in the middle of this"
+            return f"the clocks of Nova's API hosts are {apart_s:.0f} s apart, or one was set during this incident"
         newest = max((service.updated_at for service in self._memory.services), default=0.0)
         if newest > self._memory.services_by + CLOCKS_BEAR_S:
             early_s = newest - self._memory.services_by

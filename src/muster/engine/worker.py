@@ -164,7 +164,7 @@ class Worker:
 
         for node in set(self._said) - set(decision.incidents):
             self._close(node)
-        silent = f"Nova does not answer as it should: {trouble}" if trouble else ""
+        silent = f"Nova gives no usable answer: {trouble}" if trouble else ""
         self._outlet.status(hindrance or silent, list(decision.incidents.values()))
 
     def _publish_all(self, sight: Sight, decision: Decision) -> None:
@@ -178,16 +178,16 @@ class Worker:
     def _say_hindrance(self, hindrance: str) -> None:
         if hindrance != self._hindrance:
             if hindrance:
-                self._log.warning("nothing is changed", reason=hindrance)
+                self._log.warning("blocked", reason=hindrance)
             else:
-                self._log.info("going on")
+                self._log.info("resumed")
         self._hindrance = hindrance
 
     def _say_incident(self, incident: Incident) -> None:
         now = (incident.state.value, incident.rule, incident.first)
         if self._said.get(incident.node) == now:
             return
-        say = self._log.error if incident.state is State.ON_HOLD else self._log.info
+        say = self._log.error if incident.state is State.BLOCKED else self._log.info
         say("incident", node=incident.node, host=incident.host, state=incident.state.value, reason=incident.reason)
         self._said[incident.node] = now
         self._event(incident.node, f"{incident.state.value}: {incident.reason}")
@@ -250,7 +250,7 @@ class Worker:
         """Its record is gone: the report says how it ended."""
         last, findings = self._last.pop(node)
         reason = (
-            "back in service" if last.rule == "close" else f"its record was removed while it was {last.state.value}"
+            "back in service" if last.rule == "close" else f"the record was removed in the state {last.state.value}"
         )
         closed = replace(last, state=State.CLOSED, reason=reason)
         self._log.info("incident over", node=node, reason=reason)

@@ -73,7 +73,7 @@ def _look_up(nova: RecordsPort, clock: ClockPort, records: Records, since: float
                 servers[ident] = _server(nova, ident)
             traces[ident] = _traces(nova, ident, since)
         except NovaError as exc:
-            why = f"Nova does not answer as it should: {exc}"
+            why = f"Nova gives no usable answer: {exc}"
             break
     else:
         why = f"no more than {SERVERS_LIMIT} are asked about" if len(asked) > SERVERS_LIMIT else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from muster.core.printable import counted
 from muster.installation import missing
 from muster.installation.checks.finding import (
     Facts,
@@ -12,7 +13,6 @@ from muster.installation.checks.finding import (
     Result,
     attention,
     by,
-    counted,
     ok,
     set_option,
     trouble,

@@ -102,7 +102,3 @@ def set_option(option: str, value: str) -> Argv:
 
 def update_resource(name: str, pair: str) -> Argv:
     return "pcs", "resource", "update", name, pair
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from muster.core.naming import service_of
+from muster.core.printable import counted
 from muster.installation.checks.finding import (
     Facts,
     Finding,
     Result,
     attention,
-    counted,
     ok,
     trouble,
     unknown,

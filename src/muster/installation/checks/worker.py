@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from muster.core.printable import counted
 from muster.installation import missing
 from muster.installation.checks.cluster import RIVAL_FIRST
-from muster.installation.checks.finding import Facts, Finding, attention, counted, ok, trouble, unknown, update_resource
+from muster.installation.checks.finding import Facts, Finding, attention, ok, trouble, unknown, update_resource
 from muster.installation.installed import Resource
 
 

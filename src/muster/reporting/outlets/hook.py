@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator's own program, called when an incident begins, goes on hold, is settled and is closed.
+"""The operator's own program, called when an incident begins, is blocked, is settled and is closed.
 
 It runs beside the worker, which never waits for it.  An incident that a new worker takes over is told again: better
 twice than never; ``node`` and ``fenced`` say which one it is.
@@ -18,7 +18,7 @@ from muster.reporting.outlets import Quiet
 AT_ONCE = 8
 TIMEOUT_S = 30
 BEGAN = "began"
-TOLD = (State.ON_HOLD, State.SETTLED, State.CLOSED)
+TOLD = (State.BLOCKED, State.SETTLED, State.CLOSED)
 
 
 class Hook(Quiet):

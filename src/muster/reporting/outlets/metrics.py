@@ -91,7 +91,7 @@ class Metrics(Quiet):
         hindered = bool(reason) and not (counted.nova_trouble and reason.endswith(counted.nova_trouble))
         yield gauge("muster_last_pass_timestamp_seconds", "When the worker last looked.", value=self._clock.now())
         yield gauge("muster_hindered", "1 while nothing may be changed: no quorum, paused, Pacemaker silent.", hindered)
-        yield gauge("muster_nova_trouble", "1 while Nova does not answer as it should.", bool(counted.nova_trouble))
+        yield gauge("muster_nova_trouble", "1 while Nova gives no usable answer.", bool(counted.nova_trouble))
         nova = self._clock.nova
         yield gauge("muster_nova_clock_ahead_seconds", "Nova's clock, ahead of this one.", value=round(nova.ahead_s, 1))
         apart = "How far Nova's answers are from that: beyond 30 nothing is evacuated."

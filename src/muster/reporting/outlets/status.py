@@ -127,7 +127,7 @@ def _short(told: dict[str, Any]) -> str:
     text = json.dumps(told)
     if len(text) <= SHARE_LIMIT:
         return text
-    full = sorted(told["incidents"], key=lambda it: (it["state"] != "on-hold", -it["servers"].get("held", 0)))
+    full = sorted(told["incidents"], key=lambda it: (it["state"] != "blocked", -it["servers"].get("held", 0)))
     plain = [{**incident, "waiting": []} for incident in full]
     brief = [{**incident, "reason": str(incident["reason"])[:80]} for incident in plain]
     ways = [[*full[:n], *plain[n:]] for n in (100, 50, 20, 10, 5, 0)] + [brief]
