@@ -81,7 +81,7 @@ def test_asks_a_person_where_a_live_migration_was_interrupted(bed: NovaBed, rig:
     assert posts(bed, moving) == 0
     if live == "out":
         assert it.entry(moving)["verdict"] == "held"
-        assert "make sure that it does not run" in it.entry(moving)["reason"]
+        assert "Make sure that it does not run" in it.entry(moving)["reason"]
     else:
         assert bed.running_on(moving) == ["cmp2"]
 
@@ -157,7 +157,7 @@ def test_sees_what_was_moved_or_deleted_by_hand_while_it_waited(bed: NovaBed, ri
     assert done == [204] or done == [202]
     expect(bed, first, "active")
     assert (it.entry(moved)["verdict"], posts(bed, moved)) == ("skipped", 0)
-    assert "moved there by another hand" in it.entry(moved)["reason"]
+    assert "somebody else moved it there" in it.entry(moved)["reason"]
     assert (it.entry(deleted)["verdict"], posts(bed, deleted)) == ("gone", 0)
 
 

@@ -255,7 +255,7 @@ def test_a_call_that_is_not_begun_names_the_host_that_it_waits_for() -> None:
     waiting = replace(calls((row,)), claimed=("dead.example.org", "other.example.org"))
     finding, _ = judge(case(ACTIVE, row, calls=waiting))
     assert (finding.rule, finding.waits_for) == ("not-begun", "other.example.org")
-    assert "not begun for 90 s: it waits for other.example.org, and begins when nova-compute runs" in finding.reason
+    assert "not begun for 90 s: it waits for other.example.org and begins when nova-compute runs" in finding.reason
     unknown, _ = judge(case(ACTIVE, row, calls=calls((row,))))
     assert (unknown.waits_for, "waits for" in unknown.reason) == ("", False)
     named = move("accepted", "third", age=90)

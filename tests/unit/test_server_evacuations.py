@@ -157,7 +157,7 @@ def test_what_is_not_known_long_after_the_return_is_left_to_a_person() -> None:
     assert verdict(case(silent, back_at=NOW - 100))[0] is Verdict.UNKNOWN
     finding, _ = judge(case(silent, back_at=NOW - 121))
     assert (finding.verdict, finding.rule) == (Verdict.HELD, "cell-silent")
-    assert finding.reason.startswith("its host is back, and still: ")
+    assert finding.reason.startswith("its host is back, but its outcome is still open: ")
 
 
 def test_an_evacuation_of_unknown_age_takes_nobodys_place() -> None:

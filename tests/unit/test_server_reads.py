@@ -85,7 +85,7 @@ def test_a_server_whose_row_cannot_be_read_is_unknown_and_named() -> None:
     unread = Server("s1", "dead", "", known=False, unreadable="the reply has 5 where the text 'status' belongs")
     finding, step = judge(case(unread))
     assert (finding.verdict, finding.rule, step) == (Verdict.UNKNOWN, "server-unreadable", "")
-    assert "server s1 cannot be read: the reply has 5 where the text 'status' belongs" in finding.reason
+    assert "cannot read Nova's entry of server s1: the reply has 5 where the text 'status' belongs" in finding.reason
 
 
 @pytest.mark.parametrize("created", [0.0, NOW - 10])
@@ -98,6 +98,6 @@ def test_an_evacuation_that_cannot_be_read_keeps_its_server_from_being_sent(
     for server in (ACTIVE, replace(ACTIVE, vm_state="error"), replace(ACTIVE, host="other")):
         finding, step = judge(case(server, row, *others))
         assert (finding.verdict, finding.rule, step) == (Verdict.UNKNOWN, "evacuation-unreadable", "")
-        assert "server s1 cannot be read: migration 7: no time" in finding.reason
+        assert "an evacuation of server s1: migration 7: no time" in finding.reason
     assert judge(case(replace(ACTIVE, host="other"), row, proved=True))[0].rule == "proved"
     assert judge(case(ACTIVE, row, voids=frozenset({"7"})))[0].rule == "ready"

@@ -11,6 +11,7 @@ import pytest
 from muster.core.facts import Outcome, Power, Sent
 from muster.core.server_case import Verdict
 from muster.core.server_rules import REFUSED_STATES, RESIZE_TASKS, RULES, judge
+from muster.reporting.report import REASON_LIMIT
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
 
@@ -202,5 +203,7 @@ def test_no_reason_has_a_placeholder_where_the_servers_id_belongs() -> None:
     assert all("openstack" not in r or " 0af1" in r for r in (*reasons, judge(back)[0].reason))
     fault = replace(ACTIVE, host="other", vm_state="error", fault="Support ID 4711")
     reasons.append(judge(case(fault, move("done", "other"), log_read=True))[0].reason)
-    assert "Support ID 4711; see openstack server show s1" in reasons[-1]
+    assert "Support ID 4711. See: openstack server show s1" in reasons[-1]
     assert not any(re.search(r"\b(ID|RESOURCE)\b|[{}]", reason) for reason in reasons[:-1])
+    whole = [judge(case(replace(server, id="f" * 36)))[0].reason for server in (*states, *tasks, unshelved)]
+    assert all(len(reason) <= REASON_LIMIT for reason in whole)

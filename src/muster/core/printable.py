@@ -13,6 +13,9 @@ def clean(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 server``, ``2 servers``."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """``1 server``, ``2 servers``.
+
+    :param plural: where an s is not enough.
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

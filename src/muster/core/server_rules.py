@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from muster.core.facts import MoveStatus, Outcome, Power
+from muster.core.printable import counted
 from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, Verdict
 
 REPEATS = 3
@@ -31,32 +32,35 @@ NO = frozenset({"false", "no", "off", "0"})
 
 # Nova refuses to evacuate these (409, api: check_instance_state); nothing of ours may touch them.
 REFUSED_STATES = {
-    "paused": "unpause is impossible on a dead host: openstack server set --state active {id}, then muster retry {id}",
-    "suspended": "its memory is on the dead host: openstack server set --state active {id}, then muster retry {id}",
-    "rescued": "openstack server set --state active {id}, then muster retry {id}",
-    "resized": "confirm or revert the resize when the host is back",
-    "shelved": "nothing runs: openstack server unshelve {id} when the host is back",
-    "building": "it never ran: delete it and create it again",
+    "paused": "Nova cannot unpause it on a dead host. To evacuate it without its memory: openstack server set --state"
+    " active {id}, then muster retry {id}",
+    "suspended": "its memory is on the dead host. To evacuate it without: openstack server set --state active {id},"
+    " then muster retry {id}",
+    "rescued": "Nova does not evacuate it in this state. To evacuate it: openstack server set --state active {id},"
+    " then muster retry {id}",
+    "resized": "when the host is back: openstack server resize confirm {id}, or openstack server resize revert {id}",
+    "shelved": "its guest does not run. When the host is back: openstack server unshelve {id}",
+    "building": "it never ran. Create it again after: openstack server delete {id}",
 }
 RESETTABLE_STATES = ("paused", "suspended", "rescued")
 LEFT_ALONE_STATES = {
     "shelved_offloaded": "shelved and offloaded: nothing of it is on the host",
-    "soft-delete": "deleted by its owner, kept only for a restore",
-    "soft_deleted": "deleted by its owner, kept only for a restore",
-    "deleted": "deleted by its owner",
+    "soft-delete": "its owner deleted it; Nova keeps it only for a restore",
+    "soft_deleted": "its owner deleted it; Nova keeps it only for a restore",
+    "deleted": "its owner deleted it",
 }
 DELETING_TASKS = ("deleting", "soft-deleting")
 # A resize is three messages, each of which waits for a host that is dead, whatever has become of the server meanwhile
 # (nova/compute/manager.py: prep_resize, resize_instance, finish_resize; _init_instance at the start).
 RESIZE_TASKS = {
-    "resize_prep": "Nova calls it ERROR when the host has carried that out. Let the host return, or evacuate it all the"
-    " same: muster retry {id}; after the return: openstack server set --state active {id}",
-    "resize_migrating": "Nova takes it back when the host returns. If it never does: openstack server set --state"
-    " active {id}, then muster retry {id}",
-    "resize_migrated": "the host starts it when it returns. If it never does: openstack server set --state active {id},"
-    " then muster retry {id}",
-    "resize_finish": "the host had begun to start it. When it is back, or if it never returns: openstack server set"
-    " --state active {id}; then openstack server reboot --hard {id}, or muster retry {id}",
+    "resize_prep": "To evacuate the server now: muster retry {id}. When the host is back, it carries that out and Nova"
+    " shows the server as ERROR. Then: openstack server set --state active {id}",
+    "resize_migrating": "Nova cancels it when the host is back. If the host never returns: openstack server set"
+    " --state active {id}, then muster retry {id}",
+    "resize_migrated": "The host starts the server when it is back. If the host never returns: openstack server set"
+    " --state active {id}, then muster retry {id}",
+    "resize_finish": "The host had begun to start it. When the host is back, or if it never returns: openstack"
+    " server set --state active {id}. Then openstack server reboot --hard {id}, or muster retry {id}",
 }
 
 AFTER_PROOF = ("changed-unread", "changed-at-return")
@@ -142,8 +146,8 @@ def _outdated(c: ServerCase) -> bool:
 
 
 def _nothing_says(c: ServerCase) -> str:
-    withheld = "" if c.log_read else ", Nova does not give its action log"
-    return f"nothing says whether its owner wants it running{withheld}"
+    withheld = "" if c.log_read else " (Nova does not show its action log)"
+    return f"muster cannot tell whether its owner wants it running{withheld}"
 
 
 def _woken(c: ServerCase) -> bool:
@@ -201,11 +205,11 @@ def _unreadable(c: ServerCase) -> str:
 def _on_the_way(c: ServerCase) -> str:
     if _not_begun(c):
         stuck = _age(c) > c.policy.stuck_after_s
-        remedy = f"; to let its host return without it: muster skip {c.server.id}" if stuck else ""
-        queue = f": it waits for {c.waits_for}, and begins when nova-compute runs there" if c.waits_for else ""
-        return f"taken by Nova, not begun for {_age(c)} s{queue}{remedy}"
+        remedy = f". To let its host return without it: muster skip {c.server.id}" if stuck else ""
+        queue = f": it waits for {c.waits_for} and begins when nova-compute runs there" if c.waits_for else ""
+        return f"Nova accepted the evacuation, but has not begun for {_age(c)} s{queue}{remedy}"
     move = c.open_move
-    return f"on its way to {(move.dest if move else '') or 'a host not yet named'} for {_age(c)} s"
+    return f"on its way to {(move.dest if move else '') or 'a host that Nova has not named'} for {_age(c)} s"
 
 
 def _taking(c: ServerCase) -> bool:
@@ -235,10 +239,20 @@ def _may_run(c: ServerCase) -> str:
     return f"; it may run on {' or '.join(c.failed_on)}, where its rebuild failed: muster tries it nowhere else"
 
 
+def _evacuate(c: ServerCase) -> str:
+    """The command for a person; the last one that names no host and does not force one."""
+    return f"openstack --os-compute-api-version 2.14 server evacuate {c.server.id}"
+
+
+def _novas(c: ServerCase) -> str:
+    """Nova's own words; the sentence goes on behind them."""
+    return c.words.rstrip(".")
+
+
 def _tried(c: ServerCase) -> str:
     if not c.failures:
-        return f"no room in {c.tries} tries: {c.words}{_may_run(c)}"
-    return f"{c.failures} of {c.policy.attempts} tries failed: {c.words}{_may_run(c)}"
+        return f"Nova found no host with room ({counted(c.tries, 'try', 'tries')}): {_novas(c)}{_may_run(c)}"
+    return f"{c.failures} of {c.policy.attempts} tries failed: {_novas(c)}{_may_run(c)}"
 
 
 def _exhausted(c: ServerCase) -> bool:
@@ -252,15 +266,15 @@ RULES: tuple[Rule, ...] = (
         "server-unreadable",
         lambda c: bool(c.server.unreadable),
         Verdict.UNKNOWN,
-        lambda c: f"what Nova shows of server {c.server.id} cannot be read: {c.server.unreadable}",
+        lambda c: f"muster cannot read Nova's entry of server {c.server.id}: {c.server.unreadable}",
     ),
-    Rule("cell-silent", lambda c: not c.server.known, Verdict.UNKNOWN, lambda c: "its cell does not answer Nova"),
+    Rule("cell-silent", lambda c: not c.server.known, Verdict.UNKNOWN, lambda c: "its Nova cell does not answer"),
     # -- it is somewhere else: prove it, or say what is missing
     Rule(
         "changed-unread",
         lambda c: c.changed and not c.log_read and _readable(c),
         Verdict.UNKNOWN,
-        lambda c: "it has changed since its host came back; reading what its owner last asked for",
+        lambda c: "it changed after its host came back: reading its action log",
         "read-log",
     ),
     Rule(
@@ -269,19 +283,18 @@ RULES: tuple[Rule, ...] = (
         Verdict.HELD,
         lambda c: (
             f"{c.server.vm_state} on {c.server.host} since {c.source} is back, {c.before.vm_state if c.before else ''}"
-            " before: an order that had waited for that host was carried out there, or its owner gave one. See"
-            f" openstack server event list {c.server.id}; if it runs as it should: openstack server set --state active"
-            f" {c.server.id}"
+            f" before: {c.source} carried out an order that had waited, or its owner gave one. See: openstack server"
+            f" event list {c.server.id}. If the guest runs well: openstack server set --state active {c.server.id}"
         ),
     ),
     # What was proved stays proved: its owner may stop, move or pause it the moment after.
     Rule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
-    Rule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading it again"),
+    Rule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading the server again"),
     Rule(
         "evacuation-unreadable",
         lambda c: bool(_unreadable(c)),
         Verdict.UNKNOWN,
-        lambda c: f"what Nova shows of an evacuation of server {c.server.id} cannot be read: {_unreadable(c)}",
+        lambda c: f"muster cannot read Nova's entry of an evacuation of server {c.server.id}: {_unreadable(c)}",
     ),
     Rule(
         # What was seen on the dead host may be overtaken by now: before anything is made of a difference, ask.  Of a
@@ -296,7 +309,7 @@ RULES: tuple[Rule, ...] = (
             )
         ),
         Verdict.UNKNOWN,
-        lambda c: f"on {c.server.host}; reading what its owner last asked for",
+        lambda c: f"on {c.server.host}: reading its action log",
         "read-log",
     ),
     Rule(
@@ -305,7 +318,7 @@ RULES: tuple[Rule, ...] = (
         Verdict.EVACUATED,
         lambda c: (
             f"{c.server.vm_state} on {c.server.host}, migration {c.arrival.status.value if c.arrival else ''}"
-            + ("; its state was reset before" if c.resets[1] else "")
+            + ("; muster had reset its state" if c.resets[1] else "")
         ),
     ),
     Rule(
@@ -326,7 +339,7 @@ RULES: tuple[Rule, ...] = (
         "arrived-older",
         lambda c: bool(c.arrival) and c.read_at < c.log_read_at,
         Verdict.UNKNOWN,
-        lambda c: f"on {c.server.host}; reading it again, now that its owner's wish is known",
+        lambda c: f"on {c.server.host}: reading the server again, because its action log was read later",
         "read-server",
     ),
     Rule(
@@ -336,9 +349,9 @@ RULES: tuple[Rule, ...] = (
         lambda c: (
             f"on {c.server.host}, but {c.server.vm_state}"
             + (f" with task {c.server.task_state}" if c.server.task_state else "")
-            + (f", and {_nothing_says(c)}" if c.wanted is Power.UNKNOWN else f" where {c.wanted.value} was wanted")
-            + (f": {c.server.fault}" if c.server.fault else "")
-            + f"; see openstack server show {c.server.id}"
+            + (f", and {_nothing_says(c)}" if c.wanted is Power.UNKNOWN else f"; its owner wants it {c.wanted.value}")
+            + (f": {c.server.fault.rstrip('.')}" if c.server.fault else "")
+            + f". See: openstack server show {c.server.id}"
         ),
     ),
     # -- something of ours, or of another hand, is under way: never a second call
@@ -347,8 +360,8 @@ RULES: tuple[Rule, ...] = (
         _given_up,
         Verdict.HELD,
         lambda c: (
-            f"taken by Nova {_age(c)} s ago and not begun; an operator no longer waits for it. Nova may still begin it:"
-            f" before you start it on {c.source}, openstack server event list {c.server.id}"
+            f"Nova accepted the evacuation {_age(c)} s ago and has not begun; an operator no longer waits for it. Nova"
+            f" may still begin. Before you start the server on {c.source}: openstack server event list {c.server.id}"
         ),
     ),
     Rule("not-begun", _late, Verdict.EVACUATING, _on_the_way, "read-calls"),
@@ -357,20 +370,20 @@ RULES: tuple[Rule, ...] = (
         "moved-by-hand",
         lambda c: c.server.host not in ("", c.source) and not c.asked,
         Verdict.SKIPPED,
-        lambda c: f"now on {c.server.host}, moved there by another hand",
+        lambda c: f"now on {c.server.host}: somebody else moved it there",
     ),
     Rule(
         # Nova saves the server's host first, then that the row is done (resource_tracker.py, finish_evacuation).
         "finish-unseen",
         lambda c: _lost(c) and (not _stale(c) or c.now < _shown_by(c)),
         Verdict.UNKNOWN,
-        lambda c: "its migration is finished, the server is not seen on the other host yet",
+        lambda c: "its migration has finished, but Nova does not show the server on the other host yet",
     ),
     Rule(
         "finish-older",
         lambda c: _lost(c) and c.read_at < _shown_by(c),
         Verdict.UNKNOWN,
-        lambda c: "its migration is finished, the server was not on the other host before that: reading it again",
+        lambda c: "its migration has finished, but the server was read before that: reading the server again",
         "read-server",
     ),
     Rule(
@@ -378,43 +391,47 @@ RULES: tuple[Rule, ...] = (
         _lost,
         Verdict.HELD,
         lambda c: (
-            f"its migration says {c.last.status.value if c.last else ''}, but it is still on {c.source}:"
-            " make sure that it runs nowhere, then evacuate it by hand"
+            f"its migration is {c.last.status.value if c.last else ''}, but Nova still shows it on {c.source}. Make"
+            f" sure that it does not run on {(c.last.dest if c.last else '') or 'any host'} (virsh domstate"
+            f" {c.server.id}), then {_evacuate(c)}"
         ),
     ),
     Rule(
         "call-pending",
         lambda c: c.asked,
         Verdict.EVACUATING,
-        lambda c: f"asked Nova {int(c.now - c.sent.at) if c.sent else 0} s ago, no migration to be seen yet",
+        lambda c: f"asked Nova {int(c.now - c.sent.at) if c.sent else 0} s ago; Nova shows no migration yet",
     ),
     Rule(
         "call-older",
         lambda c: _vanished(c) and c.sent is not None and c.read_at < c.sent.quiet_until,
         Verdict.UNKNOWN,
-        lambda c: f"no migration appeared for request {c.request_id}: reading the server again",
+        lambda c: f"Nova shows no migration for request {c.request_id}: reading the server again",
         "read-server",
     ),
     Rule(
         "call-vanished",
         lambda c: _vanished(c),
         Verdict.HELD,
-        lambda c: f"Nova took the call, but no migration appeared: look up request {c.request_id}",
+        lambda c: (
+            f"Nova accepted the call, but shows no migration for it. Search Nova's logs for {c.request_id}, and see:"
+            f" openstack server event list {c.server.id}"
+        ),
     ),
-    Rule("call-begun", _taking, Verdict.UNKNOWN, lambda c: "Nova has begun to take a call for it, no migration yet"),
+    Rule("call-begun", _taking, Verdict.UNKNOWN, lambda c: "Nova is accepting an evacuation of it; no migration yet"),
     # -- it is on the dead host and nothing moves it: may it be moved?
     Rule(
         # One 404 may be about the destination, or from a Nova that has lost its way to a cell: a list has to agree.
         "not-found",
         lambda c: c.not_found and c.listed_at <= c.sent_at,
         Verdict.UNKNOWN,
-        lambda c: "Nova did not find it when it was to be evacuated: listing what is on its host",
+        lambda c: "Nova did not find it for its evacuation: listing the servers of its host",
     ),
     Rule(
         "vanished",
         lambda c: c.not_found and not c.listed,
         Verdict.GONE,
-        lambda c: "Nova no longer knows it, and does not list it on its host",
+        lambda c: "Nova no longer knows it and does not list it on its host",
     ),
     Rule(
         "being-deleted",
@@ -426,16 +443,16 @@ RULES: tuple[Rule, ...] = (
         "delete-unfinished",
         lambda c: c.server.task_state in DELETING_TASKS,
         Verdict.HELD,
-        lambda c: "its owner deleted it and the delete waits for the host; evacuating would bring it back",
+        lambda c: "its owner deleted it, and the delete waits for the host. An evacuation would bring it back",
     ),
     Rule(
         "unshelving",
         lambda c: c.server.vm_state == "shelved_offloaded" and bool(c.server.task_state),
         Verdict.HELD,
         lambda c: (
-            f"its unshelve had begun here (task {c.server.task_state}): Nova does not evacuate it, and calls it ERROR"
-            f" when the host is back. Booted from a volume, then: openstack server reboot --hard {c.server.id}; from an"
-            f" image: its data is in the image {c.server.name}-shelved"
+            f"its unshelve had begun here (task {c.server.task_state}), so Nova does not evacuate it, and shows it as"
+            f" ERROR when the host is back. If it boots from an image, its data is in {c.server.name}-shelved. If it"
+            f" boots from a volume, then: openstack server reboot --hard {c.server.id}"
         ),
     ),
     Rule(
@@ -448,20 +465,20 @@ RULES: tuple[Rule, ...] = (
         "other-keeper",
         lambda c: bool(c.keeper_mark),
         Verdict.SKIPPED,
-        lambda c: f"left to others, by its mark {c.keeper_mark}",
+        lambda c: f"excluded by left_to_others: {c.keeper_mark}",
     ),
-    Rule("skipped-by-order", lambda c: c.skipped, Verdict.SKIPPED, lambda c: "an operator leaves it (muster skip)"),
+    Rule("skipped-by-order", lambda c: c.skipped, Verdict.SKIPPED, lambda c: "an operator left it here (muster skip)"),
     Rule(
         "opted-out",
         _opted_out,
         Verdict.SKIPPED,
-        lambda c: f"{c.policy.tag} is set to a no",
+        lambda c: f"opted out: {c.policy.tag}=false",
     ),
     Rule(
         "not-tagged",
         lambda c: c.policy.evacuate == "tagged" and not c.marked(YES),
         Verdict.SKIPPED,
-        lambda c: f"only servers with {c.policy.tag}=true are evacuated",
+        lambda c: f"not opted in: muster evacuates only servers with {c.policy.tag}=true",
     ),
     Rule(
         "state-refused",
@@ -473,27 +490,30 @@ RULES: tuple[Rule, ...] = (
         "never-launched",
         lambda c: not c.server.launched,
         Verdict.HELD,
-        lambda c: "it never ran: delete it and create it again",
+        lambda c: f"it never ran. Create it again after: openstack server delete {c.server.id}",
     ),
     Rule(
         "state-foreign",
         lambda c: c.server.vm_state not in ("active", "stopped", "error") and not _to_reset(c),
         Verdict.HELD,
-        lambda c: f"vm_state {c.server.vm_state!r}, which Nova does not evacuate",
+        lambda c: f"Nova does not evacuate a server in vm_state {c.server.vm_state!r}",
     ),
     Rule(
         # The guest may already run on the other end, where only the hypervisor knows of it.
         "migrating",
         lambda c: c.server.task_state == "migrating",
         Verdict.HELD,
-        lambda c: "was being live-migrated: make sure that it does not run on the target, then evacuate it by hand",
+        lambda c: (
+            "Nova was live-migrating it. Make sure that it does not run on the target (virsh domstate"
+            f" {c.server.id}), then {_evacuate(c)}"
+        ),
     ),
     Rule(
         "resizing",
         _resizing,
         Verdict.HELD,
         lambda c: (
-            f"a resize or migration of it had begun ({c.server.task_state}), and waits for the host:"
+            f"a resize or migration had begun ({c.server.task_state}) and waits for the host."
             f" {RESIZE_TASKS[c.server.task_state].format(id=c.server.id)}"
         ),
     ),
@@ -501,19 +521,19 @@ RULES: tuple[Rule, ...] = (
         "would-be-empty",
         _empty_rebuild,
         Verdict.HELD,
-        lambda c: "would be rebuilt empty: its disk is on the dead host (shared_storage=no)",
+        lambda c: "Nova would rebuild it empty: its disk is on the dead host (shared_storage=no)",
     ),
     Rule(
         "forbidden",
         lambda c: c.forbidden,
         Verdict.HELD,
-        lambda c: f"Nova forbids it: {c.words}; when that is repaired: muster retry {c.server.id}",
+        lambda c: f"Nova forbids the evacuation: {_novas(c)}. After the repair: muster retry {c.server.id}",
     ),
     Rule(
         "released",
         lambda c: c.released,
         Verdict.HELD,
-        lambda c: "left on its host, which an operator lets return (muster release)",
+        lambda c: "left on its host: an operator lets the host return (muster release)",
     ),
     Rule(
         "failure-unread",
@@ -527,8 +547,8 @@ RULES: tuple[Rule, ...] = (
         lambda c: c.failed_earlier and c.calls is not None and c.calls.traces is None,
         Verdict.HELD,
         lambda c: (
-            "an evacuation of it failed before this incident, and Nova does not show where. Make sure that it runs"
-            f" nowhere, then openstack --os-compute-api-version 2.14 server evacuate {c.server.id}"
+            "an evacuation of it failed before this incident, and Nova does not show where. Make sure that no host runs"
+            f" it (virsh domstate {c.server.id}), then {_evacuate(c)}"
         ),
     ),
     Rule(
@@ -537,7 +557,7 @@ RULES: tuple[Rule, ...] = (
         lambda c: bool(_met_on(c)),
         Verdict.HELD,
         lambda c: (
-            f"a failed rebuild has left its guest on {_met_on(c)}, and Nova does not know. Remove it there"
+            f"a failed rebuild has left its guest on {_met_on(c)}, and Nova does not show that. Remove the guest there"
             f" (virsh destroy {c.server.id}; virsh undefine {c.server.id}), then muster retry {c.server.id}"
         ),
     ),
@@ -547,22 +567,21 @@ RULES: tuple[Rule, ...] = (
         Verdict.HELD,
         lambda c: (
             f"its rebuild failed on {' and '.join(c.failed_on)}, and it may run on each. Make sure that it does not"
-            f" (virsh domstate {c.server.id}), then"
-            f" openstack --os-compute-api-version 2.14 server evacuate {c.server.id}"
+            f" (virsh domstate {c.server.id}), then {_evacuate(c)}"
         ),
     ),
     Rule(
         "exhausted-older",
         lambda c: _exhausted(c) and c.read_at < max(c.ended_at, c.sent.at if c.sent else 0.0),
         Verdict.UNKNOWN,
-        lambda c: f"{_tried(c)}; reading it again",
+        lambda c: f"{_tried(c)}; reading the server again",
         "read-server",
     ),
     Rule(
         "exhausted",
         _exhausted,
         Verdict.HELD,
-        lambda c: f"{_tried(c)}; when that is repaired: muster retry {c.server.id}",
+        lambda c: f"{_tried(c)}. After the repair: muster retry {c.server.id}",
     ),
     # -- its host has it again
     Rule(
@@ -585,27 +604,27 @@ RULES: tuple[Rule, ...] = (
         "owner-unread",
         lambda c: c.wanted is Power.UNKNOWN and not c.log_read and _readable(c),
         Verdict.QUEUED,
-        lambda c: "reading what its owner last asked for",
+        lambda c: "reading its action log",
         "read-log",
     ),
     Rule(
         "owner-unknown",
         lambda c: c.wanted is Power.UNKNOWN,
         Verdict.HELD,
-        lambda c: f"{_nothing_says(c)}: evacuate it by hand",
+        lambda c: f"{_nothing_says(c)}. To evacuate it: {_evacuate(c)}",
     ),
     Rule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
     Rule(
         "waits-for-earlier-call",
         lambda c: c.moves_at < c.resumed_until,
         Verdict.QUEUED,
-        lambda c: "an earlier worker may have asked for it: waiting to see",
+        lambda c: "waiting: an earlier worker may have sent its evacuation",
     ),
     Rule(
         "to-be-reset",
         _to_reset,
         Verdict.QUEUED,
-        lambda c: f"{c.server.vm_state}: to be reset to active and evacuated (reset_states)",
+        lambda c: f"{c.server.vm_state}: muster resets it to active and evacuates it (reset_states)",
         "reset",
     ),
     Rule("ready", lambda c: True, Verdict.QUEUED, lambda c: "waiting for its turn", "evacuate"),
@@ -622,7 +641,7 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         step = ""
         verdict, reason = (
             Verdict.HELD,
-            f"its host is back, and still: {reason}; see openstack server show {case.server.id}",
+            f"its host is back, but its outcome is still open: {reason}. See: openstack server show {case.server.id}",
         )
     tried = {"stop": case.stops, "reset": case.resets}.get(step)
     if tried is not None and not _repeat_due(tried, case.now):

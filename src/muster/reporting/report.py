@@ -27,6 +27,8 @@ def with_proofs(incident: Incident, proofs: Mapping[str, Finding]) -> dict[str, 
 
 
 SHOWN_SERVERS = 6
+REASON_LIMIT = 400
+"""A command at the end of a reason is whole, unless Nova's own words before it are very long."""
 PAUSED_BY = "paused by "
 _WAITING = (Verdict.HELD, Verdict.UNKNOWN, Verdict.PARKED)
 
@@ -79,7 +81,7 @@ def _waiting(findings: Iterable[Finding]) -> list[dict[str, Any]]:
             "id": f.server.id,
             "name": f.server.name[:64],
             "verdict": f.verdict.value,
-            "reason": f.reason[:300],
+            "reason": f.reason[:REASON_LIMIT],
             "alarm": f.alarm,
             "waits_for": f.waits_for,
             "next_try": f.due or None,
