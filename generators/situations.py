@@ -141,7 +141,7 @@ SITUATIONS = (
     ),
     Situation(
         "No room",
-        "The cloud is full. The server is tried again by itself; room has to be made.",
+        "The cloud is full. muster tries the server again by itself; you have to make room.",
         (f"muster retry {IDS[7]}",),
         (dead(),),
         {
@@ -209,7 +209,7 @@ SITUATIONS = (
     Situation(
         "Nova does not answer",
         "The API is down in the middle of an incident.",
-        ("goes on by itself",),
+        ("continues by itself",),
         (dead(),),
         {"cmp1": seen(*ARRIVED, server(12, "web-9"), moves=ARRIVALS)},
         nova_trouble="GET /os-services: 503 Service Unavailable",
@@ -290,7 +290,7 @@ SITUATIONS = (
     Situation(
         "The host is back, and some of its servers were held",
         "cmp1 was repaired before anybody had looked at the three that could not be evacuated.",
-        ("muster report cmp1 on ctl2",),
+        ("on ctl2: muster report cmp1",),
         left=({"node": "cmp1", "held": 3, "at": NOW - 600},),
     ),
     Situation(

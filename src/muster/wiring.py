@@ -185,7 +185,7 @@ def survey(settings: Settings, cluster: Cluster, doubts: Mapping[str, str], name
     try:
         left: Union[Mapping[str, Size], str] = left_by_host(Placement(nova.login).left(), services)
     except NovaError as exc:
-        left = f"placement: {exc}"
+        left = f"Placement: {exc}"
     pace = _pace(nova)
     return Survey(Clock().now(), cluster, services, tuple(servers), left, pace, doubts, nova.login.requests)
 
@@ -193,7 +193,7 @@ def survey(settings: Settings, cluster: Cluster, doubts: Mapping[str, str], name
 def _asked(name: str, known: Sequence[Host]) -> str:
     found = find(known, name)
     if found is None:
-        raise ClusterError(f"no compute host {name!r}: there are {', '.join(host.name for host in known)}")
+        raise ClusterError(f"no compute host {name!r}. Hosts: {', '.join(host.name for host in known)}")
     return found.name
 
 

@@ -20,7 +20,7 @@ AGENT = "/usr/lib/ocf/resource.d/muster/ComputeRecovery"
 HACLIENT = ("setpriv", "--reuid=nobody", "--regid=haclient", "--clear-groups")
 
 NEW = ("setup", "--cloud", "bed", "--shared-storage", "yes")
-COMPLETE = "# nothing is missing; whether it is right: muster doctor\n"
+COMPLETE = "# nothing is missing. To check the rest: muster doctor\n"
 
 # What somebody types that is wrong, and the check that finds it, with its words.
 MISTAKES = [

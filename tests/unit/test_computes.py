@@ -304,7 +304,7 @@ def test_status_asks_about_a_fenced_remote_that_nobody_lists() -> None:
     """C22: it may be a compute that was forgotten."""
     fenced = FENCED.replace("cmp1", "db1")
     (said,) = shown(recorder(pcmk_host_list="cmp1 cmp2"), status=fenced)
-    assert said.startswith("db1 was fenced, and nothing is evacuated from it")
+    assert said.startswith("db1 was fenced, but muster evacuates nothing from it")
     assert said.endswith("pcs resource update muster host_map=db1:")
     (more,) = shown(recorder(pcmk_host_list="cmp1 cmp2"), status=fenced, given="cmp1:nova1")
     assert more.endswith("host_map='cmp1:nova1;db1:'")

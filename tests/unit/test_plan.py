@@ -177,7 +177,7 @@ def test_target_map_leaves_one_destination() -> None:
     one = made(seen, target_map="cmp1:cmp3")
     assert outlooks(one) == {"a": "evacuated", "b": "no room"}
     assert [turn.dest for turn in one.turns] == ["cmp3", "cmp3"]
-    assert "cmp3, which target_map names" in one.turns[1].reason
+    assert "cmp3 (target_map)" in one.turns[1].reason
 
 
 @pytest.mark.parametrize("target", ["gone", "cmp2"])
@@ -205,7 +205,7 @@ def test_hypervisors_are_found_by_their_short_names_where_that_leaves_no_doubt()
 
 def test_what_is_not_looked_at_is_said_of_the_server_that_asks_for_it() -> None:
     one = made(survey(server("a", extra_specs={"hw:cpu_policy": "dedicated"}), server("b")))
-    assert [turn.reason for turn in one.turns] == ["if a host has what its flavor asks for: hw:cpu_policy", ""]
+    assert [turn.reason for turn in one.turns] == ["only if a host has what its flavor asks for: hw:cpu_policy", ""]
 
 
 def test_names_what_binds_a_server_to_hosts() -> None:
@@ -253,7 +253,7 @@ def test_every_host_is_one_row_and_a_controller_is_none() -> None:
         ("cmp10", "cmp10"),
         ("odd", "odd"),
     ]
-    assert "nobody fences it" in found[0].fault
+    assert "nothing fences it" in found[0].fault
     assert "host_map" in found[3].fault
     assert [host.fault for host in found[1:3]] == ["", ""]
 
@@ -312,7 +312,7 @@ ALIVE = [Node(name, remote=True, member=True) for name in ("cmp1", "cmp2")]
         (survey(services=[service("cmp1", enabled=False, disabled_reason="rack")]), ATTENTION, "rack"),
         (survey(services=[service("cmp1", known=False)]), NOT_READY, "cell"),
         (survey(doubts={"cmp1": "nobody cuts its power"}), NOT_READY, "nobody cuts its power"),
-        (survey(cluster=cluster(Node("cmp2", remote=True))), NOT_READY, "nobody fences it"),
+        (survey(cluster=cluster(Node("cmp2", remote=True))), NOT_READY, "nothing fences it"),
         (survey(cluster=cluster(dead("cmp1"))), ATTENTION, "muster status cmp1"),
         (survey(cluster=cluster(*ALIVE, dead("cmp3"), dead("cmp4"))), ATTENTION, "max_failed_hosts is 2"),
         (survey(cluster=cluster(*ALIVE, dead("cmp3"), dead("cmp4", Phase.RETURNING))), READY, ""),

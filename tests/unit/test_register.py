@@ -56,7 +56,7 @@ def test_what_is_not_ours_stays(
     else:
         place.symlink_to(wanted[0].program if kind == "link" else tmp_path / "gone")
     assert register(wanted, undo=False, dry_run=False) == 2
-    assert "is not ours" in capsys.readouterr().err
+    assert "is not of this installation" in capsys.readouterr().err
     assert there(tmp_path) == ["usr/sbin/fence_muster"]  # not even the other link was made
     assert register(wanted, undo=True, dry_run=False) == 0
     assert there(tmp_path) == ["usr/sbin/fence_muster"]

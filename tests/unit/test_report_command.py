@@ -59,7 +59,7 @@ def test_what_nobody_knows_is_an_error() -> None:
     for wanted in ("cmp2", "cmp1-1700000000", "../../etc/passwd", "", "-"):
         options = commands.read(["report", "--", wanted]) if wanted else None
         if options:
-            with pytest.raises(ClusterError, match="no report on this controller"):
+            with pytest.raises(ClusterError, match="this controller has no report"):
                 report.run(options)
 
 
@@ -75,7 +75,7 @@ def test_a_page_goes_into_a_file_that_is_no_symlink(folder: Path, capfdbinary: p
 
 
 def test_a_page_of_all_incidents_there_is_none() -> None:
-    with pytest.raises(ClusterError, match="name it"):
+    with pytest.raises(ClusterError, match="Name one"):
         report.run(commands.read(["report", "-o", "html"]))
 
 

@@ -65,5 +65,5 @@ def test_what_waits_for_a_person_does_not_push_progress_off_the_screen(height: i
 def test_what_is_too_much_to_be_shared_is_said() -> None:
     seen = Seen(NOW, Cluster(True, "ctl1", {}), Resource("muster", active_on=("ctl2",)))
     told = [todo.what for todo in view(replace(seen, shared={"shortened": True, "controller": "ctl2"})).todo]
-    assert told == ["more waits than can be shown to every controller: muster status HOST, on ctl2, has all of a host"]
+    assert told == ["more waits than fits here. To see all servers of a host, on ctl2: muster status HOST"]
     assert "on the worker's controller" in view(replace(seen, shared={"shortened": True})).todo[0].what

@@ -59,14 +59,14 @@ def test_a_row_that_was_touched_at_the_return_does_not_say_when_it_had_ended() -
 @pytest.mark.parametrize(
     ("status", "server", "traces", "verdict", "words"),
     [
-        (MoveStatus.DONE, place("a"), [], "evacuated", "Nova places it there"),
+        (MoveStatus.DONE, place("a"), [], "evacuated", "Nova shows it there"),
         (MoveStatus.COMPLETED, place("a", "cmp3"), [trace("r", T)], "evacuated", "now on cmp3"),
         (MoveStatus.COMPLETED, place("a", "", True), [trace("r", T)], "evacuated", "deleted since"),
         # facts.md N12: completed alone is no success.
-        (MoveStatus.COMPLETED, place("a", "cmp1"), [], "unknown", "nothing shows that it came up there"),
-        (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, ended=0.0)], "unknown", "nothing shows"),
-        (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, "boom")], "unknown", "nothing shows"),
-        (MoveStatus.DONE, None, [], "unknown", "nothing shows that it came up there"),
+        (MoveStatus.COMPLETED, place("a", "cmp1"), [], "unknown", "Nova does not show that it came up there"),
+        (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, ended=0.0)], "unknown", "Nova does not show"),
+        (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, "boom")], "unknown", "Nova does not show"),
+        (MoveStatus.DONE, None, [], "unknown", "Nova does not show that it came up there"),
         (MoveStatus.FAILED, place("a", "cmp1"), [trace("r", T, "No room")], "unknown", "failed: No room"),
         (MoveStatus.PRE_MIGRATING, place("a", "cmp1"), [], "unknown", "pre-migrating"),
     ],
@@ -289,5 +289,5 @@ def test_the_steps_begin_with_the_loss_where_it_is_known_and_else_that_is_said(l
 
 def test_once_the_host_is_back_nobody_is_told_to_retry_without_a_word() -> None:
     over, under_way = from_worker(report(2, held=1), "w"), from_worker({**report(2, held=1), "state": "settled"}, "w")
-    assert "retry is refused" in over.hint
+    assert "refuses retry" in over.hint
     assert [under_way.hint, from_worker(report(2), "w").hint] == ["", ""]

@@ -109,7 +109,7 @@ def test_the_monitor_tells_slow_from_hung(supervisor: Supervisor, capsys: pytest
     for late_s, code in ((-60.0, ocf.SUCCESS), (5.0, ocf.GENERIC)):
         Path(supervisor.status_file).write_text(json.dumps({"deadline": time.monotonic() - late_s}))
         assert ocf.run("monitor", ENVIRONMENT, supervisor.directory) == code
-    assert "has not been heard of for 5 s" in capsys.readouterr().err
+    assert "has been silent 5 s" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("file", ["pid_file", "status_file"])

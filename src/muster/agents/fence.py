@@ -33,7 +33,7 @@ def main() -> int:
         from muster.log import Log
 
         Log("fence_muster").exception("agent failed")
-        return _fail("the agent failed; the log has the details")
+        return _fail("the agent failed. The log has the details: journalctl -t fence_muster")
 
 
 def read_options(argv: Sequence[str], stdin: TextIO) -> dict[str, str]:

@@ -29,7 +29,7 @@ def main() -> int:
         from muster.log import Log
 
         Log("muster").exception("agent failed")
-        return _fail(GENERIC, "the agent failed; the log has the details")
+        return _fail(GENERIC, "the agent failed. The log has the details: journalctl -t muster")
 
 
 def run(action: str, environment: dict[str, str], directory: str = RUN_DIRECTORY) -> int:
@@ -62,7 +62,7 @@ def _monitor(supervisor: Supervisor, environment: dict[str, str]) -> int:
         return NOT_RUNNING
     overdue_s = supervisor.silent_for_s()
     if overdue_s:
-        return _fail(GENERIC, f"the worker has not been heard of for {overdue_s:.0f} s longer than it announced")
+        return _fail(GENERIC, f"the worker has been silent {overdue_s:.0f} s longer than it announced")
     if _level(environment) >= DEEP:
         _report_nova(environment)
     return SUCCESS

@@ -34,7 +34,7 @@ def going(stop: threading.Event, supervisor: Supervisor, log: Log) -> Callable[[
         if time.monotonic() - looked_at >= LOOK_EVERY_S:
             looked_at = time.monotonic()
             if not supervisor.is_me():
-                log.error("not the worker any more", file=supervisor.pid_file, remedy="this one ends")
+                log.error("not the worker any more", file=supervisor.pid_file, remedy="this process ends")
                 return False
         return True
 

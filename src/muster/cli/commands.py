@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import NoReturn, Optional
 
 OK, ATTENTION, TROUBLE, UNKNOWN = 0, 1, 2, 3
-"""Exit codes, as Nagios reads them: nothing to do; work is under way or something to be looked at; it does not go on
-without a person; it could not be found out, or the command line is wrong."""
+"""Exit codes, as Nagios reads them: nothing to do; work is under way or something to be looked at; muster needs a
+person; the command could not find out, or the command line is wrong."""
 
 EXIT_CODES = """exit codes:
   0  ok: nothing to do; an order was carried out
   1  attention: work is under way, or there is something to look at
-  2  trouble: it does not go on without you; an order was refused
-  3  unknown: it could not be found out, or the command line is wrong"""
+  2  trouble: muster needs you; an order was refused
+  3  unknown: the command could not find out, or the command line is wrong"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,7 +55,7 @@ class Command:
     arguments: tuple[Argument, ...] = ()
 
 
-OUTPUT = Argument(("-o", "--output"), "how to print it", choices=("text", "json"), default="text")
+OUTPUT = Argument(("-o", "--output"), "output format", choices=("text", "json"), default="text")
 YES = Argument(("-y", "--yes"), "do not ask", flag=True)
 HOST = Argument(("host",), "the compute host, by its name in Pacemaker or in Nova", metavar="HOST")
 
@@ -64,9 +64,9 @@ COMMANDS: tuple[Command, ...] = (
         "status",
         "status",
         "what happened, what is under way, what you have to do",
-        "Shows every dead host with the counts of its servers by verdict, and under TO DO what waits for a person, with"
-        " the remedy. Works on every controller and asks Pacemaker only; with HOST it lists every server, and where the"
-        " worker's own report is not at hand asks Nova. The exit code suits Nagios.",
+        "Shows every dead host with the number of its servers by verdict. TO DO lists what needs you, with the remedy."
+        " Works on every controller and asks Pacemaker only. With HOST it lists every server of that host; if the"
+        " worker's report is not on this controller, it asks Nova. The exit code suits Nagios.",
         (
             Argument(("host",), "list every server of this host", metavar="HOST", nargs="?"),
             OUTPUT,
@@ -75,20 +75,21 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "watch",
         "watch",
-        "the same, live",
-        "Shows progress, rate, expected end and the last events until it is interrupted. Goes on over a failover.",
+        "the status, updated live",
+        "Shows progress, rate, expected end and the last events until you interrupt it. Continues after a failover.",
         (
-            Argument(("--interval",), "seconds between two looks (default 1)", metavar="S", default="1"),
-            Argument(("--until-settled",), "end when nothing is under way any more", flag=True),
+            Argument(("--interval",), "seconds between two updates (default 1)", metavar="S", default="1"),
+            Argument(("--until-settled",), "end when nothing is under way", flag=True),
         ),
     ),
     Command(
         "plan",
         "plan",
         "what would happen if a host died now",
-        "Shows in which sequence and waves the servers of a host would be evacuated, who would be held, skipped or find"
-        " no room, and how long it would take. With --all, for every host in turn, whether the cloud could bear to lose"
-        " it; the exit code is that of the worst one. Asks Pacemaker, Nova and placement, and changes nothing.",
+        "Shows in which sequence and waves muster would evacuate the servers of a host, and how long that would take."
+        " Names the servers that muster would hold or skip, and those that would find no room. With --all it shows for"
+        " every host whether the cloud can bear to lose it; the exit code is that of the worst host. Asks Pacemaker,"
+        " Nova and Placement. Changes nothing.",
         (
             Argument(("host",), HOST.help, metavar="HOST", nargs="?"),
             Argument(("--all",), "every compute host, one line each", flag=True),
@@ -99,82 +100,82 @@ COMMANDS: tuple[Command, ...] = (
         "report",
         "report",
         "what happened in an incident, as text, JSON or a page of HTML",
-        "Without INCIDENT lists those that are known, newest first. With a host tells its newest incident, with"
-        " HOST-TIME that one: its steps, and of each server from where, to where, in how many tries, by which requests."
-        " Takes what the worker wrote here, and asks Nova about each attempt; where the worker's report is"
-        " on another controller, Nova's records alone. What is not known is named. The worker itself leaves the same"
-        " page beside its report in /var/lib/muster when an incident is settled and when it is over.",
+        "Without INCIDENT it lists the known incidents, newest first. With a host it shows the newest incident of that"
+        " host, with HOST-TIME that incident: the steps of the host, and for each server its source, destination, tries"
+        " and request ids. It reads the worker's report on this controller, and asks Nova about each attempt. If the"
+        " worker's report is on another controller, Nova's records are the only source. The report names what is not"
+        " known. The worker saves the same page in /var/lib/muster when an incident is settled and when it is closed.",
         (
             Argument(("incident",), "a host, or HOST-TIME as in the list", metavar="INCIDENT", nargs="?"),
-            Argument(("-o", "--output"), "how to tell it", choices=("text", "json", "html"), default="text"),
-            Argument(("--to",), "write it into this file", metavar="FILE"),
+            Argument(("-o", "--output"), "output format", choices=("text", "json", "html"), default="text"),
+            Argument(("--to",), "write to this file", metavar="FILE"),
         ),
     ),
     Command(
         "retry",
         "orders",
-        "try a server, or all of a host, again",
-        "What failed before no longer counts: a server that is held after its last try, or parked, is sent again. What"
-        " was skipped or released is wanted again.",
+        "try a server, or all servers of a host, again",
+        "muster forgets earlier failures: it sends a server again that is parked, or held after its last try. It also"
+        " evacuates a server again that was skipped or released.",
         (Argument(("target",), "a server's id, or a host for all of its servers", metavar="SERVER|HOST"), YES),
     ),
     Command(
         "skip",
         "orders",
         "leave a server where it is",
-        "The server is no longer evacuated in this incident. What is under way already is not called back.",
+        "muster does not evacuate the server in this incident. It does not call back an evacuation that is under way.",
         (Argument(("target",), "the server's id", metavar="SERVER"), YES),
     ),
     Command(
         "approve",
         "orders",
-        "begin with a host although max_failed_hosts forbids it",
-        "Lets one dead host past the guard against storms. It does not overrule a host that is seen to live.",
+        "evacuate a host although max_failed_hosts forbids it",
+        "Lets one dead host pass the guard max_failed_hosts. Does not overrule HOST LIVES.",
         (Argument(("target",), HOST.help, metavar="HOST"), YES),
     ),
     Command(
         "confirm",
         "orders",
-        "say that a host that was seen to live is off now",
-        "For HOST LIVES where no power device can cut the power: switch the host off by hand, make sure of it, then"
-        " confirm. The evacuation goes on as after a new fencing. Refused for a host that is in the cluster."
-        " pcs stonith confirm does not do it: that cannot be told from the late end of the fencing that did nothing.",
+        "after HOST LIVES: say that the host is off now",
+        "For HOST LIVES when no power device can cut the power. Switch the host off by hand, make sure that it is off,"
+        " and confirm. muster then continues as after a new fencing. It refuses this for a host that is in the cluster."
+        " pcs stonith confirm is not enough: muster cannot tell it from the late end of the fencing that did nothing.",
         (Argument(("target",), HOST.help, metavar="HOST"), YES),
     ),
     Command(
         "release",
         "orders",
-        "let a host return with what is left on it",
-        "Servers that are queued or parked are left on the host, where they start again when it is back. What is under"
-        " way is still waited for: nova-compute must not start before.",
+        "let a host return with its remaining servers",
+        "Queued and parked servers stay on the host and start there when it is back. muster still waits for evacuations"
+        " that are under way: nova-compute must not start before they end.",
         (Argument(("target",), HOST.help, metavar="HOST"), YES),
     ),
     Command(
         "pause",
         "orders",
         "change nothing until resume",
-        "Nothing is asked of Nova and no host is released; fencings are still recorded, and what Nova has begun goes on"
-        " and is proved.",
+        "muster changes nothing in Nova and lets no host return. It still records fencings, and it still proves the"
+        " evacuations that Nova has begun.",
         (YES,),
     ),
-    Command("resume", "orders", "end a pause", "Goes on from what is the case then.", (YES,)),
+    Command("resume", "orders", "end a pause", "muster continues from the present state.", (YES,)),
     Command(
         "doctor",
         "doctor",
-        "what is wrong before a host dies",
-        "Checks for other tools that evacuate, fencing levels and devices, the rule that keeps nova-compute away, the"
-        " worker, its parameters, the agents and the credentials on this controller, and what its user may do in Nova;"
-        " for whatever is wrong it says the remedy and the command. Changes nothing. Run it as root, on every"
-        " controller.",
+        "find faults before a host dies",
+        "Checks for other tools that evacuate, the fencing levels and devices, the rule that keeps nova-compute"
+        " stopped, the worker and its parameters, the agents and the credentials on this controller, and the rights of"
+        " its user in Nova. For every fault it shows the remedy and the command. Changes nothing. Run it as root, on"
+        " every controller.",
         (OUTPUT,),
     ),
     Command(
         "setup",
         "setup",
-        "what this cluster lacks, as commands of pcs",
-        "Prints the commands that add what is missing, for this cluster: the fence device, the fencing levels, the"
-        " resource and its rules. Runs none of them without --apply. Prints no command when nothing is missing, nor"
-        " beside another tool that evacuates.",
+        "print the pcs commands that this cluster lacks",
+        "Prints the commands that add what this cluster lacks: the fence device, the fencing levels, the resource and"
+        " its rules. Runs them only with --apply. Prints no command when nothing is missing, and none beside another"
+        " tool that evacuates.",
         (
             Argument(("--cloud",), "the cloud of clouds.yaml, for a new resource", metavar="NAME", default=""),
             Argument(
@@ -183,27 +184,27 @@ COMMANDS: tuple[Command, ...] = (
                 choices=("yes", "no"),
                 default="",
             ),
-            Argument(("--nova-resource",), "what runs nova-compute, if it is not recognised", metavar="ID", default=""),
+            Argument(("--nova-resource",), "what runs nova-compute, if not recognised", metavar="ID", default=""),
             Argument(
                 ("--power",),
-                "what cuts the power of a node, where that is not clear; once for each node",
+                "the device that cuts the power of a node, if not clear; once for each node",
                 metavar="NODE=DEVICE",
                 repeated=True,
             ),
-            Argument(("--apply",), "run the commands, one after another, up to the first that fails", flag=True),
+            Argument(("--apply",), "run the commands in order, until one fails", flag=True),
             YES,
         ),
     ),
     Command(
         "register",
         "register",
-        "link the agents to where Pacemaker looks, after pip",
+        "after pip: link the agents where Pacemaker looks",
         "Links ComputeRecovery and fence_muster of this installation into Pacemaker's directories, on this node."
-        " Refuses where anything else is there already. Packages do not need it.",
+        " Refuses if another file is there. Packages do not need it.",
         (
             Argument(("--undo",), "remove the links again, and nothing else", flag=True),
-            Argument(("--dry-run",), "only say what would be done", flag=True),
-            Argument(("--root",), "do it below this directory", metavar="DIR", default="/"),
+            Argument(("--dry-run",), "only show what it would do", flag=True),
+            Argument(("--root",), "use this directory instead of /", metavar="DIR", default="/"),
         ),
     ),
 )
@@ -213,7 +214,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     whole = Parser(
         prog="muster",
-        description="What became of the servers of dead compute hosts, and what you can do about it.",
+        description="Shows what happened to the servers of dead compute hosts, and takes your orders.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

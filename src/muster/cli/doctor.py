@@ -103,10 +103,10 @@ def _worker_version(site: Site) -> str:
 
 def _nova(settings: Optional[Settings]) -> NovaAccess:
     if settings is None:
-        return NovaAccess(asked=False, trouble="it was not asked, for want of a resource with valid parameters")
+        return NovaAccess(asked=False, trouble="muster did not ask it: no resource has valid parameters")
     if not os.access(settings.clouds_file, os.R_OK):
         hint = "" if os.geteuid() == 0 else ": run this as root"
-        return NovaAccess(asked=False, trouble=f"it was not asked: {settings.clouds_file} cannot be read{hint}")
+        return NovaAccess(asked=False, trouble=f"muster did not ask it: it cannot read {settings.clouds_file}{hint}")
     from muster import wiring
 
     logging.getLogger("keystoneauth").addHandler(logging.NullHandler())  # what it warns of is in its errors, too

@@ -53,14 +53,14 @@ class Incidents:
 
     def known(self) -> tuple[list[Known], list[str]]:
         """All of them, newest first, and why there may be more."""
-        missing = [f"what is under way: {self._why}"] if self._why else []
+        missing = [f"incidents under way: {self._why}"] if self._why else []
         found = {one.incident: one for one in self._on_record()}
         found.update((one.incident, one) for one in map(_of_report, self._kept))
         try:
             for one in self._by_nova(list(found.values())):
                 found.setdefault(one.incident, one)
         except MusterError as exc:
-            missing.append(f"incidents of which only Nova has a record: {exc}")
+            missing.append(f"incidents that only Nova has on record: {exc}")
         return sorted(found.values(), key=lambda one: one.first, reverse=True), missing
 
     def _on_record(self) -> Iterator[Known]:
@@ -103,8 +103,8 @@ class Incidents:
             return self._with_nova(node_name, first, _end(story, first, node, reports), story, final)
         except MusterError as exc:
             if story is None:
-                raise ClusterError(f"no report on this controller speaks of {wanted!r}, and Nova: {exc}") from exc
-            return replace(story, missing=(*story.missing, f"each attempt as Nova has it on record: {exc}"))
+                raise ClusterError(f"this controller has no report of {wanted!r}, and Nova: {exc}") from exc
+            return replace(story, missing=(*story.missing, f"each attempt by Nova's records: {exc}"))
 
     def _worker_story(self, name: str, report: Optional[Mapping[str, Any]], open_: bool) -> Optional[Story]:
         """What a worker said; of an incident that another controller's is at, what it would say."""
@@ -118,7 +118,7 @@ class Incidents:
         story = from_worker(report, f"the report of the worker on {site.local if site else 'this controller'}")
         if open_ or _is_over(report):
             return story
-        said = f"what came after: the worker here wrote last when it was {story.state}; another one went on"
+        said = f"later events: the worker here wrote last in the state {story.state}; another worker continued"
         return replace(story, missing=(*story.missing, said))
 
     def _observed(self, site: Site, name: str, report: Optional[Mapping[str, Any]]) -> Optional[Story]:
@@ -132,8 +132,8 @@ class Incidents:
             return None
         events = report.get("events", []) if report else []
         told = {**tell(incident, incident.findings), "events": events, "written": time.time()}
-        missing = "what the worker saw change, and when: its report is on another controller"
-        return replace(from_worker(told, "what this command sees of it"), missing=(missing,))
+        missing = "the times of the changes: the worker's report is on another controller"
+        return replace(from_worker(told, "this command, by what it sees now"), missing=(missing,))
 
     def _with_nova(
         self, node: str, first: Optional[float], until: Optional[float], story: Optional[Story], final: bool
@@ -147,7 +147,7 @@ class Incidents:
         if story is not None:
             return nova_history.with_nova(story, records, final)
         if not records.moves:
-            raise ClusterError("it has no evacuation on record from there in that time")
+            raise ClusterError("it shows no evacuation from there in that time")
         return nova_history.from_nova(node, records)
 
     # ------------------------------------------------------------- who is who

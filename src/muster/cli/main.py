@@ -37,6 +37,6 @@ def main() -> int:
         from muster.log import Log
 
         Log("muster").exception("command failed", command=options.command)
-        print("muster: the command failed; the log has the details", file=sys.stderr)
+        print("muster: the command failed. The log has the details: journalctl -t muster", file=sys.stderr)
         return commands.UNKNOWN
     return code

@@ -70,7 +70,7 @@ def _of_incident(site: Site, options: argparse.Namespace) -> int:
     target = options.target.strip()
     server = target.lower() if _UUID.fullmatch(target.lower()) else ""
     if options.command == "skip" and not server:
-        raise Refused(f"{target!r} is no server id: muster status HOST lists them")
+        raise Refused(f"{target!r} is no server id. To see the ids: muster status HOST")
     if options.command == "confirm":
         return _confirm(site, options, _node(site, target).name)
     nodes = [_node_of_server(site, server)] if server else [_node(site, target)]
@@ -78,7 +78,7 @@ def _of_incident(site: Site, options: argparse.Namespace) -> int:
     for node in nodes:
         question = _question(options.command, node.name, server)
         if not terminal.confirmed(question, options.yes):
-            print("nothing was changed")
+            print("nothing changed")
             return commands.TROUBLE
         _give(site, options, node.name, change, server)
     return commands.OK
@@ -91,18 +91,18 @@ def _confirm(site: Site, options: argparse.Namespace, name: str) -> int:
     """
     node = site.cluster.nodes[name]
     if node.record is None or node.record.phase in (Phase.RETURNING, Phase.CLOSED):
-        raise Refused(f"{name} has no incident that waits for it to be off: there is nothing to confirm")
+        raise Refused(f"{name} has no incident that waits for a confirmation: nothing to confirm")
     if node.member:
-        raise Refused(f"{name} is in the cluster, so it is not off: pcs stonith fence {name}")
+        raise Refused(f"{name} is in the cluster, so it is not off. To fence it: pcs stonith fence {name}")
     if not terminal.confirmed(
-        f"Is the power of {name} off, and will it stay off? Its guests start elsewhere.", options.yes
+        f"Is the power of {name} off, and will it stay off? muster starts its guests elsewhere.", options.yes
     ):
-        print("nothing was changed")
+        print("nothing changed")
         return commands.TROUBLE
     record = node.record.fenced_again(int(time.time()))
     site.pacemaker().write_record(name, node.record, record)
     _say(options.command, node=name, record=record.token)
-    print(f"{name}: on record as off; muster status {name} shows what follows")
+    print(f"{name}: recorded as off. To see what follows: muster status {name}")
     return commands.OK
 
 
@@ -119,9 +119,9 @@ def _change(command: str, server: str) -> Callable[[Orders], Orders]:
 def _question(command: str, node: str, server: str) -> str:
     return {
         "approve": f"Evacuate {node} although max_failed_hosts forbids it? Make sure that it is really dead.",
-        "release": f"Let {node} return with the servers that are not under way left on it?",
-        "skip": f"Leave server {server} on {node}, and not evacuate it in this incident?",
-        "retry": f"Evacuate {f'server {server}' if server else 'what failed'} of {node} again?",
+        "release": f"Let {node} return, and leave on it every server that is not under way?",
+        "skip": f"Leave server {server} on {node} in this incident?",
+        "retry": f"Evacuate {f'server {server}' if server else 'every failed server'} of {node} again?",
     }[command]
 
 
@@ -135,20 +135,23 @@ def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[
         node = site.cluster.nodes[name] if attempt == 0 else pacemaker.look().nodes[name]
         record = node.record
         if record is None:
-            raise Refused(f"{name} has no incident: there is nothing to {options.command}")
+            raise Refused(f"{name} has no incident: nothing to {options.command}")
         if options.command == "retry" and record.phase in (Phase.RETURNING, Phase.CLOSED) and node.member:
             raise Refused(
-                f"{name} is back in the cluster, so nothing is evacuated from it any more: what is left on it runs"
-                " there again once its nova-compute does, or is to be moved by hand"
+                f"{name} is back in the cluster, so muster evacuates nothing from it. A server on it runs there again"
+                " when nova-compute does, or you move it"
             )
         if node.unreadable_orders:
-            raise Refused(f"the orders of {name} cannot be read: crm_attribute -t nodes -N {name} -n muster-orders -D")
+            raise Refused(
+                f"muster cannot read the orders for {name}. To remove them:"
+                f" crm_attribute -t nodes -N {name} -n muster-orders -D"
+            )
         try:
             new = change(node.standing_orders)
         except ValueError as exc:
             raise Refused(str(exc)) from exc
         if node.orders == new:
-            print(f"{name}: so ordered already")
+            print(f"{name}: already ordered, nothing changed")
             return
         try:
             pacemaker.give_orders(name, record, node.orders, new)
@@ -157,7 +160,7 @@ def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[
                 raise
         else:
             _say(options.command, node=name, server=server, orders=new.token)
-            print(f"{name}: ordered; muster status {name} shows what follows")
+            print(f"{name}: ordered. To see what follows: muster status {name}")
             return
 
 
@@ -168,7 +171,7 @@ def _node(site: Site, name: str) -> Node:
     found = nodes.get(name) or nodes.get(told.get(name, ""))
     if found is None:
         known = ", ".join(sorted(n.name for n in nodes.values() if n.record)) or "none"
-        raise Refused(f"{name!r} is no host with an incident; those are: {known}")
+        raise Refused(f"{name!r} is no host with an incident. Hosts with one: {known}")
     return found
 
 
@@ -180,7 +183,7 @@ def _node_of_server(site: Site, server: str) -> Node:
     nodes = site.cluster.nodes
     dead = [node for node in nodes.values() if node.record]
     if not dead:
-        raise Refused("no host is on record as dead: there is nothing to order")
+        raise Refused("no host has an incident: nothing to order")
     for node in dead:
         known: Optional[Record] = node.record
         for report in site.reports(node.name):
@@ -195,7 +198,7 @@ def _node_of_server(site: Site, server: str) -> Node:
     name = wiring.node_of_server(site.settings, site.cluster, server)
     if name and nodes[name].record:
         return nodes[name]
-    raise Refused(f"server {server} belongs to no dead host on record ({', '.join(n.name for n in dead)})")
+    raise Refused(f"server {server} belongs to no host with an incident ({', '.join(n.name for n in dead)})")
 
 
 # ------------------------------------------------------------- the whole muster
@@ -205,24 +208,24 @@ def _pause_or_resume(site: Site, options: argparse.Namespace) -> int:
     paused = site.resource.paused
     if options.command == "pause":
         if paused:
-            raise Refused(f"it is paused already, by {paused}: muster resume")
-        question = "Change nothing any more, neither in Nova nor for hosts that return, until muster resume?"
+            raise Refused(f"{paused} has already paused muster. To continue: muster resume")
+        question = "Change nothing in Nova, and let no host return, until muster resume?"
     else:
         if not paused:
-            print("it is not paused")
+            print("muster is not paused")
             return commands.OK
-        question = f"Go on? It was paused by {paused}."
+        question = f"Continue? {paused} has paused muster."
     if not terminal.confirmed(question, options.yes):
-        print("nothing was changed")
+        print("nothing changed")
         return commands.TROUBLE
     if options.command == "pause":
         site.pacemaker().pause(who())
     else:
         site.pacemaker().resume(paused)
         if site.pacemaker().look().paused:
-            raise ClusterError("it is still paused: this controller may have no quorum")
+            raise ClusterError("muster is still paused: this controller may have no quorum. See: pcs quorum status")
     _say(options.command)
-    print("paused" if options.command == "pause" else "going on")
+    print("paused" if options.command == "pause" else "resumed")
     return commands.OK
 
 

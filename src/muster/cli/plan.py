@@ -17,6 +17,7 @@ from muster.cli import commands, terminal
 from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, hindrance, one_host, totals
 from muster.cli.site import Site
 from muster.core.errors import SettingsError
+from muster.core.printable import counted
 from muster.gateways.pacemaker import cib
 from muster.installation.fencing_topology import objection
 from muster.installation.installed import Resource
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if bool(options.host) == options.all:
-        raise SettingsError(["say a HOST, or --all for every one of them"])
+        raise SettingsError(["name a HOST, or use --all"])
     site = Site(options.resource)
     settings = site.settings
     survey = wiring.survey(settings, site.cluster, doubts(site), options.host or "")
@@ -83,15 +84,15 @@ def doubts(site: Site) -> dict[str, str]:
 def hindrances(resource: Resource) -> Iterator[tuple[int, str]]:
     """Why no host at all would be evacuated, with the exit code for it."""
     if resource.paused:
-        yield commands.ATTENTION, f"muster is paused by {resource.paused}: nothing would begin before muster resume"
+        yield commands.ATTENTION, f"{resource.paused} has paused muster: it would evacuate nothing before muster resume"
     if not resource.active_on:
         why = f"is disabled: pcs resource enable {resource.id}" if resource.disabled else "runs nowhere: muster status"
-        yield commands.TROUBLE, f"nothing would happen, for {resource.id} {why}"
+        yield commands.TROUBLE, f"muster would evacuate nothing: {resource.id} {why}"
 
 
 def _strays(count: int) -> Iterator[tuple[int, str]]:
     if count:
-        words = f"{count} servers belong to no host that Nova shows: is a cell silent, a host gone?"
+        words = f"{counted(count, 'server')} on no host that Nova shows: a cell may be silent, or a host removed"
         yield commands.ATTENTION, words
 
 
@@ -103,7 +104,7 @@ def basis(survey: Survey, delay_s: int) -> Iterator[str]:
         count = sum(bool(asks_for_more(server)) for server in survey.servers)
         keys = ", ".join(key for key, _ in more.most_common(3)) + (" ..." if len(more) > 3 else "")
         ask = "server asks" if count == 1 else "servers ask"
-        yield f"{count} {ask} for more than that by the flavor ({keys}): there this says little about room"
+        yield f"{count} {ask} for more than that by the flavor ({keys}): for these the estimate of room is weak"
     if isinstance(survey.pace, Pace):
         delay = f"{delay_s} s (delay_s), then " if delay_s else ""
         last = f"the median of the last {survey.pace.count}" if survey.pace.count > 1 else "as the last one took"

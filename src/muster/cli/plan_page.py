@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from muster.cli import commands, terminal
+from muster.core.printable import counted
 from muster.planning.plan import ATTENTION, LEFT_ALONE, NOT_READY, READY, Outlook, Plan, Turn, worst
 
 EXIT_OF_VERDICT = {
@@ -28,7 +29,7 @@ SHOWN_HOSTS = 3
 def hindrance(code: int, why: str) -> RenderableType:
     """Above everything else: why no host at all would be evacuated now."""
     word = "trouble" if code == commands.TROUBLE else "attention"
-    return Text.assemble((word.upper(), terminal.STYLES[word]), f"  {terminal.clean(why)}; if that were mended:\n")
+    return Text.assemble((word.upper(), terminal.STYLES[word]), f"  {terminal.clean(why)}\nAfter the repair:\n")
 
 
 # -------------------------------------------------------------------- one host
@@ -42,13 +43,13 @@ def one_host(made: Plan, wide: bool) -> RenderableType:
     head = Text()
     head.append_text(Text(made.verdict.upper(), style=terminal.STYLES[made.verdict]))
     head.append(f"  {terminal.clean(made.host.name)}: ")
-    head.append(f"nothing would happen, {terminal.clean(made.blocked)}" if made.blocked else _summary(made))
+    head.append(f"muster would evacuate nothing: {terminal.clean(made.blocked)}" if made.blocked else _summary(made))
     parts: list[RenderableType] = [head]
     parts += [Text(f"  {terminal.clean(line)}") for line in (*made.trouble, *made.attention)]
     if made.host.ignored or not made.turns:
         return Group(*parts)
     if made.blocked:
-        parts += ["", Text("if that were mended:", style="dim")]
+        parts += ["", Text("After the repair:", style="dim")]
     columns = ("WAVE", "SERVER", *(("ID",) if wide else ()), "WOULD BE", "WHY")
     rows = [_row(turn, wide) for turn in made.turns]
     return Group(*parts, "", terminal.table(columns, rows, wide="WHY"))
@@ -59,7 +60,7 @@ def _summary(made: Plan) -> str:
         return "no servers"
     text = ", ".join(f"{count} {outlook.value}" for outlook, count in _counted(made.counts))
     if made.waves:
-        text += f"; {made.waves} wave{'s' * (made.waves != 1)} of up to {made.width}, {_time(made, 'time unknown')}"
+        text += f"; {counted(made.waves, 'wave')} of up to {made.width}, {_time(made, 'time unknown')}"
     return text
 
 
@@ -97,7 +98,7 @@ def cloud(made: Sequence[Plan], wide: bool) -> RenderableType:
     level = max((one.verdict for one in made), key=lambda verdict: EXIT_OF_VERDICT[verdict], default=READY)
     head = Text()
     head.append_text(Text(level.upper(), style=terminal.STYLES[level]))
-    head.append(f"  {len(made)} hosts: {', '.join(verdicts)}")
+    head.append(f"  {counted(len(made), 'host')}: {', '.join(verdicts)}")
     short = [one.host.name.partition(".")[0] for one in made]
     names = [one.host.name for one in made] if wide or len(set(short)) < len(short) else short
     rows = [(name, *_line(one, columns)) for name, one in zip(names, made)]
@@ -106,7 +107,10 @@ def cloud(made: Sequence[Plan], wide: bool) -> RenderableType:
     if looks:
         parts += ["", terminal.table(("LOOK AT", "WHY"), looks, wide="WHY")]
     outcome = ", ".join(f"{count} {name}" for name, count in total["outlook"].items() if count)
-    parts += ["", Text(f"total: {total['servers']} servers on hosts that muster looks after: {outcome or 'none'}")]
+    parts += [
+        "",
+        Text(f"total: {counted(total['servers'], 'server')} on hosts that muster looks after: {outcome or 'none'}"),
+    ]
     costly = worst(made)
     if costly:
         parts.append(Text(f"worst: {terminal.clean(costly.host.name)}: {_summary(costly)}"))

@@ -58,7 +58,7 @@ def _below_a_worker(directory: str) -> bool:
     names = running(directory)
     for name in names:
         print(
-            f"muster: the worker of {name} runs here, and Pacemaker would fence what it cannot stop: first"
+            f"muster: the worker of {name} runs here. Without its agent Pacemaker would fence this node. First:"
             f" pcs resource disable {name} --wait=60",
             file=sys.stderr,
         )
@@ -87,7 +87,7 @@ def register(wanted: list[Link], undo: bool, dry_run: bool) -> int:
     ]
     faults += [fault for link in wanted if not undo and not faults for fault in _unusable(link)]
     faults += [
-        f"{link.place} is there already and is not ours: remove it, or the package that owns it, first"
+        f"{link.place} is there already and is not of this installation: remove it, or its package, first"
         for link in wanted
         if link.foreign and not undo
     ]
@@ -115,7 +115,7 @@ def _unusable(link: Link) -> Iterator[str]:
 
 def _make(link: Link, dry_run: bool) -> None:
     if link.made:
-        print(f"there: {link.place}")
+        print(f"linked already: {link.place}")
         return
     print(f"{'would link' if dry_run else 'linked'}: {link.place} -> {link.program}")
     if not dry_run:

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.incident:
         known, missing = incidents.known()
         if options.output == "html":
-            raise ClusterError("a page tells one incident: name it, as muster report lists them")
+            raise ClusterError("an HTML page shows one incident. Name one of this list: muster report")
         _put(options, [asdict(one) for one in known], render_list(known, missing))
         return commands.UNKNOWN if missing and not known else commands.OK
     story = incidents.tell(options.incident)

@@ -17,7 +17,7 @@ from muster.log import Log
 
 COMMAND_TIMEOUT_S = 120.0
 """``pcs`` validates a new resource by its agent, and waits for Pacemaker."""
-COMPLETE = "nothing is missing; whether it is right: muster doctor"
+COMPLETE = "nothing is missing. To check the rest: muster doctor"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         return commands.TROUBLE
     left = missing(here(options.resource), choices)
     if left:
-        print("# done, and this is still missing:")
+        print("# done, but this is still missing:")
     _print(left)
     return commands.TROUBLE if left else commands.OK
 
@@ -69,7 +69,7 @@ def _apply(lines: Sequence[Argv], yes: bool) -> bool:
     """One after another, up to the first that fails."""
     what = "this command" if len(lines) == 1 else f"these {len(lines)} commands"
     if not terminal.confirmed(f"Run {what}?", yes):
-        print("nothing was changed")
+        print("nothing changed")
         return False
     return all(_ran(argv, f"{number}/{len(lines)}") for number, argv in enumerate(lines, 1))
 
@@ -83,7 +83,7 @@ def _ran(argv: Argv, count: str) -> bool:
         return False
     if done.code:
         words = terminal.clean(done.errors or f"exit {done.code}")
-        print(f"muster: {count} failed, and what follows was not run: {line}: {words}", file=sys.stderr)
+        print(f"muster: {count} failed, the commands after it did not run: {line}: {words}", file=sys.stderr)
         return False
     Log("muster").info("set up", command=line)
     print(f"{count} done: {line}", flush=True)

@@ -29,8 +29,8 @@ class Site:
         try:
             self.snapshot = Pacemaker("").snapshot()
         except ClusterError as exc:
-            hint = "run this on a controller, as root or as a member of the group haclient"
-            raise ClusterError(f"Pacemaker does not answer: {exc}; {hint}") from exc
+            hint = "Run this on a controller, as root or as a member of the group haclient"
+            raise ClusterError(f"Pacemaker does not answer: {exc}. {hint}") from exc
         self.wanted = resource
 
     @functools.cached_property

@@ -16,6 +16,7 @@ from muster.cli import commands, terminal
 from muster.cli.site import Site
 from muster.cli.view import Seen, View, view
 from muster.core.errors import ClusterError
+from muster.core.printable import counted
 from muster.gateways.pacemaker import cib, installation
 from muster.gateways.pacemaker.cluster import still_refused
 from muster.installation.fencing_topology import objection
@@ -69,7 +70,7 @@ def render(shown: View, now: float, narrow: bool = False) -> RenderableType:
     dead = len(shown.incidents)
     head = Text()
     head.append(shown.level.upper(), style=terminal.STYLES[shown.level])
-    head.append(f"  {dead} dead host{'s' * (dead != 1)}" if dead else "  no dead host")
+    head.append(f"  {counted(dead, 'dead host')}" if dead else "  no dead host")
     head.append(f", {shown.worker}, {'quorum' if shown.quorum else 'NO QUORUM'}")
     if shown.paused:
         head.append(f", PAUSED by {terminal.clean(shown.paused)}", style="yellow")
@@ -133,7 +134,7 @@ def _host(site: Site, options: argparse.Namespace) -> int:
         if options.output == "json":
             terminal.print_json({"node": options.host, "state": "", "proofs": []})
         else:
-            print(f"{terminal.clean(options.host)}: not dead, and of no earlier incident this controller has a report")
+            print(f"{terminal.clean(options.host)}: not dead, and this controller has no report of an earlier incident")
         return commands.OK
     nobody = report["state"] != "closed" and not site.resource.active_on
     if options.output == "json":
@@ -146,7 +147,7 @@ def _host(site: Site, options: argparse.Namespace) -> int:
         out.print(head)
         out.print(Text(f"as {terminal.clean(report['source'])}", style="dim"))
         if nobody:
-            out.print(Text("no worker is at it, and muster status says why", style=terminal.STYLES["trouble"]))
+            out.print(Text("no worker is running. To see why: muster status", style=terminal.STYLES["trouble"]))
         if report["proofs"]:
             out.print("")
             out.print(servers_table(report["proofs"], narrow=out.width < NARROW))
@@ -186,7 +187,7 @@ def _report(site: Site, name: str) -> Optional[dict[str, Any]]:
         return {**kept[0], "source": f"the worker on {site.local or 'this controller'} reported at {when}"}
     if node is None:
         known = ", ".join(n.name for n in site.cluster.nodes.values() if n.compute)
-        raise ClusterError(f"no host {name!r} in this cluster: it has {known}")
+        raise ClusterError(f"the cluster has no host {name!r}. It has: {known}")
     return None
 
 
@@ -198,4 +199,4 @@ def _observed(site: Site, node: str) -> Optional[dict[str, Any]]:
     if incident is None:
         return None
     told = report.report(incident, incident.findings)
-    return {**told, "source": "asked of Nova by this command; the worker knows more"}
+    return {**told, "source": "this command sees it in Nova now; the worker knows more"}

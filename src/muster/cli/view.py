@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from muster.core.decide import has_incident
 from muster.core.facts import Cluster, Node, Phase
+from muster.core.printable import counted
 from muster.installation.installed import Resource
 from muster.reporting.report import PAUSED_BY
 from muster.reporting.times import clock, duration
@@ -122,12 +123,12 @@ def _incidents(seen: Seen) -> Iterator[Mapping[str, Any]]:
 def _from_record(node: Node, seen: Seen) -> dict[str, Any]:
     record = node.record
     running = bool(seen.resource.active_on)
-    reason = "its worker has not spoken of it yet" if running else "no worker is at it"
+    reason = "the worker has not reported it yet" if running else "no worker is running"
     state = _STATE_OF_PHASE[record.phase] if record else "fenced"
     if record and record.lives:
-        state, reason = "blocked", f"HOST LIVES: it was seen after its fencing; {reason}"
+        state, reason = "blocked", f"HOST LIVES: it was seen running after its fencing; {reason}"
     if node.unreadable_record:
-        state, reason = "blocked", f"its record cannot be read: {node.unreadable_record}"
+        state, reason = "blocked", f"muster cannot read its record: {node.unreadable_record}"
     return {
         "node": node.name,
         "host": "",
@@ -152,7 +153,7 @@ def _todos(seen: Seen, incidents: Sequence[Mapping[str, Any]]) -> Iterator[Todo]
             yield Todo(
                 "trouble",
                 node.name,
-                "nova-compute is kept away although nothing is on record:"
+                "muster-hold keeps nova-compute stopped, but the host has no record:"
                 f" crm_attribute -t nodes -N {node.name} -n muster-hold -D",
             )
 
@@ -166,9 +167,8 @@ def _of_the_unlisted(seen: Seen) -> Iterator[Todo]:
             yield Todo(
                 "attention",
                 node.name,
-                "was fenced, and nothing is evacuated from it, for muster's fence device does not list it. If it is a"
-                f" compute, muster doctor has the command; if not: pcs resource update {seen.resource.id}"
-                f" host_map={mapped}",
+                "was fenced, but muster evacuates nothing from it: muster's fence device does not list it. If it is a"
+                f" compute: muster doctor. If not: pcs resource update {seen.resource.id} host_map={mapped}",
             )
 
 
@@ -177,13 +177,13 @@ def _of_what_is_left(seen: Seen) -> Iterator[Todo]:
     for left in seen.shared.get("left", ()):
         node, held = seen.cluster.nodes.get(str(left.get("node"))), int(left.get("held", 0))
         if node and not has_incident(node):
-            servers = f"{held} server{'s were' if held != 1 else ' was'} held"
+            servers = f"{counted(held, 'server')} {'were' if held != 1 else 'was'} held"
             where = f" on {seen.shared['controller']}" if seen.shared.get("controller") else ""
             yield Todo(
                 "attention",
                 node.name,
-                f"{servers} when it returned, {duration(seen.now - float(left['at']))} ago, and may be down."
-                f" Which, and what to do: muster report {node.name}{where}. This is said for a day",
+                f"{servers} when the host returned {duration(seen.now - float(left['at']))} ago, and may still be down."
+                f" Shown for 24 h. List and remedies{where}: muster report {node.name}",
             )
 
 
@@ -193,39 +193,41 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
         yield Todo(
             "trouble",
             "quorum",
-            f"{seen.cluster.local or 'this controller'} has none: what it shows may be old, and it changes nothing."
-            " Look at pcs quorum status, and at muster status on another controller",
+            f"{seen.cluster.local or 'this controller'} has no quorum: this page may be out of date, and muster changes"
+            " nothing from here. See: pcs quorum status. On another controller: muster status",
         )
     for node in seen.unclean:
         yield Todo(
             "trouble",
             node,
-            f"has failed and is not fenced; nothing is evacuated before that. {_why_not_fenced(seen, node)}"
+            f"has failed and is not fenced: muster evacuates nothing before that. {_why_not_fenced(seen, node)}"
             f" If you know that its power is off: pcs stonith confirm {node}",
         )
     if seen.rivals and not resource.disabled:
         yield Todo(
             "trouble",
             " and ".join(seen.rivals),
-            "may evacuate here, too: one server may come up on two hosts. See muster doctor, other evacuators",
+            "may also evacuate here: one server may come up on two hosts. See other evacuators in: muster doctor",
         )
     if len(resource.active_on) > 1:
         yield Todo(
             "trouble",
             resource.id,
-            f"runs on {' and '.join(resource.active_on)} at once, so it does nothing: see pcs status",
+            f"runs on {' and '.join(resource.active_on)} at once, so muster changes nothing. See: pcs status",
         )
     elif not resource.active_on:
         yield _no_worker(seen, busy)
     if resource.paused:
-        yield Todo("attention", resource.id, f"paused by {resource.paused}; nothing is changed: muster resume")
+        yield Todo(
+            "attention", resource.id, f"paused by {resource.paused}: muster changes nothing. To continue: muster resume"
+        )
         return
     if seen.shared.get("shortened"):
         where = seen.shared.get("controller") or "the worker's controller"
         yield Todo(
             "attention",
             resource.id,
-            f"more waits than can be shown to every controller: muster status HOST, on {where}, has all of a host",
+            f"more waits than fits here. To see all servers of a host, on {where}: muster status HOST",
         )
     silent = _silence(seen)
     if silent:
@@ -233,7 +235,7 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
     hindrance = _hindrance(seen)
     if resource.active_on and hindrance:
         level = "trouble" if busy else "attention"
-        yield Todo(level, resource.id, f"{hindrance}; it goes on by itself once it does")
+        yield Todo(level, resource.id, f"{hindrance}. muster continues by itself when this is over")
 
 
 def _silence(seen: Seen) -> str:
@@ -269,7 +271,7 @@ def _number(value: object) -> float:
 
 def _why_not_fenced(seen: Seen, node: str) -> str:
     refusal = seen.refusals.get(node)
-    return f"fence_muster refuses it: {refusal}." if refusal else f"Look at pcs stonith history show {node}."
+    return f"fence_muster refuses it: {refusal}." if refusal else f"See: pcs stonith history show {node}."
 
 
 def _hindrance(seen: Seen) -> str:
@@ -282,28 +284,32 @@ def _no_worker(seen: Seen, busy: bool) -> Todo:
     resource = seen.resource
     if resource.disabled and seen.rivals:
         others = " and ".join(seen.rivals)
-        return Todo("attention", resource.id, f"is disabled, and {others} may evacuate: see muster doctor")
+        return Todo("attention", resource.id, f"is disabled, and {others} may evacuate. See: muster doctor")
     if resource.disabled:
         level = "trouble" if busy else "attention"
-        return Todo(level, resource.id, f"is disabled, so no host is evacuated: pcs resource enable {resource.id}")
+        return Todo(
+            level, resource.id, f"is disabled: muster evacuates no host. To start it: pcs resource enable {resource.id}"
+        )
     if resource.unmanaged:
-        return Todo("trouble", resource.id, f"is unmanaged and does not run: pcs resource manage {resource.id}")
+        return Todo(
+            "trouble", resource.id, f"is unmanaged and does not run. To start it: pcs resource manage {resource.id}"
+        )
     if seen.unclean:
         return Todo(
             "trouble",
             resource.id,
-            f"does not run; Pacemaker starts it once {' and '.join(seen.unclean)} is fenced or confirmed to be off",
+            f"does not run. Pacemaker starts it after the fencing of {' and '.join(seen.unclean)}, or its confirmation",
         )
     why = "; ".join(f"on {node}: {reason}" for node, reason in sorted(resource.failures.items()))
     if why:
-        remedy = f"mend that, then pcs resource cleanup {resource.id}"
-        return Todo("trouble", resource.id, f"runs on no controller ({why}): {remedy}")
+        remedy = f"Repair that, then pcs resource cleanup {resource.id}"
+        return Todo("trouble", resource.id, f"runs on no controller ({why}). {remedy}")
     if seen.under_way:
         # Measured: while a remote that is off is being connected to, 30 s on each controller, nothing else is started.
         what = ", ".join(seen.under_way)
-        return Todo("trouble", resource.id, f"does not run yet; Pacemaker starts it when this has ended: {what}")
+        return Todo("trouble", resource.id, f"does not run yet. Pacemaker starts it after: {what}")
     return Todo(
-        "trouble", resource.id, f"runs on no controller: see pcs status, pcs resource debug-start {resource.id}"
+        "trouble", resource.id, f"runs on no controller. See pcs status, then: pcs resource debug-start {resource.id}"
     )
 
 
@@ -318,11 +324,15 @@ def _of_incident(seen: Seen, incident: Mapping[str, Any]) -> Iterator[Todo]:
     held = incident.get("servers", {}).get("held", 0)
     shown = sum(server.get("verdict") == "held" for server in incident.get("waiting", ()))
     if held > shown:
-        yield Todo("trouble", node, f"{held - shown} more servers are held: muster status {node}")
+        yield Todo("trouble", node, f"also held: {counted(held - shown, 'server')}. To see all: muster status {node}")
     if state == "returning" and incident.get("member") and seen.now - float(incident["fenced"]) > RETURN_LATE_S:
-        yield Todo("attention", node, f"{incident.get('reason')}: see systemctl status openstack-nova-compute there")
+        yield Todo("attention", node, f"{incident.get('reason')}. On the host: systemctl status openstack-nova-compute")
     if state in ("settled", "returning") and not incident.get("member"):
-        yield Todo("attention", node, "every server is settled; when it is repaired, power it on: it returns by itself")
+        yield Todo(
+            "attention",
+            node,
+            "every server is settled. Repair the host and power it on; it returns to service by itself",
+        )
 
 
 def _of_server(server: Mapping[str, Any], now: float) -> Optional[Todo]:
@@ -333,20 +343,20 @@ def _of_server(server: Mapping[str, Any], now: float) -> Optional[Todo]:
         return Todo(
             "trouble",
             about,
-            f"{reason}. Start {server['waits_for']} or its nova-compute; if it will never be back: docs/runbook.md,"
+            f"{reason}. Start {server['waits_for']} or its nova-compute. If it will never be back, see docs/runbook.md:"
             " An evacuation waits for a host",
         )
     if server.get("alarm"):
         return Todo(
             "trouble",
             about,
-            f"{reason}: it hangs; look at that host's nova-compute log. If that host is dead, fence it:"
-            " muster goes on from there",
+            f"{reason}: it hangs. Look at that host's nova-compute log. If that host is dead, fence it; muster then"
+            " continues",
         )
     if server.get("verdict") == "held":
         return Todo("trouble", about, f"held: {reason}")
     if server.get("verdict") == "parked":
         due = server.get("next_try")
-        when = f"tried again in {max(0, int(due - now))} s" if due else "tried again by itself"
-        return Todo("attention", about, f"{reason}; {when}, or now: muster retry {ident}")
+        when = f" in {max(0, int(due - now))} s" if due else ""
+        return Todo("attention", about, f"{reason}. muster tries again{when}. To try now: muster retry {ident}")
     return Todo("attention", about, reason)

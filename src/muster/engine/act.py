@@ -98,11 +98,11 @@ class Act:
 
     def _allowed(self) -> bool:
         if not self._current():
-            self._log.error("not the worker any more", remedy="another one runs here; this one does nothing")
+            self._log.error("not the worker any more", remedy="another worker runs here; this one changes nothing")
             return False
         self._announce(CLUSTER_CALL_S)
         if not self._cluster.quorate():
-            self._log.warning("no quorum", remedy="nothing is changed from this controller until it is back")
+            self._log.warning("no quorum", remedy="muster changes nothing from this controller until it has quorum")
             return False
         return True
 
@@ -137,7 +137,7 @@ class Act:
     def _stop_compute(self, step: todo.StopCompute) -> None:
         self._cluster.write_record(step.node, step.record, step.record)
         self._memory.hosts[step.node].returning.compute_stopped(self._clock.now())
-        self._log.info("hold set again", node=step.node, reason="nova-compute is to start anew")
+        self._log.info("hold set again", node=step.node, reason="nova-compute must restart")
 
     @_do.register
     def _drop_record(self, step: todo.DropRecord) -> None:
@@ -176,7 +176,7 @@ class Act:
         cluster, host = self._cluster.look(), self._memory.hosts.get(step.node)
         seen = cluster.nodes.get(step.node)
         if seen is None or host is None or seen.record != host.record:
-            self._log.info("not lifted", node=step.node, reason="its record has changed: it may have been fenced again")
+            self._log.info("not lifted", node=step.node, reason="its record changed: perhaps it was fenced again")
             return
         if cluster.paused:
             self._log.info("not lifted", node=step.node, reason=f"paused by {cluster.paused}")

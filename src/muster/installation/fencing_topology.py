@@ -15,7 +15,7 @@ AGENT = "fence_muster"
 POWER_AGENTS = "power_agents"
 """The parameter of muster's fence device by which an operator names further agents that cut power."""
 
-UNPROVED = "blocked: not proved to be off"
+UNPROVED = "blocked: nothing proves that it is off"
 """What crm_mon shows beside a node that Pacemaker counts as fenced, and that may run.  Pacemaker forgets it at the next
 fencing, and when the node joins: as long as it stands, what has fenced it proves nothing, however that was mended."""
 

@@ -12,10 +12,11 @@ from typing import Optional, Union
 
 from muster.core.facts import Server, Service, Size
 from muster.core.naming import Names
+from muster.core.printable import counted
 
 NOT_MODELLED = (
-    "room is estimated from CPU, memory and disk alone: server groups, availability zones, cells, aggregates, traits,"
-    " PCI, NUMA, pinned CPUs and the largest server that a host takes are not looked at"
+    "room is an estimate from CPU, memory and disk only, without server groups, availability zones, cells, aggregates,"
+    " traits, PCI, NUMA, pinned CPUs and the largest server that a host takes"
 )
 _BINDING = (
     "hw:cpu_policy",
@@ -58,12 +59,12 @@ class Room:
         """
         size = server.size
         if self._unknown or size is None:
-            return None, "" if self._unknown else "room unknown: Nova does not say how big it is"
+            return None, "" if self._unknown else "room unknown: Nova does not show its size"
         host = None if size in self._refused else self._roomiest_that_takes(size)
         if host is None:
             self._refused.add(size)
         if host is None and self._unseen:
-            return None, f"room unknown: placement does not say what {self._unseen[0]} has left"
+            return None, f"room unknown: Placement does not show what {self._unseen[0]} has left"
         if host is None:
             return False, self._refusal(size)
         self.left[host] = self.left[host].without(size)
@@ -84,12 +85,12 @@ class Room:
         return found
 
     def _refusal(self, size: Size) -> str:
-        needs = f"needs {size.vcpus} CPU{'s' * (size.vcpus != 1)}, {size.memory_mb} MB and {size.disk_gb} GB of disk"
+        needs = f"needs {counted(size.vcpus, 'CPU')}, {size.memory_mb} MB and {size.disk_gb} GB of disk"
         if self.target:
-            return f"{needs}; {self.target}, which target_map names, does not have that left, or is not in use"
+            return f"{needs}; {self.target} (target_map) does not have that left, or is not in use"
         if not self.left:
-            return f"{needs}; there is no other host in use"
-        return f"{needs}; no other host has that left when its turn comes"
+            return f"{needs}; no other host is in use"
+        return f"{needs}; no other host has that left at its turn"
 
 
 def left_by_host(left: Mapping[str, Size], services: Sequence[Service]) -> dict[str, Size]:

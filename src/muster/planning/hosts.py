@@ -46,12 +46,12 @@ def hosts(
         ignored = host_map.get(node.name) == ""
         service = names.service_of(node.name)
         if isinstance(service, Service):
-            fault = "" if service.known else "its cell does not answer Nova"
+            fault = "" if service.known else "its Nova cell does not answer"
             found.append(Host(node.name, service, fault, ignored))
         elif node.remote and node.compute and node.name not in doubts:
             found.append(Host(node.name, None, service, ignored))
     taken = {host.service.host for host in found if host.service}
-    nobody = "no node of this cluster is this host, so nobody fences it"
+    nobody = "no node of this cluster is this host, so nothing fences it"
     found += [Host("", service, nobody) for service in services if service.host not in taken]
     return sorted(found, key=lambda host: _natural(host.name))
 

@@ -16,6 +16,7 @@ from typing import Optional, Union
 from muster.core.decide import computes, has_incident, wanted_now
 from muster.core.facts import Cluster, Phase, Server, Service, Size
 from muster.core.ports import Policy
+from muster.core.printable import counted
 from muster.core.sequence import sequence
 from muster.core.server_case import Finding, ServerCase, Verdict
 from muster.core.server_rules import judge
@@ -37,7 +38,7 @@ class Outlook(enum.Enum):
 
 
 _OF_ROOM = {True: Outlook.EVACUATED, False: Outlook.NO_ROOM, None: Outlook.ROOM_UNKNOWN}
-_REASONS = {"ready": "", "owner-unread": "if its action log says what its owner last asked for"}
+_REASONS = {"ready": "", "owner-unread": "only if its action log shows what its owner last asked for"}
 """In place of what the rules say while a host is dead."""
 _OF_VERDICT = {Verdict.HELD: Outlook.HELD, Verdict.SKIPPED: Outlook.SKIPPED, Verdict.GONE: Outlook.SKIPPED}
 
@@ -165,7 +166,7 @@ def _turns(servers: Iterable[Server], host: str, width: int, room: Room, now: fl
         if finding.verdict is Verdict.QUEUED:
             there_is, why_not = room.take(server)
             more = asks_for_more(server)
-            unless = f"if a host has what its flavor asks for: {', '.join(more)}" if there_is and more else ""
+            unless = f"only if a host has what its flavor asks for: {', '.join(more)}" if there_is and more else ""
             reasons = filter(None, (_REASONS.get(finding.rule, finding.reason), unless or why_not))
             yield Turn(server, finding, _OF_ROOM[there_is], "; ".join(reasons), sent // width + 1, room.target)
             sent += 1
@@ -178,25 +179,25 @@ def _turns(servers: Iterable[Server], host: str, width: int, room: Room, now: fl
 
 def _blocked(host: Host, survey: Survey) -> str:
     if host.ignored:
-        return "host_map leaves it alone"
+        return "host_map excludes it"
     return host.fault or survey.doubts.get(host.node, "")
 
 
 def _trouble(made: Plan) -> Iterable[str]:
     homeless = made.counts[Outlook.NO_ROOM]
     if homeless:
-        yield f"{_servers(homeless)} would find no room"
+        yield f"{counted(homeless, 'server')} would find no room"
 
 
 def _attention(made: Plan, survey: Survey, policy: Policy) -> Iterable[str]:
     counts = made.counts
     if counts[Outlook.HELD]:
-        yield f"{_servers(counts[Outlook.HELD])} would be held for you to decide"
+        yield f"{counted(counts[Outlook.HELD], 'server')} would be held for you to decide"
     if counts[Outlook.UNKNOWN]:
-        yield f"{_servers(counts[Outlook.UNKNOWN])} may or may not be evacuated"
+        yield f"{counted(counts[Outlook.UNKNOWN], 'server')} may or may not be evacuated"
     if counts[Outlook.ROOM_UNKNOWN]:
         yield "room is unknown" + (
-            "" if isinstance(survey.left, str) else f" for {_servers(counts[Outlook.ROOM_UNKNOWN])}"
+            "" if isinstance(survey.left, str) else f" for {counted(counts[Outlook.ROOM_UNKNOWN], 'server')}"
         )
     service = made.host.service
     if service and service.known and not service.up:
@@ -209,18 +210,14 @@ def _attention(made: Plan, survey: Survey, policy: Policy) -> Iterable[str]:
 def _incidents(host: Host, cluster: Cluster, policy: Policy) -> Iterable[str]:
     node = cluster.nodes.get(host.node)
     if node and has_incident(node):
-        yield f"is dead on record now: muster status {node.name}"
+        yield f"the host is dead now: muster status {node.name}"
         return
     gone = (Phase.RETURNING, Phase.CLOSED)
     dead = [n for n in cluster.nodes.values() if has_incident(n) and not (n.record and n.record.phase in gone)]
     dead = [n for n in dead if n.compute and policy.host_map.get(n.name) != ""]
     limit = policy.max_failed_hosts.hosts(computes(cluster, policy))
     if node and len(dead) >= limit:
-        yield f"nothing would begin before muster approve: {len(dead)} hosts are dead now, max_failed_hosts is {limit}"
-
-
-def _servers(count: int) -> str:
-    return f"{count} server{'s' * (count != 1)}"
+        yield f"dead hosts now: {len(dead)}, max_failed_hosts is {limit}. muster would wait: muster approve {node.name}"
 
 
 def worst(made: Iterable[Plan]) -> Optional[Plan]:

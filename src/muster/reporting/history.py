@@ -19,10 +19,10 @@ from muster.core.server_case import State, Verdict
 TIME_END = 1e11
 """The year 5138: no time is later."""
 HOST_IS_BACK = (
-    "The host is back, so muster evacuates nothing from it any more, and retry is refused: start what is down there"
-    " (openstack server reboot --hard ID, once you know that it runs nowhere else), or move it."
+    "The host is back: muster evacuates nothing from it and refuses retry. If a server there is down, make sure that it"
+    " runs nowhere else, then move it, or restart it: openstack server reboot --hard ID"
 )
-WHEN_LOST = "when Pacemaker lost the host: it did not say so any more, or the host was fenced before it was lost"
+WHEN_LOST = "when Pacemaker lost the host: Pacemaker no longer shows that, or it fenced the host before"
 ORDER = ("held", "unknown", "parked", "evacuating", "queued", "evacuated", "skipped", "gone")
 """Those that need a person first."""
 
@@ -123,8 +123,8 @@ class Story:
     @property
     def steps(self) -> tuple[Change, ...]:
         """What befell the host, from its loss on."""
-        lost = (Change(self.lost, "lost", "Pacemaker's connection to it broke"),) if self.lost else ()
-        fenced = (Change(self.fenced, "fenced", "its power is off: recorded"),) if self.fenced else ()
+        lost = (Change(self.lost, "lost", "Pacemaker lost the connection to the host"),) if self.lost else ()
+        fenced = (Change(self.fenced, "fenced", "the record says: its power is off"),) if self.fenced else ()
         return tuple(sorted((*lost, *fenced, *self.changes), key=lambda change: change.at))
 
     @property

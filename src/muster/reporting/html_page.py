@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Union
 
+from muster.core.printable import counted
 from muster.core.server_case import State
 from muster.reporting.history import Attempt, ServerStory, Story
 from muster.reporting.markup import Element, document, element
@@ -123,7 +124,7 @@ def _since(story: Story, state: State) -> str:
 def _held(story: Story) -> Iterator[Element]:
     if not story.waiting:
         return
-    yield element("h2", {"class": "alarm"}, "What waits for a person")
+    yield element("h2", {"class": "alarm"}, "What needs a person")
     rows = [(server.name, _code(server.id), server.reason) for server in story.waiting]
     yield _table(("server", "id", "what to do"), rows)
     if story.hint:
@@ -141,8 +142,8 @@ def _timeline(line: Timeline, servers: int) -> Iterator[Element]:
     yield picture(line)
     if line.left_out:
         said = (
-            f"{line.left_out} of {servers} servers are not drawn: those shown are what needs a person, and what took"
-            " longest. The table below has all."
+            f"The picture leaves out {line.left_out} of {servers} servers: it shows those that need a person, and those"
+            " that took longest. The table below has all."
         )
         yield element("p", {"class": "small soft"}, said)
 
@@ -156,7 +157,7 @@ def _steps(story: Story) -> Iterator[Element]:
 
 
 def _servers(story: Story) -> Iterator[Element]:
-    yield element("h2", {}, f"{len(story.servers)} servers" if len(story.servers) != 1 else "1 server")
+    yield element("h2", {}, counted(len(story.servers), "server"))
     columns = ("server", "verdict", "why", "from, to", "state", "tries", "took", "requests")
     yield _table(columns, (_row(server) for server in story.servers), tight=(1, 6))
 
@@ -189,7 +190,7 @@ def _code(text: str) -> Element:
 
 
 def _sources(story: Story) -> Iterator[Element]:
-    yield element("h2", {}, "Where this comes from")
+    yield element("h2", {}, "Sources")
     for source in story.sources:
         yield element("p", {"class": "small"}, f"{source.what}, as of {clock(source.at)}")
     if story.missing:

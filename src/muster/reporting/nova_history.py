@@ -21,8 +21,8 @@ SAME_SECOND_S = 1.0
 MADE_WITHIN_S = 15.0
 """A call writes its action first and its migration next, in one go of nova-api."""
 FROM_NOVA = (
-    "when it was lost and fenced, the steps of the host, and the servers that were not sent (held, skipped): the worker"
-    " wrote its report on another controller, so this is Nova's own record"
+    "when the host was lost and fenced, its steps, and the servers that were not sent (held, skipped): the worker's"
+    " report is on another controller, so this page has only Nova's records"
 )
 
 
@@ -84,7 +84,7 @@ def from_nova(node: str, records: Records) -> Story:
         node=node,
         host=records.host,
         state=State.CLOSED.value,
-        reason="nothing is on record about it any more",
+        reason="Pacemaker has no record of it any more",
         fenced=None,
         until=max((move.updated for move in records.moves), default=begin),
         missing=(FROM_NOVA,),
@@ -158,14 +158,14 @@ def _judged(server: ServerStory, records: Records) -> ServerStory:
     known = records.servers.get(server.id)
     if arrived is None:
         last = server.attempts[-1]
-        status = f"its last evacuation is {last.status or 'without a migration'}"
+        status = f"its last evacuation {f'is {last.status}' if last.status else 'has no migration'}"
         return replace(server, verdict=Verdict.UNKNOWN.value, reason=f"{status}: {last.words}".rstrip(": "))
     here = known is not None and known.host == arrived.dest
     landed = arrived.landed is not None and arrived.ended is not None and not arrived.words
     if not here and not landed:
-        reason = f"its migration to {arrived.dest} is {arrived.status}, but nothing shows that it came up there"
+        reason = f"its migration to {arrived.dest} is {arrived.status}, but Nova does not show that it came up there"
         return replace(server, verdict=Verdict.UNKNOWN.value, reason=reason)
-    where = "Nova places it there" if here else "its rebuild there ended well"
+    where = "Nova shows it there" if here else "its rebuild there ended well"
     now = "" if here or known is None else "; deleted since" if known.deleted else f"; now on {known.host}"
     seconds = arrived.ended - arrived.asked if arrived.ended and arrived.asked else None
     return replace(

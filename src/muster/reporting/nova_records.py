@@ -76,7 +76,7 @@ def _look_up(nova: RecordsPort, clock: ClockPort, records: Records, since: float
             why = f"Nova gives no usable answer: {exc}"
             break
     else:
-        why = f"no more than {SERVERS_LIMIT} are asked about" if len(asked) > SERVERS_LIMIT else ""
+        why = f"muster asks about {SERVERS_LIMIT} at most" if len(asked) > SERVERS_LIMIT else ""
     left = len(asked) - len(traces)
     said = f"the actions of {left} of {len(asked)} servers, with their request ids and times: {why}"
     return replace(records, traces=traces, servers=servers, missing=(said,) if left else ())

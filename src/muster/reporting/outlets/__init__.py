@@ -76,5 +76,5 @@ class Outlets:
             try:
                 say(outlet)
             except Exception:
-                self._log.exception("outlet failed, it is left out from now on", outlet=type(outlet).__name__)
+                self._log.exception("outlet failed, not used any more", outlet=type(outlet).__name__)
                 self._others.remove(outlet)

@@ -31,4 +31,4 @@ def replace(path: Path, content: bytes, mode: int) -> None:
 
 def complain(log: Log, exc: OSError) -> None:
     """Tell people that a file could not be written; the worker goes on without it."""
-    log.warning("cannot write", file=exc.filename, reason=exc.strerror, remedy="free space, or its permissions")
+    log.warning("cannot write", file=exc.filename, reason=exc.strerror, remedy="free space, or correct the permissions")

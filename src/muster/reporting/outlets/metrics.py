@@ -90,11 +90,13 @@ class Metrics(Quiet):
         gauge, counter = self._core.GaugeMetricFamily, self._core.CounterMetricFamily
         hindered = bool(reason) and not (counted.nova_trouble and reason.endswith(counted.nova_trouble))
         yield gauge("muster_last_pass_timestamp_seconds", "When the worker last looked.", value=self._clock.now())
-        yield gauge("muster_hindered", "1 while nothing may be changed: no quorum, paused, Pacemaker silent.", hindered)
+        yield gauge(
+            "muster_hindered", "1 while muster may change nothing: no quorum, paused, Pacemaker silent.", hindered
+        )
         yield gauge("muster_nova_trouble", "1 while Nova gives no usable answer.", bool(counted.nova_trouble))
         nova = self._clock.nova
         yield gauge("muster_nova_clock_ahead_seconds", "Nova's clock, ahead of this one.", value=round(nova.ahead_s, 1))
-        apart = "How far Nova's answers are from that: beyond 30 nothing is evacuated."
+        apart = "How far single answers differ from that; above 30 muster evacuates nothing."
         yield gauge("muster_nova_clocks_apart_seconds", apart, value=round(nova.apart_s, 1))
         yield counter("muster_evacuations_sent", "Evacuations that Nova took from this worker.", counted.sent)
         yield counter("muster_evacuations_refused", "Evacuations that Nova refused.", counted.refused)

@@ -111,7 +111,7 @@ class Status(Quiet):
             try:
                 self._hand_on(_short({**told, "at": round(self._clock.now(), 1), "again_s": self._again_s}))
             except ClusterError as exc:
-                self._log.warning("status not shared", reason=str(exc), remedy="other controllers show the last one")
+                self._log.warning("status not shared", reason=str(exc), remedy="other controllers show the one before")
 
     def _write(self) -> None:
         whole = {**self._status, "deadline": self._deadline, "at": self._clock.now()}
