@@ -24,7 +24,7 @@ OUTSIDE = re.compile(r"(?:\.\./|/work/)shared|\b(?:FACTS|SCENARIOS|DESIGN|STYLE)
 
 def texts() -> Iterator[tuple[str, str]]:
     """Every text of the repository but this test: name and text."""
-    paths = [*ROOT.glob("*.*"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
+    paths = [*ROOT.glob("*"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
     for path in paths:
         if path.is_file() and path.suffix in SUFFIXES and path != Path(__file__):
             yield str(path.relative_to(ROOT)), path.read_text()
