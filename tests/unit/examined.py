@@ -10,11 +10,7 @@ from muster.installation.checkup import examine
 from tests.installation import facts
 
 OK, UNKNOWN, ATTENTION, TROUBLE = Result.OK, Result.UNKNOWN, Result.ATTENTION, Result.TROUBLE
-
-
 HEALTHY = facts()
-
-
 FAILED = (
     '<lrm_rsc_op id="muster_last_failure_0" operation="monitor" interval="0" rc-code="5" op-status="7"'
     ' exit-reason="no agent" call-id="1"/>'

@@ -9,8 +9,6 @@ from muster.core.server_rules import judge
 from tests.fakes import settings
 
 NOW = 1_800_000_000.0
-
-
 ACTIVE = Server(id="s1", host="dead", vm_state="active", name="db", created=NOW - 9e6, updated=NOW - 9e4)
 
 

@@ -7,28 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from muster.core.decide import Decision
-from muster.core.facts import (
-    Cluster,
-    HostSight,
-    Move,
-    Node,
-    Phase,
-    Power,
-    Record,
-    Server,
-    Service,
-    Sight,
-)
-from muster.core.steps import (
-    Evacuate,
-)
+from muster.core.facts import Cluster, HostSight, Move, Node, Phase, Power, Record, Server, Service, Sight
+from muster.core.steps import Evacuate
 
 NOW = 1_800_000_000.0
-
-
 FENCED = int(NOW) - 20
-
-
 DOWN = Service(
     id="u1",
     host="cmp1",
@@ -38,11 +21,7 @@ DOWN = Service(
     forced_down=True,
     updated_at=FENCED - 3,
 )
-
-
 LIVING = Record(Phase.EVACUATING, FENCED, FENCED, lives=True)
-
-
 ELSEWHERE = Service(id="u2", host="cmp2", up=True)
 
 

@@ -9,14 +9,8 @@ from tests.installation import device, facts, level, pairs, resource, worker
 from tests.unit.examined import ATTENTION, TROUBLE, found, others
 
 STOPPED = {"target-role": "Stopped"}
-
-
 OLD_DEVICE = device("fence-nova", "fence_compute", {"record_only": "1"})
-
-
 OLD_LEVELS = level("cmp1", "power-cmp1,fence-nova") + level("cmp2", "power-cmp2,muster-fence")
-
-
 DISABLED = {"worker": worker({**STOPPED, "resource-stickiness": "1"}), "status": ""}
 
 
