@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Callable, Optional
 
 from bench.cpu_meter import Meter
-from muster.core.facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
 from muster.gateways.nova.compute import PAGE, Nova
 from tests.fakes import FakeClock
 

@@ -17,8 +17,10 @@ from rich.console import Console
 
 from muster.cli import status
 from muster.cli.view import Seen, View, view
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import decide
-from muster.core.facts import Cluster, HostSight, Move, MoveStatus, Node, Phase, Power, Record, Server, Service, Sight
+from muster.core.nova_facts import Move, MoveStatus, Power, Server, Service
+from muster.core.sight import HostSight, Sight
 from muster.installation.installed import Resource
 from muster.reporting import report
 from muster.reporting.outlets.status import SHARE_AGAIN_S

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Optional
 
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.errors import ClusterError, ClusterRefused
-from muster.core.facts import Cluster, Node, Phase, Record
 from muster.settings import Settings, from_environment
 
 

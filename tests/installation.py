@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from muster.core.facts import Service
+from muster.core.nova_facts import Service
 from muster.gateways.nova.needs import NEEDS
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.installation import installation

@@ -12,10 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Union
 
+from muster.core.cluster_facts import Cluster
 from muster.core.decide import Decision, decide
 from muster.core.errors import ClusterError, NovaError, NovaRefused
-from muster.core.facts import Cluster, Move, MoveStatus, Sight, Size
 from muster.core.naming import service_of
+from muster.core.nova_facts import Move, MoveStatus, Size
+from muster.core.sight import Sight
 from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory

@@ -129,7 +129,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D4",
         "forgets at a second fencing whose the force-down is",
-        "src/muster/core/facts.py",
+        "src/muster/core/cluster_facts.py",
         "Record(Phase.FENCED, at, at, self.kept, not self.kept)",
         "Record(Phase.FENCED, at, at, self.kept)",
         ("unit/test_record.py::test_a_second_fencing_goes_on_or_begins_anew",),
@@ -401,7 +401,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B6",
         "takes what the conductor has not begun for over",
-        "src/muster/core/facts.py",
+        "src/muster/core/nova_facts.py",
         "return self in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)",
         "return self in (MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)",
         ("unit/test_server_evacuations.py::test_never_sends_while_an_evacuation_is_open",),
@@ -714,7 +714,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D6",
         "takes a failure during the return for the same incident",
-        "src/muster/core/facts.py",
+        "src/muster/core/cluster_facts.py",
         "if self.phase is Phase.RETURNING:",
         "if False:",
         (
@@ -895,7 +895,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D8",
         "obeys what was ordered about an earlier incident",
-        "src/muster/core/facts.py",
+        "src/muster/core/cluster_facts.py",
         "return self.orders if self.orders and self.orders.first == first else",
         "return self.orders if self.orders else",
         ("unit/test_orders.py::test_orders_of_an_earlier_incident_mean_nothing",),

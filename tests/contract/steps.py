@@ -8,7 +8,7 @@ from typing import Callable
 import pytest
 
 from muster.core.errors import NovaRefused
-from muster.core.facts import Move, MoveStatus, Server, Service
+from muster.core.nova_facts import Move, MoveStatus, Server, Service
 from tests.contract.clouds import Cloud
 
 MARK = "muster: fenced"

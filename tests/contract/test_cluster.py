@@ -12,8 +12,8 @@ from typing import Callable
 
 import pytest
 
+from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import ClusterError, ClusterRefused
-from muster.core.facts import Node, Phase, Record
 from tests.contract.clusters import COMPUTES, Pacemaker
 
 FENCED = Record(Phase.FENCED, 100, 200)

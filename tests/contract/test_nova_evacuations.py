@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.facts import MoveStatus, Power
+from muster.core.nova_facts import MoveStatus, Power
 from tests.contract.clouds import OTHERS, Cloud
 from tests.contract.steps import arrive, at_rest, hang, ids, last_is, lose, moves, refusal, server
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from muster.core.facts import Power
+from muster.core.nova_facts import Power
 from tests.contract.clouds import OTHERS, Cloud
 from tests.contract.steps import MARK, arrive, at_rest, ids, lose, refusal, server, service
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from muster.core.facts import MoveStatus
+from muster.core.nova_facts import MoveStatus
 from tests.contract.clouds import OTHERS, Cloud
 from tests.contract.steps import MARK, arrive, hang, last_is, lose, refusal, server, service
 

@@ -8,7 +8,7 @@ from typing import Callable
 import pytest
 
 from muster.core.errors import NovaUnavailable, NovaUncertain
-from muster.core.facts import MoveStatus, Power
+from muster.core.nova_facts import MoveStatus, Power
 from tests.contract.clouds import OTHERS, Cloud
 from tests.contract.steps import MARK, at_rest, hang, last_is, lose, moves, service
 

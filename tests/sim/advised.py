@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Callable
 
+from muster.core.cluster_facts import Phase
 from muster.core.decide import Incident
-from muster.core.facts import Phase
 from muster.core.server_case import Finding
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from muster.core.decide import Incident
-from muster.core.facts import Power
+from muster.core.nova_facts import Power
 from muster.core.server_case import POWER_OF_STATE, Finding, Verdict
 from muster.engine.memory import SKEW_S
 from tests.sim.inventory import Instance, Row

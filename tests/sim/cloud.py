@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Optional
 
 from muster.core.errors import NovaRefused, NovaUnavailable, NovaUncertain
-from muster.core.facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
 from muster.gateways.nova.parsing import POWER_OF_ACTION
 from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
 from tests.sim.rebuild import Rebuild

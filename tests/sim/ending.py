@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from muster.core.cluster_facts import Node, Phase
 from muster.core.decide import Incident
-from muster.core.facts import Node, Phase
 from muster.core.server_case import Finding, State, Verdict
 from tests.sim.cloud import Odds
 

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
+from muster.core.cluster_facts import Cluster, Record
 from muster.core.errors import (
     ClusterError,
     ClusterRefused,
@@ -15,7 +16,7 @@ from muster.core.errors import (
     NovaUnavailable,
     NovaUncertain,
 )
-from muster.core.facts import Cluster, Move, OwnerLog, Record, Server, Service, Trace
+from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways.clock import Fact
 from muster.gateways.nova.login import READ_RETRIES, READ_TIMEOUT_S
 from tests.sim.faults import PROXY_SAYS

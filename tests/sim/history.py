@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from muster.core.facts import Power
+from muster.core.nova_facts import Power
 from tests.sim import misfortunes
 from tests.sim.cloud import Odds
 from tests.sim.ending import run_to_the_end

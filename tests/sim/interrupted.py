@@ -6,8 +6,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from muster.core.cluster_facts import Phase
 from muster.core.errors import ClusterError
-from muster.core.facts import Phase
 from tests.sim.history import server_facts
 from tests.sim.inventory import OPEN
 from tests.sim.stage import Stage

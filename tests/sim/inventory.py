@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from muster.core.facts import Move, MoveStatus, Power, Server, Trace
+from muster.core.nova_facts import Move, MoveStatus, Power, Server, Trace
 
 BEAT_S = 10.0
 DOWN_TIME_S = 60.0

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Optional
 
-from muster.core.facts import Phase, Power, Record
+from muster.core.cluster_facts import Phase, Record
+from muster.core.nova_facts import Power
 from muster.core.operator_orders import Orders
 from muster.core.sequence import priority
 from muster.core.server_case import Finding

@@ -8,8 +8,9 @@ import random
 from dataclasses import replace
 from typing import Callable
 
+from muster.core.cluster_facts import Phase
 from muster.core.errors import NovaError
-from muster.core.facts import Phase, Power
+from muster.core.nova_facts import Power
 from muster.core.server_case import Verdict
 from tests.sim.inventory import Instance
 from tests.sim.site import CONTROLLERS

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
 from muster.core import decide, host_rules, server_case, server_rules
-from muster.core.facts import Outcome, Phase, Power, Record
+from muster.core.cluster_facts import Phase, Record
+from muster.core.nova_facts import Power
 from muster.core.server_case import Verdict
+from muster.core.sight import Outcome
 from muster.core.steps import ForceUp, SwapRecord
 from muster.engine import act, liveness, look, memory
 from tests.sim.history import BREAKDOWNS, play

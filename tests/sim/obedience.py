@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from muster.core.facts import Node
+from muster.core.cluster_facts import Node
 from muster.core.operator_orders import Orders
 from muster.core.server_case import Finding
 from tests.sim.claims import Claims

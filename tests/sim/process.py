@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from muster.core.cluster_facts import Node
 from muster.core.decide import Incident
-from muster.core.facts import Node
 from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory

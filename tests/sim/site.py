@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, Optional
 
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.errors import ClusterRefused
-from muster.core.facts import Cluster, Node, Phase, Record
 from muster.core.operator_orders import Orders
 from tests.sim.cloud import Cloud
 

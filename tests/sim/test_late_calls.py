@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.facts import Outcome
+from muster.core.sight import Outcome
 from tests.sim.stage import Stage
 
 

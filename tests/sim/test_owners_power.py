@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from muster.core.facts import Power
+from muster.core.nova_facts import Power
 from tests.sim.stage import Stage
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.facts import Move, Server
+from muster.core.nova_facts import Move, Server
 from muster.engine.look import SERVERS_CLOSE_S
 from tests.sim.stage import Stage
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from muster.core.facts import Calls, Move, MoveStatus, Outcome, Power, Sent, Server, Trace
+from muster.core.nova_facts import Move, MoveStatus, Power, Server, Trace
 from muster.core.server_case import ServerCase, Verdict
 from muster.core.server_rules import judge
+from muster.core.sight import Calls, Outcome, Sent
 from tests.fakes import settings
 
 NOW = 1_800_000_000.0

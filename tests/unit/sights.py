@@ -6,8 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision
-from muster.core.facts import Cluster, HostSight, Move, Node, Phase, Power, Record, Server, Service, Sight
+from muster.core.nova_facts import Move, Power, Server, Service
+from muster.core.sight import HostSight, Sight
 from muster.core.steps import Evacuate
 
 NOW = 1_800_000_000.0

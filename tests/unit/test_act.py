@@ -9,8 +9,10 @@ from typing import Optional
 
 import pytest
 
+from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import NovaError, NovaRefused, NovaUncertain
-from muster.core.facts import Calls, Move, MoveStatus, Outcome, OwnerLog, Phase, Power, Record, Sent, Server, Trace
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Trace
+from muster.core.sight import Calls, Outcome, Sent
 from muster.core.steps import DropHold, Evacuate, ForceUp, ReadCalls, ReadLog, Step
 from muster.engine.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
 from muster.engine.memory import HostMemory, Memory

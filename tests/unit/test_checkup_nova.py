@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from muster.core.facts import Service
+from muster.core.nova_facts import Service
 from muster.installation.checks.finding import Result
 from muster.installation.checks.nova import LONGEST_INTERVAL_S
 from muster.installation.checkup import examine

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
+from muster.core.cluster_facts import LATEST, Phase, Record
 from muster.core.errors import ClusterError
-from muster.core.facts import LATEST, Phase, Record
 from muster.gateways.nova.parsing import iso
 from muster.gateways.pacemaker import cib
 

@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from muster.core.facts import Move, MoveStatus, Server, Service
+from muster.core.nova_facts import Move, MoveStatus, Server, Service
 from muster.gateways.clock import ANSWERS, Clock, NovaClock
 
 NOW = 1_800_000_000.0

@@ -12,9 +12,10 @@ import pytest
 from muster.agents import fence
 from muster.cli import status
 from muster.cli.view import Seen, view
+from muster.core.cluster_facts import Cluster, Node
 from muster.core.decide import computes, decide
 from muster.core.errors import ClusterRefused
-from muster.core.facts import Cluster, Node, Sight
+from muster.core.sight import Sight
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.cluster import Pacemaker
 from muster.gateways.pacemaker.command import Result

@@ -8,24 +8,11 @@ from typing import Any
 
 import pytest
 
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision, decide, first_calls, lying_hosts, wanted_now
-from muster.core.facts import (
-    Calls,
-    Cluster,
-    HostSight,
-    Move,
-    MoveStatus,
-    Node,
-    Outcome,
-    OwnerLog,
-    Phase,
-    Power,
-    Record,
-    Sent,
-    Server,
-    Sight,
-)
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server
 from muster.core.server_case import Verdict
+from muster.core.sight import Calls, HostSight, Outcome, Sent, Sight
 from muster.core.steps import (
     DropHold,
     Evacuate,

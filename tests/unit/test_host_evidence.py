@@ -8,20 +8,11 @@ from typing import Any
 
 import pytest
 
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import decide
-from muster.core.facts import (
-    Cluster,
-    Move,
-    MoveStatus,
-    Node,
-    Outcome,
-    Phase,
-    Record,
-    Sent,
-    Service,
-    Sight,
-)
+from muster.core.nova_facts import Move, MoveStatus, Service
 from muster.core.server_case import State
+from muster.core.sight import Outcome, Sent, Sight
 from muster.core.steps import (
     Evacuate,
     ForceDown,

@@ -8,23 +8,12 @@ from typing import Any
 
 import pytest
 
+from muster.core.cluster_facts import Cluster, Phase, Record
 from muster.core.decide import Decision, decide
-from muster.core.facts import (
-    Calls,
-    Cluster,
-    HostSight,
-    Move,
-    MoveStatus,
-    Outcome,
-    OwnerLog,
-    Phase,
-    Power,
-    Record,
-    Sent,
-    Service,
-)
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Service
 from muster.core.operator_orders import Orders
 from muster.core.server_case import State, Verdict
+from muster.core.sight import Calls, HostSight, Outcome, Sent
 from muster.core.steps import (
     DropHold,
     DropRecord,

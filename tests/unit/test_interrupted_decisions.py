@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muster.core.cluster_facts import Phase
 from muster.core.decide import Decision, decide
-from muster.core.facts import Move, MoveStatus, Outcome, Phase, Power, Sent, Server, Sight
+from muster.core.nova_facts import Move, MoveStatus, Power, Server
 from muster.core.ports import Policy
+from muster.core.sight import Outcome, Sent, Sight
 from muster.core.steps import (
     DropHold,
     DropRecord,

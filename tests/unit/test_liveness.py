@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from muster.core.facts import Node, Phase, Record, Server, Service
+from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.host_rules import HEARTBEAT_SKEW_S, LATE_BEAT_S
+from muster.core.nova_facts import Server, Service
 from muster.engine.liveness import Liveness, Return
 
 FENCED = 1_800_000_000

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import NovaRefused, NovaUnavailable
-from muster.core.facts import Move, MoveStatus, Node, Phase, Record, Server, Service
+from muster.core.nova_facts import Move, MoveStatus, Server, Service
 from muster.engine.look import CREATED_APART_S, SINGLY, SINGLY_S, Look
 from muster.engine.memory import Memory
 from tests.fakes import FakeClock, FakeCluster, settings

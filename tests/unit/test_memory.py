@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import NovaUnavailable
-from muster.core.facts import Move, MoveStatus, Phase, Record
+from muster.core.nova_facts import Move, MoveStatus
 from muster.engine.look import Look
 from muster.engine.memory import MOVES, SERVERS, SERVICES, SKEW_S, HostMemory, Memory
 from tests.fakes import FakeClock, FakeCluster, settings

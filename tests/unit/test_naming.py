@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.facts import Service
 from muster.core.naming import service_of
+from muster.core.nova_facts import Service
 
 
 def services(*hosts: str) -> list[Service]:

@@ -14,7 +14,7 @@ from novaclient.exceptions import ClientException
 from urllib3 import exceptions as urllib3_exceptions
 
 from muster.core.errors import NovaRefused, NovaUnavailable, NovaUncertain
-from muster.core.facts import Power
+from muster.core.nova_facts import Power
 from muster.gateways.clock import Clock
 from muster.gateways.nova.compute import Nova
 from muster.gateways.nova.faults import Redirect, elsewhere, refusal, trouble, write_trouble

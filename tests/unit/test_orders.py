@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from muster.cli import commands
 from muster.cli import orders as cli
+from muster.core.cluster_facts import Cluster as Seen
+from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.decide import Decision, decide
-from muster.core.facts import Cluster as Seen
-from muster.core.facts import HostSight, Move, MoveStatus, Node, OwnerLog, Phase, Power, Record, Server, Service, Sight
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
 from muster.core.operator_orders import SERVERS_LIMIT, Orders
 from muster.core.server_case import State, Verdict
+from muster.core.sight import HostSight, Sight
 from muster.core.steps import Evacuate, ListAgain, SwapRecord, WriteRecord
 from tests.fakes import settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.facts import Power
+from muster.core.nova_facts import Power
 from muster.gateways.nova.parsing import owner_log
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.core.facts import Outcome, Phase, Record, Sent
+from muster.core.cluster_facts import Phase, Record
+from muster.core.sight import Outcome, Sent
 from muster.engine.memory import HostMemory, Memory
 from muster.engine.polling import (
     EARLY_S,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.core.facts import Cluster, Node, Phase, Record, Server, Service, Size
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
+from muster.core.nova_facts import Server, Service, Size
 from muster.core.sequence import sequence
 from muster.planning.capacity import Room, asks_for_more, left_by_host
 from muster.planning.hosts import Host, astray, find, hosts

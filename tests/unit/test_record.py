@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.facts import LATEST, Phase, Record
+from muster.core.cluster_facts import LATEST, Phase, Record
 
 
 def test_a_time_that_no_calendar_has_is_not_read() -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from muster.core.facts import Calls, MoveStatus, Outcome, Trace
+from muster.core.nova_facts import MoveStatus, Trace
 from muster.core.server_case import Verdict
 from muster.core.server_rules import judge
+from muster.core.sight import Calls, Outcome
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, calls, case, failure, move, sent, verdict
 

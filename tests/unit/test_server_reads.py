@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from muster.core.facts import Move, MoveStatus, Outcome, Power, Sent, Server
+from muster.core.nova_facts import Move, MoveStatus, Power, Server
 from muster.core.server_case import Verdict
 from muster.core.server_rules import judge
+from muster.core.sight import Outcome, Sent
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
 

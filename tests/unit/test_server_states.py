@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from muster.core.facts import Outcome, Power, Sent
+from muster.core.nova_facts import Power
 from muster.core.server_case import Verdict
 from muster.core.server_rules import REFUSED_STATES, RESIZE_TASKS, RULES, judge
+from muster.core.sight import Outcome, Sent
 from muster.reporting.report import REASON_LIMIT
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from muster.cli.view import SHARED_LATE_S, Seen, view
-from muster.core.facts import Cluster, Node, Phase, Record
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.installation.installed import Resource
 
 NOW = 1_800_000_000.0

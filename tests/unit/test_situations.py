@@ -13,7 +13,7 @@ from generators import situations
 from generators.situations import NOW, SITUATIONS, Situation
 from muster.cli import status, watch
 from muster.cli.view import Seen, Todo, view
-from muster.core.facts import Cluster
+from muster.core.cluster_facts import Cluster
 from muster.installation.installed import Resource
 
 

@@ -16,25 +16,13 @@ from typing import Optional
 import pytest
 
 from muster.core import host_rules, server_rules
-from muster.core.facts import (
-    Calls,
-    HostSight,
-    Move,
-    MoveStatus,
-    Node,
-    Outcome,
-    Phase,
-    Power,
-    Record,
-    Sent,
-    Server,
-    Service,
-    Trace,
-)
+from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.host_rules import MARK, HostCase
+from muster.core.nova_facts import Move, MoveStatus, Power, Server, Service, Trace
 from muster.core.operator_orders import Orders
 from muster.core.server_case import Finding, ServerCase, State, Verdict
 from muster.core.server_rules import judge
+from muster.core.sight import Calls, HostSight, Outcome, Sent
 from muster.core.steps import DropHold, DropRecord, ForceDown, ForceUp, StopCompute, SwapRecord, WriteRecord
 from tests.fakes import settings
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.core.errors import NovaRefused, NovaUnavailable
-from muster.core.facts import Move, MoveStatus, Server, Service, Trace
+from muster.core.nova_facts import Move, MoveStatus, Server, Service, Trace
 from muster.reporting import nova_history, times
 from muster.reporting.history import Change, ServerStory, Story, from_worker
 from muster.reporting.nova_history import Records, attempts_of, from_nova, groups, with_nova

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 import pytest
 
-from muster.core.facts import Trace
+from muster.core.nova_facts import Trace
 from muster.gateways.nova.parsing import owner_log, timestamp, trace
 
 START, END = "2026-11-30T01:22:10.000000", "2026-11-30T01:22:14.000000"

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from muster.agents import fence
+from muster.core.cluster_facts import Record
 from muster.core.errors import ClusterError, NovaUnavailable, SettingsError
-from muster.core.facts import Move, OwnerLog, Record, Server, Service, Trace
+from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways.nova import parsing, placement
 from muster.gateways.pacemaker import cib
 from muster.installation.fencing_topology import objection

@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn, Optional, TextIO
 
+from muster.core.cluster_facts import Record
 from muster.core.errors import ClusterError
-from muster.core.facts import Record
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.cluster import Pacemaker
 

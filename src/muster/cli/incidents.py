@@ -11,8 +11,8 @@ from typing import Any, Optional
 
 from muster import wiring
 from muster.cli.site import Site, kept_reports
+from muster.core.cluster_facts import Node
 from muster.core.errors import ClusterError, MusterError
-from muster.core.facts import Node
 from muster.core.server_case import State, Verdict
 from muster.engine.memory import SKEW_S
 from muster.reporting import nova_history

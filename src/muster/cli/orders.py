@@ -19,8 +19,8 @@ from typing import Optional
 
 from muster.cli import commands, terminal
 from muster.cli.site import Site
+from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import ClusterError, ClusterRefused
-from muster.core.facts import Node, Phase, Record
 from muster.core.operator_orders import Orders
 from muster.log import Log
 

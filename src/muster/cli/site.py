@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from muster import settings as settings_module
+from muster.core.cluster_facts import Cluster
 from muster.core.errors import ClusterError
-from muster.core.facts import Cluster
 from muster.gateways.pacemaker import cib, installation
 from muster.gateways.pacemaker.cluster import Pacemaker, local_node
 from muster.installation.installed import Resource

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from muster.core.cluster_facts import Cluster, Node, Phase
 from muster.core.decide import has_incident
-from muster.core.facts import Cluster, Node, Phase
 from muster.core.printable import counted
 from muster.installation.installed import Resource
 from muster.reporting.report import PAUSED_BY

@@ -9,27 +9,16 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Optional, Union
 
-from muster.core.facts import (
-    Cluster,
-    HostSight,
-    Move,
-    MoveStatus,
-    Node,
-    OwnerLog,
-    Phase,
-    Power,
-    Record,
-    Server,
-    Service,
-    Sight,
-)
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.host_rules import HEARTBEAT_SKEW_S, LOOKED_AFTER_S, HostCase, HostRule, assess
 from muster.core.naming import Names
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
 from muster.core.operator_orders import Orders
 from muster.core.ports import Policy
 from muster.core.sequence import sequence
 from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, State, Verdict, same_host
 from muster.core.server_rules import RESETTABLE_STATES, judge
+from muster.core.sight import HostSight, Sight
 from muster.core.steps import (
     Evacuate,
     ListAgain,

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Union
 
-from muster.core.facts import UNTOUCHED, HostSight, MoveStatus, Node, Outcome, Phase, Record, Server, Service
+from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
+from muster.core.nova_facts import MoveStatus, Server, Service
 from muster.core.ports import Policy
 from muster.core.printable import counted
 from muster.core.server_case import Finding, State, Verdict
+from muster.core.sight import HostSight, Outcome
 from muster.core.steps import (
     DropHold,
     DropRecord,

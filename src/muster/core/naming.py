@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Callable, Union
 
-from muster.core.facts import Service
+from muster.core.nova_facts import Service
 
 
 class Names:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Optional, Protocol
 
-from muster.core.facts import Cluster, Move, OwnerLog, Record, Server, Service, Trace
+from muster.core.cluster_facts import Cluster, Record
+from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
 
 
 class HostLimit(Protocol):

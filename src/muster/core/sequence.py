@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from muster.core.facts import Server
+from muster.core.nova_facts import Server
 
 _WHOLE = re.compile(r"[+-]?\d{1,9}")
 

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-from muster.core.facts import Calls, Move, MoveStatus, Outcome, Power, Sent, Server, Trace
+from muster.core.nova_facts import Move, MoveStatus, Power, Server, Trace
 from muster.core.ports import Policy
+from muster.core.sight import Calls, Outcome, Sent
 
 POWER_OF_STATE = {"active": Power.RUNNING, "stopped": Power.STOPPED}
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
-from muster.core.facts import MoveStatus, Outcome, Power
+from muster.core.nova_facts import MoveStatus, Power
 from muster.core.printable import counted
 from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, Verdict
+from muster.core.sight import Outcome
 
 REPEATS = 3
 REPEAT_S = 30.0

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Union
 
-from muster.core.facts import Record
+from muster.core.cluster_facts import Record
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from functools import singledispatchmethod
 from typing import Optional
 
 from muster.core import steps as todo
+from muster.core.cluster_facts import Phase
 from muster.core.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
-from muster.core.facts import Calls, Outcome, Phase, Sent
 from muster.core.ports import ClockPort, ClusterPort, NovaPort
+from muster.core.sight import Calls, Outcome, Sent
 from muster.engine.memory import HostMemory, Memory
 from muster.log import Log
 

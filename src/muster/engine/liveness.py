@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from muster.core.facts import UNTOUCHED, Node, Phase, Record, Server, Service
+from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
 from muster.core.host_rules import HEARTBEAT_SKEW_S, LATE_BEAT_S
+from muster.core.nova_facts import Server, Service
 
 
 @dataclass

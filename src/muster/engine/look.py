@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Optional
 
+from muster.core.cluster_facts import UNTOUCHED, Cluster, Node, Phase
 from muster.core.decide import has_incident, resumed_s, wanted_now
 from muster.core.errors import NovaError, NovaRefused
-from muster.core.facts import UNTOUCHED, Cluster, HostSight, Move, Node, Phase, Power, Server, Service, Sight
 from muster.core.naming import Names
+from muster.core.nova_facts import Move, Power, Server, Service
 from muster.core.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort, Policy
 from muster.engine import polling
 from muster.engine.memory import MOVES, OF_ALL, SERVERS, SERVICES, HostMemory, Memory

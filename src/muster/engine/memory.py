@@ -6,23 +6,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import NovaError
-from muster.core.facts import (
-    Calls,
-    HostSight,
-    Move,
-    MoveStatus,
-    Node,
-    OwnerLog,
-    Phase,
-    Power,
-    Record,
-    Sent,
-    Server,
-    Service,
-)
 from muster.core.host_rules import HEARTBEAT_SKEW_S
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
 from muster.core.server_case import Finding
+from muster.core.sight import Calls, HostSight, Sent
 from muster.engine.liveness import Liveness, Return
 
 NOVA_BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)

@@ -12,9 +12,9 @@ from typing import Optional, Protocol
 
 from muster.core.decide import Decision, Incident, dead_hosts, decide, first_calls, lying_hosts
 from muster.core.errors import ClusterError
-from muster.core.facts import Sight
 from muster.core.ports import ClockPort, ClusterPort, Policy
 from muster.core.server_case import Finding, State, Verdict, died_under_way
+from muster.core.sight import Sight
 from muster.core.steps import Evacuate
 from muster.engine.act import Act
 from muster.engine.look import Look

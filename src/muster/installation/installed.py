@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
-from muster.core.facts import Service
+from muster.core.nova_facts import Service
 from muster.installation.fencing_topology import Device, Level
 
 STICKINESS = "resource-stickiness"

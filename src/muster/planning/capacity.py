@@ -10,8 +10,8 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Optional, Union
 
-from muster.core.facts import Server, Service, Size
 from muster.core.naming import Names
+from muster.core.nova_facts import Server, Service, Size
 from muster.core.printable import counted
 
 NOT_MODELLED = (

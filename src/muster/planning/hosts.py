@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from muster.core.facts import Cluster, Server, Service
+from muster.core.cluster_facts import Cluster
 from muster.core.naming import Names
+from muster.core.nova_facts import Server, Service
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional, Union
 
+from muster.core.cluster_facts import Cluster, Phase
 from muster.core.decide import computes, has_incident, wanted_now
-from muster.core.facts import Cluster, Phase, Server, Service, Size
+from muster.core.nova_facts import Server, Service, Size
 from muster.core.ports import Policy
 from muster.core.printable import counted
 from muster.core.sequence import sequence

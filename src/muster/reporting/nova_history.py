@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from muster.core.facts import Move, MoveStatus, Server, Trace
+from muster.core.nova_facts import Move, MoveStatus, Server, Trace
 from muster.core.server_case import State, Verdict
 from muster.reporting.history import Attempt, ServerStory, Source, Story, in_order, incident_name
 

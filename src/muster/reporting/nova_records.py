@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Optional, Protocol
 
 from muster.core.errors import NovaError, NovaRefused
-from muster.core.facts import Move, Server, Service, Trace
 from muster.core.naming import service_of
+from muster.core.nova_facts import Move, Server, Service, Trace
 from muster.core.ports import ClockPort
 from muster.reporting.nova_history import Records, groups
 

@@ -17,7 +17,7 @@ import novaclient.exceptions
 import openstack.connection
 
 from muster.core.errors import NovaError, NovaRefused, NovaUnavailable
-from muster.core.facts import Move, OwnerLog, Server, Service, Trace
+from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways.clock import Clock, Fact
 from muster.gateways.nova import login
 from muster.gateways.nova import parsing as facts

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 from urllib.parse import parse_qs, urlsplit
 
+from muster.core.cluster_facts import LATEST
 from muster.core.errors import NovaUnavailable
-from muster.core.facts import LATEST, Move, MoveStatus, OwnerLog, Power, Server, Service, Size, Trace
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Size, Trace
 
 POWER_OF_ACTION = {
     "create": Power.RUNNING,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from muster.core.errors import NovaUnavailable
-from muster.core.facts import Size
+from muster.core.nova_facts import Size
 from muster.gateways.nova.login import Login
 
 SUMMARIES = "1.27"  # from here on a summary has every resource class, not only the one that was asked for

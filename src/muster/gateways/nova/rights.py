@@ -33,7 +33,7 @@ import openstack.exceptions
 from keystoneauth1 import exceptions as ksa
 
 from muster.core.errors import NovaError, NovaRefused, NovaUnavailable
-from muster.core.facts import Service
+from muster.core.nova_facts import Service
 from muster.core.ports import ClockPort
 from muster.gateways.nova.compute import (
     ACTION_EVENTS,

@@ -11,8 +11,8 @@ from typing import Optional, TypeVar, Union
 
 from lxml import etree
 
+from muster.core.cluster_facts import LATEST, Cluster, Node, Phase, Record
 from muster.core.errors import ClusterError
-from muster.core.facts import LATEST, Cluster, Node, Phase, Record
 from muster.core.operator_orders import Orders
 from muster.gateways.pacemaker import attributes, constraints, posix
 from muster.gateways.pacemaker.attributes import pairs

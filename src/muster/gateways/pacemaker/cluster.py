@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Optional
 
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.errors import ClusterError, ClusterRefused
-from muster.core.facts import Cluster, Node, Phase, Record
 from muster.core.operator_orders import Orders
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.command import Result, run

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was seen of Nova.  Frozen values in our own words; impossible ones cannot be constructed.
+
+Nothing here asks, waits or decides.  Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+
+@dataclass(frozen=True)
+class Service:
+    """A nova-compute service.  ``known`` is False when its cell does not answer (status UNKNOWN)."""
+
+    id: str
+    host: str
+    up: bool = False
+    enabled: bool = True
+    disabled_reason: str = ""
+    forced_down: bool = False
+    updated_at: float = 0.0
+    known: bool = True
+
+
+class Power(enum.Enum):
+    """The power state the owner last asked for."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a server takes of a host, or what a host has left.
+
+    :param disk_gb: None for a host whose disk is not its own (a shared provider has it): it is not counted.
+    """
+
+    vcpus: int
+    memory_mb: int
+    disk_gb: Optional[int]
+
+    def __post_init__(self) -> None:
+        if min(self.vcpus, self.memory_mb, self.disk_gb or 0) < 0:
+            raise ValueError(f"{self} is less than nothing")
+
+    def takes(self, other: Size) -> bool:
+        """There is room in this one for the other."""
+        enough_disk = self.disk_gb is None or (other.disk_gb or 0) <= self.disk_gb
+        return other.vcpus <= self.vcpus and other.memory_mb <= self.memory_mb and enough_disk
+
+    def without(self, other: Size) -> Size:
+        disk_gb = None if self.disk_gb is None else self.disk_gb - (other.disk_gb or 0)
+        return Size(self.vcpus - other.vcpus, self.memory_mb - other.memory_mb, disk_gb)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server as Nova shows it to an admin.
+
+    :param image: image id, empty when it boots from a volume; None when unknown.
+    :param size: what Nova claims for it on a host; None when unknown.
+    :param metadata: like extra specs and image properties, may opt it out or in, by exact key.
+    :param tags: what Nova calls so; not the setting ``tag``.
+    :param unreadable: what Nova showed of it that cannot be read; nothing else is known of it then.
+    """
+
+    id: str
+    host: str
+    vm_state: str
+    name: str = ""
+    task_state: str = ""
+    status: str = ""
+    project: str = ""
+    created: float = 0.0
+    updated: float = 0.0
+    launched: bool = True
+    image: Optional[str] = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
+    image_properties: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    fault: str = ""
+    deleted: bool = False
+    known: bool = True
+    size: Optional[Size] = None
+    unreadable: str = ""
+
+
+class MoveStatus(enum.Enum):
+    """The statuses of an evacuation in Nova, as far as they mean different things to us."""
+
+    ACCEPTED = "accepted"
+    PRE_MIGRATING = "pre-migrating"
+    DONE = "done"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ERROR = "error"
+    OTHER = "other"
+
+    @property
+    def open(self) -> bool:
+        """Not terminal: a guest may still come up from it.  What we do not know counts as open."""
+        return self in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)
+
+    @property
+    def arrived(self) -> bool:
+        return self in (MoveStatus.DONE, MoveStatus.COMPLETED)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One evacuation of one server: a migration of type evacuation.
+
+    :param dest: empty as long as the scheduler has not decided.
+    :param created: 0.0 where that cannot be read: it may belong to any incident.
+    :param unreadable: what Nova showed of it that cannot be read; it counts as under way then.
+    """
+
+    id: str
+    server: str
+    source: str
+    status: MoveStatus
+    dest: str = ""
+    created: float = 0.0
+    updated: float = 0.0
+    unreadable: str = ""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one evacuate call left in a server's action log.  0.0: it does not say.
+
+    :param at: when Nova took the call.
+    :param landed: when the rebuild began on the destination; before that the scheduler had it.
+    :param ended: when it was over, well or not.
+    :param words: Nova's own about a failure; empty if none is on record.
+    :param failed: it ended with a failure.
+    :param over: Nova is done with it: whatever was to come of it has come.
+    :param harmless: it failed before its destination began to start the guest.
+    :param met_guest: its destination refused it because the guest is there already.
+    """
+
+    request_id: str
+    at: float
+    dest: str = ""
+    landed: float = 0.0
+    ended: float = 0.0
+    words: str = ""
+    failed: bool = False
+    over: bool = False
+    harmless: bool = False
+    met_guest: bool = False
+
+
+@dataclass(frozen=True)
+class OwnerLog:
+    """What a server's action log says.
+
+    :param wanted: the power state its owner last asked for.
+    :param request_id: of the newest evacuate in it, empty without one.
+    :param read_at: when it was asked for.
+    :param failed_at: when the first evacuate in it was asked for that failed; 0.0: none did.
+    :param waits: what starts its guest and no nova-compute has begun: "start" or "rescue"; empty without one.
+    :param waits_at: when that was asked for.
+    """
+
+    wanted: Power
+    request_id: str = ""
+    read_at: float = 0.0
+    waits: str = ""
+    waits_at: float = 0.0
+    failed_at: float = 0.0

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pass has before it: cluster and Nova as they were seen, and what this worker remembers of them.
+
+Frozen values; nothing here asks, waits or decides.  Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Optional
+
+from muster.core.cluster_facts import Cluster
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What the action log of a server says of its evacuate calls in this incident.
+
+    :param read_at: when it was asked for.
+    :param moves: id and status of the server's evacuations as they were known then.
+    :param tries: how often it was asked for since these have changed, in vain ones included.
+    :param traces: oldest first; None: it could not be read.
+    :param claimed: the hypervisors on which placement holds room for it, while a destination has not begun; none where
+        that is not known.
+    """
+
+    read_at: float
+    moves: frozenset[tuple[str, MoveStatus]]
+    tries: int = 1
+    traces: Optional[tuple[Trace, ...]] = None
+    claimed: tuple[str, ...] = ()
+
+    @staticmethod
+    def state_of(moves: Sequence[Move]) -> frozenset[tuple[str, MoveStatus]]:
+        """What they are read again for when it changes."""
+        return frozenset((move.id, move.status) for move in moves)
+
+
+class Outcome(enum.Enum):
+    """What is known of a call of ours after it returned."""
+
+    TAKEN = "taken"  # Nova said yes, which only means that it began
+    UNCERTAIN = "uncertain"  # no reply, or none that says whether it was carried out
+    REFUSED = "refused"  # Nova said no
+
+
+@dataclass(frozen=True)
+class Sent:
+    """This worker's last evacuate call for a server; known to no other worker.
+
+    :param quiet_until: until then no repeat, whatever is or is not to be seen: the call may still be carried out.
+    :param moves_before: how many of the server's evacuations were known when it was sent; one more is ours.
+    :param refused: when Nova refused it in this worker's life.
+    """
+
+    at: float
+    outcome: Outcome
+    quiet_until: float
+    moves_before: int
+    request_id: str = ""
+    status: int = 0
+    words: str = ""
+    refused: tuple[float, ...] = ()
+
+    def unseen(self, moves: Sequence[Move]) -> bool:
+        """Nova has not refused it, and none of the server's evacuations is its."""
+        return self.outcome is not Outcome.REFUSED and len(moves) <= self.moves_before
+
+
+@dataclass(frozen=True)
+class HostSight:
+    """What Nova said of one dead host, and what this worker knows of it.
+
+    :param servers: by id: those on the host and those that left it since the record.
+    :param moves: by server id, oldest first: evacuations from this host that belong to the incident.
+    :param first_listed_at: when its servers were first listed by this worker, its cell answering; 0.0 = never.
+    :param listed_at: when they were last listed; 0.0 = never.
+    :param listed_by: when that list was complete.
+    :param doubted: its cell may have been silent then: it has not been seen to answer since.
+    :param listed: ids of the servers that were on it then.
+    :param dropped: ids of those that Nova shows no more, its cell answering: their servers were deleted (facts.md N31).
+    :param moves_at: when its evacuations were last asked for, its cell answering; what Nova did since may not show yet.
+    :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
+    :param late_until: before this a force-down may still be carried out that nobody waits for any more, or what may
+        have been one prove a heartbeat.
+    :param seen_at: when this worker first saw the record's last fencing; 0.0 = not known.
+    :param seen_from: when it had last looked, with quorum, and had not seen it; 0.0 = it did not look then.
+    :param late_call_s: how long a lost call may still be carried out, by the setting.
+    :param beats_every_s: how often a nova-compute writes to Nova, by the setting and by what was seen.
+    :param still_s: before the claim: for how long its service has been seen without any change.
+    :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
+    :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
+    :param refuted: the record says so, by whatever an earlier pass or worker has seen.
+    :param released: this worker has let nova-compute start again, so what is under way now began since.
+    :param was_back: this worker has seen it in the cluster since it was let return.
+    :param alive_again: nova-compute wrote to Nova after it was let start again.
+    :param stopped_at: when this worker last had nova-compute stopped, to start it anew; 0.0 = never.
+    :param stops_made: how often it did.
+    :param calls: by server id, what Nova says of its evacuate calls, where that was asked for.
+    :param back_at: when a heartbeat of it was first seen there; 0.0 = not yet.
+    :param before: by id, its servers as they were last read before its nova-compute could start again.
+    :param queued_start: by server id, what waits for its nova-compute and would start it: "start" or "rescue".
+    :param unread: by server id, when and how often in a row its action log could not be read.
+    :param wanted: power states seen while the servers were at rest on the host.
+    :param read_at: by server id, when what is known of it was asked for, by our clock.
+    :param ended_at: by id of evacuations, when this worker had first seen that it had ended, by our clock.
+    :param reread: ids of the servers that are to be read before anything is said of them.
+    :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
+    :param resets: the same for servers whose state it asked Nova to reset.
+    :param proved: ids of the servers that this worker has proved evacuated.
+    :param voids: ids of evacuations whose destination this worker has known dead while they were under way.
+    :param unlisted: why Nova does not list its servers or evacuations; empty when it does.
+    :param call_failed: how a call about it failed a moment ago.
+    """
+
+    services: tuple[Service, ...] = ()
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
+    first_listed_at: float = 0.0
+    listed_at: float = 0.0
+    listed_by: float = 0.0
+    doubted: bool = False
+    listed: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
+    moves_at: float = 0.0
+    resumed_at: float = 0.0
+    late_until: float = 0.0
+    seen_at: float = 0.0
+    seen_from: float = 0.0
+    beats_every_s: float = 10.0
+    late_call_s: float = 60.0
+    still_s: float = 0.0
+    heartbeat_moved: bool = False
+    found_running: bool = False
+    refuted: bool = False
+    alive_again: bool = False
+    was_back: bool = False
+    back_at: float = 0.0
+    before: Mapping[str, Server] = field(default_factory=dict)
+    stopped_at: float = 0.0
+    stops_made: int = 0
+    released: bool = False
+    sent: Mapping[str, Sent] = field(default_factory=dict)
+    logs: Mapping[str, OwnerLog] = field(default_factory=dict)
+    calls: Mapping[str, Calls] = field(default_factory=dict)
+    queued_start: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    wanted: Mapping[str, Power] = field(default_factory=dict)
+    read_at: Mapping[str, float] = field(default_factory=dict)
+    ended_at: Mapping[str, float] = field(default_factory=dict)
+    reread: frozenset[str] = frozenset()
+    stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    proved: frozenset[str] = frozenset()
+    voids: frozenset[str] = frozenset()
+    unlisted: str = ""
+    call_failed: str = ""
+
+    @property
+    def lives(self) -> bool:
+        """It was seen after its fencing, which therefore proves nothing."""
+        return self.heartbeat_moved or self.found_running or self.refuted
+
+
+@dataclass(frozen=True)
+class Sight:
+    """All that a decision may depend on.
+
+    :param hosts: by node name, for every node with an incident that Nova was asked about; no entry = unknown.
+    :param nova_trouble: why Nova cannot be asked now; empty when it answers.
+    :param clocks_apart: why Nova's times cannot be compared with anything; empty when they can.
+    :param room_at: when a host was last seen to become usable, which ends every pause between tries.
+    """
+
+    now: float
+    cluster: Cluster
+    hosts: Mapping[str, HostSight] = field(default_factory=dict)
+    nova_trouble: str = ""
+    clocks_apart: str = ""
+    room_at: float = 0.0
