@@ -26,16 +26,18 @@ from typing import Any, Callable
 from bench.cpu_meter import Meter, Ports
 from bench.crowd import Crowd, PagedNova
 from bench.figures import SCALE
-from muster import wiring
 from muster.cli.plan import data as plan_data
 from muster.cli.plan import without_collector
 from muster.engine import worker as engine
 from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory
+from muster.gateways.clock import Clock
+from muster.gateways.nova.placement import Placement
 from muster.log import line
 from muster.planning.hosts import hosts as known_hosts
 from muster.planning.plan import Survey, plans
+from muster.planning.survey import take_survey
 from muster.reporting.outlets import Outlets
 from muster.reporting.outlets.reports import Reports
 from muster.reporting.outlets.status import Status
@@ -121,14 +123,11 @@ def plan_all(hosts: int, servers: int) -> dict[str, Any]:
     cluster = FakeCluster.of(*nova.hosts).look()
     began_with = resident_kb()
     times = []
-    with contextlib.ExitStack() as stack:
-        stack.callback(setattr, wiring, "_nova", wiring._nova)
-        stack.enter_context(without_collector())
-        wiring._nova = lambda settings: nova  # type: ignore[assignment,return-value]
+    with without_collector():
         for _ in range(3):
             meter.spent.clear()
             nova.login.requests = 0
-            survey = meter.of("look", wiring.survey)(policy, cluster, {})
+            survey = meter.of("look", take_survey)(nova, Placement(nova.login), Clock(), cluster, policy.host_map, {})
             text = meter.of("decide", plan_text)(survey, policy)
             times.append(dict(meter.spent))
             assert f'"servers": {servers // hosts}' in text

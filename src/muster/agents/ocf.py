@@ -80,9 +80,10 @@ def _announce(environment: dict[str, str]) -> None:
 def _report_nova(environment: dict[str, str]) -> None:
     """A silent Nova is no fault of this resource, and restarting it would mend nothing: said, not failed."""
     from muster import settings, wiring
+    from muster.installation.live_faults import nova_faults
     from muster.log import Log
 
-    for fault in wiring.nova_faults(settings.from_environment(environment)):
+    for fault in nova_faults(wiring.nova(settings.from_environment(environment))):
         print(f"{_prefix()}{fault}", file=sys.stderr)
         Log("muster").warning("nova silent", reason=fault)
 

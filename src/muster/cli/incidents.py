@@ -15,7 +15,8 @@ from muster.core.cluster_facts import Node
 from muster.core.errors import ClusterError, MusterError
 from muster.core.server_case import State, Verdict
 from muster.engine.memory import SKEW_S
-from muster.reporting import nova_history
+from muster.gateways.clock import Clock
+from muster.reporting import nova_history, nova_records
 from muster.reporting.history import Story, from_worker, incident_name
 from muster.reporting.nova_records import Wanted
 
@@ -73,7 +74,8 @@ class Incidents:
     def _by_nova(self, known: Sequence[Known]) -> Iterator[Known]:
         """Groups of evacuations that begin in no incident known otherwise."""
         site = self._reachable()
-        hosts, moves = wiring.evacuations(site.settings, list(site.cluster.nodes), time.time() - BACK_S)
+        nova, nodes = wiring.nova(site.settings), list(site.cluster.nodes)
+        hosts, moves = nova_records.evacuations(nova, nodes, site.settings.host_map, time.time() - BACK_S)
         for host in sorted({move.source for move in moves}):
             node = hosts.get(host, host)
             ours = [one.first for one in known if one.node == node]
@@ -143,7 +145,9 @@ class Incidents:
         wanted = Wanted((first - SKEW_S) if first else time.time() - BACK_S, until, told=told)
         if story is None:
             wanted = replace(wanted, group=0 if first else -1)
-        records = wiring.records(site.settings, list(site.cluster.nodes), node, wanted)
+        nova = wiring.nova(site.settings)
+        host = nova_records.host_of(node, list(site.cluster.nodes), nova.services(), site.settings.host_map)
+        records = nova_records.gather(nova, Clock(), host, wanted)
         if story is not None:
             return nova_history.with_nova(story, records, final)
         if not records.moves:

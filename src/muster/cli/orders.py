@@ -194,8 +194,9 @@ def _node_of_server(site: Site, server: str) -> Node:
         if any(entry.get("id") == server for entry in incident.get("waiting", ())) and incident.get("node") in nodes:
             return nodes[str(incident["node"])]
     from muster import wiring
+    from muster.reporting.nova_records import node_of_server
 
-    name = wiring.node_of_server(site.settings, site.cluster, server)
+    name = node_of_server(wiring.nova(site.settings), list(nodes), site.settings.host_map, server)
     if name and nodes[name].record:
         return nodes[name]
     raise Refused(f"server {server} belongs to no host with an incident ({', '.join(n.name for n in dead)})")

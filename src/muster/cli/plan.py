@@ -18,12 +18,15 @@ from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, hindrance, one_host, to
 from muster.cli.site import Site
 from muster.core.errors import SettingsError
 from muster.core.printable import counted
+from muster.gateways.clock import Clock
+from muster.gateways.nova.placement import Placement
 from muster.gateways.pacemaker import cib
 from muster.installation.fencing_topology import objection
 from muster.installation.installed import Resource
 from muster.planning.capacity import NOT_MODELLED, asks_for_more
 from muster.planning.hosts import astray, find, hosts
 from muster.planning.plan import Outlook, Pace, Plan, Survey, Turn, plans, worst
+from muster.planning.survey import take_survey
 
 WIDE = 120
 """On a narrower terminal ids are left out and names cut: ``-o json`` has them."""
@@ -51,7 +54,9 @@ def _run(options: argparse.Namespace) -> int:
         raise SettingsError(["name a HOST, or use --all"])
     site = Site(options.resource)
     settings = site.settings
-    survey = wiring.survey(settings, site.cluster, doubts(site), options.host or "")
+    nova = wiring.nova(settings)
+    asked = (site.cluster, settings.host_map, doubts(site), options.host or "")
+    survey = take_survey(nova, Placement(nova.login), Clock(), *asked)
     known = hosts(survey.cluster, survey.services, settings.host_map, survey.doubts)
     chosen = known if options.all else [host for host in [find(known, options.host)] if host]
     made = plans(chosen, survey, settings)

@@ -23,6 +23,7 @@ class RecordsPort(Protocol):
 
     def services(self) -> Sequence[Service]: ...
     def moves_from(self, host: str, since: float) -> Sequence[Move]: ...
+    def moves_of_all(self, since: float) -> Sequence[Move]: ...
     def server(self, ident: str) -> Server: ...
     def traces(self, server: str, since: float) -> Sequence[Trace]: ...
 
@@ -31,6 +32,34 @@ def host_of(node: str, nodes: Iterable[str], services: Sequence[Service], host_m
     """Nova's host of a node; a name that is no node's, or of a host that is gone, stands for itself."""
     service = service_of(node, nodes, services, host_map)
     return node if isinstance(service, str) else service.host
+
+
+def evacuations(
+    nova: RecordsPort, nodes: Sequence[str], host_map: Mapping[str, str], since: float
+) -> tuple[Mapping[str, str], Sequence[Move]]:
+    """The node of each Nova host, and every evacuation since then.
+
+    :raises NovaError: when Nova does not answer.
+    """
+    services = nova.services()
+    return {host_of(node, nodes, services, host_map): node for node in nodes}, nova.moves_of_all(since)
+
+
+def node_of_server(nova: RecordsPort, nodes: Sequence[str], host_map: Mapping[str, str], server: str) -> Optional[str]:
+    """The node whose Nova host has this server; None if Nova does not know the server, or no node has its host.
+
+    :raises NovaError: when Nova does not answer.
+    """
+    services = tuple(nova.services())
+    try:
+        host = nova.server(server).host
+    except NovaRefused:
+        return None
+    for node in nodes:
+        service = service_of(node, nodes, services, host_map)
+        if not isinstance(service, str) and service.host == host:
+            return node
+    return None
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,10 @@ class Nova:
             query = {**query, "marker": following}
         raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages")
 
+    def requests_made(self) -> int:
+        """By this object, to whichever service."""
+        return self.login.requests
+
     def claimed(self, server: str) -> Sequence[str]:
         """The hypervisors on which placement holds room for a server: of one that is evacuated also the destination,
         from the scheduling on (nova/scheduler/client/report.py, claim_resources)."""
