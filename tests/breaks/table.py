@@ -457,7 +457,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C1",
         "records no fencing, only the hold",
-        "src/muster/gateways/pacemaker/cib.py",
+        "src/muster/gateways/pacemaker/cib_writes.py",
         '{RECORD: token, HOLD: "1"}',
         '{HOLD: "1"}',
         ("cluster/test_hosts.py::test_evacuates_a_lost_host_and_takes_it_back[power cut]",),
@@ -538,7 +538,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "reads a level's pattern as Python does",
-        "src/muster/gateways/pacemaker/cib.py",
+        "src/muster/gateways/pacemaker/cib_fencing.py",
         "return posix.matches(pattern, name)",
         "return re.search(pattern, name, re.IGNORECASE) is not None",
         ("unit/test_topology.py::test_sound_behind_a_power_device_in_every_level_that_names_it",),
@@ -546,7 +546,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "does not know what Pacemaker makes of a device's action",
-        "src/muster/gateways/pacemaker/cib.py",
+        "src/muster/gateways/pacemaker/cib_fencing.py",
         'given.get("pcmk_off_action", action if action not in ("", "reboot") else "off")',
         'given.get("pcmk_off_action", "off")',
         ("unit/test_topology.py::test_only_what_is_known_to_cut_power_counts",),
@@ -595,8 +595,8 @@ BREAKS: tuple[Break, ...] = (
         "C22",
         "counts bundles and other guests as computes",
         "src/muster/gateways/pacemaker/cib.py",
-        "found |= _connections(cib)",
-        "found |= _remotes(cib)",
+        "found |= connections(cib)",
+        "found |= remote_nodes(cib)",
         ("unit/test_computes.py::test_a_compute_is_listed_by_musters_device_or_a_remote_of_its_own",),
     ),
     Break(
@@ -776,7 +776,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "E3",
         "lets a name out of its XPath",
-        "src/muster/gateways/pacemaker/cib.py",
+        "src/muster/gateways/pacemaker/cib_writes.py",
         '    if "\'" not in text:\n',
         "    if True:\n",
         ("unit/test_untrusted.py::test_a_name_stays_a_name_in_xml_and_in_xpath",),
@@ -1047,7 +1047,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "reads levels that Pacemaker ignores",
-        "src/muster/gateways/pacemaker/cib.py",
+        "src/muster/gateways/pacemaker/cib_fencing.py",
         're.fullmatch("[1-9]", level.get("index", ""))',
         're.fullmatch("[0-9]+", level.get("index", ""))',
         ("unit/test_topology.py::test_sound_behind_a_power_device_in_every_level_that_names_it",),
@@ -1055,7 +1055,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "takes every device for one with a plain off",
-        "src/muster/gateways/pacemaker/cib.py",
+        "src/muster/gateways/pacemaker/cib_fencing.py",
         'action if action not in ("", "reboot") else "off")',
         '"off")',
         ("unit/test_topology.py::test_only_what_is_known_to_cut_power_counts",),
@@ -1063,8 +1063,8 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C13",
         "forgets levels by an attribute",
-        "src/muster/gateways/pacemaker/cib.py",
-        '        return level.get("target-value") in _values(_nodes_named(cib, name), attribute)\n',
+        "src/muster/gateways/pacemaker/cib_fencing.py",
+        '        return level.get("target-value") in values_of(nodes_named(cib, name), attribute)\n',
         "        return False\n",
         ("unit/test_topology.py::test_sound_behind_a_power_device_in_every_level_that_names_it",),
     ),
@@ -1079,7 +1079,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C10",
         "writes without quorum",
-        "src/muster/gateways/pacemaker/cib.py",
+        "src/muster/gateways/pacemaker/cib_writes.py",
         "    return f\"/cib[@have-quorum='1'][{condition}]{f'[not({joined})]' * away}/configuration/nodes\"",
         "    return f\"/cib[{condition}]{f'[not({joined})]' * away}/configuration/nodes\"",
         ("unit/test_cib.py::test_nothing_is_written_or_removed_without_quorum",),
@@ -1087,7 +1087,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "C2",
         "records a fencing of a host that has joined meanwhile",
-        "src/muster/gateways/pacemaker/cib.py",
+        "src/muster/gateways/pacemaker/cib_writes.py",
         "{f'[not({joined})]' * away}",
         "",
         ("unit/test_cib.py::test_a_record_of_a_host_that_is_away_is_written_of_no_other",),

@@ -9,7 +9,7 @@ from lxml import etree
 from muster.core.cluster_facts import LATEST, Phase, Record
 from muster.core.errors import ClusterError
 from muster.gateways.nova.parsing import iso
-from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker import cib, cib_operations, cib_writes
 
 
 def document(nodes: str = "", status: str = "", quorum: str = "1", resources: str = "", constraints: str = "") -> bytes:
@@ -48,7 +48,7 @@ def test_a_pause_goes_into_the_resources_own_set_and_into_none_of_its_template()
     template = '<template id="t"><meta_attributes id="of-t"/></template>'
     for own, ident in (("", "muster-meta_attributes"), ('<meta_attributes id="own"/>', "own")):
         root = cib.parse(document(resources=template + worker.format(own).replace(" id", ' template="t" id', 1)))
-        assert f'<meta_attributes id="{ident}"><nvpair' in cib.paused_fragment(root, "muster", "joe")
+        assert f'<meta_attributes id="{ident}"><nvpair' in cib_writes.paused_fragment(root, "muster", "joe")
 
 
 def test_reads_what_is_shown_of_a_host_and_what_each_controller_announces() -> None:
@@ -213,7 +213,7 @@ def test_knows_since_when_it_is_active(history: str, since: int) -> None:
     resource = f'<lrm_resource id="muster">{history}</lrm_resource>'
     state = f'<node_state uname="ctl1" in_ccm="true"><lrm><lrm_resources>{resource}</lrm_resources></lrm></node_state>'
     text = f"<cib><status>{state}</status></cib>"
-    assert cib.active(cib.parse(text.encode()), "muster") == {"ctl1": since}
+    assert cib_operations.active(cib.parse(text.encode()), "muster") == {"ctl1": since}
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_what_is_not_a_cib_is_an_error_and_nothing_else(text: bytes) -> None:
 
 
 def test_writes_record_and_hold_in_one_fragment() -> None:
-    nodes = etree.fromstring(cib.record_fragment("cmp1.a", "cmp1.a", "remote", "fenced:1:1"))
+    nodes = etree.fromstring(cib_writes.record_fragment("cmp1.a", "cmp1.a", "remote", "fenced:1:1"))
     assert {p.get("name"): p.get("value") for p in nodes.iter("nvpair")} == {"muster": "fenced:1:1", "muster-hold": "1"}
     assert nodes.find("node").get("uname") == "cmp1.a"
 
@@ -246,9 +246,9 @@ def test_a_record_of_a_host_that_is_away_is_written_of_no_other(in_ccm: str, awa
     """C2: one that has joined meanwhile is not recorded as fenced."""
     status = f'<node_state uname="cmp1" in_ccm="{in_ccm}"/><node_state uname="cmp2" in_ccm="true"/>'
     tree = cib.parse(document(status=status)).getroottree()
-    assert bool(tree.xpath(cib.nodes_where("cmp1", None, away=True))) is away
-    assert tree.xpath(cib.nodes_where("cmp1", None))
-    assert not tree.xpath(cib.nodes_where("cmp1", "fenced:1:1", away=True))
+    assert bool(tree.xpath(cib_writes.nodes_where("cmp1", None, away=True))) is away
+    assert tree.xpath(cib_writes.nodes_where("cmp1", None))
+    assert not tree.xpath(cib_writes.nodes_where("cmp1", "fenced:1:1", away=True))
 
 
 @pytest.mark.parametrize(("quorum", "written"), [("1", True), ("0", False), ("", False)])
@@ -258,21 +258,21 @@ def test_nothing_is_written_or_removed_without_quorum(quorum: str, written: bool
     root = cib.parse(document(nodes=nodes))
     root.set("have-quorum", quorum)
     for where in (
-        cib.nodes_where("cmp1", "fenced:1:1"),
-        cib.nodes_where("cmp2", None, away=True),
-        cib.record_where("cmp1", "fenced:1:1"),
-        cib.orders_nodes_where("cmp1", "fenced:1:1", "1 approve"),
-        cib.orders_where("cmp1", "fenced:1:1"),
+        cib_writes.nodes_where("cmp1", "fenced:1:1"),
+        cib_writes.nodes_where("cmp2", None, away=True),
+        cib_writes.record_where("cmp1", "fenced:1:1"),
+        cib_writes.orders_nodes_where("cmp1", "fenced:1:1", "1 approve"),
+        cib_writes.orders_where("cmp1", "fenced:1:1"),
     ):
         assert bool(root.getroottree().xpath(where)) is written, where
 
 
 def test_a_name_cannot_break_out_of_the_xpath() -> None:
-    where = cib.record_where("x']|//nvpair['", "fenced:1:1")
+    where = cib_writes.record_where("x']|//nvpair['", "fenced:1:1")
     root = cib.parse(document(nodes=attributes("cmp1", muster="fenced:1:1")))
     assert root.getroottree().xpath(where) == []
     with pytest.raises(ClusterError):
-        cib.record_where("""x'"y""", "fenced:1:1")
+        cib_writes.record_where("""x'"y""", "fenced:1:1")
 
 
 def test_only_nodes_that_exist_have_an_id() -> None:
@@ -287,7 +287,7 @@ def test_knows_what_pacemaker_has_under_way() -> None:
     operations = pending.format("start") + pending.format("monitor") + LOST
     history = f'<lrm><lrm_resources><lrm_resource id="cmp1">{operations}</lrm_resource></lrm_resources></lrm>'
     document_ = cib.parse(document(status=f'<node_state uname="ctl3" in_ccm="true">{history}</node_state>'))
-    assert cib.under_way(document_) == ["start of cmp1 on ctl3"]
+    assert cib_operations.under_way(document_) == ["start of cmp1 on ctl3"]
 
 
 def test_a_fencing_in_a_year_that_no_calendar_has_ends_nothing() -> None:

@@ -18,7 +18,7 @@ from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.engine.worker import WAKE_POLL_S, Worker
-from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker import cib, cib_xml
 from muster.gateways.pacemaker.cluster import Pacemaker
 from muster.gateways.pacemaker.command import Result
 from tests.fakes import FakeClock, FakeCluster, LogLines, NoOutlet, settings
@@ -73,15 +73,17 @@ def test_an_idle_worker_reads_the_cib_twelve_times_a_minute_and_never_asks_nova(
 def test_a_cib_is_read_once_and_its_nodes_are_looked_up_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     """To search the whole of it for each node took 120 ms with 200 computes; a pass of an idle worker is one look."""
     calls: Counter[str] = Counter()
-    for name in ("parse", "_remotes", "_held", "_by"):
-        monkeypatch.setattr(cib, name, counted(name, getattr(cib, name), calls))
+    for name in ("parse", "remote_nodes", "held_primitives", "_by"):
+        for module in (cib, cib_xml):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, counted(name, getattr(module, name), calls))
     remotes = "".join(f'<primitive id="cmp{n}" class="ocf" provider="pacemaker" type="remote"/>' for n in range(200))
     text = f"<cib have-quorum='1'><configuration><resources>{remotes}</resources></configuration><status/></cib>"
     said = [text.encode()]
     pacemaker = Pacemaker("ctl1", "muster", lambda argv, timeout_s: Result(0, said[-1], ""))
     first = pacemaker.look()
     assert len(first.nodes) == 200
-    assert calls == {"parse": 1, "_remotes": 2, "_held": 1, "_by": 3}
+    assert calls == {"parse": 1, "remote_nodes": 2, "held_primitives": 1, "_by": 3}
     assert pacemaker.look() is first
     assert calls["parse"] == 1
     said.append(text.replace("have-quorum='1'", "have-quorum='0'").encode())

@@ -16,7 +16,7 @@ from muster.gateways.clock import NovaClock
 from muster.gateways.nova import faults, parsing
 from muster.gateways.nova.compute import Nova
 from muster.gateways.nova.rights import NovaRights
-from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker import cib, cib_operations
 from muster.gateways.pacemaker.cluster import _seconds
 
 
@@ -63,7 +63,7 @@ def test_an_operation_without_a_number_is_the_oldest() -> None:
     )
     history = f'<lrm><lrm_resources><lrm_resource id="m">{operations}</lrm_resource></lrm_resources></lrm>'
     text = f'<cib><status><node_state uname="a" in_ccm="true">{history}</node_state></status></cib>'
-    assert list(cib.active(cib.parse(text.encode()), "m")) == []
+    assert list(cib_operations.active(cib.parse(text.encode()), "m")) == []
 
 
 SERVER = {"id": "s1", "OS-EXT-SRV-ATTR:host": "cmp1", "name": "db", "status": "ACTIVE", "metadata": {}, "tags": []}

@@ -9,7 +9,7 @@ from typing import Optional
 
 import pytest
 
-from muster.gateways.pacemaker import cib, posix
+from muster.gateways.pacemaker import cib, cib_fencing, posix
 from muster.installation.fencing_topology import (
     MISTAKABLE,
     ONE_HOST,
@@ -47,7 +47,7 @@ def read(levels: Iterable[str], devices: str = "", more: str = "") -> cib.Elemen
 
 def doubt(*levels: str, devices: str = "", more: str = "") -> str:
     root = read(levels, devices, more)
-    return objection("cmp1", cib.levels(root, "cmp1"), cib.devices(root)) or ""
+    return objection("cmp1", cib_fencing.levels(root, "cmp1"), cib_fencing.devices(root)) or ""
 
 
 def level(devices: str, index: int = 1, by: str = 'target="cmp1"') -> str:

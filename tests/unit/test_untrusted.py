@@ -21,7 +21,7 @@ from muster.core.cluster_facts import Record
 from muster.core.errors import ClusterError, NovaUnavailable, SettingsError
 from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways.nova import parsing, placement
-from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker import cib, cib_fencing, cib_writes
 from muster.installation.fencing_topology import objection
 from muster.settings import PREFIX, Settings, from_environment
 
@@ -104,25 +104,25 @@ def test_a_cib_of_any_shape_is_read(children: list[etree._Element]) -> None:
     root = cib.parse(etree.tostring(element("cib", {"have-quorum": "1"}, children)))
     with contextlib.suppress(ClusterError):
         cib.cluster(root, "ctl1", "muster")
-        objection("cmp1", cib.levels(root, "cmp1"), cib.devices(root))
+        objection("cmp1", cib_fencing.levels(root, "cmp1"), cib_fencing.devices(root))
 
 
 @given(NAMES, NAMES)
 def test_a_name_stays_a_name_in_xml_and_in_xpath(name: str, other: str) -> None:
     """The fragment says what it was given; the XPath finds that node and no other."""
-    fragment = etree.fromstring(cib.record_fragment(name, name, "remote", "fenced:1:1"))
+    fragment = etree.fromstring(cib_writes.record_fragment(name, name, "remote", "fenced:1:1"))
     (node,) = fragment.iterfind("node")
     assert (node.get("uname"), node.get("id")) == (name, name)
     root = element("cib", {"have-quorum": "1"}, [element("configuration", {}, [fragment])])
     try:
-        where = cib.record_where(name, "fenced:1:1")
+        where = cib_writes.record_where(name, "fenced:1:1")
     except ClusterError:
         assert "'" in name
         assert '"' in name
         return
     assert len(root.xpath(where)) == 1
     with contextlib.suppress(ClusterError):
-        assert len(root.xpath(cib.record_where(other, "fenced:1:1"))) == (other == name)
+        assert len(root.xpath(cib_writes.record_where(other, "fenced:1:1"))) == (other == name)
 
 
 @given(

@@ -20,7 +20,7 @@ from muster.core.errors import SettingsError
 from muster.core.printable import counted
 from muster.gateways.clock import Clock
 from muster.gateways.nova.placement import Placement
-from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker import cib_fencing
 from muster.installation.fencing_topology import objection
 from muster.installation.installed import Resource
 from muster.planning.capacity import NOT_MODELLED, asks_for_more
@@ -81,8 +81,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def doubts(site: Site) -> dict[str, str]:
     """By node, why a record of its fencing would prove nothing."""
-    devices = cib.devices(site.snapshot)
-    found = {node: objection(node, cib.levels(site.snapshot, node), devices) for node in site.cluster.nodes}
+    devices = cib_fencing.devices(site.snapshot)
+    found = {node: objection(node, cib_fencing.levels(site.snapshot, node), devices) for node in site.cluster.nodes}
     return {node: doubt for node, doubt in found.items() if doubt}
 
 

@@ -17,7 +17,7 @@ from muster.cli.site import Site
 from muster.cli.view import Seen, View, view
 from muster.core.errors import ClusterError
 from muster.core.printable import counted
-from muster.gateways.pacemaker import cib, installation
+from muster.gateways.pacemaker import cib, cib_fencing, cib_operations, installation
 from muster.gateways.pacemaker.cluster import still_refused
 from muster.installation.fencing_topology import objection
 
@@ -44,7 +44,7 @@ def look(site: Site) -> View:
     """What is the case now, by Pacemaker and by what the worker has shared."""
     others = [rival.id for rival in installation.rivals(site.snapshot) if rival.in_charge]
     unclean = site.pacemaker().unclean()
-    told = (unclean, site.shared(), others, cib.under_way(site.snapshot))
+    told = (unclean, site.shared(), others, cib_operations.under_way(site.snapshot))
     return view(
         Seen(time.time(), site.cluster, site.resource, *told, refusals(site, unclean), cib.unlisted(site.snapshot))
     )
@@ -53,9 +53,9 @@ def look(site: Site) -> View:
 def refusals(site: Site, nodes: Sequence[str]) -> dict[str, str]:
     """By node, why fence_muster refuses ``off``: what it says itself goes into the log of whichever controller."""
     known = {name: node for name, node in site.cluster.nodes.items() if name in nodes and node.compute}
-    devices = cib.devices(site.snapshot) if known else {}
+    devices = cib_fencing.devices(site.snapshot) if known else {}
     found = {
-        name: objection(name, cib.levels(site.snapshot, name), devices)
+        name: objection(name, cib_fencing.levels(site.snapshot, name), devices)
         or still_refused(site.snapshot, name, int(time.time()))
         for name in known
     }

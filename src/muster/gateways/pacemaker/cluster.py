@@ -14,7 +14,7 @@ from typing import Optional
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.errors import ClusterError, ClusterRefused
 from muster.core.operator_orders import Orders
-from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker import cib, cib_fencing, cib_writes, cib_xml
 from muster.gateways.pacemaker.command import Result, run
 from muster.installation.fencing_topology import MENDED, objection
 
@@ -135,7 +135,7 @@ class Pacemaker:
         """
         for attempt in range(RECORD_TRIES):
             snapshot = self.snapshot()
-            doubt = objection(node, cib.levels(snapshot, node), cib.devices(snapshot))
+            doubt = objection(node, cib_fencing.levels(snapshot, node), cib_fencing.devices(snapshot))
             if doubt:
                 self._note_refusal(node, at)
             doubt = doubt or still_refused(snapshot, node, at)
@@ -146,8 +146,8 @@ class Pacemaker:
             old = cib.node_record(snapshot, node)
             if isinstance(old, str):
                 raise ClusterRefused(
-                    f"attribute {cib.RECORD} of {node} is {old!r}, not a record; when nothing of it is needed:"
-                    f" crm_attribute -t nodes -N {node} -n {cib.RECORD} -D"
+                    f"attribute {cib_xml.RECORD} of {node} is {old!r}, not a record; when nothing of it is needed:"
+                    f" crm_attribute -t nodes -N {node} -n {cib_xml.RECORD} -D"
                 )
             record = old.fenced_again(at) if old else Record.parse(f"fenced:{at}:{at}")
             try:
@@ -162,7 +162,7 @@ class Pacemaker:
 
     def _note_refusal(self, node: str, at: int) -> None:
         with contextlib.suppress(ClusterError):
-            self._done("attrd_updater", "--name", f"{cib.REFUSED}{node}", "--update", str(at))
+            self._done("attrd_updater", "--name", f"{cib_xml.REFUSED}{node}", "--update", str(at))
 
     def _write_over(
         self, snapshot: cib.Element, node: str, old: Optional[Record], record: Record, away: bool = False
@@ -172,47 +172,49 @@ class Pacemaker:
         known = cib.node_id(snapshot, node)
         if known is None:
             raise ClusterRefused(f"the cluster has no node {node!r}")
-        where = cib.nodes_where(node, old.token if old else None, away)
-        self._guarded("--modify", "--allow-create", where, cib.record_fragment(node, *known, record.token))
+        where = cib_writes.nodes_where(node, old.token if old else None, away)
+        self._guarded("--modify", "--allow-create", where, cib_writes.record_fragment(node, *known, record.token))
 
     def swap_record(self, node: str, old: Record, new: Record) -> None:
         # The id may be from the last look: the record itself is compared where it is written.
-        ident = cib.record_pair_id(cib.parse(self._seen[0]) if self._seen else self.snapshot(), node)
+        ident = cib_writes.record_pair_id(cib.parse(self._seen[0]) if self._seen else self.snapshot(), node)
         if ident is None:
             raise ClusterRefused(f"{node} has no record any more")
-        self._guarded("--modify", "", cib.record_where(node, old.token), cib.record_pair(ident, new.token))
+        self._guarded(
+            "--modify", "", cib_writes.record_where(node, old.token), cib_writes.record_pair(ident, new.token)
+        )
 
     def drop_record(self, node: str, closing: Record) -> None:
-        self._done("cibadmin", "--delete", "--xpath", cib.orders_where(node, closing.token))
+        self._done("cibadmin", "--delete", "--xpath", cib_writes.orders_where(node, closing.token))
         # -D is content when nothing matches; the closing value was set by compare-and-set, so this is the one's.
-        self._done("cibadmin", "--delete", "--xpath", cib.record_where(node, closing.token))
+        self._done("cibadmin", "--delete", "--xpath", cib_writes.record_where(node, closing.token))
 
     def give_orders(self, node: str, record: Record, old: Optional[Orders], new: Orders) -> None:
         """Compare-and-set of what operators have said about the incident on record."""
         known = cib.node_id(self.snapshot(), node)
         if known is None:
             raise ClusterRefused(f"the cluster has no node {node!r}")
-        where = cib.orders_nodes_where(node, record.token, old.token if old else None)
-        self._guarded("--modify", "--allow-create", where, cib.orders_fragment(node, *known, new.token))
+        where = cib_writes.orders_nodes_where(node, record.token, old.token if old else None)
+        self._guarded("--modify", "--allow-create", where, cib_writes.orders_fragment(node, *known, new.token))
 
     def pause(self, who: str) -> None:
         """Have the worker change nothing until :meth:`resume`, if nobody has done so already."""
-        fragment = cib.paused_fragment(self.snapshot(), self._resource, who)
-        self._guarded("--modify", "--allow-create", cib.resources_where(self._resource, ""), fragment)
+        fragment = cib_writes.paused_fragment(self.snapshot(), self._resource, who)
+        self._guarded("--modify", "--allow-create", cib_writes.resources_where(self._resource, ""), fragment)
 
     def resume(self, who: str) -> None:
         """End the pause that ``who`` began."""
-        where = cib.resources_where(self._resource, who)
-        self._done("cibadmin", "--delete", "--xpath", f"{where}/meta_attributes/nvpair[@name='{cib.PAUSED}']")
+        where = cib_writes.resources_where(self._resource, who)
+        self._done("cibadmin", "--delete", "--xpath", f"{where}/meta_attributes/nvpair[@name='{cib_xml.PAUSED}']")
 
     def drop_hold(self, node: str) -> None:
-        self._done("cibadmin", "--delete", "--xpath", cib.hold_where(node))
+        self._done("cibadmin", "--delete", "--xpath", cib_writes.hold_where(node))
 
     def publish(self, node: str, text: str) -> None:
         """A transient attribute for ``crm_mon -A``; empty removes it.  Its loss harms nobody, so nothing is raised."""
         change = ("--update", text) if text else ("--delete",)
         try:
-            self._done("attrd_updater", "--name", cib.STATUS, "--node", node, *change)
+            self._done("attrd_updater", "--name", cib_xml.STATUS, "--node", node, *change)
         except ClusterError:
             return
 
@@ -220,7 +222,9 @@ class Pacemaker:
     def announce(cls, version: str, runner: Runner = run) -> None:
         """Which version this controller has, for ``muster doctor`` on all of them.  Its loss harms nobody."""
         with contextlib.suppress(ClusterError):
-            cls("", "", runner, ANNOUNCE_TIMEOUT_S)._done("attrd_updater", "--name", cib.VERSION, "--update", version)
+            cls("", "", runner, ANNOUNCE_TIMEOUT_S)._done(
+                "attrd_updater", "--name", cib_xml.VERSION, "--update", version
+            )
 
     def share(self, text: str) -> None:
         """What this worker shows, for commands on other controllers: in Pacemaker's memory, not in the CIB.

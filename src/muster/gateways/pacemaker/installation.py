@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from muster.core.errors import ClusterError
-from muster.gateways.pacemaker import cib
+from muster.gateways.pacemaker import cib, cib_fencing, cib_operations, cib_xml
 from muster.gateways.pacemaker.attributes import Element, inherited, ruled, with_outer
 from muster.gateways.pacemaker.constraints import is_never, keeping_away, located, locations
 from muster.installation.fencing_topology import AGENT, EVACUATORS
@@ -30,7 +30,7 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
     remotes = {str(p.get("id")) for p in _primitives(snapshot) if _agent(p) == REMOTE}
     nodes = [n for n in snapshot.iterfind("configuration/nodes/node") if n.get("type", "member") == "member"]
     members = {str(node.get("uname")) for node in nodes}
-    recorders = [device for device in cib.devices(snapshot).values() if device.agent == AGENT]
+    recorders = [device for device in cib_fencing.devices(snapshot).values() if device.agent == AGENT]
     listed = {member for member in members if any(member in device.hosts for device in recorders)}
     controllers = tuple(sorted(members - listed))
     computes = tuple(sorted((remotes | listed) - set(left_alone)))
@@ -38,12 +38,12 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
     return Installation(
         quorum=cib.quorate(snapshot),
         options=options(snapshot),
-        options_unclear=ruled(snapshot, cib.OPTIONS),
+        options_unclear=ruled(snapshot, cib_xml.OPTIONS),
         controllers=controllers,
         computes=computes,
         remotes=frozenset(computes) & remotes,
-        devices=cib.devices(snapshot),
-        levels={node: tuple(cib.levels(snapshot, node)) for node in (*controllers, *computes)},
+        devices=cib_fencing.devices(snapshot),
+        levels={node: tuple(cib_fencing.levels(snapshot, node)) for node in (*controllers, *computes)},
         workers=tuple(resources(snapshot)),
         nova_compute=_nova_compute(snapshot),
         rivals=tuple(sorted(rivals(snapshot), key=lambda rival: rival.fences)),
@@ -60,7 +60,7 @@ def resources(snapshot: Element) -> list[Resource]:
             name = str(primitive.get("id"))
             meta = inherited(snapshot, primitive, "meta_attributes")
             off_remotes = list(keeping_away(snapshot, primitive, _is_of_remotes))
-            active = cib.active(snapshot, name)
+            active = cib_operations.active(snapshot, name)
             found.append(
                 Resource(
                     id=name,
@@ -108,13 +108,13 @@ def options(snapshot: Element) -> dict[str, str]:
 def rivals(snapshot: Element) -> Iterator[Rival]:
     """What else evacuates in this cluster, or lifts what muster sets, as far as the CIB shows it."""
     targets = {str(level.get("target")) for level in snapshot.iterfind("configuration/fencing-topology/fencing-level")}
-    nodes = sorted({*cib.names(snapshot), *targets} - {"None"})
+    nodes = sorted({*cib_xml.names(snapshot), *targets} - {"None"})
     for primitive in _primitives(snapshot):
         does = _does(primitive)
         if does:
             name, kind = str(primitive.get("id")), [str(word) for word in _agent(primitive) if word]
             fences = primitive.get("class") == "stonith"
-            concerned = (n for n in nodes if any(name in level.devices for level in cib.levels(snapshot, n)))
+            concerned = (n for n in nodes if any(name in level.devices for level in cib_fencing.levels(snapshot, n)))
             yield Rival(
                 id=_chain(primitive)[-1],
                 agent=kind[-1] if fences else ":".join(kind),
@@ -174,7 +174,7 @@ def _avoided(snapshot: Element, primitive: Element) -> Iterator[str]:
 
 
 def _is_hold(expression: Element) -> bool:
-    return (expression.get("attribute"), expression.get("operation")) == (cib.HOLD, "defined")
+    return (expression.get("attribute"), expression.get("operation")) == (cib_xml.HOLD, "defined")
 
 
 def _is_of_remotes(expression: Element) -> bool:

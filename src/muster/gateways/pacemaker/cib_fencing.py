@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fencing that a CIB configures: levels and devices, as Pacemaker reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Optional
+
+from muster.gateways.pacemaker import attributes, posix
+from muster.gateways.pacemaker.attributes import Element
+from muster.gateways.pacemaker.cib_xml import names, nodes_named, primitives_of, values_of
+from muster.installation.fencing_topology import (
+    AGENT,
+    ONE_HOST,
+    POWER_AGENTS,
+    Device,
+    Level,
+)
+
+
+def levels(cib: Element, name: str) -> list[Level]:
+    """Every fencing level that applies to a node: by its name, by a pattern, by one of its attributes.
+
+    Those whose index is not 1 to 9 Pacemaker ignores (daemons/fenced/fenced_commands.c, fenced_register_level()).
+    """
+    found = []
+    for level in cib.iterfind("configuration/fencing-topology/fencing-level"):
+        applies = _applies(cib, level, name) if re.fullmatch("[1-9]", level.get("index", "")) else False
+        if applies is not False:
+            devices = tuple(filter(None, level.get("devices", "").split(",")))
+            unclear = "" if applies else f"whether its pattern matches {name!r} cannot be told here"
+            found.append(Level(int(level.get("index", "")), devices, _target(level), unclear))
+    return sorted(found, key=lambda level: level.index)
+
+
+def devices(cib: Element) -> dict[str, Device]:
+    """The fence devices by id."""
+    primitives = list(cib.iterfind("configuration/resources//primitive[@class='stonith']"))
+    recorders = [_device(cib, primitive, frozenset()) for primitive in primitives if primitive.get("type") == AGENT]
+    vouched = frozenset(agent for recorder in recorders for agent in recorder.power_agents)
+    nodes = names(cib)
+    return {str(primitive.get("id")): _device(cib, primitive, vouched, nodes) for primitive in primitives}
+
+
+def recorders_of(cib: Element) -> list[Device]:
+    """The devices of muster's own agent; what vouches for others is left out."""
+    return [_device(cib, primitive, frozenset()) for primitive in primitives_of(cib, "stonith", "", AGENT)]
+
+
+def _device(cib: Element, primitive: Element, vouched: frozenset[str], nodes: Collection[str] = ()) -> Device:
+    agent = str(primitive.get("type"))
+    given = attributes.inherited(cib, primitive, "instance_attributes")
+    meta = attributes.inherited(cib, primitive, "meta_attributes")
+    # Whatever they say: the agents ask only whether they are there (fence_azure_arm, set_power_status(); fence_virsh,
+    # get_power_status()).
+    network = bool(given.get("network-fencing") or given.get("network_fencing"))
+    return Device(
+        str(primitive.get("id")),
+        agent,
+        _off_action(given),
+        _hosts(given),
+        given.get("pcmk_host_check", ""),
+        disabled=meta.get("target-role", "").lower() == "stopped",
+        vouched=agent in vouched,
+        network=network,
+        forgiving=_forgiving(given),
+        shared=_shared(agent, given, nodes),
+        unclear=attributes.unclear(cib, primitive, "instance_attributes"),
+        power_agents=words(given.get(POWER_AGENTS, "")),
+        reboot_action=given.get("pcmk_reboot_action", given.get("action") or "reboot"),
+    )
+
+
+def _forgiving(given: Mapping[str, str]) -> str:
+    """Of VMware Server 1 only guests that run are listed (fence_vmware, get_power_status())."""
+    if given.get("vmware_type", given.get("vmware-type", "")).lower() == "server1":
+        return "vmware_type=server1"
+    return "missing_as_off" if given.get("missing_as_off") or given.get("missing-as-off") else ""
+
+
+def _shared(agent: str, given: Mapping[str, str], nodes: Collection[str]) -> tuple[str, ...]:
+    """Several nodes that the controller of one host is to fence.  Asked for a status, it has one for any node."""
+    if agent not in ONE_HOST or given.get("port_as_ip") or given.get("port-as-ip"):
+        return ()
+    anybody = given.get("pcmk_host_check") in ("none", "status")
+    listed = {host.casefold() for host in _hosts(given)}
+    found = tuple(node for node in nodes if anybody or node.casefold() in listed)
+    return found if len(found) > 1 else ()
+
+
+def _off_action(given: Mapping[str, str]) -> str:
+    """What is called where ``off`` is meant.  Pacemaker takes a device's ``action`` for that, too, unless it is empty
+    or a reboot (daemons/fenced/fenced_commands.c, xml2device_params())."""
+    action = given.get("action", "")
+    return given.get("pcmk_off_action", action if action not in ("", "reboot") else "off")
+
+
+def _hosts(given: Mapping[str, str]) -> tuple[str, ...]:
+    """The nodes of a device: a list of names, and a map of names to plugs ("node:plug;node=plug,plug")."""
+    mapped = (re.split("[:=]", entry)[0] for entry in re.split(r"[;\s]+", given.get("pcmk_host_map", "")))
+    return tuple(dict.fromkeys(filter(None, (*words(given.get("pcmk_host_list", "")), *mapped))))
+
+
+def words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, re.split(r"[,;\s]+", text)))
+
+
+def _target(level: Element) -> str:
+    if level.get("target") is not None:
+        return str(level.get("target"))
+    if level.get("target-pattern") is not None:
+        return f"regexp%{level.get('target-pattern')}"
+    return f"attrib%{level.get('target-attribute')}={level.get('target-value')}"
+
+
+def _applies(cib: Element, level: Element, name: str) -> Optional[bool]:
+    """As Pacemaker matches it (daemons/fenced/fenced_remote.c, topology_matches()); None where that cannot be told."""
+    target, pattern, attribute = level.get("target"), level.get("target-pattern"), level.get("target-attribute")
+    if target is not None:
+        return target.casefold() == name.casefold()
+    if pattern is not None:
+        return posix.matches(pattern, name)
+    if attribute is not None:
+        return level.get("target-value") in values_of(nodes_named(cib, name), attribute)
+    return False

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operation history of a CIB tells: where something runs, when it was found, when a connection was lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from muster.gateways.pacemaker.attributes import Element
+from muster.gateways.pacemaker.cib_xml import since
+
+CONNECTED = ("start", "monitor", "migrate_from")
+"""What succeeds for a remote's connection only where there is one; a stop does also after its loss."""
+
+
+def found_running(state: Element, held: set[str], kinds: tuple[str, ...]) -> int:
+    """When a probe last found one of these active, or the node was able to stop it: after a fencing neither can be."""
+    operations = (
+        operation
+        for resource in state.iterfind("lrm/lrm_resources/lrm_resource")
+        if str(resource.get("id")).partition(":")[0] in held
+        for operation in resource.iterfind("lrm_rsc_op[@interval='0'][@rc-code='0'][@op-status='0']")
+        if operation.get("operation") in kinds
+    )
+    return max((since(operation.get("last-rc-change", "")) for operation in operations), default=0)
+
+
+def lost_at(histories: Iterable[Element]) -> int:
+    """When the monitor of a remote's connection last failed, on whichever controller held it; 0 if it came back since.
+
+    Pacemaker forgets it when the remote joins again, and with the controller's own history.
+    """
+    operations = [operation for history in histories for operation in history.iterfind("lrm_rsc_op")]
+    operations = [operation for operation in operations if operation.get("op-status") != "-1"]  # under way
+    recurring = [operation for operation in operations if operation.get("interval") != "0"]
+    lost = max((_changed(op) for op in recurring if op.get("rc-code") != "0"), default=0)
+    joined = [operation for operation in operations if operation.get("operation") in CONNECTED]
+    back = max((_changed(operation) for operation in joined if operation.get("rc-code") == "0"), default=0)
+    return lost if lost >= back else 0
+
+
+def _changed(operation: Element) -> int:
+    return since(operation.get("last-rc-change", ""))
+
+
+def active(cib: Element, resource: str) -> dict[str, int]:
+    """Members on which the resource is active by its last known operation; one that is under way counts as active.
+
+    :returns: since when: the time of its start there, or of a probe that has found it.
+    """
+    found = {}
+    for state in cib.iterfind("status/node_state"):
+        if since(state.get("in_ccm", "")) == 0:
+            continue
+        for history in state.iterfind("lrm/lrm_resources/lrm_resource"):
+            if history.get("id") != resource:
+                continue
+            operations = [op for op in history.iterfind("lrm_rsc_op") if not _is_probe_under_way(op)]
+            pending = [op for op in operations if op.get("op-status") == "-1"]
+            last = max(operations, key=_call_id, default=None)
+            if any(op.get("operation") == "start" for op in pending) or (last is not None and not _is_stopped(last)):
+                begins = (
+                    _changed(op) for op in operations if op.get("interval") == "0" and op.get("operation") != "stop"
+                )
+                found[str(state.get("uname"))] = max(begins, default=0)
+    return found
+
+
+def under_way(cib: Element) -> list[str]:
+    """What Pacemaker is starting, stopping or moving now, in words."""
+    return [
+        f"{operation.get('operation')} of {history.get('id')} on {state.get('uname')}"
+        for state in cib.iterfind("status/node_state")
+        for history in state.iterfind("lrm/lrm_resources/lrm_resource")
+        for operation in history.iterfind("lrm_rsc_op[@op-status='-1']")
+        if operation.get("operation") != "monitor"
+    ]
+
+
+def _call_id(operation: Element) -> int:
+    text = operation.get("call-id", "")
+    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else 0
+
+
+def _is_probe_under_way(operation: Element) -> bool:
+    return operation.get("operation") == "monitor" and operation.get("op-status") == "-1"
+
+
+def _is_stopped(operation: Element) -> bool:
+    code, status = operation.get("rc-code"), operation.get("op-status")
+    if operation.get("operation") == "stop":
+        return status == "0" and code == "0"
+    # Computes do not have the agent, and Pacemaker probes them all the same.
+    without_agent = code == "5" and operation.get("interval") == "0"
+    return operation.get("operation") == "monitor" and (code == "7" or without_agent)
