@@ -328,8 +328,8 @@ BREAKS: tuple[Break, ...] = (
         "B3",
         "tries again what Nova forbids",
         "src/muster/core/server_case.py",
-        "self.sent.status == 403",
-        "self.sent.status == 0",
+        "self.sent.answer is Answer.FORBIDDEN",
+        "self.sent.answer is Answer.LOST",
         ("unit/test_server_calls.py::test_a_refusal_is_that_servers_own_affair",),
     ),
     Break(

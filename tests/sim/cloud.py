@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Optional
 
-from muster.core.errors import NovaRefused, NovaUnavailable, NovaUncertain
+from muster.core.errors import Answer, NovaRefused, NovaUnavailable, NovaUncertain
 from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
 from muster.gateways.nova.parsing import POWER_OF_ACTION
 from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
@@ -203,7 +203,7 @@ class Cloud:
     def server(self, ident: str) -> Server:
         inst = self.instances[ident]
         if inst.deleted:
-            raise NovaRefused(f"HTTP 404: Instance {ident} could not be found", status=404)
+            raise NovaRefused(f"HTTP 404: Instance {ident} could not be found", status=404, answer=Answer.NOT_FOUND)
         if self.silent(inst.host):
             return Server(id=ident, host="", vm_state="", status="UNKNOWN", known=False)
         return self._row(inst)
@@ -271,7 +271,7 @@ class Cloud:
     def evacuate(self, ident: str, target: Optional[str], by: str = "muster", excused: bool = False) -> str:
         inst = self._known(ident)
         if target and target not in self.computes:
-            raise NovaRefused(f"HTTP 404: Compute host {target} not found", status=404)
+            raise NovaRefused(f"HTTP 404: Compute host {target} not found", status=404, answer=Answer.NOT_FOUND)
         if inst.vm_state not in EVACUABLE or not inst.launched:
             raise NovaRefused(f"HTTP 409: while it is in vm_state {inst.vm_state}", status=409)
         if self.computes[inst.host].up(self.now):
@@ -392,15 +392,15 @@ class Cloud:
     def _known(self, ident: str) -> Instance:
         inst = self.instances[ident]
         if inst.deleted:
-            raise NovaRefused(f"HTTP 404: Instance {ident} could not be found", status=404)
+            raise NovaRefused(f"HTTP 404: Instance {ident} could not be found", status=404, answer=Answer.NOT_FOUND)
         if self.silent(inst.host):
-            raise NovaUncertain("HTTP 500: its cell does not answer", status=500)
+            raise NovaUncertain("HTTP 500: its cell does not answer", status=500, answer=Answer.OTHER)
         return inst
 
     def _host_of(self, service: str) -> Compute:
         host = next(h for h in self.computes.values() if h.id == service)
         if self.silent(host.name):
-            raise NovaUncertain("HTTP 500: its cell does not answer", status=500)
+            raise NovaUncertain("HTTP 500: its cell does not answer", status=500, answer=Answer.OTHER)
         return host
 
     def _changed(self, host: Compute) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from muster.core.cluster_facts import Cluster, Record
 from muster.core.errors import (
+    Answer,
     ClusterError,
     ClusterRefused,
     NovaError,
@@ -18,6 +19,7 @@ from muster.core.errors import (
 )
 from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways.clock import Fact
+from muster.gateways.nova.faults import answer_of
 from muster.gateways.nova.login import READ_RETRIES, READ_TIMEOUT_S
 from tests.sim.faults import PROXY_SAYS
 
@@ -242,7 +244,7 @@ class NovaGateway:
             raise NovaUncertain(f"{kind}: HTTP {status}, and not in Nova's own words", others_status=status)
         if fault == "refused":
             status = world.rng.choice((400, 409, 409, 409, 403, 404))
-            raise NovaRefused(f"{kind}: HTTP {status}: refused", status=status)
+            raise NovaRefused(f"{kind}: HTTP {status}: refused", status=status, answer=answer_of(status))
         if fault == "lost-before":
             self._take(world.rng.choice((0.1, 30.0)))
             raise NovaUncertain(f"{kind}: no reply", status=world.rng.choice((0, 504)))
@@ -250,7 +252,7 @@ class NovaGateway:
             done = world.rng.random() < 0.5
             if done:
                 _try(do)
-            raise NovaUncertain(f"{kind}: HTTP 500", status=world.rng.choice((500, 503)))
+            raise NovaUncertain(f"{kind}: HTTP 500", status=world.rng.choice((500, 503)), answer=Answer.OTHER)
         if fault == "lost-after":
             _try(do)
             self._take(world.rng.choice((0.1, 30.0)))

@@ -7,6 +7,7 @@ from muster.core.nova_facts import Move, MoveStatus, Power, Server, Trace
 from muster.core.server_case import ServerCase, Verdict
 from muster.core.server_rules import judge
 from muster.core.sight import Calls, Outcome, Sent
+from muster.gateways.nova.faults import answer_of
 from tests.fakes import settings
 
 NOW = 1_800_000_000.0
@@ -40,4 +41,6 @@ def verdict(it: ServerCase) -> tuple[Verdict, str, str]:
 
 
 def sent(outcome: Outcome, age: float, quiet: float, status: int = 0, refusals: int = 0, before: int = 0) -> Sent:
-    return Sent(NOW - age, outcome, NOW - age + quiet, before, "req-1", status, "No.", (NOW - age,) * refusals)
+    return Sent(
+        NOW - age, outcome, NOW - age + quiet, before, "req-1", answer_of(status), "No.", (NOW - age,) * refusals
+    )

@@ -10,12 +10,13 @@ from typing import Optional
 import pytest
 
 from muster.core.cluster_facts import Phase, Record
-from muster.core.errors import NovaError, NovaRefused, NovaUncertain
+from muster.core.errors import Answer, NovaError, NovaRefused, NovaUncertain
 from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Trace
 from muster.core.sight import Calls, Outcome, Sent
 from muster.core.steps import DropHold, Evacuate, ForceUp, ReadCalls, ReadLog, Step
 from muster.engine.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
 from muster.engine.memory import HostMemory, Memory
+from muster.gateways.nova.faults import answer_of
 from tests.fakes import FakeClock, FakeCluster, LogLines
 
 ANSWER_S = 30.0
@@ -85,7 +86,7 @@ class Engine:
         (None, Outcome.TAKEN, TAKEN_SHOWS_S),
         (NovaUncertain("no reply"), Outcome.UNCERTAIN, 60.0),
         (NovaUncertain("HTTP 504", status=504), Outcome.UNCERTAIN, 60.0),
-        (NovaUncertain("HTTP 500", status=500), Outcome.UNCERTAIN, FINISHED_FAULT_S),
+        (NovaUncertain("HTTP 500", status=500, answer=Answer.OTHER), Outcome.UNCERTAIN, FINISHED_FAULT_S),
         (NovaRefused("HTTP 409", status=409), Outcome.REFUSED, 0.0),
     ],
     ids=["taken", "no reply", "504", "500", "refused"],
@@ -113,7 +114,7 @@ def test_refusals_add_up_and_a_fault_is_none() -> None:
     """B3."""
     it = Engine(NovaRefused("HTTP 409", status=409))
     it.do(STEP)
-    it.nova.fault = NovaUncertain("HTTP 500", status=500)
+    it.nova.fault = NovaUncertain("HTTP 500", status=500, answer=Answer.OTHER)
     it.do(STEP)
     assert len(it.sent.refused) == 1
     it.nova.fault = NovaRefused("HTTP 409", status=409)
@@ -124,7 +125,7 @@ def test_refusals_add_up_and_a_fault_is_none() -> None:
 @pytest.mark.parametrize("status", [404, 409])
 def test_what_nova_does_not_find_is_looked_for_on_its_host(status: int) -> None:
     """B30."""
-    it = Engine(NovaRefused(f"HTTP {status}", status=status))
+    it = Engine(NovaRefused(f"HTTP {status}", status=status, answer=answer_of(status)))
     it.memory.hosts["cmp1"].list_again = False
     it.do(STEP)
     assert it.memory.hosts["cmp1"].list_again is (status == 404)
@@ -132,7 +133,7 @@ def test_what_nova_does_not_find_is_looked_for_on_its_host(status: int) -> None:
 
 def test_after_a_fault_nothing_more_is_sent_in_that_pass() -> None:
     """B4: one is seldom alone."""
-    it = Engine(NovaUncertain("HTTP 500", status=500))
+    it = Engine(NovaUncertain("HTTP 500", status=500, answer=Answer.OTHER))
     assert it.do(STEP, STEP) == 0
     assert it.nova.asked == ["a"]
     assert it.memory.nova_trouble == "HTTP 500"

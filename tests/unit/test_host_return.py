@@ -10,6 +10,7 @@ import pytest
 
 from muster.core.cluster_facts import Cluster, Phase, Record
 from muster.core.decide import Decision, decide
+from muster.core.errors import Answer
 from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Service
 from muster.core.operator_orders import Orders
 from muster.core.server_case import State, Verdict
@@ -77,7 +78,7 @@ def test_a_list_without_a_server_that_was_evacuated_from_there_settles_nothing()
 @pytest.mark.parametrize("doubted", [True, False])
 def test_a_list_that_a_silent_cell_may_have_cut_short_makes_no_server_gone(doubted: bool) -> None:
     """B13, B30."""
-    refused = Sent(NOW - 20, Outcome.REFUSED, 0.0, 0, status=404, refused=(NOW - 20,))
+    refused = Sent(NOW - 20, Outcome.REFUSED, 0.0, 0, answer=Answer.NOT_FOUND, refused=(NOW - 20,))
     base = sight(node(), server("a"), server("b"))
     host = replace(base.hosts["cmp1"], sent={"a": refused}, listed=frozenset({"b"}), doubted=doubted)
     findings = decide(replace(base, hosts={"cmp1": host}), settings()).incidents["cmp1"].findings

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from muster.core.cluster_facts import Node, Phase, Record
-from muster.core.errors import NovaRefused, NovaUnavailable
+from muster.core.errors import Answer, NovaRefused, NovaUnavailable
 from muster.core.nova_facts import Move, MoveStatus, Server, Service
 from muster.engine.look import CREATED_APART_S, SINGLY, SINGLY_S, Look
 from muster.engine.memory import Memory
@@ -48,7 +48,7 @@ class SlowNova:
         return self.single(ident)
 
     def single(self, ident: str) -> Server:
-        raise NovaRefused("HTTP 404: not found", status=404)
+        raise NovaRefused("HTTP 404: not found", status=404, answer=Answer.NOT_FOUND)
 
     def moves_from(self, host: str, since: float, page: int = 1000) -> Sequence[Move]:
         self._take("moves_from")

@@ -13,11 +13,11 @@ from keystoneauth1 import exceptions as ksa
 from novaclient.exceptions import ClientException
 from urllib3 import exceptions as urllib3_exceptions
 
-from muster.core.errors import NovaRefused, NovaUnavailable, NovaUncertain
+from muster.core.errors import Answer, NovaRefused, NovaUnavailable, NovaUncertain
 from muster.core.nova_facts import Power
 from muster.gateways.clock import Clock
 from muster.gateways.nova.compute import Nova
-from muster.gateways.nova.faults import Redirect, elsewhere, refusal, trouble, write_trouble
+from muster.gateways.nova.faults import Redirect, answer_of, elsewhere, refusal, trouble, write_trouble
 from muster.gateways.nova.login import Login
 
 # By status: the error of a read and of a write that Nova itself answers so.
@@ -250,3 +250,20 @@ def test_an_older_nova_has_the_whole_log_in_one_piece(monkeypatch: pytest.Monkey
     log = Log(monkeypatch, *["lock"] * 150, "stop", "create", offered=(2, 53))
     assert log.nova.owner_log("s1").wanted is Power.STOPPED
     assert log.asked == [{}]
+
+
+ANSWERS = {
+    Answer.FORBIDDEN: (403,),
+    Answer.NOT_FOUND: (404,),
+    Answer.LOST: (0, 408, 502, 504),
+    Answer.OTHER: (400, 409, 500, 501, 503),
+}
+
+
+@pytest.mark.parametrize(("status", "answer"), [(status, answer) for answer in ANSWERS for status in ANSWERS[answer]])
+def test_what_a_status_means_has_a_name_outside_of_the_gateway(status: int, answer: Answer) -> None:
+    assert answer_of(status) is answer
+    if status:
+        assert refusal(reply(status, FAULT), "asked", write=True).answer is answer
+        foreign = refusal(reply(status, "<html>", {}), "asked", write=True)
+        assert foreign.answer is Answer.LOST, "whoever answers in Nova's place knows nothing of the call"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from muster.core.errors import Answer
 from muster.core.nova_facts import Move, MoveStatus, Power, Server
 from muster.core.server_case import Verdict
 from muster.core.server_rules import judge
@@ -54,7 +55,9 @@ def test_nothing_is_given_up_by_what_was_read_before_the_last_failure() -> None:
     failed = case(ACTIVE, move("failed"), policy=settings(attempts=1), ended_at=NOW - 1)
     assert verdict(replace(failed, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
     assert verdict(failed)[:2] == (Verdict.HELD, "exhausted")
-    refused = case(policy=settings(attempts=1), sent=Sent(NOW - 1, Outcome.REFUSED, 0.0, 0, "", 409, "no", (NOW - 1,)))
+    refused = case(
+        policy=settings(attempts=1), sent=Sent(NOW - 1, Outcome.REFUSED, 0.0, 0, "", Answer.OTHER, "no", (NOW - 1,))
+    )
     assert verdict(replace(refused, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
 
 

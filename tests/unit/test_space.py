@@ -17,6 +17,7 @@ import pytest
 
 from muster.core import host_rules, server_rules
 from muster.core.cluster_facts import Node, Phase, Record
+from muster.core.errors import Answer
 from muster.core.host_rules import MARK, HostCase
 from muster.core.nova_facts import Move, MoveStatus, Power, Server, Service, Trace
 from muster.core.operator_orders import Orders
@@ -69,11 +70,11 @@ SENT: list[Optional[Sent]] = [
     Sent(LONG_AGO, Outcome.TAKEN, NOW - 400, 1, "req-1"),
     Sent(JUST_NOW, Outcome.UNCERTAIN, NOW + 20, 0, "req-1"),
     Sent(LONG_AGO, Outcome.UNCERTAIN, NOW - 400, 0, "req-1"),
-    Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 403, "no", (LONG_AGO,)),
+    Sent(LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", Answer.FORBIDDEN, "no", (LONG_AGO,)),
     Sent(
-        LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", 404, "no", (LONG_AGO,)
+        LONG_AGO, Outcome.REFUSED, 0.0, 0, "req-1", Answer.NOT_FOUND, "no", (LONG_AGO,)
     ),  # never listed since: neither gone nor sent
-    Sent(JUST_NOW, Outcome.REFUSED, 0.0, 0, "req-1", 409, "no", (LONG_AGO, JUST_NOW)),
+    Sent(JUST_NOW, Outcome.REFUSED, 0.0, 0, "req-1", Answer.OTHER, "no", (LONG_AGO, JUST_NOW)),
 ]
 NOT_FOUND = SENT[6]
 WISHES = [(Power.RUNNING, True), (Power.STOPPED, True), (Power.UNKNOWN, False)]
@@ -247,7 +248,7 @@ def may_be_touched(c: ServerCase) -> bool:
         and s.metadata.get("evacuable") != "no"
         and "keeper" not in s.metadata
         and policy.evacuate == "all"
-        and not (c.sent and c.sent.at >= c.retried_at and c.sent.status == 403)
+        and not (c.sent and c.sent.at >= c.retried_at and c.sent.answer is Answer.FORBIDDEN)
         and not (c.not_found and (not c.listed or c.listed_at <= c.sent_at))
         and not c.skipped
         and not c.released

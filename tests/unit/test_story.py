@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.core.errors import NovaRefused, NovaUnavailable
+from muster.core.errors import Answer, NovaRefused, NovaUnavailable
 from muster.core.nova_facts import Move, MoveStatus, Server, Service, Trace
 from muster.reporting import nova_history, times
 from muster.reporting.history import Change, ServerStory, Story, from_worker
@@ -147,7 +147,7 @@ class Archive:
 
     def server(self, ident: str) -> Server:
         if ident == "s1":
-            raise NovaRefused("HTTP 404", status=404)
+            raise NovaRefused("HTTP 404", status=404, answer=Answer.NOT_FOUND)
         return place(ident)
 
     def traces(self, server: str, since: float) -> list[Trace]:

@@ -13,8 +13,18 @@ MusterError
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from typing import Optional
+
+
+class Answer(enum.Enum):
+    """What the answer to a call that failed was, as far as it means different things to us."""
+
+    LOST = "lost"  # none from Nova itself, or that it has waited in vain: the call may still be under way
+    NOT_FOUND = "not found"  # Nova knows no such server, or no such host
+    FORBIDDEN = "forbidden"  # this user may not
+    OTHER = "other"  # Nova is done with the call
 
 
 class MusterError(Exception):
@@ -43,9 +53,12 @@ class ClusterRefused(ClusterError):
 class NovaError(MusterError):
     """A call to Nova (or Keystone before it) failed.
 
-    :param status: of HTTP, as Nova itself said it; 0 without a reply of its own.
+    :param status: of HTTP, as Nova itself said it; 0 without a reply of its own.  For the gateway, which alone knows
+        what it means: for everybody else there is ``answer``.
     :param others_status: the same from somebody else who answered in its place: a proxy, a firewall.
     """
+
+    unsaid = Answer.LOST
 
     def __init__(
         self,
@@ -55,11 +68,13 @@ class NovaError(MusterError):
         status: int = 0,
         retry_after_s: float = 0.0,
         others_status: int = 0,
+        answer: Optional[Answer] = None,
     ) -> None:
         self.request_id = request_id
         self.status = status
         self.retry_after_s = retry_after_s
         self.others_status = others_status
+        self.answer = answer or self.unsaid
         super().__init__(message)
 
 
@@ -73,3 +88,5 @@ class NovaUncertain(NovaError):
 
 class NovaRefused(NovaError):
     """Nova refused the call; repeating it unchanged is pointless until something else changes."""
+
+    unsaid = Answer.OTHER

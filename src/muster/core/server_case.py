@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
+from muster.core.errors import Answer
 from muster.core.nova_facts import Move, MoveStatus, Power, Server, Trace
 from muster.core.ports import Policy
 from muster.core.sight import Calls, Outcome, Sent
@@ -312,13 +313,13 @@ class ServerCase:
 
     @property
     def not_found(self) -> bool:
-        """Nova said 404, and nobody has asked for another try since."""
-        return self.sent is not None and self.sent.status == 404 and self.sent.at >= self.retried_at
+        """Nova knew no such server or host, and nobody has asked for another try since."""
+        return self.sent is not None and self.sent.answer is Answer.NOT_FOUND and self.sent.at >= self.retried_at
 
     @property
     def forbidden(self) -> bool:
-        """Nova said 403, and nobody has asked for another try since."""
-        return self.sent is not None and self.sent.status == 403 and self.sent.at >= self.retried_at
+        """Nova said that this user may not, and nobody has asked for another try since."""
+        return self.sent is not None and self.sent.answer is Answer.FORBIDDEN and self.sent.at >= self.retried_at
 
     @property
     def due(self) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from muster.core.cluster_facts import Cluster
+from muster.core.errors import Answer
 from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
 
 
@@ -61,7 +62,7 @@ class Sent:
     quiet_until: float
     moves_before: int
     request_id: str = ""
-    status: int = 0
+    answer: Answer = Answer.OTHER
     words: str = ""
     refused: tuple[float, ...] = ()
 

@@ -13,14 +13,12 @@ from typing import Optional
 
 from muster.core import steps as todo
 from muster.core.cluster_facts import Phase
-from muster.core.errors import ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
+from muster.core.errors import Answer, ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
 from muster.core.ports import ClockPort, ClusterPort, NovaPort
 from muster.core.sight import Calls, Outcome, Sent
 from muster.engine.memory import HostMemory, Memory
 from muster.log import Log
 
-LOST_ON_THE_WAY = (0, 408, 502, 504)
-NOT_FOUND = 404
 TAKEN_SHOWS_S = 60.0
 FINISHED_FAULT_S = 3.0
 """A 500 or 503 came from Nova's own end: what it did shows at once, but the next look may be under way already."""
@@ -164,7 +162,7 @@ class Act:
         try:
             request_id = self._nova.force_down(step.service, step.disable_reason)
         except NovaUncertain as exc:
-            if exc.status in LOST_ON_THE_WAY:
+            if exc.answer is Answer.LOST:
                 host.liveness.force_down_lost(self._clock.now())
             raise
         self._log.info(
@@ -287,14 +285,14 @@ class Act:
         except NovaRefused as exc:
             self._memory.tally.refused += 1
             self._remember(step, Outcome.REFUSED, at, 0.0, exc)
-            if exc.status == NOT_FOUND:
+            if exc.answer is Answer.NOT_FOUND:
                 self._memory.hosts[step.node].list_again = True
             self._log.warning(
                 "evacuate refused", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
             )
         except NovaUncertain as exc:
             late_s = self._memory.hosts[step.node].liveness.late_call_s
-            quiet_s = late_s if exc.status in LOST_ON_THE_WAY else FINISHED_FAULT_S
+            quiet_s = late_s if exc.answer is Answer.LOST else FINISHED_FAULT_S
             self._remember(step, Outcome.UNCERTAIN, at, quiet_s, exc)
             self._log.warning(
                 "evacuate uncertain", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
@@ -327,7 +325,7 @@ class Act:
             quiet_until=self._clock.now() + quiet_s,
             moves_before=step.moves_before,
             request_id=request_id or (exc.request_id if exc else "") or "",
-            status=exc.status if exc else 0,
+            answer=exc.answer if exc else Answer.OTHER,
             words=str(exc) if exc else "",
             refused=refused,
         )

@@ -15,7 +15,7 @@ from typing import Optional
 
 from muster.core.cluster_facts import UNTOUCHED, Cluster, Node, Phase
 from muster.core.decide import has_incident, resumed_s, wanted_now
-from muster.core.errors import NovaError, NovaRefused
+from muster.core.errors import Answer, NovaError, NovaRefused
 from muster.core.naming import Names
 from muster.core.nova_facts import Move, Power, Server, Service
 from muster.core.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort, Policy
@@ -39,7 +39,6 @@ YOUNG_S = 900.0
 SINGLY = 20
 SINGLY_S = 10.0
 """So many servers are read one by one, at once, and no further one after so long."""
-NOT_FOUND = 404
 POWER_TASKS = frozenset({"powering-off", "powering-on", "rescuing"})
 
 
@@ -377,7 +376,7 @@ class Look:
         try:
             found = self._nova.server(server)
         except NovaRefused as exc:
-            if exc.status != NOT_FOUND:
+            if exc.answer is not Answer.NOT_FOUND:
                 raise
             for host in hosts:
                 host.list_again = host.list_again or not host.listed_at or server in host.listed

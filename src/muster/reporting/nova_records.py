@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional, Protocol
 
-from muster.core.errors import NovaError, NovaRefused
+from muster.core.errors import Answer, NovaError, NovaRefused
 from muster.core.naming import service_of
 from muster.core.nova_facts import Move, Server, Service, Trace
 from muster.core.ports import ClockPort
@@ -115,7 +115,7 @@ def _server(nova: RecordsPort, ident: str) -> Server:
     try:
         return nova.server(ident)
     except NovaRefused as exc:
-        if exc.status != 404:
+        if exc.answer is not Answer.NOT_FOUND:
             raise
         return Server(ident, host="", vm_state="deleted", deleted=True)
 
@@ -124,6 +124,6 @@ def _traces(nova: RecordsPort, ident: str, since: float) -> Sequence[Trace]:
     try:
         return nova.traces(ident, since)
     except NovaRefused as exc:
-        if exc.status != 404:
+        if exc.answer is not Answer.NOT_FOUND:
             raise
         return ()

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from keystoneauth1 import exceptions as ksa
 from urllib3 import exceptions as urllib3_exceptions
 
-from muster.core.errors import NovaError, NovaRefused, NovaUnavailable, NovaUncertain
+from muster.core.errors import Answer, NovaError, NovaRefused, NovaUnavailable, NovaUncertain
 from muster.gateways.nova.parsing import seconds
 
 REQUEST_IDS = ("x-openstack-request-id", "x-compute-request-id")
@@ -27,6 +27,15 @@ NOT_LET_IN = (401, 406, 413, 429)
 """Nova says these before it looks at the call: no token, a microversion that it has not, over a limit."""
 NOT_IMPLEMENTED = 501
 """Of the 5xx the only one that is a refusal."""
+_ANSWERS = {
+    0: Answer.LOST,
+    403: Answer.FORBIDDEN,
+    404: Answer.NOT_FOUND,
+    408: Answer.LOST,
+    502: Answer.LOST,
+    504: Answer.LOST,
+}
+"""By Nova's own status: with 0 there is none, with 502 and 504 what stands before it has given up waiting."""
 
 
 class Reply(Protocol):
@@ -40,6 +49,11 @@ class Reply(Protocol):
     def text(self) -> str: ...
     @property
     def elapsed(self) -> datetime.timedelta: ...
+
+
+def answer_of(status: int) -> Answer:
+    """:param status: as Nova itself said it; 0 without a reply of its own."""
+    return _ANSWERS.get(status, Answer.OTHER)
 
 
 def timed_out(exc: NovaError) -> bool:
@@ -82,6 +96,7 @@ def refusal(reply: Reply, what: str, *, write: bool) -> NovaError:
         status=status if own else 0,
         retry_after_s=seconds(reply.headers.get("Retry-After")),
         others_status=0 if own else status,
+        answer=answer_of(status if own else 0),
     )
 
 
@@ -120,7 +135,7 @@ def trouble(what: str, exc: Exception) -> NovaError:
     status = int(getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0)
     ident = getattr(exc, "request_id", None)
     words = str(exc) if isinstance(exc, Redirect) else f"{type(exc).__name__}: {exc}"
-    return NovaUnavailable(f"{what}: {words}", request_id=ident, status=status)
+    return NovaUnavailable(f"{what}: {words}", request_id=ident, status=status, answer=answer_of(status))
 
 
 def write_trouble(exc: Exception) -> NovaError:
@@ -131,7 +146,8 @@ def write_trouble(exc: Exception) -> NovaError:
     that nobody was let in.
     """
     if isinstance(exc, ksa.Unauthorized) or _never_connected(exc):
-        return NovaUnavailable(f"{type(exc).__name__}: {exc}", status=int(getattr(exc, "http_status", 0) or 0))
+        status = int(getattr(exc, "http_status", 0) or 0)
+        return NovaUnavailable(f"{type(exc).__name__}: {exc}", status=status, answer=answer_of(status))
     return NovaUncertain(str(exc) if isinstance(exc, Redirect) else f"{type(exc).__name__}: {exc}")
 
 
