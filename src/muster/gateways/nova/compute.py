@@ -12,15 +12,14 @@ import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
-import novaclient.client
 import novaclient.exceptions
-import openstack.connection
 
-from muster.core.errors import NovaError, NovaRefused, NovaUnavailable
+from muster.core.errors import NovaRefused, NovaUnavailable
 from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
 from muster.gateways.clock import Clock, Fact
 from muster.gateways.nova import login
 from muster.gateways.nova import parsing as facts
+from muster.gateways.nova.connection import NovaConnection, Version, spelled
 from muster.gateways.nova.faults import Reply, refusal, request_id
 from muster.gateways.nova.patience import PAGE, PAGE_MIN, Patience
 from muster.gateways.nova.placement import Placement
@@ -33,7 +32,6 @@ TRACES_LIMIT = 50
 """More than a worker that takes over finds of an incident that waits for room for hours."""
 ACTIONS_PAGE = 100
 
-Version = tuple[int, int]
 SERVICES: Version = (2, 69)  # from 2.53 services have UUIDs; from 2.69 those of a silent cell are listed as UNKNOWN
 SERVICES_BY_UUID: Version = (2, 53)
 SERVERS: Version = (2, 98)  # 2.47 embeds the flavor's extra specs, 2.98 the image's properties
@@ -48,7 +46,7 @@ STOP: Version = (2, 1)
 RESET_STATE: Version = (2, 1)
 
 
-class Nova:
+class Nova(NovaConnection):
     """Nova of one cloud of clouds.yaml.
 
     :param ceiling: no call speaks a newer microversion than this, e.g. ``"2.98"``.
@@ -66,12 +64,8 @@ class Nova:
         clock: Optional[Clock] = None,
     ) -> None:
         self._clock = clock or Clock()
-        self.login = login.Login(cloud, clouds_file, announce, self._clock)
+        super().__init__(login.Login(cloud, clouds_file, announce, self._clock), ceiling)
         self._shared_storage = shared_storage
-        self._ceiling = _version(ceiling)
-        self._announce = announce
-        self._discovered: Optional[openstack.connection.Connection] = None
-        self._offered: Version = (2, 1)
         self._hosts_of_services: dict[str, str] = {}
         self._patience = Patience()
 
@@ -317,13 +311,13 @@ class Nova:
         retries: int = login.READ_RETRIES,
     ) -> Mapping[str, Any]:
         try:
-            return self.login.get("compute", path, params, _text(self._speak(version)), timeout_s, retries)
+            return self.login.get("compute", path, params, spelled(self._speak(version)), timeout_s, retries)
         except NovaUnavailable as exc:
             if exc.status != NOT_OFFERED:
                 raise
         # It offers less than when it was asked: it was rolled back, or one of several has another release.
         self._discover_anew()
-        return self.login.get("compute", path, params, _text(self._speak(version)), timeout_s, retries)
+        return self.login.get("compute", path, params, spelled(self._speak(version)), timeout_s, retries)
 
     def _ours(self, fact: Fact) -> Fact:
         return self._clock.nova.translated(fact)
@@ -336,7 +330,7 @@ class Nova:
                 path,
                 method,
                 json=dict(body),
-                microversion=_text(self._speak(version)),
+                microversion=spelled(self._speak(version)),
                 timeout=login.WRITE_TIMEOUT_S,
                 connect_retries=0,
                 status_code_retries=0,
@@ -358,69 +352,6 @@ class Nova:
                 self.login.forget()
             raise trouble
         return ident
-
-    # ------------------------------------------------------------- connection
-
-    def _connect(self) -> openstack.connection.Connection:
-        connection = self.login.connection()
-        if connection is not self._discovered:
-            self._offered = self._discover(connection)
-            self._discovered = connection
-        return connection
-
-    def _discover_anew(self) -> None:
-        """What any of them has not is spoken no more as long as this connection lasts."""
-        before = self._offered
-        self.login.forget()
-        self._connect()
-        self._offered = min(before, self._offered)
-
-    def _discover(self, connection: openstack.connection.Connection) -> Version:
-        self.login.check_region("compute")
-        try:
-            data = connection.compute.get_endpoint_data()
-        except login.FAILURES as exc:
-            self.login.forget()
-            raise self.login.read_trouble("/", exc) from exc
-        offered = data.max_microversion if data else None
-        if not offered:
-            # keystoneauth takes a silent endpoint for one without versions: that is not what Nova offers.
-            self.login.forget()
-            raise self._without_versions(connection, data.url if data else None)
-        return offered[0], offered[1]
-
-    def _without_versions(self, connection: openstack.connection.Connection, url: Optional[str]) -> NovaError:
-        """Why no versions came, which keystoneauth keeps to itself: no connection, a certificate, a status."""
-        nothing = NovaUnavailable("Nova does not say which microversions it speaks")
-        if not url:
-            return nothing
-        try:
-            reply = connection.session.get(url, authenticated=False, raise_exc=False, timeout=login.READ_TIMEOUT_S)
-        except login.FAILURES as exc:
-            return self.login.read_trouble(url, exc)
-        return refusal(reply, f"GET {url}", write=False) if reply.status_code >= 300 else nothing
-
-    def _nova_client(self, version: Version) -> Any:
-        connection = self._connect()
-        self.login.authenticate()
-        try:
-            endpoint = connection.compute.get_endpoint()
-        except login.FAILURES as exc:
-            raise self.login.read_trouble("/", exc) from exc
-        return novaclient.client.Client(_text(version), session=connection.session, endpoint_override=endpoint)
-
-    def _speak(self, pinned: Version) -> Version:
-        self._connect()
-        return min(pinned, self._ceiling, self._offered)
-
-
-def _version(text: str) -> Version:
-    major, minor = text.split(".")
-    return int(major), int(minor)
-
-
-def _text(version: Version) -> str:
-    return f"{version[0]}.{version[1]}"
 
 
 def _rows(body: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

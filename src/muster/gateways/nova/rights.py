@@ -43,8 +43,8 @@ from muster.gateways.nova.compute import (
     SERVICES_BY_UUID,
     STOP,
     Nova,
-    Version,
 )
+from muster.gateways.nova.connection import Version
 from muster.gateways.nova.login import READ_TIMEOUT_S, UNREADABLE
 from muster.gateways.nova.needs import (
     ACTIONS_LISTED,
