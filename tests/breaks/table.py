@@ -153,9 +153,9 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "A20",
         "closes before what had waited for the host is done",
-        INCIDENT,
-        "return c.sight.back_at + ORDERS_DONE_S if c.sight.back_at else math.inf",
-        "return c.sight.back_at if c.sight.back_at else 0.0",
+        "src/muster/core/host_case.py",
+        "return self.sight.back_at + ORDERS_DONE_S if self.sight.back_at else math.inf",
+        "return self.sight.back_at if self.sight.back_at else 0.0",
         ("unit/test_host_return.py::TestReturn::test_looks_once_more_at_the_servers_before_it_closes",),
     ),
     Break(
@@ -177,7 +177,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D7",
         "waits for evacuations that Nova deleted with their servers",
-        INCIDENT,
+        "src/muster/core/host_case.py",
         " and m.id not in self.sight.dropped for m in rows",
         " for m in rows",
         ("unit/test_host_return.py::TestReturn::test_waits_for_no_row_that_nova_has_deleted",),
@@ -626,7 +626,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D2",
         "keeps a host away for ever because of what is held",
-        INCIDENT,
+        "src/muster/core/host_case.py",
         "return sum(f.verdict.open for f in self.findings)",
         'return sum(f.verdict.open or f.verdict.value == "held" for f in self.findings)',
         ("unit/test_host_return.py::test_settled_lets_the_host_return_and_names_what_stays",),
@@ -854,7 +854,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D4",
         "finds its mark anywhere in an operator's reason",
-        INCIDENT,
+        "src/muster/core/host_case.py",
         "service.disabled_reason.startswith(MARK)",
         "MARK in service.disabled_reason",
         ("unit/test_host_return.py::TestReturn::test_an_operators_disable_stays",),
@@ -871,7 +871,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D1",
         "takes every server with a verdict for safe, whatever Nova still has open",
-        INCIDENT,
+        "src/muster/core/host_case.py",
         ' and f.rule != "completed-but-not-moved"}',
         "}",
         ("unit/test_host_return.py::test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away",),
@@ -1303,8 +1303,8 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D5",
         "does not say that its nova-compute has to start once more",
-        INCIDENT,
-        "and left and 0.0 < c.sight.back_at < c.sight.moves_at",
+        "src/muster/core/host_case.py",
+        "and left and 0.0 < self.sight.back_at < self.sight.moves_at",
         "and left and False",
         ("unit/test_host_return.py::TestReturn::test_says_when_its_nova_compute_has_to_start_once_more",),
     ),

@@ -18,7 +18,7 @@ import pytest
 from muster.core import host_rules, server_rules
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import Answer
-from muster.core.host_rules import MARK, HostCase
+from muster.core.host_case import MARK, HostCase
 from muster.core.nova_facts import Move, MoveStatus, Power, Server, Service, Trace
 from muster.core.operator_orders import Orders
 from muster.core.server_case import Finding, ServerCase, State, Verdict

@@ -10,7 +10,8 @@ from itertools import takewhile
 from typing import Optional, Union
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
-from muster.core.host_rules import HEARTBEAT_SKEW_S, LOOKED_AFTER_S, HostCase, HostRule, assess
+from muster.core.host_case import HEARTBEAT_SKEW_S, LOOKED_AFTER_S, HostCase
+from muster.core.host_rules import HostRule, assess
 from muster.core.naming import Names
 from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
 from muster.core.operator_orders import Orders

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
-from muster.core.host_rules import HEARTBEAT_SKEW_S, LATE_BEAT_S
+from muster.core.host_case import HEARTBEAT_SKEW_S, LATE_BEAT_S
 from muster.core.nova_facts import Server, Service
 
 

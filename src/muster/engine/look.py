@@ -19,6 +19,7 @@ from muster.core.errors import Answer, NovaError, NovaRefused
 from muster.core.naming import Names
 from muster.core.nova_facts import Move, Power, Server, Service
 from muster.core.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort, Policy
+from muster.core.sight import HostSight, Sight
 from muster.engine import polling
 from muster.engine.memory import MOVES, OF_ALL, SERVERS, SERVICES, HostMemory, Memory
 

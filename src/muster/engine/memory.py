@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import NovaError
-from muster.core.host_rules import HEARTBEAT_SKEW_S
+from muster.core.host_case import HEARTBEAT_SKEW_S
 from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
 from muster.core.server_case import Finding
 from muster.core.sight import Calls, HostSight, Sent

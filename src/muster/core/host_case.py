@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evidence about one dead host: what was seen of it, and the questions that the rules ask of that."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Union
+
+from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
+from muster.core.nova_facts import MoveStatus, Server, Service
+from muster.core.ports import Policy
+from muster.core.server_case import Finding, Verdict
+from muster.core.sight import HostSight
+
+MARK = "muster: "
+"""Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
+LATE_BEAT_S = 2.0
+"""A heartbeat may come so much after its time."""
+LOOKED_AFTER_S = 12.0
+"""Services are read every 10 s, so who has read them so much after a heartbeat's time has seen it."""
+BEATS_S = 10.0
+"""The default of Nova's report_interval (nova/conf/service.py)."""
+HEARTBEAT_SKEW_S = 5.0
+REFENCED_AFTER_S = 60
+"""Pacemaker's own fencing time is that of the whole operation, the record's that of its middle, and a power-on that
+times out comes between them: it counts only for a host that was let back since, and never against a sign of life."""
+ORDERS_DONE_S = 5.0
+"""So long after a heartbeat of a nova-compute that has started, what had waited for it has been carried out."""
+ORDERS_LATEST_S = 60.0
+"""The same where a server on the host has a task, or had one that has come to nothing yet."""
+
+
+@dataclass(frozen=True)
+class HostCase:
+    """One node with an incident, and everything that decides about it.
+
+    :param service: its nova-compute service, or the reason why none can be named.
+    :param inbound: servers of other dead hosts that were on their way here and are not safe yet.
+    :param awaited: evacuations from other hosts that wait in the queue of this one.
+    :param failed: how many hosts are dead and not yet returning.
+    :param resource: the id of the worker's.
+    :param nova_compute: the id of what runs nova-compute, as far as it is known.
+    """
+
+    node: Node
+    now: float
+    policy: Policy
+    sight: HostSight = field(default_factory=HostSight)
+    service: Union[Service, str] = ""
+    asked: bool = False
+    nova_trouble: str = ""
+    clocks_apart: str = ""
+    findings: tuple[Finding, ...] = ()
+    inbound: int = 0
+    awaited: int = 0
+    failed: int = 1
+    limit: int = 1
+    resource: str = "muster"
+    nova_compute: str = ""
+
+    @property
+    def silent(self) -> str:
+        """Why nothing can be decided now.  What is on the way back waits for the lists, too."""
+        unlisted = self.sight.unlisted if self.phase is Phase.RETURNING else ""
+        return self.nova_trouble or self.sight.call_failed or unlisted
+
+    @property
+    def record(self) -> Record:
+        assert self.node.record is not None
+        return self.node.record
+
+    @property
+    def known_service(self) -> Service:
+        assert not isinstance(self.service, str), self.service
+        return self.service
+
+    @property
+    def phase(self) -> Phase:
+        return self.record.phase
+
+    @property
+    def open_findings(self) -> int:
+        return sum(f.verdict.open for f in self.findings)
+
+    @property
+    def open_rows(self) -> int:
+        """Evacuations from here that Nova still calls under way, of servers not yet safe elsewhere.
+
+        nova-compute must not start before they end (facts.md N16).  A row whose destination died stays open for ever
+        (facts.md N14); its server's verdict says whether that matters.
+        """
+        settled = {f.server.id for f in self.findings if not f.verdict.open and f.rule != "completed-but-not-moved"}
+        return sum(
+            move.status.open for server, moves in self.sight.moves.items() if server not in settled for move in moves
+        )
+
+    @property
+    def start_waits(self) -> str:
+        """Which orders of servers that are elsewhere would start their guests here; empty without any."""
+        away = [f for f in self.findings if f.queued_start and f.server.host != self.known_service.host]
+        return ", ".join(f"{f.queued_start} of {f.server.id}" for f in away[:3]) + " and others" * (len(away) > 3)
+
+    @property
+    def unshown(self) -> int:
+        """Servers of evacuations that Nova still shows, and no list of its servers does."""
+        moves = self.sight.moves.items()
+        known = {server for server, ms in moves if any(m.id not in self.sight.dropped for m in ms)}
+        return len(known - set(self.sight.servers))
+
+    @property
+    def uncompleted_rows(self) -> int:
+        rows = (m for moves in self.sight.moves.values() for m in moves)
+        return sum(m.status is MoveStatus.DONE and m.id not in self.sight.dropped for m in rows)
+
+    @property
+    def disabled_by_us(self) -> bool:
+        service = self.known_service
+        return not service.enabled and service.disabled_reason.startswith(MARK)
+
+    @property
+    def fenced_since(self) -> bool:
+        """It was let back, came, and was fenced again.  To who released it and has seen it away since, a later time is
+        only the end of the fencing on record."""
+        may_have_been_back = self.sight.was_back or not self.sight.released
+        late = self.fenced_at > self.record.last + REFENCED_AFTER_S
+        return self.phase is Phase.RETURNING and not self.node.member and late and may_have_been_back
+
+    @property
+    def refuted(self) -> bool:
+        """nova-compute wrote to Nova after the power was said to be off: nobody may be started a second time."""
+        if self.sight.heartbeat_moved or self.record.lives:
+            return True
+        service = self.known_service
+        early = service.updated_at > self.record.last + HEARTBEAT_SKEW_S
+        # An admin's change moves that time, too: if somebody disabled it, Nova has to call it down first.
+        changed = service.forced_down or not (service.enabled or service.up)
+        return early and not self.disabled_by_us and not changed
+
+    @property
+    def back_too_soon(self) -> bool:
+        """Let return, and found running before it has restarted: a restart ends the guests that were evacuated and
+        turns done into completed (nova-compute, _destroy_evacuated_instances), so whatever runs there has never been
+        off."""
+        running = self.node.probed_running >= self.record.last
+        return self.phase is Phase.RETURNING and running and self.uncompleted_rows > 0
+
+    @property
+    def completed_in_part(self) -> bool:
+        """Of several evacuations of one server a start completes one, before its first heartbeat
+        (nova/compute/manager.py, _destroy_evacuated_instances), and what it leaves `done` keeps Nova from lifting the
+        force-down."""
+        left = self.uncompleted_rows > 0 and (self.known_service.forced_down or self.disabled_by_us)
+        return self.phase is Phase.RETURNING and left and 0.0 < self.sight.back_at < self.sight.moves_at
+
+    @property
+    def misdated(self) -> bool:
+        """Recorded by a controller whose clock is not ours: not when this worker saw it come, or, before anything was
+        done, in the future.  What Pacemaker itself had on record may be old."""
+        seen_from, seen_at, last = self.sight.seen_from, self.sight.seen_at, self.record.last
+        future = last > seen_at + HEARTBEAT_SKEW_S
+        came = seen_from > 0.0 and self.phase in (Phase.FENCED, Phase.EVACUATING)
+        wrong = came and (future or last < seen_from - HEARTBEAT_SKEW_S)
+        return seen_at > 0.0 and (wrong or (future and self.phase in UNTOUCHED)) and self.redated != self.record
+
+    @property
+    def off_since(self) -> float:
+        """Not before this worker had last looked for the fencing in vain, whatever clock it was recorded by."""
+        return max(float(self.record.last), self.sight.seen_from)
+
+    @property
+    def delay_s(self) -> float:
+        """A delay that is to show a power device that lies has to, however seldom heartbeats come."""
+        given = float(self.policy.delay_s)
+        return max(given, self.sight.beats_every_s + LOOKED_AFTER_S) if given >= BEATS_S + LOOKED_AFTER_S else given
+
+    @property
+    def redated(self) -> Record:
+        """By the clock of who claims it, which is what its evacuations are compared with."""
+        seen = int(self.sight.seen_at)
+        if self.phase is Phase.EVACUATING:
+            return replace(self.record, last=max(self.record.first, seen))
+        first = seen if self.record.first == self.record.last else min(self.record.first, seen)
+        return replace(self.record, first=first, last=seen)
+
+    @property
+    def doubtful(self) -> bool:
+        """Its service was written to since the fencing: by an admin, or by a nova-compute that lives."""
+        return self.phase in UNTOUCHED and self.known_service.updated_at > self.record.last + HEARTBEAT_SKEW_S
+
+    @property
+    def still_off(self) -> bool:
+        """Released, and not back: once it has joined the cluster its nova-compute may run, and the old fencing proves
+        nothing."""
+        service = self.known_service
+        back = self.node.member or self.sight.alive_again or service.up or not service.forced_down
+        return self.phase is Phase.RETURNING and not back
+
+    @property
+    def wanted_again(self) -> int:
+        """Servers that an operator wants tried again and nothing hinders, although the host was released already."""
+        if not self.still_off:
+            return 0
+        orders = self.node.standing_orders
+        return sum(f.verdict is Verdict.QUEUED and orders.retried_at(f.server.id) > 0 for f in self.findings)
+
+    @property
+    def begun_by_hand(self) -> int:
+        """Evacuations from here that were begun since it was released, as far as that is known: to a later worker one
+        that is more than accepted may be the row of one that has died with its destination (facts.md N14)."""
+        if not self.still_off:
+            return 0
+        here = self.known_service.host  # what has left it is not evacuated from it by anybody
+        begun = (f for f in self.findings if f.rule in ("not-begun", "on-the-way") and f.server.host == here)
+        rows = (m for f in begun for m in self.sight.moves.get(f.server.id, ())[-1:])
+        return sum(m.status is MoveStatus.ACCEPTED or (m.status.open and self.sight.released) for m in rows)
+
+    @property
+    def orders_done_at(self) -> float:
+        """When those that waited for its nova-compute have been carried out: it beats once it takes them."""
+        return self.sight.back_at + ORDERS_DONE_S if self.sight.back_at else math.inf
+
+    @property
+    def still_at_work(self) -> bool:
+        """What had waited for it may be under way, for a minute at most; what failed is over."""
+        here = (f.server for f in self.findings if f.server.host == self.known_service.host)
+        return any(self._may_change(server) for server in here) and self.now < self.sight.back_at + ORDERS_LATEST_S
+
+    def _may_change(self, server: Server) -> bool:
+        """It has a task; or it had one, which nova-compute takes back as it starts, before it carries out what it was
+        for (nova/compute/manager.py, _init_instance)."""
+        before = self.sight.before.get(server.id)
+        had_task = before is not None and bool(before.task_state) and before.vm_state == server.vm_state
+        return server.vm_state != "error" and (bool(server.task_state) or had_task)
+
+    @property
+    def fenced_at(self) -> int:
+        """By Pacemaker's own word; what an operator has confirmed may be off only since then."""
+        return max(self.node.fenced_at, self.node.confirmed_at)
