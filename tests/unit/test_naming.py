@@ -7,6 +7,7 @@ import pytest
 
 from muster.core.naming import service_of
 from muster.core.nova_facts import Service
+from muster.core.unknown import Unknown
 
 
 def services(*hosts: str) -> list[Service]:
@@ -42,13 +43,13 @@ def test_matched_without_doubt(node: str, hosts: list[str], expected: str) -> No
 )
 def test_doubt_is_refused_with_the_candidates(node: str, hosts: list[str], named: list[str]) -> None:
     found = service_of(node, [node], services(*hosts), {})
-    assert isinstance(found, str)
-    assert all(name in found for name in named)
+    assert isinstance(found, Unknown)
+    assert all(name in found.why for name in named)
 
 
 def test_two_nodes_never_share_a_service_by_short_name() -> None:
     nodes = ["cmp1.a.example", "cmp1.b.example"]
-    assert isinstance(service_of("cmp1.a.example", nodes, services("cmp1"), {}), str)
+    assert isinstance(service_of("cmp1.a.example", nodes, services("cmp1"), {}), Unknown)
 
 
 def test_the_operators_map_wins_and_must_exist() -> None:
@@ -57,13 +58,13 @@ def test_the_operators_map_wins_and_must_exist() -> None:
     assert isinstance(found, Service)
     assert found.host == "cmp1.b.example"
     for listed in (both, services("cmp1")):  # not by its name either
-        assert isinstance(service_of("cmp1", ["cmp1"], listed, {"cmp1": "typo"}), str)
+        assert isinstance(service_of("cmp1", ["cmp1"], listed, {"cmp1": "typo"}), Unknown)
 
 
 def test_a_host_that_the_map_gives_to_another_node_is_not_taken_by_name() -> None:
     for host in ("cmp1", "cmp1.a.example"):
-        assert isinstance(service_of("cmp1", ["cmp1", "spare"], services(host), {"spare": host}), str)
+        assert isinstance(service_of("cmp1", ["cmp1", "spare"], services(host), {"spare": host}), Unknown)
 
 
 def test_two_services_of_one_name_are_refused() -> None:
-    assert isinstance(service_of("cmp1", ["cmp1"], services("cmp1", "cmp1"), {}), str)
+    assert isinstance(service_of("cmp1", ["cmp1"], services("cmp1", "cmp1"), {}), Unknown)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.nova_facts import Server, Service, Size
 from muster.core.sequence import sequence
+from muster.core.unknown import Unknown
 from muster.planning.capacity import Room, asks_for_more, left_by_host
 from muster.planning.hosts import Host, astray, find, hosts
 from muster.planning.plan import (
@@ -48,11 +49,14 @@ def cluster(*nodes: Node) -> Cluster:
     return Cluster(True, "ctl1", {node.name: node for node in named})
 
 
+NO_PACE = Unknown("unknown")
+
+
 def survey(
     *servers: Server,
-    left: Union[dict[str, Size], str, None] = None,
+    left: Union[dict[str, Size], Unknown, None] = None,
     services: Optional[list[Service]] = None,
-    pace: Union[Pace, str] = "unknown",
+    pace: Union[Pace, Unknown] = NO_PACE,
     **more: Any,
 ) -> Survey:
     services = services if services is not None else [service(name) for name in NAMES]
@@ -91,12 +95,12 @@ SERVERS = st.lists(
     max_size=25,
     unique_by=lambda one: one.id,
 )
-ANY = st.tuples(SERVERS, LEFT | st.just("placement: HTTP 403"), st.integers(1, 4), st.sampled_from([0, 1, 5]))
+ANY = st.tuples(SERVERS, LEFT | st.just(Unknown("placement: HTTP 403")), st.integers(1, 4), st.sampled_from([0, 1, 5]))
 
 
 @given(ANY)
 def test_everybody_is_in_the_plan_once_and_in_the_sequence_of_the_real_thing(
-    given_: tuple[list[Server], Union[dict[str, Size], str], int, int],
+    given_: tuple[list[Server], Union[dict[str, Size], Unknown], int, int],
 ) -> None:
     servers, left, in_flight, per_destination = given_
     one = made(survey(*servers, left=left), in_flight=in_flight, per_destination=per_destination)
@@ -110,14 +114,14 @@ def test_everybody_is_in_the_plan_once_and_in_the_sequence_of_the_real_thing(
 
 @given(ANY)
 def test_only_what_is_queued_is_sent_and_nothing_is_promised_without_room(
-    given_: tuple[list[Server], Union[dict[str, Size], str], int, int],
+    given_: tuple[list[Server], Union[dict[str, Size], Unknown], int, int],
 ) -> None:
     servers, left, _, _ = given_
     one = made(survey(*servers, left=left))
     for turn in one.turns:
         assert (turn.finding.verdict.value == "queued") is (turn.wave > 0)
     promised = [turn.server.size for turn in one.turns if turn.outlook is Outlook.EVACUATED]
-    if isinstance(left, str):
+    if isinstance(left, Unknown):
         assert promised == []
         return
     assert None not in promised
@@ -305,7 +309,7 @@ ALIVE = [Node(name, remote=True, member=True) for name in ("cmp1", "cmp2")]
         (survey(), READY, ""),
         (survey(server("a", vm_state="paused")), ATTENTION, "1 server would be held"),
         (survey(server("a", task_state="deleting", updated=NOW)), ATTENTION, "may or may not be evacuated"),
-        (survey(server("a"), left="placement: HTTP 403"), ATTENTION, "room is unknown"),
+        (survey(server("a"), left=Unknown("placement: HTTP 403")), ATTENTION, "room is unknown"),
         (survey(server("a"), left={name: Size(0, 0, 0) for name in NAMES}), NOT_READY, "1 server would find no room"),
         (survey(services=[service("cmp1")], left={}), READY, ""),
         (survey(server("a"), services=[service("cmp1")], left={}), NOT_READY, "no room"),

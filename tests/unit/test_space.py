@@ -25,6 +25,7 @@ from muster.core.server_case import Finding, ServerCase, State, Verdict
 from muster.core.server_rules import judge
 from muster.core.sight import Calls, HostSight, Outcome, Sent
 from muster.core.steps import DropHold, DropRecord, ForceDown, ForceUp, StopCompute, SwapRecord, WriteRecord
+from muster.core.unknown import Unknown
 from tests.fakes import settings
 
 pytestmark = pytest.mark.no_cover  # what decides is to be covered by tests that say what it decides
@@ -295,7 +296,7 @@ def test_no_server_is_ever_touched_that_must_not_be() -> None:
 FENCED = int(NOW) - 100
 DOWN = Service("u", "h", up=False, enabled=False, disabled_reason=f"{MARK}x", forced_down=True, updated_at=FENCED - 3.0)
 SERVICES = [
-    "Nova has no such service",
+    Unknown("Nova has no such service"),
     replace(DOWN, known=False),
     *(
         replace(DOWN, up=up, forced_down=forced, enabled=enabled, disabled_reason=reason, updated_at=at)

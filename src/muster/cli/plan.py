@@ -18,6 +18,7 @@ from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, hindrance, one_host, to
 from muster.cli.site import Site
 from muster.core.errors import SettingsError
 from muster.core.printable import counted
+from muster.core.unknown import Unknown
 from muster.gateways.clock import Clock
 from muster.gateways.nova.placement import Placement
 from muster.gateways.pacemaker import cib_fencing
@@ -103,7 +104,7 @@ def _strays(count: int) -> Iterator[tuple[int, str]]:
 
 def basis(survey: Survey, delay_s: int) -> Iterator[str]:
     """What all of this rests on, and what it does not."""
-    yield f"room unknown: {survey.left}" if isinstance(survey.left, str) else NOT_MODELLED
+    yield f"room unknown: {survey.left}" if isinstance(survey.left, Unknown) else NOT_MODELLED
     more = Counter(key for server in survey.servers for key in asks_for_more(server))
     if more:
         count = sum(bool(asks_for_more(server)) for server in survey.servers)
@@ -127,7 +128,7 @@ def data(made: Sequence[Plan], survey: Survey, details: bool) -> dict[str, Any]:
     return {
         "checked": round(survey.now, 1),
         "requests": survey.requests,
-        "room": "unknown" if isinstance(survey.left, str) else "estimated",
+        "room": "unknown" if isinstance(survey.left, Unknown) else "estimated",
         "seconds_a_wave": survey.pace.seconds if isinstance(survey.pace, Pace) else None,
         "totals": totals(made),
         "worst": costly.host.name if costly else None,

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import Optional, Union
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
-from muster.core.host_case import HEARTBEAT_SKEW_S, LOOKED_AFTER_S, HostCase
+from muster.core.host_case import HEARTBEAT_SKEW_S, LOOKED_AFTER_S, NOT_NAMED, HostCase
 from muster.core.host_rules import HostRule, assess
 from muster.core.naming import Names
 from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
@@ -32,6 +32,7 @@ from muster.core.steps import (
     SwapRecord,
     WriteRecord,
 )
+from muster.core.unknown import Unknown
 
 API_CLOCKS_S = 5.0
 """Nova writes when a row was created by the clock of the controller that took the call: so far they may be apart."""
@@ -110,13 +111,13 @@ def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
     return _dead(sight, _services(sight, policy))
 
 
-def _dead(sight: Sight, services: Mapping[str, Union[Service, str]]) -> dict[str, float]:
+def _dead(sight: Sight, services: Mapping[str, Union[Service, Unknown]]) -> dict[str, float]:
     dead = {}
     for name, host in sight.hosts.items():
         node = sight.cluster.nodes.get(name)
         record = node.record if node else None
         service = services[name]
-        if record is None or isinstance(service, str) or record.phase is not Phase.EVACUATING:
+        if record is None or isinstance(service, Unknown) or record.phase is not Phase.EVACUATING:
             continue
         waits = host.resumed_at and sight.now < host.resumed_at + resumed_s(host.late_call_s, host.beats_every_s)
         if service.forced_down and not service.up and not host.lives and not waits:
@@ -128,7 +129,7 @@ def lying_hosts(sight: Sight, policy: Policy) -> frozenset[str]:
     """Nova hosts that were said to be off, and have been seen to live since."""
     lives = [name for name, host in sight.hosts.items() if host.lives]
     services = _services(sight, policy) if lives else {}
-    return frozenset(service.host for name in lives if not isinstance(service := services[name], str))
+    return frozenset(service.host for name in lives if not isinstance(service := services[name], Unknown))
 
 
 def decide(sight: Sight, policy: Policy) -> Decision:
@@ -140,13 +141,14 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     failed = sum(_failed(n) for n in nodes)
     limit = policy.max_failed_hosts.hosts(computes(sight.cluster, policy))
     moved = Counter(server for host in sight.hosts.values() for server in host.moves)
-    judged = {node.name: _judge_host(node, services.get(node.name, ""), sight, policy, dead, moved) for node in nodes}
+    named = {node.name: services.get(node.name, NOT_NAMED) for node in nodes}
+    judged = {node.name: _judge_host(node, named[node.name], sight, policy, dead, moved) for node in nodes}
     inbound = _inbound(judged, sight)
     incidents: dict[str, Incident] = {}
     steps: list[Step] = []
     wishes: list[tuple[str, Finding, str]] = []
     for node in nodes:
-        service = services.get(node.name, "")
+        service = named[node.name]
         case = HostCase(
             node=node,
             now=sight.now,
@@ -157,8 +159,8 @@ def decide(sight: Sight, policy: Policy) -> Decision:
             nova_trouble=sight.nova_trouble,
             clocks_apart=sight.clocks_apart,
             findings=tuple(finding for finding, _ in judged[node.name]),
-            inbound=0 if isinstance(service, str) else inbound[service.host] - inbound[node.name, service.host],
-            awaited=0 if isinstance(service, str) else _awaited(service.host, judged.values()),
+            inbound=0 if isinstance(service, Unknown) else inbound[service.host] - inbound[node.name, service.host],
+            awaited=0 if isinstance(service, Unknown) else _awaited(service.host, judged.values()),
             failed=failed,
             limit=limit,
             resource=sight.cluster.resource,
@@ -213,7 +215,7 @@ def _hindrance(cluster: Cluster) -> str:
     return ""
 
 
-def _services(sight: Sight, policy: Policy) -> dict[str, Union[Service, str]]:
+def _services(sight: Sight, policy: Policy) -> dict[str, Union[Service, Unknown]]:
     """By node that Nova was asked about, its service or the reason why none can be named."""
     names: dict[int, Names] = {}  # as a rule all have the same list
     found = {}
@@ -226,14 +228,14 @@ def _services(sight: Sight, policy: Policy) -> dict[str, Union[Service, str]]:
 
 def _judge_host(
     node: Node,
-    service: Union[Service, str],
+    service: Union[Service, Unknown],
     sight: Sight,
     policy: Policy,
     dead: Mapping[str, float],
     moved: Mapping[str, int],
 ) -> list[tuple[Finding, str]]:
     host = sight.hosts.get(node.name)
-    if host is None or isinstance(service, str):
+    if host is None or isinstance(service, Unknown):
         return []
     orders = node.standing_orders
     return [
@@ -343,7 +345,7 @@ def _incident(case: HostCase, rule: HostRule) -> Incident:
     record = case.node.record or Record(Phase.CONFIRMED, max(case.node.fenced_at, 1), max(case.node.fenced_at, 1))
     return Incident(
         node=case.node.name,
-        host="" if isinstance(case.service, str) else case.service.host,
+        host="" if isinstance(case.service, Unknown) else case.service.host,
         state=rule.state,
         rule=rule.name,
         reason=rule.reason(case),

@@ -12,6 +12,7 @@ from muster.core.nova_facts import MoveStatus, Server, Service
 from muster.core.ports import Policy
 from muster.core.server_case import Finding, Verdict
 from muster.core.sight import HostSight
+from muster.core.unknown import Unknown
 
 MARK = "muster: "
 """Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
@@ -30,6 +31,8 @@ ORDERS_DONE_S = 5.0
 ORDERS_LATEST_S = 60.0
 """The same where a server on the host has a task, or had one that has come to nothing yet."""
 
+NOT_NAMED = Unknown("")
+
 
 @dataclass(frozen=True)
 class HostCase:
@@ -47,7 +50,7 @@ class HostCase:
     now: float
     policy: Policy
     sight: HostSight = field(default_factory=HostSight)
-    service: Union[Service, str] = ""
+    service: Union[Service, Unknown] = NOT_NAMED
     asked: bool = False
     nova_trouble: str = ""
     clocks_apart: str = ""
@@ -72,7 +75,7 @@ class HostCase:
 
     @property
     def known_service(self) -> Service:
-        assert not isinstance(self.service, str), self.service
+        assert not isinstance(self.service, Unknown), self.service
         return self.service
 
     @property

@@ -29,6 +29,7 @@ from muster.core.steps import (
     SwapRecord,
     WriteRecord,
 )
+from muster.core.unknown import Unknown
 
 SENT_SHOWN = 6
 
@@ -264,7 +265,7 @@ RULES: tuple[HostRule, ...] = (
     HostRule("not-asked", lambda c: not c.asked, State.FENCED, lambda c: "asking Nova"),
     HostRule(
         "service-doubtful",
-        lambda c: isinstance(c.service, str),
+        lambda c: isinstance(c.service, Unknown),
         State.BLOCKED,
         lambda c: f"{c.service}. For the command: muster doctor",
     ),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Callable, Union
 
 from muster.core.nova_facts import Service
+from muster.core.unknown import Unknown
 
 
 class Names:
@@ -33,10 +34,10 @@ class Names:
         for node in nodes:
             self._nodes.setdefault(_short(node), []).append(node)
 
-    def service_of(self, node: str) -> Union[Service, str]:
+    def service_of(self, node: str) -> Union[Service, Unknown]:
         """The service of ``node``, or the reason why none can be named."""
         if not self._any:
-            return "Nova lists no nova-compute service at all"
+            return Unknown("Nova lists no nova-compute service at all")
         if node in self._host_map:
             host = self._host_map[node]
             return _one(self._mapped.get(host, ()), node, f"host_map names {host!r}")
@@ -47,7 +48,7 @@ class Names:
         alike = [s for s in self._short.get(short, ()) if "." not in node or "." not in s.host]
         twins = sorted(n for n in self._nodes.get(short, ()) if n != node)
         if alike and twins:
-            return (
+            return Unknown(
                 f"{alike[0].host!r} could belong to {node!r} or to {', '.join(map(repr, twins))}: name it in host_map"
             )
         return _one(alike, node, "its short name")
@@ -55,7 +56,7 @@ class Names:
 
 def service_of(
     node: str, nodes: Iterable[str], services: Sequence[Service], host_map: Mapping[str, str]
-) -> Union[Service, str]:
+) -> Union[Service, Unknown]:
     """The same for one node."""
     return Names(nodes, services, host_map).service_of(node)
 
@@ -71,9 +72,10 @@ def _short(name: str) -> str:
     return name.split(".", 1)[0].casefold()
 
 
-def _one(found: Sequence[Service], node: str, by: str) -> Union[Service, str]:
+def _one(found: Sequence[Service], node: str, by: str) -> Union[Service, Unknown]:
     if len(found) == 1:
         return found[0]
     if not found:
-        return f"Nova has no nova-compute service for node {node!r} (by {by}): name it in host_map"
-    return f"node {node!r} fits several services by {by}: {', '.join(s.host for s in found)}: name one in host_map"
+        return Unknown(f"Nova has no nova-compute service for node {node!r} (by {by}): name it in host_map")
+    hosts = ", ".join(service.host for service in found)
+    return Unknown(f"node {node!r} fits several services by {by}: {hosts}: name one in host_map")

@@ -20,6 +20,7 @@ from muster.core.naming import Names
 from muster.core.nova_facts import Move, Power, Server, Service
 from muster.core.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort, Policy
 from muster.core.sight import HostSight, Sight
+from muster.core.unknown import Unknown
 from muster.engine import polling
 from muster.engine.memory import MOVES, OF_ALL, SERVERS, SERVICES, HostMemory, Memory
 
@@ -175,7 +176,7 @@ class Look:
         for node in nodes:
             service = names.service_of(node.name)
             host = memory.hosts[node.name]
-            if isinstance(service, str) or not service.known:
+            if isinstance(service, Unknown) or not service.known:
                 host.distrust()
                 continue
             host.name, host.ahead_s = service.host, max(host.ahead_s, self._clock.nova.ahead_s)
@@ -226,7 +227,7 @@ class Look:
         names = Names(cluster.nodes, memory.services, self._policy.host_map)
         for node in looked:
             service = names.service_of(node.name)
-            if not isinstance(service, str) and service.known:
+            if not isinstance(service, Unknown) and service.known:
                 memory.hosts[node.name].observe_service(node, service, memory.services_at, self._clock.now())
 
     def _untouched(self, nodes: Iterable[Node]) -> list[Node]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from muster.core.errors import SettingsError
+from muster.core.unknown import Unknown
 from muster.installation.fencing_topology import AGENT, Device, Level, doubt, vouch
 from muster.installation.installed import STICKINESS, Installation, Resource, Rival
 
@@ -166,8 +167,8 @@ def levels_of(here: Installation, node: str, power: Mapping[str, str]) -> Iterat
     if wrong or any(recorders & set(level.devices) for level in known):
         return
     cutting = power_device(here, node, power)
-    if isinstance(cutting, str):
-        yield Step(cutting)
+    if isinstance(cutting, Unknown):
+        yield Step(cutting.why)
     else:
         index = max((level.index for level in known), default=0) + 1
         yield Step(f"first power, then record, for {node}", (_add_level(index, node, (cutting.id, name)),))
@@ -186,8 +187,8 @@ def _mended(here: Installation, node: str, level: Level, name: str, power: Mappi
                 f"level {level.index} of {level.target} is {what}: put a power device first; it is not clear which"
             )
         cutting = power_device(here, node, power)
-        if isinstance(cutting, str):
-            return Step(cutting)
+        if isinstance(cutting, Unknown):
+            return Step(cutting.why)
         before = (cutting.id,)  # what is no power device may well fail once the power is cut
     remove = ("pcs", "stonith", "level", "remove", str(level.index), "target", level.target)
     why = f"first power, then record, in level {level.index} of {level.target}"
@@ -202,7 +203,7 @@ def doubt_of_level(here: Installation, node: str, level: Level) -> bool:
     return _cuts_power(here, level.devices)
 
 
-def power_device(here: Installation, node: str, power: Mapping[str, str]) -> Device | str:
+def power_device(here: Installation, node: str, power: Mapping[str, str]) -> Device | Unknown:
     """What cuts the power of a node: as chosen, or the only device that lists it; else what a person has to do."""
     if node in power:
         return here.devices[power[node]]
@@ -211,11 +212,11 @@ def power_device(here: Installation, node: str, power: Mapping[str, str]) -> Dev
         return found[0]
     if found:
         names = ", ".join(device.id for device in found)
-        return f"{node}: {names} can fence it; choose: muster setup --power {node}={found[0].id}"
+        return Unknown(f"{node}: {names} can fence it; choose: muster setup --power {node}={found[0].id}")
     word = word_of(here, [d for d in here.devices.values() if not d.disabled and d.covers(node)])
     if word:
-        return f"{node}: {word}"
-    return (
+        return Unknown(f"{node}: {word}")
+    return Unknown(
         f"{node}: no power device has it in pcmk_host_list or pcmk_host_map: create one (IPMI, Redfish, PDU), or name"
         f" the one that cuts its power: muster setup --power {node}=DEVICE"
     )

@@ -13,6 +13,7 @@ from typing import Optional, Union
 from muster.core.naming import Names
 from muster.core.nova_facts import Server, Service, Size
 from muster.core.printable import counted
+from muster.core.unknown import Unknown
 
 NOT_MODELLED = (
     "room is an estimate from CPU, memory and disk only, without server groups, availability zones, cells, aggregates,"
@@ -42,11 +43,11 @@ class Room:
     ``left`` is what is left by now, of the possible destinations only.
     """
 
-    def __init__(self, left: Union[Mapping[str, Size], str], hosts: Iterable[str], target: Optional[str]) -> None:
+    def __init__(self, left: Union[Mapping[str, Size], Unknown], hosts: Iterable[str], target: Optional[str]) -> None:
         self.target = target or ""
-        self._unknown = isinstance(left, str)
+        self._unknown = isinstance(left, Unknown)
         hosts = [host for host in hosts if target in (None, host)]
-        self.left = {} if isinstance(left, str) else {host: left[host] for host in hosts if host in left}
+        self.left = {} if isinstance(left, Unknown) else {host: left[host] for host in hosts if host in left}
         self._unseen = [host for host in hosts if host not in self.left]
         self._roomiest = [(-size.memory_mb, host) for host, size in self.left.items()]
         heapq.heapify(self._roomiest)

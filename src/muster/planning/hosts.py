@@ -50,7 +50,7 @@ def hosts(
             fault = "" if service.known else "its Nova cell does not answer"
             found.append(Host(node.name, service, fault, ignored))
         elif node.remote and node.compute and node.name not in doubts:
-            found.append(Host(node.name, None, service, ignored))
+            found.append(Host(node.name, None, service.why, ignored))
     taken = {host.service.host for host in found if host.service}
     nobody = "no node of this cluster is this host, so nothing fences it"
     found += [Host("", service, nobody) for service in services if service.host not in taken]

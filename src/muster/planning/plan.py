@@ -21,6 +21,7 @@ from muster.core.printable import counted
 from muster.core.sequence import sequence
 from muster.core.server_case import Finding, ServerCase, Verdict
 from muster.core.server_rules import judge
+from muster.core.unknown import Unknown
 from muster.planning.capacity import Room, asks_for_more
 from muster.planning.hosts import Host
 
@@ -62,8 +63,7 @@ class Survey:
 
     :param doubts: by node, why a fencing of it would prove nothing.
     :param servers: those of the hosts in question; one that Nova knows nothing of, as its cell is silent, has no host.
-    :param left: what is left on each host, by Nova's name; a text says why nobody knows.
-    :param pace: a text says why it is not known.
+    :param left: what is left on each host, by Nova's name.
     :param requests: how many were made for all of it.
     """
 
@@ -71,8 +71,8 @@ class Survey:
     cluster: Cluster
     services: Sequence[Service]
     servers: Sequence[Server]
-    left: Union[Mapping[str, Size], str]
-    pace: Union[Pace, str]
+    left: Union[Mapping[str, Size], Unknown]
+    pace: Union[Pace, Unknown]
     doubts: Mapping[str, str] = field(default_factory=dict)
     requests: int = 0
 
@@ -198,7 +198,7 @@ def _attention(made: Plan, survey: Survey, policy: Policy) -> Iterable[str]:
         yield f"{counted(counts[Outlook.UNKNOWN], 'server')} may or may not be evacuated"
     if counts[Outlook.ROOM_UNKNOWN]:
         yield "room is unknown" + (
-            "" if isinstance(survey.left, str) else f" for {counted(counts[Outlook.ROOM_UNKNOWN], 'server')}"
+            "" if isinstance(survey.left, Unknown) else f" for {counted(counts[Outlook.ROOM_UNKNOWN], 'server')}"
         )
     service = made.host.service
     if service and service.known and not service.up:

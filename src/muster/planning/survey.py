@@ -14,6 +14,7 @@ from muster.core.cluster_facts import Cluster
 from muster.core.errors import ClusterError, NovaError
 from muster.core.nova_facts import Move, MoveStatus, Server, Service, Size
 from muster.core.ports import ClockPort
+from muster.core.unknown import Unknown
 from muster.planning.capacity import left_by_host
 from muster.planning.hosts import Host, find, hosts
 from muster.planning.plan import Pace, Survey
@@ -56,9 +57,9 @@ def take_survey(
     services = tuple(nova.services())
     servers = nova.servers_on(_asked(name, hosts(cluster, services, host_map, doubts))) if name else nova.servers()
     try:
-        left: Union[Mapping[str, Size], str] = left_by_host(placement.left(), services)
+        left: Union[Mapping[str, Size], Unknown] = left_by_host(placement.left(), services)
     except NovaError as exc:
-        left = f"Placement: {exc}"
+        left = Unknown(f"Placement: {exc}")
     pace = _pace(nova)
     return Survey(clock.now(), cluster, services, tuple(servers), left, pace, doubts, nova.requests_made())
 
@@ -70,7 +71,7 @@ def _asked(name: str, known: Sequence[Host]) -> str:
     return found.name
 
 
-def _pace(nova: SurveyPort) -> Union[Pace, str]:
+def _pace(nova: SurveyPort) -> Union[Pace, Unknown]:
     """An evacuation that is done was last touched when it was.  One that is completed was touched again when its source
     came back, hours later perhaps: there the action log of the server tells."""
     try:
@@ -80,5 +81,5 @@ def _pace(nova: SurveyPort) -> Union[Pace, str]:
             newest = list(dict.fromkeys(move.server for move in arrived))[:TIMED]
             took = [seconds for seconds in map(nova.evacuation_s, newest) if seconds is not None]
     except NovaError as exc:
-        return f"unknown: {exc}"
-    return Pace(statistics.median(took), len(took)) if took else "unknown: no evacuation on record"
+        return Unknown(f"unknown: {exc}")
+    return Pace(statistics.median(took), len(took)) if took else Unknown("unknown: no evacuation on record")

@@ -11,6 +11,7 @@ from muster.core.errors import Answer, NovaError, NovaRefused
 from muster.core.naming import service_of
 from muster.core.nova_facts import Move, Server, Service, Trace
 from muster.core.ports import ClockPort
+from muster.core.unknown import Unknown
 from muster.reporting.nova_history import Records, groups
 
 SERVERS_LIMIT = 500
@@ -31,7 +32,7 @@ class RecordsPort(Protocol):
 def host_of(node: str, nodes: Iterable[str], services: Sequence[Service], host_map: Mapping[str, str]) -> str:
     """Nova's host of a node; a name that is no node's, or of a host that is gone, stands for itself."""
     service = service_of(node, nodes, services, host_map)
-    return node if isinstance(service, str) else service.host
+    return node if isinstance(service, Unknown) else service.host
 
 
 def evacuations(
@@ -57,7 +58,7 @@ def node_of_server(nova: RecordsPort, nodes: Sequence[str], host_map: Mapping[st
         return None
     for node in nodes:
         service = service_of(node, nodes, services, host_map)
-        if not isinstance(service, str) and service.host == host:
+        if not isinstance(service, Unknown) and service.host == host:
             return node
     return None
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from muster.core.naming import service_of
 from muster.core.printable import counted
+from muster.core.unknown import Unknown
 from muster.installation.checks.finding import (
     Facts,
     Finding,
@@ -73,11 +74,11 @@ def names(facts: Facts) -> Iterator[Finding]:
     taken: dict[str, str] = {}
     for node in facts.here.computes:
         found = service_of(node, (*facts.here.controllers, *facts.here.computes), services, facts.host_map)
-        if isinstance(found, str):
+        if isinstance(found, Unknown):
             entries = [*(f"{n}:{h}" for n, h in facts.host_map.items() if n != node), f"{node}:HOST"]
             commands = (update_resource(facts.worker.id, f"host_map={';'.join(entries)}"),) if facts.worker else ()
             remedy = f"put Nova's name for it in the place of HOST, or nothing there if {node} is no compute"
-            yield trouble(found, remedy, *commands)
+            yield trouble(found.why, remedy, *commands)
         else:
             taken[node] = found.host
     if len(taken) == len(facts.here.computes):
