@@ -11,7 +11,7 @@ from muster.core.nova_facts import Service
 from muster.gateways.nova.needs import NEEDS
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.installation import installation
-from muster.installation.checks.finding import Facts
+from muster.installation.checks.examination import Examination
 from muster.installation.installed import AgentSeen, Controller, Installation, NovaAccess, Right
 
 OPTIONS = {"stonith-enabled": "true", "no-quorum-policy": "stop", "concurrent-fencing": "true"}
@@ -113,13 +113,13 @@ def here(**changed: str) -> Installation:
     return installation(document(**changed))
 
 
-def facts(told: Mapping[str, Any] = {}, **changed: str) -> Facts:
+def facts(told: Mapping[str, Any] = {}, **changed: str) -> Examination:
     """A healthy installation; ``told``: other fields of the facts; ``changed``: other parts of the CIB."""
     seen = here(**changed)
     services = tuple(Service(id=n, host=n, up=True, updated_at=100.0) for n in LEVELS)
     rights = tuple(Right(name, True) for name in RIGHTS)
     agent = {"/usr/lib/ocf/resource.d/muster/ComputeRecovery": AgentSeen("1.0"), "/usr/sbin/fence_muster": AgentSeen()}
-    whole = Facts(
+    whole = Examination(
         here=seen,
         controller=Controller("ctl1", True, "1.0", agent, (), "1.0"),
         nova=NovaAccess(

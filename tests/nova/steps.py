@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests on real Nova do and look at, each under one name.  Facts come from Nova's database, not from us."""
+"""What the tests on real Nova do and look at, each under one name.  Examination come from Nova's database, not from us."""
 
 from __future__ import annotations
 

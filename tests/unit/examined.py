@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 
-from muster.installation.checks.finding import Facts, Result
+from muster.installation.checks.examination import Examination, Result
 from muster.installation.checkup import examine
 from tests.installation import facts
 
@@ -17,13 +17,13 @@ FAILED = (
 )
 
 
-def found(given: Facts, check: str) -> tuple[Result, str]:
+def found(given: Examination, check: str) -> tuple[Result, str]:
     """The worst result of a check, and all of its words and commands."""
     examined = next(e for e in examine(given) if e.name == check)
     words = [(f.what, f.remedy, *(shlex.join(command) for command in f.commands)) for f in examined.findings]
     return examined.result, " | ".join(" ~ ".join(filter(None, w)) for w in words)
 
 
-def others(given: Facts, check: str) -> set[str]:
+def others(given: Examination, check: str) -> set[str]:
     """The other checks that are not content."""
     return {e.name for e in examine(given) if e.result is not OK} - {check}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from muster.installation.checks.finding import Result
+from muster.installation.checks.examination import Result
 from tests import installation as made
 from tests.installation import device, facts, level, location, pairs, state, worker
 from tests.unit.examined import ATTENTION, FAILED, HEALTHY, OK, TROUBLE, UNKNOWN, found, others

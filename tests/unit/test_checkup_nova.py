@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from muster.core.nova_facts import Service
-from muster.installation.checks.finding import Result
+from muster.installation.checks.examination import Result
 from muster.installation.checks.nova import LONGEST_INTERVAL_S
 from muster.installation.checkup import examine
 from muster.installation.installed import Right

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from muster.installation.checks.finding import Examined, Result
+from muster.installation.checks.examination import Examined, Result
 from muster.installation.checkup import CHECKS, examine, option_faults
 from muster.installation.installed import AgentSeen, NovaAccess
 from tests import installation as made

@@ -22,7 +22,7 @@ from muster.core.errors import ClusterError, SettingsError
 from muster.gateways import credentials
 from muster.gateways.pacemaker import agents, installation
 from muster.installation import checkup
-from muster.installation.checks.finding import Examined, Facts, Finding, Result, worst
+from muster.installation.checks.examination import CheckResult, Examination, Examined, Result, worst
 from muster.installation.installed import Controller, NovaAccess
 from muster.settings import Settings
 
@@ -52,12 +52,12 @@ def run(options: argparse.Namespace) -> int:
 # ----------------------------------------------------------------------- look
 
 
-def look(site: Site) -> Facts:
+def look(site: Site) -> Examination:
     """:raises ClusterError: when Pacemaker does not answer; whatever else does not is part of the facts."""
     settings, faults = _settings(site)
     here = installation.installation(site.snapshot, _left_alone(settings))
     worker = next((one for one in here.workers if one.id == site.wanted or len(here.workers) == 1), None)
-    facts = Facts(here, _controller(site, settings), _nova(settings), worker, faults)
+    facts = Examination(here, _controller(site, settings), _nova(settings), worker, faults)
     if settings is None:
         return facts
     return replace(
@@ -141,7 +141,7 @@ def _say_remedies(out: Console, examined: Sequence[Examined]) -> None:
                     print(f"    {terminal.shell(command)}")
 
 
-def _has_remedy(finding: Finding, of_ok: bool) -> bool:
+def _has_remedy(finding: CheckResult, of_ok: bool) -> bool:
     return (finding.result is Result.OK) is of_ok and bool(finding.remedy or finding.commands)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from muster.installation.checks import cluster, nova, worker
-from muster.installation.checks.finding import Examined, Facts, Finding, Result
+from muster.installation.checks.examination import CheckResult, Examination, Examined, Result
 
-Check = Callable[[Facts], Iterator[Finding]]
+Check = Callable[[Examination], Iterator[CheckResult]]
 
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -40,12 +40,12 @@ CHECKS: tuple[tuple[str, Check], ...] = (
 )
 
 
-def examine(facts: Facts) -> list[Examined]:
+def examine(facts: Examination) -> list[Examined]:
     """Every check, in their order."""
     return [Examined(name, tuple(check(facts))) for name, check in CHECKS]
 
 
-def option_faults(facts: Facts) -> list[Finding]:
+def option_faults(facts: Examination) -> list[CheckResult]:
     """Cluster options under which one controller could act on its own, or nothing proves a fencing."""
     found = (finding for check in (cluster.fencing_is_on, cluster.quorum_policy) for finding in check(facts))
     return [finding for finding in found if finding.result is not Result.OK]

@@ -10,7 +10,7 @@ from typing import Protocol
 from muster.core.errors import ClusterError, NovaError
 from muster.core.nova_facts import Service
 from muster.installation import checkup
-from muster.installation.checks.finding import Facts
+from muster.installation.checks.examination import Examination
 from muster.installation.installed import Controller, Installation, NovaAccess
 
 
@@ -23,7 +23,7 @@ class ServicesPort(Protocol):
 def cluster_faults(look: Callable[[], Installation]) -> list[str]:
     """:param look: asks Pacemaker; it may raise ClusterError."""
     try:
-        found = checkup.option_faults(Facts(look(), Controller(), NovaAccess()))
+        found = checkup.option_faults(Examination(look(), Controller(), NovaAccess()))
     except ClusterError as exc:
         return [f"Pacemaker: {exc}"]
     return [": ".join((finding.what, *map(shlex.join, finding.commands))) for finding in found]

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from muster.core.printable import counted
 from muster.installation import missing
-from muster.installation.checks.finding import (
-    Facts,
-    Finding,
+from muster.installation.checks.examination import (
+    CheckResult,
+    Examination,
     Result,
     attention,
     by,
@@ -25,7 +25,7 @@ from muster.installation.missing import Step
 OFF = ("false", "no", "off", "0", "n")
 
 
-def quorum(facts: Facts) -> Iterator[Finding]:
+def quorum(facts: Examination) -> Iterator[CheckResult]:
     if facts.here.quorum:
         yield ok("this controller has it")
     else:
@@ -33,7 +33,7 @@ def quorum(facts: Facts) -> Iterator[Finding]:
         yield trouble(what, "", ("pcs", "quorum", "status"))
 
 
-def fencing_is_on(facts: Facts) -> Iterator[Finding]:
+def fencing_is_on(facts: Examination) -> Iterator[CheckResult]:
     options = facts.here.options
     # The first is its name since Pacemaker 3.0.2.
     off = [name for name in ("fencing-enabled", "stonith-enabled") if (options.get(name) or "true").lower() in OFF]
@@ -47,7 +47,7 @@ def fencing_is_on(facts: Facts) -> Iterator[Finding]:
         yield ok("on")
 
 
-def quorum_policy(facts: Facts) -> Iterator[Finding]:
+def quorum_policy(facts: Examination) -> Iterator[CheckResult]:
     policy = facts.here.options.get("no-quorum-policy") or "stop"
     # demote stops what cannot be promoted (pcmk_sched_actions.c, effective_quorum_policy()); case counts for nobody.
     if policy.lower() in ("stop", "suicide", "fence", "demote"):
@@ -57,7 +57,7 @@ def quorum_policy(facts: Facts) -> Iterator[Finding]:
         yield trouble(what, "", set_option("no-quorum-policy", "stop"))
 
 
-def maintenance(facts: Facts) -> Iterator[Finding]:
+def maintenance(facts: Examination) -> Iterator[CheckResult]:
     if (facts.here.options.get("maintenance-mode") or "false").lower() in OFF:
         yield ok("no")
     else:
@@ -65,7 +65,7 @@ def maintenance(facts: Facts) -> Iterator[Finding]:
         yield attention(what, "when it is over", set_option("maintenance-mode", "false"))
 
 
-def concurrent_fencing(facts: Facts) -> Iterator[Finding]:
+def concurrent_fencing(facts: Examination) -> Iterator[CheckResult]:
     given = (facts.here.options.get("concurrent-fencing") or "").lower()
     if given and given not in OFF:
         yield ok("on")
@@ -80,7 +80,7 @@ def concurrent_fencing(facts: Facts) -> Iterator[Finding]:
 RIVAL_FIRST = "what else evacuates here comes first: see other evacuators"
 
 
-def rivals(facts: Facts) -> Iterator[Finding]:
+def rivals(facts: Examination) -> Iterator[CheckResult]:
     """Nova takes a second evacuation while the first one runs: two guests would write to one disk."""
     for rival in facts.here.rivals:
         what = missing.words(rival)
@@ -106,7 +106,7 @@ def _unless_rivals(here: Installation, steps: Iterable[Step]) -> list[Step]:
 # ------------------------------------------------------------------------ fencing
 
 
-def levels(facts: Facts) -> Iterator[Finding]:
+def levels(facts: Examination) -> Iterator[CheckResult]:
     here = facts.here
     sound = 0
     for node in here.computes:
@@ -128,7 +128,7 @@ def levels(facts: Facts) -> Iterator[Finding]:
         yield ok(f"{counted(sound, 'compute')}: a power device before {AGENT} in every level")
 
 
-def fence_devices(facts: Facts) -> Iterator[Finding]:
+def fence_devices(facts: Examination) -> Iterator[CheckResult]:
     """README, misconfiguration 6; and a device in a level that does not list the level's node cannot fence it."""
     here = facts.here
     mine = missing.ours(here)
@@ -142,7 +142,7 @@ def fence_devices(facts: Facts) -> Iterator[Finding]:
         yield ok(f"{counted(len(concerned), 'device')}: Pacemaker knows by a list whom each can fence")
 
 
-def _of_device(here: Installation, device: Device) -> Iterator[Finding]:
+def _of_device(here: Installation, device: Device) -> Iterator[CheckResult]:
     used_for = [n for n, its in here.levels.items() if any(device.id in level.devices for level in its)]
     wanted = here.computes if device.agent == AGENT else tuple(used_for)
     lacking = [node for node in wanted if device.covers(node) is False]
@@ -169,7 +169,7 @@ def _of_device(here: Installation, device: Device) -> Iterator[Finding]:
 SLOW = "Pacemaker has to ask {} which hosts it can fence; one late answer delays a fencing by minutes"
 
 
-def controllers(facts: Facts) -> Iterator[Finding]:
+def controllers(facts: Examination) -> Iterator[CheckResult]:
     here = facts.here
     power = [device for device in here.devices.values() if device.cuts_power and not device.disabled]
     bare = [node for node in here.controllers if not any(device.covers(node) for device in power)]
@@ -192,7 +192,7 @@ def controllers(facts: Facts) -> Iterator[Finding]:
         yield trouble(what, "a power device with them in its pcmk_host_list: pcs stonith create, or update")
 
 
-def hold(facts: Facts) -> Iterator[Finding]:
+def hold(facts: Examination) -> Iterator[CheckResult]:
     here = facts.here
     bare = [name for name, held in here.nova_compute.items() if not held]
     if not here.nova_compute:

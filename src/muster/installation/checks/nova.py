@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from muster.core.naming import service_of
 from muster.core.printable import counted
 from muster.core.unknown import Unknown
-from muster.installation.checks.finding import (
-    Facts,
-    Finding,
+from muster.installation.checks.examination import (
+    CheckResult,
+    Examination,
     Result,
     attention,
     ok,
@@ -28,7 +28,7 @@ SILENT_CELLS_MICROVERSION = (2, 69)  # below it a cell that does not answer look
 NOT_ASKED = "Nova was not asked"
 
 
-def answers(facts: Facts) -> Iterator[Finding]:
+def answers(facts: Examination) -> Iterator[CheckResult]:
     nova = facts.nova
     if nova.trouble:
         if nova.asked:
@@ -50,7 +50,7 @@ def answers(facts: Facts) -> Iterator[Finding]:
         yield ok(f"it answers and offers {nova.offered}")
 
 
-def rights(facts: Facts) -> Iterator[Finding]:
+def rights(facts: Examination) -> Iterator[CheckResult]:
     if facts.nova.trouble:
         yield unknown(NOT_ASKED)
         return
@@ -66,7 +66,7 @@ def rights(facts: Facts) -> Iterator[Finding]:
         yield ok(f"it may {', '.join(right.name for right in told)}{untold}")
 
 
-def names(facts: Facts) -> Iterator[Finding]:
+def names(facts: Examination) -> Iterator[CheckResult]:
     services = facts.nova.services
     if services is None:
         yield unknown(NOT_ASKED if facts.nova.trouble else "the services cannot be listed")
@@ -86,7 +86,7 @@ def names(facts: Facts) -> Iterator[Finding]:
         yield ok(f"{counted(len(taken), 'compute')}: each has its nova-compute" + "".join(f", {o}" for o in other))
 
 
-def placement(facts: Facts) -> Iterator[Finding]:
+def placement(facts: Examination) -> Iterator[CheckResult]:
     if facts.nova.placement is None:
         yield unknown(NOT_ASKED if facts.nova.trouble else "it was not asked")
     elif facts.nova.placement:
@@ -96,7 +96,7 @@ def placement(facts: Facts) -> Iterator[Finding]:
         yield ok("it answers")
 
 
-def heartbeats(facts: Facts) -> Iterator[Finding]:
+def heartbeats(facts: Examination) -> Iterator[CheckResult]:
     """They are spread over the interval: the oldest of hosts that are up is nearly that old.  One may be dead."""
     given, at = facts.report_interval_s, facts.nova.services_at
     ages = sorted(at - s.updated_at for s in facts.nova.services or () if s.up and s.enabled and s.updated_at)
@@ -116,7 +116,7 @@ def heartbeats(facts: Facts) -> Iterator[Finding]:
         yield ok(f"none is older than {max(seen[-1], 0.0):.0f} s, report_interval_s={given}")
 
 
-def clocks(facts: Facts) -> Iterator[Finding]:
+def clocks(facts: Examination) -> Iterator[CheckResult]:
     """By the header Date of a reply, so it is the API's host that is compared, not the one of Nova's database."""
     ahead_s = facts.nova.clock_ahead_s
     if ahead_s is None:
@@ -126,7 +126,7 @@ def clocks(facts: Facts) -> Iterator[Finding]:
     what = f"the API's host is {off_s:.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
     if off_s > CLOCKS_ATTENTION_S:
         result = Result.TROUBLE if off_s > CLOCKS_TROUBLE_S else Result.ATTENTION
-        yield Finding(
+        yield CheckResult(
             result,
             what,
             "NTP on the controllers, the hosts of nova-api and nova-conductor, and Nova's database",

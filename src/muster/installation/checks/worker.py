@@ -8,11 +8,19 @@ from collections.abc import Iterator
 from muster.core.printable import counted
 from muster.installation import missing
 from muster.installation.checks.cluster import RIVAL_FIRST
-from muster.installation.checks.finding import Facts, Finding, attention, ok, trouble, unknown, update_resource
+from muster.installation.checks.examination import (
+    CheckResult,
+    Examination,
+    attention,
+    ok,
+    trouble,
+    unknown,
+    update_resource,
+)
 from muster.installation.installed import Resource
 
 
-def runs(facts: Facts) -> Iterator[Finding]:
+def runs(facts: Examination) -> Iterator[CheckResult]:
     workers = facts.here.workers
     if not workers:
         remedy = "muster setup --cloud NAME --shared-storage yes|no says how to create it"
@@ -25,7 +33,7 @@ def runs(facts: Facts) -> Iterator[Finding]:
         yield from _of_worker(facts, worker)
 
 
-def _of_worker(facts: Facts, worker: Resource) -> Iterator[Finding]:
+def _of_worker(facts: Examination, worker: Resource) -> Iterator[CheckResult]:
     name = worker.id
     failures = "; ".join(f"on {node}: {reason}" for node, reason in sorted(worker.failures.items()))
     if worker.disabled and facts.here.in_charge:
@@ -52,7 +60,7 @@ def _of_worker(facts: Facts, worker: Resource) -> Iterator[Finding]:
         yield attention(f"{name} is paused by {worker.paused}: nothing is changed", "", ("muster", "resume"))
 
 
-def place(facts: Facts) -> Iterator[Finding]:
+def place(facts: Examination) -> Iterator[CheckResult]:
     """What of the README's rules and options the resource lacks."""
     workers = facts.here.workers
     for worker in workers:
@@ -74,7 +82,7 @@ def place(facts: Facts) -> Iterator[Finding]:
         yield unknown("there is no resource")
 
 
-def parameters(facts: Facts) -> Iterator[Finding]:
+def parameters(facts: Examination) -> Iterator[CheckResult]:
     if facts.worker is None:
         yield unknown("there is no one resource whose parameters could be read")
         return
@@ -86,7 +94,7 @@ def parameters(facts: Facts) -> Iterator[Finding]:
         yield ok("valid")
 
 
-def shared_storage(facts: Facts) -> Iterator[Finding]:
+def shared_storage(facts: Examination) -> Iterator[CheckResult]:
     if facts.shared_storage is None:
         yield unknown("the parameters cannot be read")
     elif facts.shared_storage:
@@ -102,7 +110,7 @@ def shared_storage(facts: Facts) -> Iterator[Finding]:
 # ---------------------------------------------------------------- this controller
 
 
-def agents(facts: Facts) -> Iterator[Finding]:
+def agents(facts: Examination) -> Iterator[CheckResult]:
     """On the other controllers it is Pacemaker's last word: what its probe found, or an installation told it since."""
     me = facts.controller
     faults = 0
@@ -137,7 +145,7 @@ def agents(facts: Facts) -> Iterator[Finding]:
         yield ok(f"{me.version} on {counted(len(others) + 1, 'controller')}")
 
 
-def credentials(facts: Facts) -> Iterator[Finding]:
+def credentials(facts: Examination) -> Iterator[CheckResult]:
     faults = facts.controller.credentials
     if faults is None:
         yield unknown("the parameters do not say which file it is")

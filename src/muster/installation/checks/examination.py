@@ -26,7 +26,7 @@ class Result(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """:param what: what was found, in one sentence.
     :param remedy: what to do, as far as the commands do not say it.
     :param commands: that mend it, in this order.
@@ -39,7 +39,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Examination:
     """All that the checks depend on.
 
     :param worker: the resource that they are about; None if there is none or it is not clear which.
@@ -63,7 +63,7 @@ class Examined:
     """A check that was made."""
 
     name: str
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckResult, ...]
 
     @property
     def result(self) -> Result:
@@ -74,26 +74,26 @@ def worst(results: Iterable[Result]) -> Result:
     return max(results, key=lambda result: result.gravity, default=Result.UNKNOWN)
 
 
-def ok(what: str, advice: str = "", *commands: Argv) -> Finding:
-    return Finding(Result.OK, what, advice, commands)
+def ok(what: str, advice: str = "", *commands: Argv) -> CheckResult:
+    return CheckResult(Result.OK, what, advice, commands)
 
 
-def unknown(what: str, remedy: str = "", *commands: Argv) -> Finding:
-    return Finding(Result.UNKNOWN, what, remedy, commands)
+def unknown(what: str, remedy: str = "", *commands: Argv) -> CheckResult:
+    return CheckResult(Result.UNKNOWN, what, remedy, commands)
 
 
-def attention(what: str, remedy: str = "", *commands: Argv) -> Finding:
-    return Finding(Result.ATTENTION, what, remedy, commands)
+def attention(what: str, remedy: str = "", *commands: Argv) -> CheckResult:
+    return CheckResult(Result.ATTENTION, what, remedy, commands)
 
 
-def trouble(what: str, remedy: str = "", *commands: Argv) -> Finding:
-    return Finding(Result.TROUBLE, what, remedy, commands)
+def trouble(what: str, remedy: str = "", *commands: Argv) -> CheckResult:
+    return CheckResult(Result.TROUBLE, what, remedy, commands)
 
 
-def by(result: Result, what: str, steps: Sequence[Step]) -> Finding:
+def by(result: Result, what: str, steps: Sequence[Step]) -> CheckResult:
     """What :mod:`muster.installation.missing` would do about it."""
     commands = tuple(command for step in steps for command in step.commands)
-    return Finding(result, what, "; ".join(step.why for step in steps if not step.commands), commands)
+    return CheckResult(result, what, "; ".join(step.why for step in steps if not step.commands), commands)
 
 
 def set_option(option: str, value: str) -> Argv:
