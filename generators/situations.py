@@ -23,6 +23,7 @@ from muster.core.nova_facts import Move, MoveStatus, Power, Server, Service
 from muster.core.sight import HostSight, Sight
 from muster.installation.installed import Resource
 from muster.reporting import report
+from muster.reporting.documents import Heard, Left, Shared
 from muster.reporting.outlets.status import SHARE_AGAIN_S
 from tests.fakes import settings
 
@@ -57,7 +58,7 @@ class Situation:
     has_worker: bool = True
     rivals: tuple[str, ...] = ()
     under_way: tuple[str, ...] = ()
-    left: tuple[dict[str, object], ...] = ()
+    left: tuple[Left, ...] = ()
     reported_s: float = 0.0
 
     @property
@@ -70,15 +71,15 @@ class Situation:
         nodes.update({node.name: node for node in self.nodes})
         paused = self.resource.paused
         cluster = Cluster(self.quorum, "ctl1", nodes, active_here=True, paused=paused)
-        shared: dict[str, object] = {}
+        heard = Heard()
         if self.has_worker:
             sight = Sight(NOW, replace(cluster, quorum=True), self.hosts, self.nova_trouble)
             decision = decide(sight, settings(**self.policy))
-            told = [report.summary(incident) for incident in decision.incidents.values()]
+            told = tuple(report.summary(incident) for incident in decision.incidents.values())
             silent = f"Nova gives no usable answer: {self.nova_trouble}" if self.nova_trouble else ""
-            shared = {"reason": silent, "incidents": told, "left": self.left, "controller": "ctl2"}
-            shared |= {"at": NOW, "again_s": SHARE_AGAIN_S}
-        return view(Seen(self.now, cluster, self.resource, self.unclean, shared, self.rivals, self.under_way))
+            shared = Shared(reason=silent, incidents=told, left=self.left, at=NOW, again_s=SHARE_AGAIN_S)
+            heard = Heard(shared, "ctl2")
+        return view(Seen(self.now, cluster, self.resource, self.unclean, heard, self.rivals, self.under_way))
 
     def screen(self, width: int = WIDTH) -> str:
         """What a pipe would get."""
@@ -293,7 +294,7 @@ SITUATIONS = (
         "The host is back, and some of its servers were held",
         "cmp1 was repaired before anybody had looked at the three that could not be evacuated.",
         ("on ctl2: muster report cmp1",),
-        left=({"node": "cmp1", "held": 3, "at": NOW - 600},),
+        left=(Left("cmp1", 3, NOW - 600),),
     ),
     Situation(
         "This controller is cut off",

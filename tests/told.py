@@ -3,9 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from muster.reporting import history
+from muster.reporting.documents import Report, from_json
+from muster.reporting.history import Story
+
 FENCED = 1_800_000_000
+
+
+def from_worker(told: Mapping[str, Any], who: str) -> Story:
+    """What is made of it once it has been written and read."""
+    report = from_json(Report, told)
+    assert isinstance(report, Report)
+    return history.from_worker(report, who)
 
 
 def server_id(number: int) -> str:

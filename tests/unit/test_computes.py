@@ -22,6 +22,7 @@ from muster.gateways.pacemaker.command import Result
 from muster.installation.fencing_topology import MENDED, UNPROVED
 from muster.installation.installed import Resource
 from muster.reporting import report
+from muster.reporting.documents import Heard
 from tests.fakes import settings
 
 REMOTES = "".join(
@@ -283,7 +284,7 @@ def shown(resources: str, unclean: Sequence[str] = (), given: str = "", **parts:
     site = SimpleNamespace(snapshot=root, cluster=cib.cluster(root, "ctl1", "muster"))
     resource = Resource("muster", parameters={"host_map": given}, active_on=("ctl1",))
     refusals = status.refusals(site, unclean)  # type: ignore[arg-type]
-    seen = Seen(0.0, site.cluster, resource, unclean, {}, (), (), refusals, cib.unlisted(root))
+    seen = Seen(0.0, site.cluster, resource, unclean, Heard(), (), (), refusals, cib.unlisted(root))
     return [f"{todo.about} {todo.what}" for todo in view(seen).todo]
 
 

@@ -20,6 +20,7 @@ from muster.core.operator_orders import SERVERS_LIMIT, Orders
 from muster.core.server_case import State, Verdict
 from muster.core.sight import HostSight, Sight
 from muster.core.steps import Evacuate, ListAgain, SwapRecord, WriteRecord
+from muster.reporting.documents import Heard
 from tests.fakes import settings
 
 NOW = 1_800_000_000.0
@@ -218,8 +219,8 @@ class _Site:
     def pacemaker(self) -> _Site:
         return self
 
-    def shared(self) -> dict[str, object]:
-        return {}
+    def heard(self) -> Heard:
+        return Heard()
 
     def write_record(self, node: str, old: Record, new: Record) -> None:
         self.written.append((node, old, new))

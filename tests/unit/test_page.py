@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from muster.core.printable import clean
-from muster.reporting.history import Story, from_worker
+from muster.reporting.history import Story
 from muster.reporting.html_page import page
-from tests.told import report
+from tests.told import from_worker, report
 
 HOSTILE = st.text(max_size=40) | st.sampled_from(
     [

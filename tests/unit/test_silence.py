@@ -11,6 +11,7 @@ import pytest
 from muster.cli.view import SHARED_LATE_S, Seen, view
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.installation.installed import Resource
+from muster.reporting.documents import Heard, Shared, from_json
 
 NOW = 1_800_000_000.0
 AGAIN_S = 60.0
@@ -27,9 +28,11 @@ def seen(
     :param fenced: when a host was, for the last time; 0 for none.
     """
     record = Record(Phase.EVACUATING, min(FENCED, fenced), fenced) if fenced else None
-    told = {"at": NOW - age_s, "again_s": AGAIN_S, "incidents": [INCIDENT] if fenced else [], "controller": "ctl2"}
+    told = {"at": NOW - age_s, "again_s": AGAIN_S, "incidents": [INCIDENT] if fenced else []}
     cluster = Cluster(quorum, "ctl1", {"cmp1": Node("cmp1", remote=True, record=record)})
-    return Seen(NOW, cluster, resource, shared={**told, **shared})
+    read = from_json(Shared, {**told, **shared})
+    assert isinstance(read, Shared)
+    return Seen(NOW, cluster, resource, heard=Heard(read, "ctl2"))
 
 
 def said(it: Seen) -> list[str]:

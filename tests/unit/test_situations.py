@@ -15,6 +15,7 @@ from muster.cli import status, watch
 from muster.cli.view import Seen, Todo, view
 from muster.core.cluster_facts import Cluster
 from muster.installation.installed import Resource
+from muster.reporting.documents import Heard, Shared, SharedEvent
 
 
 def one_line(screen: str) -> str:
@@ -51,7 +52,7 @@ def test_the_exit_code_follows_the_worst() -> None:
 @pytest.mark.parametrize(("height", "shown"), [(24, 2), (50, 9)])
 def test_what_waits_for_a_person_does_not_push_progress_off_the_screen(height: int, shown: int) -> None:
     it = next(one for one in SITUATIONS if one.name == "A host died and the work is under way").view()
-    events = [{"at": situations.NOW + n, "node": "cmp1", "what": f"event {n}"} for n in range(8)]
+    events = [SharedEvent(situations.NOW + n, "cmp1", f"event {n}") for n in range(8)]
     many = replace(it, todo=(Todo("trouble", situations.IDS[0], "held: " + "why " * 40),) * 20, events=tuple(events))
     out = io.StringIO()
     Console(file=out, width=80).print(watch.page(many, situations.NOW, True, height))
@@ -64,6 +65,6 @@ def test_what_waits_for_a_person_does_not_push_progress_off_the_screen(height: i
 
 def test_what_is_too_much_to_be_shared_is_said() -> None:
     seen = Seen(NOW, Cluster(True, "ctl1", {}), Resource("muster", active_on=("ctl2",)))
-    told = [todo.what for todo in view(replace(seen, shared={"shortened": True, "controller": "ctl2"})).todo]
+    told = [todo.what for todo in view(replace(seen, heard=Heard(Shared(shortened=True), "ctl2"))).todo]
     assert told == ["more waits than fits here. To see all servers of a host, on ctl2: muster status HOST"]
-    assert "on the worker's controller" in view(replace(seen, shared={"shortened": True})).todo[0].what
+    assert "on the worker's controller" in view(replace(seen, heard=Heard(Shared(shortened=True)))).todo[0].what

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable
 from muster.core.nova_facts import Move, MoveStatus, Server, Service, Trace
 from muster.reporting import nova_history, times
-from muster.reporting.history import Change, ServerStory, Story, from_worker
+from muster.reporting.history import Change, ServerStory, Story
 from muster.reporting.nova_history import Records, attempts_of, from_nova, groups, with_nova
 from muster.reporting.nova_records import SERVERS_LIMIT, TIME_LIMIT_S, Wanted, gather
 from muster.reporting.timeline import Kind, timeline
 from tests.fakes import FakeClock
-from tests.told import FENCED, report, server_id
+from tests.told import FENCED, from_worker, report, server_id
 
 T = float(FENCED)
 

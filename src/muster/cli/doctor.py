@@ -96,7 +96,8 @@ def _controller(site: Site, settings: Optional[Settings]) -> Controller:
 
 def _worker_version(site: Site) -> str:
     try:
-        return str(site.shared().get("version", ""))
+        heard = site.heard()
+        return heard.other.version if heard.other else heard.shared.version
     except ClusterError:
         return ""
 

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Optional
 
 from muster import wiring
 from muster.cli.site import Site, kept_reports
@@ -17,8 +17,10 @@ from muster.core.server_case import State, Verdict
 from muster.engine.memory import SKEW_S
 from muster.gateways.clock import Clock
 from muster.reporting import nova_history, nova_records
+from muster.reporting.documents import Report
 from muster.reporting.history import Story, from_worker, incident_name
 from muster.reporting.nova_records import Wanted
+from muster.reporting.report import make_report
 
 BACK_S = 90 * 86400.0
 """How far back evacuations are looked for that no report and no record speaks of."""
@@ -48,13 +50,14 @@ class Incidents:
     def __init__(self, site: Optional[Site], why: str = "") -> None:
         self._site = site
         self._why = why
-        self._kept = kept_reports()
+        self._kept, self._unread = kept_reports()
 
     # ------------------------------------------------------------------ all
 
     def known(self) -> tuple[list[Known], list[str]]:
         """All of them, newest first, and why there may be more."""
         missing = [f"incidents under way: {self._why}"] if self._why else []
+        missing += self._unread
         found = {one.incident: one for one in self._on_record()}
         found.update((one.incident, one) for one in map(_of_report, self._kept))
         try:
@@ -93,11 +96,11 @@ class Incidents:
         :raises ClusterError: when nothing is known of it.
         """
         name, first = self._read(wanted)
-        reports = [report for report in self._kept if name in (report.get("node"), report.get("host"))]
+        reports = [report for report in self._kept if name in (report.node, report.host)]
         node = self._node(name, reports)
         first = first or self._newest(node, reports)
-        report = next((r for r in reports if r.get("fenced") == first), None)
-        node_name = node.name if node else str(report["node"]) if report else name
+        report = next((r for r in reports if r.fenced == first), None)
+        node_name = node.name if node else report.node if report else name
         open_ = bool(node and node.record and node.record.first == first)
         story = self._worker_story(node_name, report, open_)
         final = open_ or _is_over(report)
@@ -108,7 +111,7 @@ class Incidents:
                 raise ClusterError(f"this controller has no report of {wanted!r}, and Nova: {exc}") from exc
             return replace(story, missing=(*story.missing, f"each attempt by Nova's records: {exc}"))
 
-    def _worker_story(self, name: str, report: Optional[Mapping[str, Any]], open_: bool) -> Optional[Story]:
+    def _worker_story(self, name: str, report: Optional[Report], open_: bool) -> Optional[Story]:
         """What a worker said; of an incident that another controller's is at, what it would say."""
         site = self._site
         if open_ and site is not None and not (report and site.local in site.resource.active_on):
@@ -123,17 +126,15 @@ class Incidents:
         said = f"later events: the worker here wrote last in the state {story.state}; another worker continued"
         return replace(story, missing=(*story.missing, said))
 
-    def _observed(self, site: Site, name: str, report: Optional[Mapping[str, Any]]) -> Optional[Story]:
-        from muster.reporting.report import report as tell
-
+    def _observed(self, site: Site, name: str, report: Optional[Report]) -> Optional[Story]:
         try:
             incident = wiring.observe(site.settings, site.pacemaker()).incidents.get(name)
         except MusterError:
             return None
         if incident is None:
             return None
-        events = report.get("events", []) if report else []
-        told = {**tell(incident, incident.findings), "events": events, "written": time.time()}
+        events = report.events if report else ()
+        told = replace(make_report(incident, incident.findings), events=events, written=time.time())
         missing = "the times of the changes: the worker's report is on another controller"
         return replace(from_worker(told, "this command, by what it sees now"), missing=(missing,))
 
@@ -168,37 +169,37 @@ class Incidents:
         except ClusterError:
             return {}
 
-    def _node(self, name: str, reports: Sequence[Mapping[str, Any]]) -> Optional[Node]:
+    def _node(self, name: str, reports: Sequence[Report]) -> Optional[Node]:
         nodes = self._nodes()
         by_file = [node for node in nodes if incident_name(node, 0) == incident_name(name, 0)]
         short = [node for node in nodes if node.partition(".")[0] == name]
-        by_host = [str(report.get("node")) for report in reports]
+        by_host = [report.node for report in reports]
         return next((nodes[n] for n in (name, *by_file, *short, *by_host) if n in nodes), None)
 
     def _read(self, wanted: str) -> tuple[str, Optional[float]]:
         for report in self._kept:
-            if incident_name(str(report.get("node")), report.get("fenced") or 0) == wanted:
-                return str(report["node"]), report["fenced"]
+            if incident_name(report.node, report.fenced or 0) == wanted:
+                return report.node, report.fenced
         named = _NAME.fullmatch(wanted)
         if named and wanted not in self._nodes():
             return named["host"], float(named["first"])
         return wanted, None
 
     @staticmethod
-    def _newest(node: Optional[Node], reports: Sequence[Mapping[str, Any]]) -> Optional[float]:
-        firsts = [report["fenced"] for report in reports if report.get("fenced")]
+    def _newest(node: Optional[Node], reports: Sequence[Report]) -> Optional[float]:
+        firsts = [report.fenced for report in reports if report.fenced]
         if node and node.record:
             firsts.append(node.record.first)
         return max(firsts, default=None)
 
 
 def _end(
-    story: Optional[Story], first: Optional[float], node: Optional[Node], reports: Sequence[Mapping[str, Any]]
+    story: Optional[Story], first: Optional[float], node: Optional[Node], reports: Sequence[Report]
 ) -> Optional[float]:
     """When the next incident of the host began, or this one was over; None if neither is known."""
     if first is None:
         return None
-    begins = [float(report["fenced"]) for report in reports]
+    begins = [report.fenced for report in reports if report.fenced]
     if node and node.record:
         begins.append(float(node.record.first))
     ends = [begin - SKEW_S for begin in begins if begin > first]
@@ -211,11 +212,11 @@ def _end(
 _OPEN = frozenset(verdict.value for verdict in Verdict if verdict.open)
 
 
-def _is_over(report: Optional[Mapping[str, Any]]) -> bool:
-    return report is not None and report.get("state") == State.CLOSED.value
+def _is_over(report: Optional[Report]) -> bool:
+    return report is not None and report.state == State.CLOSED.value
 
 
-def _of_report(report: Mapping[str, Any]) -> Known:
+def _of_report(report: Report) -> Known:
     story = from_worker(report, "")
     first = story.fenced or 0.0
     return Known(story.incident, story.node, first, story.state, story.counts, "a report on this controller")

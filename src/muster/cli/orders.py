@@ -167,7 +167,7 @@ def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[
 def _node(site: Site, name: str) -> Node:
     """:raises Refused: unless the name is that of one node, by Pacemaker or by Nova."""
     nodes = site.cluster.nodes
-    told = {str(i.get("host")): str(i.get("node")) for i in site.shared().get("incidents", ()) if i.get("host")}
+    told = {incident.host: incident.node for incident in site.heard().shared.incidents if incident.host}
     found = nodes.get(name) or nodes.get(told.get(name, ""))
     if found is None:
         known = ", ".join(sorted(n.name for n in nodes.values() if n.record)) or "none"
@@ -187,12 +187,12 @@ def _node_of_server(site: Site, server: str) -> Node:
     for node in dead:
         known: Optional[Record] = node.record
         for report in site.reports(node.name):
-            current = known is not None and report.get("fenced") == known.first
-            if current and any(entry.get("id") == server for entry in report.get("proofs", ())):
+            current = known is not None and report.fenced == known.first
+            if current and any(entry.id == server for entry in report.proofs):
                 return node
-    for incident in site.shared().get("incidents", ()):
-        if any(entry.get("id") == server for entry in incident.get("waiting", ())) and incident.get("node") in nodes:
-            return nodes[str(incident["node"])]
+    for incident in site.heard().shared.incidents:
+        if any(entry.id == server for entry in incident.waiting) and incident.node in nodes:
+            return nodes[incident.node]
     from muster import wiring
     from muster.reporting.nova_records import node_of_server
 

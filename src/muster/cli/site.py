@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
-from typing import Any
 
 from muster import settings as settings_module
 from muster.core.cluster_facts import Cluster
@@ -14,6 +12,7 @@ from muster.core.errors import ClusterError
 from muster.gateways.pacemaker import cib, installation
 from muster.gateways.pacemaker.cluster import Pacemaker, local_node
 from muster.installation.installed import Resource
+from muster.reporting.documents import Heard, OtherFormat, Report, Shared, read
 from muster.settings import Settings
 
 RUN_DIRECTORY = Path("/run/muster")
@@ -59,39 +58,35 @@ class Site:
     def pacemaker(self) -> Pacemaker:
         return Pacemaker(self.local, self.resource.id)
 
-    def shared(self) -> dict[str, Any]:
-        """What the worker that Pacemaker runs has shared last: :func:`muster.reporting.report.summary`, or empty."""
+    def heard(self) -> Heard:
+        """What the worker that Pacemaker runs has shared last."""
         try:
             everywhere = self.pacemaker().shared()
         except ClusterError:
-            return {}
+            return Heard()
         for controller in self.resource.active_on:
-            said = _object(everywhere.get(controller, ""))
-            if said:
-                return {**said, "controller": controller}
-        return {}
+            said = read(Shared, everywhere.get(controller, ""))
+            if isinstance(said, Shared):
+                return Heard(said, controller)
+            if said is not None:
+                return Heard(controller=controller, other=said)
+        return Heard()
 
-    def reports(self, node: str = "") -> list[dict[str, Any]]:
+    def reports(self, node: str = "") -> list[Report]:
         """The incident reports kept on this controller, newest first; of one node, or of all."""
-        return [report for report in kept_reports() if node in ("", report.get("node"), report.get("host"))]
+        return [report for report in kept_reports()[0] if node in ("", report.node, report.host)]
 
 
-def kept_reports() -> list[dict[str, Any]]:
-    """The incident reports kept on this controller that may be read, newest first."""
-    found = []
-    for path in REPORT_DIRECTORY.glob("*.json"):
+def kept_reports() -> tuple[list[Report], list[str]]:
+    """The incident reports kept on this controller that may be read, newest first, and why others cannot be."""
+    found, others = [], []
+    for path in sorted(REPORT_DIRECTORY.glob("*.json")):
         try:
-            report = _object(path.read_text(encoding="utf-8", errors="replace"))
+            report = read(Report, path.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             continue
-        if report.get("node") and isinstance(report.get("fenced"), int):
+        if isinstance(report, OtherFormat):
+            others.append(f"{path}: {report}")
+        elif report and report.node and report.fenced is not None:
             found.append(report)
-    return sorted(found, key=lambda report: int(report["fenced"]), reverse=True)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return sorted(found, key=lambda report: report.fenced or 0.0, reverse=True), others

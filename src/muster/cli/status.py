@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Optional
 
 from rich.console import Group, RenderableType
@@ -14,12 +14,14 @@ from rich.text import Text
 
 from muster.cli import commands, terminal
 from muster.cli.site import Site
-from muster.cli.view import Seen, View, view
+from muster.cli.view import Seen, Shown, View, view
 from muster.core.errors import ClusterError
 from muster.core.printable import counted
 from muster.gateways.pacemaker import cib, cib_fencing, cib_operations, installation
 from muster.gateways.pacemaker.cluster import still_refused
 from muster.installation.fencing_topology import objection
+from muster.reporting.documents import Report, ServerEntry, SharedEvent, as_json
+from muster.reporting.report import make_report, without_events
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
 NARROW = 120
@@ -44,7 +46,7 @@ def look(site: Site) -> View:
     """What is the case now, by Pacemaker and by what the worker has shared."""
     others = [rival.id for rival in installation.rivals(site.snapshot) if rival.in_charge]
     unclean = site.pacemaker().unclean()
-    told = (unclean, site.shared(), others, cib_operations.under_way(site.snapshot))
+    told = (unclean, site.heard(), others, cib_operations.under_way(site.snapshot))
     return view(
         Seen(time.time(), site.cluster, site.resource, *told, refusals(site, unclean), cib.unlisted(site.snapshot))
     )
@@ -88,26 +90,26 @@ def render(shown: View, now: float, narrow: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def render_events(events: Sequence[Mapping[str, Any]]) -> RenderableType:
+def render_events(events: Sequence[SharedEvent]) -> RenderableType:
     """Events, in the order given."""
     rows = [
         (
-            terminal.clock(float(e.get("at", 0))),
-            e.get("node", ""),
-            e.get("name") or e.get("server") or "",
-            e.get("what"),
+            terminal.clock(e.at),
+            e.node,
+            e.name or e.server,
+            e.what,
         )
         for e in events
     ]
     return terminal.table(("TIME", "HOST", "SERVER", "WHAT"), rows, wide="WHAT")
 
 
-def _row(incident: Mapping[str, Any], now: float) -> Sequence[object]:
-    ago = terminal.age(now - float(incident["fenced"])) + " ago"
-    servers, reason = counts(incident.get("servers", {})), str(incident.get("reason", ""))
-    below = incident["state"] == "blocked" or incident.get("rule", "").startswith("nova-silent")
+def _row(incident: Shown, now: float) -> Sequence[object]:
+    ago = terminal.age(now - incident.fenced) + " ago"
+    servers, reason = counts(incident.servers), incident.reason
+    below = incident.state == "blocked" or incident.rule.startswith("nova-silent")
     said = "" if says_no_more(reason, servers) else "see below" if below else reason
-    return (incident["node"], terminal.styled(str(incident["state"])), ago, servers, said)
+    return (incident.node, terminal.styled(incident.state), ago, servers, said)
 
 
 def says_no_more(reason: str, servers: Text) -> bool:
@@ -129,46 +131,58 @@ def counts(servers: Mapping[str, int]) -> Text:
 
 
 def _host(site: Site, options: argparse.Namespace) -> int:
-    report = _report(site, options.host)
-    if report is None:
+    page = _page(site, options.host)
+    if page is None:
         if options.output == "json":
             terminal.print_json({"node": options.host, "state": "", "proofs": []})
         else:
             print(f"{terminal.clean(options.host)}: not dead, and this controller has no report of an earlier incident")
         return commands.OK
-    nobody = report["state"] != "closed" and not site.resource.active_on
+    report = page.report
+    nobody = report.state != "closed" and not site.resource.active_on
     if options.output == "json":
-        terminal.print_json(report)
+        terminal.print_json(page.json)
     else:
         out = terminal.console()
-        head = Text(f"{terminal.clean(report['node'])}: ")
-        head.append_text(terminal.styled(str(report["state"])))
-        head.append(f", fenced {terminal.clock(float(report['fenced']))}: {terminal.clean(report['reason'])}")
+        head = Text(f"{terminal.clean(report.node)}: ")
+        head.append_text(terminal.styled(report.state))
+        head.append(f", fenced {terminal.clock(report.fenced or 0.0)}: {terminal.clean(report.reason)}")
         out.print(head)
-        out.print(Text(f"as {terminal.clean(report['source'])}", style="dim"))
+        out.print(Text(f"as {terminal.clean(page.source)}", style="dim"))
         if nobody:
             out.print(Text("no worker is running. To see why: muster status", style=terminal.STYLES["trouble"]))
-        if report["proofs"]:
+        if report.proofs:
             out.print("")
-            out.print(servers_table(report["proofs"], narrow=out.width < NARROW))
-    open_ones = any(entry["verdict"] in ("held", "unknown", "parked") for entry in report["proofs"])
-    if nobody or report["state"] == "blocked" or any(entry["verdict"] == "held" for entry in report["proofs"]):
+            out.print(servers_table(report.proofs, narrow=out.width < NARROW))
+    open_ones = any(entry.verdict in ("held", "unknown", "parked") for entry in report.proofs)
+    if nobody or report.state == "blocked" or any(entry.verdict == "held" for entry in report.proofs):
         return commands.TROUBLE
-    return commands.ATTENTION if report["state"] != "closed" or open_ones else commands.OK
+    return commands.ATTENTION if report.state != "closed" or open_ones else commands.OK
 
 
-def servers_table(entries: Sequence[Mapping[str, Any]], narrow: bool) -> RenderableType:
+def servers_table(entries: Sequence[ServerEntry], narrow: bool) -> RenderableType:
     """One row a server; on a narrow screen its id stands below its name."""
     if not narrow:
-        rows = [
-            (e["name"], e["id"], terminal.styled(e["verdict"]), e["to"], e["state"], str(e["reason"])) for e in entries
-        ]
+        rows = [(e.name, e.id, terminal.styled(e.verdict), e.dest, e.state, e.reason) for e in entries]
         return terminal.table(("SERVER", "ID", "VERDICT", "TO", "STATE", "WHY"), rows, wide="WHY")
-    short = [(e["name"], e["id"], terminal.styled(e["verdict"]), e["to"]) for e in entries]
-    return terminal.cards(("SERVER", "ID", "VERDICT", "TO"), short, ((str(e["reason"]),) for e in entries))
+    short = [(e.name, e.id, terminal.styled(e.verdict), e.dest) for e in entries]
+    return terminal.cards(("SERVER", "ID", "VERDICT", "TO"), short, ((e.reason,) for e in entries))
 
 
-def _report(site: Site, name: str) -> Optional[dict[str, Any]]:
+@dataclass(frozen=True)
+class Page:
+    """A report, and who says so."""
+
+    report: Report
+    source: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        told = as_json(self.report) if self.report.written else without_events(self.report)
+        return {**told, "source": self.source}
+
+
+def _page(site: Site, name: str) -> Optional[Page]:
     """The worker's own report where it is at hand; else what Nova says now; else the last incident known here.
 
     :returns: None for a host of which no incident is known.
@@ -178,25 +192,24 @@ def _report(site: Site, name: str) -> Optional[dict[str, Any]]:
     kept = site.reports(node.name if node else name)
     record = node.record if node else None
     here = site.local in site.resource.active_on
-    if node and (record or node.fenced_at) and not (here and kept and record and kept[0].get("fenced") == record.first):
+    if node and (record or node.fenced_at) and not (here and kept and record and kept[0].fenced == record.first):
         found = _observed(site, node.name)
         if found:
             return found
     if kept:
-        when = terminal.clock(float(kept[0].get("written") or 0))
-        return {**kept[0], "source": f"the worker on {site.local or 'this controller'} reported at {when}"}
+        when = terminal.clock(kept[0].written)
+        return Page(kept[0], f"the worker on {site.local or 'this controller'} reported at {when}")
     if node is None:
         known = ", ".join(n.name for n in site.cluster.nodes.values() if n.compute)
         raise ClusterError(f"the cluster has no host {name!r}. It has: {known}")
     return None
 
 
-def _observed(site: Site, node: str) -> Optional[dict[str, Any]]:
+def _observed(site: Site, node: str) -> Optional[Page]:
     from muster import wiring
-    from muster.reporting import report
 
     incident = wiring.observe(site.settings, site.pacemaker()).incidents.get(node)
     if incident is None:
         return None
-    told = report.report(incident, incident.findings)
-    return {**told, "source": "this command sees it in Nova now; the worker knows more"}
+    made = make_report(incident, incident.findings)
+    return Page(made, "this command sees it in Nova now; the worker knows more")

@@ -7,13 +7,14 @@ Every row of TO DO names its remedy: whoever reads it has never seen muster befo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Optional
+from dataclasses import dataclass, field, fields
+from typing import Optional
 
 from muster.core.cluster_facts import Cluster, Node, Phase
 from muster.core.decide import has_incident
 from muster.core.printable import counted
 from muster.installation.installed import Resource
+from muster.reporting.documents import Heard, SharedEvent, Summary, WaitingServer
 from muster.reporting.report import PAUSED_BY
 from muster.reporting.times import clock, duration
 
@@ -47,19 +48,25 @@ class Todo:
 
 
 @dataclass(frozen=True)
+class Shown(Summary):
+    """:param member: the host is back in the cluster."""
+
+    member: bool = False
+
+
+@dataclass(frozen=True)
 class View:
     """:param level: "ok", "attention" or "trouble".
     :param worker: where the worker runs, in words.
-    :param incidents: as :func:`muster.reporting.report.summary` gives them; ``member``: the host is back.
     """
 
     level: str
     worker: str
     quorum: bool
     paused: str
-    incidents: tuple[Mapping[str, Any], ...] = ()
+    incidents: tuple[Shown, ...] = ()
     todo: tuple[Todo, ...] = ()
-    events: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[SharedEvent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,6 @@ class Seen:
     """All that a view depends on.
 
     :param unclean: nodes that have failed and that Pacemaker has not fenced yet.
-    :param shared: what the worker has shared last; empty without it.
     :param rivals: what else may evacuate here, by its id.
     :param under_way: what Pacemaker is doing now, in words.
     :param refusals: by node that is not fenced yet, why muster's fence agent refuses it.
@@ -78,7 +84,7 @@ class Seen:
     cluster: Cluster
     resource: Resource
     unclean: Sequence[str] = ()
-    shared: Mapping[str, Any] = field(default_factory=dict)
+    heard: Heard = field(default_factory=Heard)
     rivals: Sequence[str] = ()
     under_way: Sequence[str] = ()
     refusals: Mapping[str, str] = field(default_factory=dict)
@@ -96,7 +102,7 @@ def view(seen: Seen) -> View:
         paused=seen.resource.paused,
         incidents=incidents,
         todo=todo,
-        events=tuple(seen.shared.get("events", ())),
+        events=seen.heard.shared.events,
     )
 
 
@@ -106,21 +112,19 @@ def _worker(seen: Seen) -> str:
     return "no worker (disabled)" if seen.resource.disabled else "no worker"
 
 
-def _incidents(seen: Seen) -> Iterator[Mapping[str, Any]]:
+def _incidents(seen: Seen) -> Iterator[Shown]:
     """What the worker says of each host on record; what it does not speak of, as the record has it."""
-    said = {i.get("node"): i for i in seen.shared.get("incidents", ())}
+    said = {incident.node: incident for incident in seen.heard.shared.incidents}
     for node in seen.cluster.nodes.values():
         if not has_incident(node):
             continue
         first = node.record.first if node.record else node.fenced_at
         known = said.get(node.name)
-        if known and known.get("fenced") in (first, 0):
-            yield {**known, "member": node.member}
-        else:
-            yield {**_from_record(node, seen), "member": node.member}
+        shown = known if known and known.fenced in (first, 0) else _from_record(node, seen)
+        yield Shown(**{of.name: getattr(shown, of.name) for of in fields(Summary)}, member=node.member)
 
 
-def _from_record(node: Node, seen: Seen) -> dict[str, Any]:
+def _from_record(node: Node, seen: Seen) -> Summary:
     record = node.record
     running = bool(seen.resource.active_on)
     reason = "the worker has not reported it yet" if running else "no worker is running"
@@ -129,20 +133,10 @@ def _from_record(node: Node, seen: Seen) -> dict[str, Any]:
         state, reason = "blocked", f"HOST LIVES: it was seen running after its fencing; {reason}"
     if node.unreadable_record:
         state, reason = "blocked", f"muster cannot read its record: {node.unreadable_record}"
-    return {
-        "node": node.name,
-        "host": "",
-        "state": state,
-        "rule": "",
-        "reason": reason,
-        "fenced": record.first if record else node.fenced_at,
-        "began": None,
-        "servers": {},
-        "waiting": [],
-    }
+    return Summary(node.name, state=state, reason=reason, fenced=record.first if record else node.fenced_at)
 
 
-def _todos(seen: Seen, incidents: Sequence[Mapping[str, Any]]) -> Iterator[Todo]:
+def _todos(seen: Seen, incidents: Sequence[Shown]) -> Iterator[Todo]:
     yield from _of_cluster(seen, bool(incidents))
     for incident in incidents:
         yield from _of_incident(seen, incident)
@@ -174,15 +168,15 @@ def _of_the_unlisted(seen: Seen) -> Iterator[Todo]:
 
 def _of_what_is_left(seen: Seen) -> Iterator[Todo]:
     """Servers that were held when their host returned: no record speaks of them any more."""
-    for left in seen.shared.get("left", ()):
-        node, held = seen.cluster.nodes.get(str(left.get("node"))), int(left.get("held", 0))
+    for left in seen.heard.shared.left:
+        node, held = seen.cluster.nodes.get(left.node), left.held
         if node and not has_incident(node):
             servers = f"{counted(held, 'server')} {'were' if held != 1 else 'was'} held"
-            where = f" on {seen.shared['controller']}" if seen.shared.get("controller") else ""
+            where = f" on {seen.heard.controller}" if seen.heard.controller else ""
             yield Todo(
                 "attention",
                 node.name,
-                f"{servers} when the host returned {duration(seen.now - float(left['at']))} ago, and may still be down."
+                f"{servers} when the host returned {duration(seen.now - left.at)} ago, and may still be down."
                 f" Shown for 24 h. List and remedies{where}: muster report {node.name}",
             )
 
@@ -222,13 +216,16 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
             "attention", resource.id, f"paused by {resource.paused}: muster changes nothing. To continue: muster resume"
         )
         return
-    if seen.shared.get("shortened"):
-        where = seen.shared.get("controller") or "the worker's controller"
+    if seen.heard.shared.shortened:
+        where = seen.heard.controller or "the worker's controller"
         yield Todo(
             "attention",
             resource.id,
             f"more waits than fits here. To see all servers of a host, on {where}: muster status HOST",
         )
+    if seen.heard.other:
+        what = f"what the worker on {seen.heard.controller} shares cannot be read here: {seen.heard.other}"
+        yield Todo("attention", resource.id, what)
     silent = _silence(seen)
     if silent:
         yield Todo("trouble", resource.id, silent)
@@ -241,9 +238,9 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
 def _silence(seen: Seen) -> str:
     """That the worker should have been heard of, and since when it was not; empty for one that has nothing to say."""
     resource, due = seen.resource, _due(seen)
-    heard = max(_number(seen.shared.get("at")), resource.active_since)
+    heard = max(seen.heard.shared.at, resource.active_since)
     late = due and seen.now > max(due, resource.active_since) + SHARED_LATE_S
-    if not late or len(resource.active_on) != 1 or not seen.cluster.quorum:
+    if not late or len(resource.active_on) != 1 or not seen.cluster.quorum or seen.heard.other:
         return ""
     since = f" since {clock(heard)}, for {duration(seen.now - heard)}" if heard else ""
     if resource.unmanaged:
@@ -255,18 +252,13 @@ def _silence(seen: Seen) -> str:
 
 def _due(seen: Seen) -> float:
     """When the worker was to be heard of next: as it said itself, or by a fencing of which it has said nothing."""
-    again_s = _number(seen.shared.get("again_s"))
-    due = [_number(seen.shared.get("at")) + again_s] if again_s else []
+    shared = seen.heard.shared
+    due = [shared.at + shared.again_s] if shared.again_s else []
     if not _hindrance(seen):
-        said = {i.get("node"): i.get("fenced") for i in seen.shared.get("incidents", ())}
+        said = {incident.node: incident.fenced for incident in shared.incidents}
         records = {node.name: node.record for node in seen.cluster.nodes.values() if node.record and node.compute}
         due += [record.last for name, record in records.items() if said.get(name) not in (record.first, 0)]
     return min(due, default=0.0)
-
-
-def _number(value: object) -> float:
-    """0 for none: what is shared may be of another version of muster."""
-    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _why_not_fenced(seen: Seen, node: str) -> str:
@@ -276,7 +268,7 @@ def _why_not_fenced(seen: Seen, node: str) -> str:
 
 def _hindrance(seen: Seen) -> str:
     """Why the worker changes nothing, as it shared it; but for a pause of whose end it has not heard yet."""
-    told = str(seen.shared.get("reason", ""))
+    told = seen.heard.shared.reason
     return "" if told.startswith(PAUSED_BY) else told
 
 
@@ -313,21 +305,21 @@ def _no_worker(seen: Seen, busy: bool) -> Todo:
     )
 
 
-def _of_incident(seen: Seen, incident: Mapping[str, Any]) -> Iterator[Todo]:
-    node, state = str(incident["node"]), incident.get("state")
+def _of_incident(seen: Seen, incident: Shown) -> Iterator[Todo]:
+    node, state = incident.node, incident.state
     if state == "blocked":
-        yield Todo("trouble", node, str(incident.get("reason")))
-    for server in incident.get("waiting", ()):
+        yield Todo("trouble", node, incident.reason)
+    for server in incident.waiting:
         todo = _of_server(server, seen.now)
         if todo:
             yield todo
-    held = incident.get("servers", {}).get("held", 0)
-    shown = sum(server.get("verdict") == "held" for server in incident.get("waiting", ()))
+    held = incident.servers.get("held", 0)
+    shown = sum(server.verdict == "held" for server in incident.waiting)
     if held > shown:
         yield Todo("trouble", node, f"also held: {counted(held - shown, 'server')}. To see all: muster status {node}")
-    if state == "returning" and incident.get("member") and seen.now - float(incident["fenced"]) > RETURN_LATE_S:
-        yield Todo("attention", node, f"{incident.get('reason')}. On the host: systemctl status openstack-nova-compute")
-    if state in ("settled", "returning") and not incident.get("member"):
+    if state == "returning" and incident.member and seen.now - incident.fenced > RETURN_LATE_S:
+        yield Todo("attention", node, f"{incident.reason}. On the host: systemctl status openstack-nova-compute")
+    if state in ("settled", "returning") and not incident.member:
         yield Todo(
             "attention",
             node,
@@ -335,28 +327,28 @@ def _of_incident(seen: Seen, incident: Mapping[str, Any]) -> Iterator[Todo]:
         )
 
 
-def _of_server(server: Mapping[str, Any], now: float) -> Optional[Todo]:
-    name, ident = server.get("name") or "", str(server.get("id"))
+def _of_server(server: WaitingServer, now: float) -> Optional[Todo]:
+    name, ident = server.name, server.id
     about = f"{name} ({ident})" if name else ident
-    reason = str(server.get("reason"))
-    if server.get("alarm") and server.get("waits_for"):
+    reason = server.reason
+    if server.alarm and server.waits_for:
         return Todo(
             "trouble",
             about,
-            f"{reason}. Start {server['waits_for']} or its nova-compute. If it will never be back, see docs/runbook.md:"
+            f"{reason}. Start {server.waits_for} or its nova-compute. If it will never be back, see docs/runbook.md:"
             " An evacuation waits for a host",
         )
-    if server.get("alarm"):
+    if server.alarm:
         return Todo(
             "trouble",
             about,
             f"{reason}: it hangs. Look at that host's nova-compute log. If that host is dead, fence it; muster then"
             " continues",
         )
-    if server.get("verdict") == "held":
+    if server.verdict == "held":
         return Todo("trouble", about, f"held: {reason}")
-    if server.get("verdict") == "parked":
-        due = server.get("next_try")
+    if server.verdict == "parked":
+        due = server.next_try
         when = f" in {max(0, int(due - now))} s" if due else ""
         return Todo("attention", about, f"{reason}. muster tries again{when}. To try now: muster retry {ident}")
     return Todo("attention", about, reason)

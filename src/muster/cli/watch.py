@@ -6,9 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -16,8 +14,9 @@ from rich.text import Text
 
 from muster.cli import status, terminal
 from muster.cli.site import Site
-from muster.cli.view import View
+from muster.cli.view import Shown, View
 from muster.core.errors import ClusterError, SettingsError
+from muster.reporting.documents import SharedEvent
 
 SILENCE_LIMIT = 300
 """So many looks without an answer, and the command gives up."""
@@ -76,7 +75,7 @@ def page(shown: View, now: float, narrow: bool = False, height: int = 50) -> Ren
     most = max(1, (height - LINES_BESIDE) // LINES_OF_TODO)
     left = len(shown.todo) - most
     first = replace(shown, todo=shown.todo[:most])
-    bars = [progress(incident, now) for incident in shown.incidents if incident.get("servers")]
+    bars = [progress(incident, now) for incident in shown.incidents if incident.servers]
     parts: list[RenderableType] = [Text(terminal.clock(now), style="dim"), *bars]
     parts.append(status.render(first, now, narrow))
     if left > 0:
@@ -86,15 +85,15 @@ def page(shown: View, now: float, narrow: bool = False, height: int = 50) -> Ren
     return Group(*parts)
 
 
-def progress(incident: Mapping[str, Any], now: float) -> Text:
+def progress(incident: Shown, now: float) -> Text:
     """``cmp1 [#####-----] 5/12, 20 a minute, done in about 21 s``."""
-    servers = incident["servers"]
+    servers = incident.servers
     total = sum(servers.values())
     left = sum(servers.get(verdict, 0) for verdict in UNDER_WAY)
     done = total - left
     filled = BAR_WIDTH * done // total if total else 0
-    text = Text(f"{terminal.clean(incident['node'])} [{'#' * filled}{'-' * (BAR_WIDTH - filled)}] {done}/{total}")
-    took = now - float(incident.get("began") or now)
+    text = Text(f"{terminal.clean(incident.node)} [{'#' * filled}{'-' * (BAR_WIDTH - filled)}] {done}/{total}")
+    took = now - (incident.began or now)
     moved = servers.get("evacuated", 0)
     if left and moved and took > 0:
         rate = moved / took
@@ -108,18 +107,16 @@ class Lines:
     """Without a terminal: each event once, and what waits for a person whenever it begins to, a line each."""
 
     def __init__(self) -> None:
-        self._said: set[tuple[Any, ...]] = set()
+        self._said: set[SharedEvent] = set()
         self._waiting: set[tuple[str, str]] = set()
         self._silence = ""
 
     def say(self, shown: View) -> None:
         self._silence = ""
         for event in shown.events:
-            key = (event.get("at"), event.get("node"), event.get("server"), event.get("what"))
-            if key not in self._said:
-                self._said.add(key)
-                who = event.get("name") or event.get("server") or ""
-                _print(float(event.get("at", 0)), f"{event.get('node')} {who}".strip(), event.get("what"))
+            if event not in self._said:
+                self._said.add(event)
+                _print(event.at, f"{event.node} {event.name or event.server}".strip(), event.what)
         # What is said of it may change with every second that it waits.
         for todo in shown.todo:
             if (todo.level, todo.about) not in self._waiting:
@@ -138,10 +135,10 @@ def _print(at: float, about: object, what: object) -> None:
 
 def _busy(shown: View) -> bool:
     return any(
-        incident["state"] in ("fenced", "forcing-down", "evacuating")
-        or any(incident["servers"].get(verdict) for verdict in UNDER_WAY)
+        incident.state in ("fenced", "forcing-down", "evacuating")
+        or any(incident.servers.get(verdict) for verdict in UNDER_WAY)
         for incident in shown.incidents
-        if incident["state"] != "blocked"
+        if incident.state != "blocked"
     )
 
 

@@ -7,17 +7,15 @@ What Nova adds is in :mod:`muster.reporting.nova_history`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Optional
 
 from muster.core.server_case import State, Verdict
+from muster.reporting.documents import Report, ReportEvent, ServerEntry
 
-TIME_END = 1e11
-"""The year 5138: no time is later."""
 HOST_IS_BACK = (
     "The host is back: muster evacuates nothing from it and refuses retry. If a server there is down, make sure that it"
     " runs nowhere else, then move it, or restart it: openstack server reboot --hard ID"
@@ -156,66 +154,55 @@ def incident_name(node: str, first: float) -> str:
 # ------------------------------------------------------------- from the worker
 
 
-def from_worker(report: Mapping[str, Any], who: str) -> Story:
-    """:param report: as :mod:`muster.reporting.outlets.reports` writes it; what is missing in it stays open.
+def from_worker(report: Report, who: str) -> Story:
+    """:param report: as the worker writes it; what is missing in it stays open.
     :param who: says so, in words.
     """
     changes: dict[str, list[Change]] = {}
-    for event in _objects(report.get("events")):
-        changes.setdefault(str(event.get("server") or ""), []).append(_change(event))
-    fenced = _number(report.get("fenced"))
-    servers = (_server(entry, changes) for entry in _objects(report.get("proofs")))
-    node = str(report.get("node") or "")
-    until = _number(report.get("written")) or fenced or 0.0
-    lost = _number(report.get("lost")) or None
+    for event in report.events:
+        changes.setdefault(event.server, []).append(_change(event))
+    until = report.written or report.fenced or 0.0
+    lost = report.lost or None
     return Story(
-        incident=incident_name(node, fenced or 0),
-        node=node,
-        host=str(report.get("host") or ""),
-        state=str(report.get("state") or ""),
-        reason=str(report.get("reason") or ""),
-        fenced=fenced,
+        incident=incident_name(report.node, report.fenced or 0),
+        node=report.node,
+        host=report.host,
+        state=report.state,
+        reason=report.reason,
+        fenced=report.fenced,
         until=until,
         changes=_news(changes.get("", ())),
-        servers=in_order(servers),
+        servers=in_order(_server(entry, changes) for entry in report.proofs),
         sources=(Source(who, until),),
         missing=() if lost else (WHEN_LOST,),
         lost=lost,
     )
 
 
-def _server(entry: Mapping[str, Any], changes: Mapping[str, Sequence[Change]]) -> ServerStory:
-    ident = str(entry.get("id") or "")
-    mine = _news(changes.get(ident, ()))
-    ids = [change.request_id for change in mine] + [str(entry.get("request_id") or "")]
+def _server(entry: ServerEntry, changes: Mapping[str, Sequence[Change]]) -> ServerStory:
+    mine = _news(changes.get(entry.id, ()))
+    ids = [change.request_id for change in mine] + [entry.request_id]
     return ServerStory(
-        id=ident,
-        name=str(entry.get("name") or ""),
-        project=str(entry.get("project") or ""),
-        verdict=str(entry.get("verdict") or Verdict.UNKNOWN.value),
-        reason=str(entry.get("reason") or ""),
-        source=str(entry.get("from") or ""),
-        dest=str(entry.get("to") or ""),
-        state=str(entry.get("state") or ""),
-        tries=int(_number(entry.get("attempts")) or 0),
+        id=entry.id,
+        name=entry.name,
+        project=entry.project,
+        verdict=entry.verdict or Verdict.UNKNOWN.value,
+        reason=entry.reason,
+        source=entry.source,
+        dest=entry.dest,
+        state=entry.state,
+        tries=entry.attempts,
         request_ids=tuple(dict.fromkeys(filter(None, ids))),
-        seconds=_number(entry.get("seconds")),
-        began=_number(entry.get("began")),
-        ended=_number(entry.get("ended")),
+        seconds=entry.seconds,
+        began=entry.began,
+        ended=entry.ended,
         changes=mine,
     )
 
 
-def _change(event: Mapping[str, Any]) -> Change:
-    what = str(event.get("what") or "")
-    word, _, reason = what.partition(": ")
-    return Change(
-        at=_number(event.get("at")) or 0.0,
-        word=word,
-        what=reason or what,
-        dest=str(event.get("dest") or ""),
-        request_id=str(event.get("request_id") or ""),
-    )
+def _change(event: ReportEvent) -> Change:
+    word, _, reason = event.what.partition(": ")
+    return Change(event.at, word, reason or event.what, event.dest, event.request_id)
 
 
 def _news(changes: Iterable[Change]) -> tuple[Change, ...]:
@@ -235,17 +222,3 @@ def in_order(servers: Iterable[ServerStory]) -> tuple[ServerStory, ...]:
         return rank, server.began or 0.0, server.name, server.id
 
     return tuple(sorted(servers, key=place))
-
-
-# ----------------------------------------------------------------------- JSON
-
-
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _number(value: object) -> Optional[float]:
-    """A time or a duration in seconds; anything that can be none is None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) and 0 <= value < TIME_END else None

@@ -15,6 +15,7 @@ from muster.core.decide import Incident
 from muster.core.server_case import Finding, Verdict
 from muster.core.server_rules import AFTER_PROOF
 from muster.installation.fencing_topology import UNPROVED
+from muster.reporting.documents import Report, ServerEntry, Summary, WaitingServer, as_json
 
 
 def with_proofs(incident: Incident, proofs: Mapping[str, Finding]) -> dict[str, Finding]:
@@ -50,50 +51,64 @@ class Event:
     request_id: str = ""
 
 
-def summary(incident: Incident) -> dict[str, Any]:
-    """``{node, host, state, rule, reason, lost, fenced, began, servers: {verdict: count}, waiting: [server ...]}``.
-
-    :returns: ``lost`` is when Pacemaker lost the host, null where it does not say; ``waiting`` has those that wait for
-        a person or for something else, those for a person first, six at most; ``began`` is when Nova took the first
-        evacuation, null before.
-    """
+def summary(incident: Incident) -> Summary:
+    """Those that wait for a person, or for something else, are six at most, those for a person first."""
     counts = Counter(finding.verdict.value for finding in incident.findings.values())
     began = [finding.began for finding in incident.findings.values() if finding.began]
-    return {
-        "node": incident.node,
-        "host": incident.host,
-        "state": incident.state.value,
-        "rule": incident.rule,
-        "reason": incident.reason,
-        "lost": incident.lost or None,
-        "fenced": incident.first,
-        "began": min(began, default=None),
-        "servers": dict(sorted(counts.items())),
-        "waiting": _waiting(incident.findings.values()),
-    }
+    return Summary(
+        node=incident.node,
+        host=incident.host,
+        state=incident.state.value,
+        rule=incident.rule,
+        reason=incident.reason,
+        lost=incident.lost or None,
+        fenced=incident.first,
+        began=min(began, default=None),
+        servers=dict(sorted(counts.items())),
+        waiting=_waiting(incident.findings.values()),
+    )
 
 
-def _waiting(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def _waiting(findings: Iterable[Finding]) -> tuple[WaitingServer, ...]:
     line = [f for f in findings if f.alarm or f.verdict in _WAITING]
     line.sort(key=lambda f: (not f.alarm, _WAITING.index(f.verdict) if f.verdict in _WAITING else -1, f.server.id))
-    return [
-        {
-            "id": f.server.id,
-            "name": f.server.name[:64],
-            "verdict": f.verdict.value,
-            "reason": f.reason[:REASON_LIMIT],
-            "alarm": f.alarm,
-            "waits_for": f.waits_for,
-            "next_try": f.due or None,
-        }
+    return tuple(
+        WaitingServer(
+            id=f.server.id,
+            name=f.server.name[:64],
+            verdict=f.verdict.value,
+            reason=f.reason[:300],
+            alarm=f.alarm,
+            waits_for=f.waits_for,
+            next_try=f.due or None,
+        )
         for f in line[:SHOWN_SERVERS]
-    ]
+    )
 
 
 def report(incident: Incident, findings: Mapping[str, Finding]) -> dict[str, Any]:
-    """The summary and, under ``proofs``, one entry for each server."""
-    shown = {key: value for key, value in summary(incident).items() if key != "waiting"}
-    return {**shown, "proofs": [_entry(incident, findings[key]) for key in sorted(findings)]}
+    """The report as it is written, but for its events, which are added where it is kept."""
+    return without_events(make_report(incident, findings))
+
+
+def without_events(made: Report) -> dict[str, Any]:
+    return {key: value for key, value in as_json(made).items() if key not in ("events", "written")}
+
+
+def make_report(incident: Incident, findings: Mapping[str, Finding]) -> Report:
+    told = summary(incident)
+    return Report(
+        node=told.node,
+        host=told.host,
+        state=told.state,
+        rule=told.rule,
+        reason=told.reason,
+        lost=told.lost,
+        fenced=told.fenced,
+        began=told.began,
+        servers=told.servers,
+        proofs=tuple(_entry(incident, findings[key]) for key in sorted(findings)),
+    )
 
 
 def paused(who: str) -> str:
@@ -111,23 +126,23 @@ def line(incident: Incident) -> str:
     return f"{incident.state.value} {done}/{total}" + (f" {held} held" if held else "")
 
 
-def _entry(incident: Incident, finding: Finding) -> dict[str, Any]:
+def _entry(incident: Incident, finding: Finding) -> ServerEntry:
     server = finding.server
-    return {
-        "id": server.id,
-        "name": server.name,
-        "project": server.project,
-        "verdict": finding.verdict.value,
-        "reason": finding.reason,
-        "rule": finding.rule,
-        "from": finding.source,
-        "to": finding.dest,
-        "state": server.vm_state,
-        "attempts": finding.attempts,
-        "began": finding.began or None,
-        "ended": finding.ended or None,
-        "seconds": round(max(0.0, finding.ended - finding.began), 1) if finding.ended else None,
-        "seconds_since_fencing": round(max(0.0, finding.ended - incident.first), 1) if finding.ended else None,
-        "request_id": finding.request_id,
-        "next_try": finding.due or None,
-    }
+    return ServerEntry(
+        id=server.id,
+        name=server.name,
+        project=server.project,
+        verdict=finding.verdict.value,
+        reason=finding.reason,
+        rule=finding.rule,
+        source=finding.source,
+        dest=finding.dest,
+        state=server.vm_state,
+        attempts=finding.attempts,
+        began=finding.began or None,
+        ended=finding.ended or None,
+        seconds=round(max(0.0, finding.ended - finding.began), 1) if finding.ended else None,
+        seconds_since_fencing=round(max(0.0, finding.ended - incident.first), 1) if finding.ended else None,
+        request_id=finding.request_id,
+        next_try=finding.due or None,
+    )

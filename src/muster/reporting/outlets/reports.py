@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from muster.core.ports import ClockPort
 from muster.core.server_case import State
 from muster.log import Log
 from muster.reporting import html_page
+from muster.reporting.documents import Report, ReportEvent, as_json, from_json, read
 from muster.reporting.history import from_worker, incident_name
 from muster.reporting.outlets import Quiet
 from muster.reporting.outlets.files import complain, replace
@@ -36,8 +37,8 @@ class Earlier:
     :param lost: when Pacemaker lost the host, by whoever knew it first; 0 if nobody did.
     """
 
-    events: tuple[dict[str, Any], ...] = ()
-    lost: int = 0
+    events: tuple[ReportEvent, ...] = ()
+    lost: float = 0.0
 
 
 class Reports(Quiet):
@@ -45,14 +46,14 @@ class Reports(Quiet):
         self._clock = clock
         self._log = log
         self._directory = directory
-        self._events: dict[tuple[str, bool], deque[dict[str, Any]]] = {}
+        self._events: dict[tuple[str, bool], deque[ReportEvent]] = {}
         """By node, and whether they are of its servers: as the report shows them."""
         self._earlier: dict[str, tuple[str, Earlier]] = {}
         """By node, of its incident, the name of which comes first."""
 
     def event(self, event: Event) -> None:
         """The next report of its incident has it."""
-        shown = {key: value for key, value in asdict(event).items() if key != "node" and value}
+        shown = ReportEvent(event.at, event.what, event.server, event.name, event.dest, event.request_id)
         self._events.setdefault((event.node, bool(event.server)), deque(maxlen=EVENTS_KEPT)).append(shown)
 
     def report(self, incident: Incident, data: dict[str, object]) -> None:
@@ -64,15 +65,14 @@ class Reports(Quiet):
         # Pacemaker forgets when it lost a host as soon as that is back.
         earlier = replace_fields(earlier, lost=earlier.lost or incident.lost)
         self._earlier[incident.node] = name, earlier
-        told = {"lost": earlier.lost or None, "events": [*earlier.events, *self._news(incident)]}
+        events = [as_json(event) for event in (*earlier.events, *self._news(incident))]
+        told = {"lost": earlier.lost or None, "events": events}
         whole = {**data, **told, "written": round(self._clock.now(), 1)}
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             replace(self._directory / f"{name}.json", json.dumps(whole).encode(), 0o640)
             if incident.state in WITH_PAGE:
-                replace(
-                    self._directory / f"{name}.html", html_page.page(from_worker(whole, "the worker's report")), 0o640
-                )
+                replace(self._directory / f"{name}.html", _page(whole), 0o640)
             if new:
                 self._drop_old()
         except OSError as exc:
@@ -82,10 +82,10 @@ class Reports(Quiet):
             for of_servers in (False, True):
                 self._events.pop((incident.node, of_servers), None)
 
-    def _news(self, incident: Incident) -> list[dict[str, Any]]:
+    def _news(self, incident: Incident) -> list[ReportEvent]:
         """The events of this incident that this worker has seen."""
         kept = [event for of in (False, True) for event in self._events.get((incident.node, of), ())]
-        return sorted((e for e in kept if e.get("at", 0.0) >= incident.first), key=lambda e: float(e.get("at", 0.0)))
+        return sorted((event for event in kept if event.at >= incident.first), key=lambda event: event.at)
 
     def _drop_old(self) -> None:
         files = sorted(self._directory.glob("*.json"), key=lambda path: path.stat().st_mtime)
@@ -94,14 +94,17 @@ class Reports(Quiet):
             path.with_suffix(".html").unlink(missing_ok=True)
 
 
+def _page(whole: dict[str, Any]) -> bytes:
+    made = from_json(Report, whole)
+    assert isinstance(made, Report)
+    return html_page.page(from_worker(made, "the worker's report"))
+
+
 def _earlier(path: Path) -> Earlier:
+    """Of a worker that writes another format nothing is known here."""
     try:
         with open(path, "rb") as file:
-            kept = json.loads(file.read(READ_LIMIT))
-    except (OSError, ValueError):
+            kept = read(Report, file.read(READ_LIMIT))
+    except OSError:
         return Earlier()
-    if not isinstance(kept, dict):
-        return Earlier()
-    events, lost = kept.get("events"), kept.get("lost")
-    found = [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []
-    return Earlier(tuple(found[-EVENTS_KEPT:]), lost if type(lost) is int else 0)
+    return Earlier(kept.events[-EVENTS_KEPT:], kept.lost or 0.0) if isinstance(kept, Report) else Earlier()

@@ -8,9 +8,8 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace as replace_fields
 from pathlib import Path
-from typing import Any
 
 from muster import parameters
 from muster.core.decide import Incident
@@ -19,6 +18,7 @@ from muster.core.ports import ClockPort
 from muster.core.server_case import State, Verdict
 from muster.log import Log
 from muster.reporting import report
+from muster.reporting.documents import Left, Shared, SharedEvent, StatusFile, as_json
 from muster.reporting.outlets import Quiet
 from muster.reporting.outlets.files import complain, replace
 from muster.reporting.report import Event
@@ -54,30 +54,22 @@ class Status(Quiet):
         self._latest: deque[Event] = deque(maxlen=EVENTS_SHOWN)
         self._clock = clock
         self._log = log
-        self._status: dict[str, Any] = {
-            "pid": os.getpid(),
-            "version": parameters.version(),
-            "first_look": False,
-            "reason": "",
-            "incidents": [],
-            "left": [],
-        }
-        self._deadline = 0.0
-        self._left: dict[str, dict[str, Any]] = {}
+        self._status = StatusFile(pid=os.getpid(), version=parameters.version())
+        self._left: dict[str, Left] = {}
 
     def announce(self, silence_s: float) -> None:
         deadline = self._clock.monotonic() + silence_s
-        if abs(deadline - self._deadline) >= ANNOUNCE_EVERY_S:
-            self._deadline = deadline
+        if abs(deadline - self._status.deadline) >= ANNOUNCE_EVERY_S:
+            self._status = replace_fields(self._status, deadline=deadline)
             self._write()
 
     def status(self, reason: str, incidents: list[Incident]) -> None:
         now = self._clock.now()
-        left = [entry for entry in self._left.values() if now - float(entry["at"]) < LEFT_SHOWN_S]
-        told = [report.summary(incident) for incident in incidents]
-        shown = {"first_look": True, "reason": reason, "incidents": told, "left": left}
-        if {**self._status, **shown} != self._status:
-            self._status.update(shown)
+        left = tuple(entry for entry in self._left.values() if now - entry.at < LEFT_SHOWN_S)
+        told = tuple(report.summary(incident) for incident in incidents)
+        shown = replace_fields(self._status, first_look=True, reason=reason, incidents=told, left=left)
+        if shown != self._status:
+            self._status = shown
             self._write()
 
     def report(self, incident: Incident, data: dict[str, object]) -> None:
@@ -86,8 +78,7 @@ class Status(Quiet):
         if incident.state is State.CLOSED:
             self._left.pop(incident.node, None)
             if held:
-                at = round(self._clock.now(), 1)
-                self._left[incident.node] = {"node": incident.node, "held": held, "at": at}
+                self._left[incident.node] = Left(incident.node, held, round(self._clock.now(), 1))
 
     def event(self, event: Event) -> None:
         """The next status has it."""
@@ -98,44 +89,47 @@ class Status(Quiet):
 
         What is shared says within how many seconds it is shared again, news or not; 0 for only with news.
         """
-        status = {key: value for key, value in self._status.items() if key != "first_look"}
-        told = {**status, "events": [_shown(event) for event in self._latest]}
-        news = re.sub(r"\d+ s\b", "", json.dumps(told))
+        known = self._status
+        told = Shared(
+            pid=known.pid,
+            version=known.version,
+            reason=known.reason,
+            incidents=known.incidents,
+            left=known.left,
+            events=tuple(SharedEvent(e.at, e.node, e.what, e.server, e.name) for e in self._latest),
+        )
+        news = re.sub(r"\d+ s\b", "", json.dumps(as_json(told)))
         now = self._clock.monotonic()
         since_s, is_new = now - self._shared_at, news != self._shared
         if (is_new and since_s >= SHARE_EVERY_S) or (self._again_s and since_s >= self._again_s):
             self._shared, self._shared_at = news, now
             self._news_at = now if is_new else self._news_at
-            busy = any(incident["state"] in BUSY for incident in told["incidents"])
+            busy = any(incident.state in BUSY for incident in told.incidents)
             self._again_s = min(SHARE_SELDOM_S, max(SHARE_AGAIN_S, now - self._news_at)) if busy else 0.0
             try:
-                self._hand_on(_short({**told, "at": round(self._clock.now(), 1), "again_s": self._again_s}))
+                self._hand_on(_short(replace_fields(told, at=round(self._clock.now(), 1), again_s=self._again_s)))
             except ClusterError as exc:
                 self._log.warning("status not shared", reason=str(exc), remedy="other controllers show the one before")
 
     def _write(self) -> None:
-        whole = {**self._status, "deadline": self._deadline, "at": self._clock.now()}
+        whole = as_json(replace_fields(self._status, at=self._clock.now()))
         try:
             replace(self._path, json.dumps(whole).encode(), 0o644)
         except OSError as exc:
             complain(self._log, exc)
 
 
-def _short(told: dict[str, Any]) -> str:
+def _short(told: Shared) -> str:
     """As JSON, without ever more of what is longest until it fits: the servers that wait, then reasons, then hosts.
     What waits for a person stays for longest."""
-    text = json.dumps(told)
+    text = json.dumps(as_json(told))
     if len(text) <= SHARE_LIMIT:
         return text
-    full = sorted(told["incidents"], key=lambda it: (it["state"] != "blocked", -it["servers"].get("held", 0)))
-    plain = [{**incident, "waiting": []} for incident in full]
-    brief = [{**incident, "reason": str(incident["reason"])[:80]} for incident in plain]
+    full = sorted(told.incidents, key=lambda it: (it.state != State.BLOCKED.value, -it.servers.get("held", 0)))
+    plain = [replace_fields(incident, waiting=()) for incident in full]
+    brief = [replace_fields(incident, reason=incident.reason[:80]) for incident in plain]
     ways = [[*full[:n], *plain[n:]] for n in (100, 50, 20, 10, 5, 0)] + [brief]
     ways += [brief[:n] for n in range(len(brief) // 50 * 50, -1, -50)]
-    shorter = (json.dumps({**told, "incidents": shown, "shortened": True}) for shown in ways)
-    return next((text for text in shorter if len(text) <= SHARE_LIMIT), '{"shortened": true}')
-
-
-def _shown(event: Event) -> dict[str, Any]:
-    """What goes to every controller is short: the report has the rest."""
-    return {key: value for key, value in asdict(event).items() if key not in ("dest", "request_id")}
+    made = (replace_fields(told, incidents=tuple(shown), shortened=True) for shown in ways)
+    shorter = (json.dumps(as_json(one)) for one in made)
+    return next((text for text in shorter if len(text) <= SHARE_LIMIT), json.dumps(as_json(Shared(shortened=True))))

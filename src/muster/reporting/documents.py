@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the worker writes for commands and for other versions of itself, and how it is read back.  Pure.
+
+Three documents, each JSON with the number of its format: the status file of this controller, what is shared with the
+other ones, and the report of an incident.  Whatever in them is not what it should be reads as empty, for a command must
+not fail by a file; a document of another format is not read at all, and said to be one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional, TypeVar, Union
+
+FORMAT = 1
+"""Raised with every change by which an older command would understand something wrong.  Documents from before it was
+written have the first one."""
+TIME_END = 1e11
+"""The year 5138: no time is later."""
+
+
+@dataclass(frozen=True)
+class OtherFormat:
+    """A document of a version of muster that writes another format than this one reads.
+
+    :param version: of that muster, where the document says it.
+    """
+
+    format: int
+    version: str = ""
+
+    def __str__(self) -> str:
+        which = "a newer" if self.format > FORMAT else "an older"
+        named = f" ({self.version})" if self.version else ""
+        return (
+            f"it was written by {which} muster{named}, in format {self.format}, and this one reads format {FORMAT}:"
+            " install the same version on every controller"
+        )
+
+
+@dataclass(frozen=True)
+class WaitingServer:
+    """One that waits for a person, or for something else.
+
+    :param alarm: its evacuation takes longer than ``stuck_after_s``.
+    :param waits_for: the host that has to come back first.
+    :param next_try: when it is tried again.
+    """
+
+    id: str = ""
+    name: str = ""
+    verdict: str = ""
+    reason: str = ""
+    alarm: bool = False
+    waits_for: str = ""
+    next_try: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An incident in a few lines.
+
+    :param lost: when Pacemaker lost the host; None where it does not say.
+    :param fenced: when it was first fenced.
+    :param began: when Nova took the first evacuation; None before.
+    :param servers: how many have which verdict.
+    :param waiting: those that wait for a person first.
+    """
+
+    node: str = ""
+    host: str = ""
+    state: str = ""
+    rule: str = ""
+    reason: str = ""
+    lost: Optional[int] = None
+    fenced: int = 0
+    began: Optional[float] = None
+    servers: Mapping[str, int] = field(default_factory=dict)
+    waiting: tuple[WaitingServer, ...] = ()
+
+
+@dataclass(frozen=True)
+class SharedEvent:
+    """What goes to every controller is short: the report has the rest."""
+
+    at: float = 0.0
+    node: str = ""
+    what: str = ""
+    server: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class ReportEvent:
+    """An event of the one host that a report is about; what is empty of it is not written."""
+
+    at: float = 0.0
+    what: str = ""
+    server: str = ""
+    name: str = ""
+    dest: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A host that has returned while servers of it were held."""
+
+    node: str = ""
+    held: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class StatusFile:
+    """What the monitor of this controller lives on, and people may look at.
+
+    :param first_look: the worker has seen cluster and Nova once.
+    :param deadline: when it will have been heard of again, by the clock that no one sets.
+    """
+
+    format: int = FORMAT
+    pid: int = 0
+    version: str = ""
+    first_look: bool = False
+    reason: str = ""
+    incidents: tuple[Summary, ...] = ()
+    left: tuple[Left, ...] = ()
+    deadline: float = 0.0
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every controller knows of the worker.
+
+    :param reason: why it changes nothing; empty if nothing hinders it.
+    :param at: when it was shared.
+    :param again_s: within so many seconds it is shared again, news or not; 0: only with news.
+    :param shortened: there is more than may be shared.
+    """
+
+    format: int = FORMAT
+    pid: int = 0
+    version: str = ""
+    reason: str = ""
+    incidents: tuple[Summary, ...] = ()
+    left: tuple[Left, ...] = ()
+    events: tuple[SharedEvent, ...] = ()
+    at: float = 0.0
+    again_s: float = 0.0
+    shortened: bool = False
+
+
+@dataclass(frozen=True)
+class ServerEntry:
+    """What became of one server, in the report of its incident.
+
+    :param state: its vm_state, when its verdict was given.
+    """
+
+    id: str = ""
+    name: str = ""
+    project: str = ""
+    verdict: str = ""
+    reason: str = ""
+    rule: str = ""
+    source: str = field(default="", metadata={"key": "from"})
+    dest: str = field(default="", metadata={"key": "to"})
+    state: str = ""
+    attempts: int = 0
+    began: Optional[float] = None
+    ended: Optional[float] = None
+    seconds: Optional[float] = None
+    seconds_since_fencing: Optional[float] = None
+    request_id: str = ""
+    next_try: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """An incident with each of its servers: the file of JSON that the worker keeps.
+
+    :param written: when; 0.0 by what is not in a file.
+    """
+
+    format: int = FORMAT
+    node: str = ""
+    host: str = ""
+    state: str = ""
+    rule: str = ""
+    reason: str = ""
+    lost: Optional[float] = None
+    fenced: Optional[float] = None
+    began: Optional[float] = None
+    servers: Mapping[str, int] = field(default_factory=dict)
+    proofs: tuple[ServerEntry, ...] = ()
+    events: tuple[ReportEvent, ...] = ()
+    written: float = 0.0
+
+
+_SPARSE = (ReportEvent,)
+Document = TypeVar("Document")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a command has heard of the worker.
+
+    :param controller: which has shared it; empty if nobody has.
+    :param other: in its place, what this muster cannot read.
+    """
+
+    shared: Shared = field(default_factory=Shared)
+    controller: str = ""
+    other: Optional[OtherFormat] = None
+
+
+def as_json(document: object) -> dict[str, Any]:
+    """The document as it is written."""
+    kind: Any = type(document)
+    if kind is ServerEntry:  # of these there may be thousands, and all of it is plain
+        return {key: getattr(document, name) for name, key, _ in _fields(kind)}
+    written = {key: _plain(getattr(document, name)) for name, key, _ in _fields(kind)}
+    return {key: value for key, value in written.items() if value} if kind in _SPARSE else written
+
+
+def _plain(value: object) -> Any:
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if dataclasses.is_dataclass(value):
+        return as_json(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def read(kind: type[Document], text: Union[str, bytes]) -> Union[Document, OtherFormat, None]:
+    """:returns: None for what is no document at all."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return from_json(kind, value) if isinstance(value, dict) else None
+
+
+def from_json(kind: type[Document], value: Mapping[str, Any]) -> Union[Document, OtherFormat]:
+    """The document that was written so."""
+    written = value.get("format", FORMAT)
+    if type(written) is not int or written != FORMAT:
+        return OtherFormat(written if type(written) is int else 0, _text(value.get("version")))
+    made: Document = _object(kind, value)
+    return made
+
+
+def _object(kind: Any, value: Mapping[str, Any]) -> Any:
+    return kind(**{n: _typed(wanted, value[key]) for n, key, wanted in _fields(kind) if value.get(key) is not None})
+
+
+@functools.cache
+def _fields(kind: Any) -> tuple[tuple[str, str, Any], ...]:
+    """Name, key in JSON and type of each field."""
+    types = typing.get_type_hints(kind)
+    return tuple((f.name, f.metadata.get("key", f.name), types[f.name]) for f in dataclasses.fields(kind))
+
+
+def _typed(wanted: Any, value: object) -> Any:
+    """The value as what it should be; empty where it is not."""
+    origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
+    number: Optional[float]
+    if origin is tuple:
+        items = value if isinstance(value, list) else ()
+        return tuple(_object(inner[0], item) for item in items if isinstance(item, dict))
+    if origin is not None and origin is not Union:
+        pairs = value.items() if isinstance(value, dict) else ()
+        return {str(key): whole for key, count in pairs if (whole := _whole(count)) is not None}
+    optional = origin is Union
+    kind = inner[0] if optional else wanted
+    if kind is str:
+        return _text(value)
+    if kind is bool:
+        return value is True
+    number = _whole(value) if kind is int else _number(value)
+    return number if optional or number is not None else kind(0)
+
+
+def _text(value: object) -> str:
+    return str(value) if value else ""
+
+
+def _whole(value: object) -> Optional[int]:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _number(value: object) -> Optional[float]:
+    """A time, a duration or a count; anything that can be none is None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and 0 <= value < TIME_END else None

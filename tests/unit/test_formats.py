@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one version of muster writes another one reads, or says that it cannot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.cli import site
+from muster.cli.incidents import Incidents
+from muster.cli.view import Seen, view
+from muster.core.cluster_facts import Cluster
+from muster.installation.installed import Resource
+from muster.reporting.documents import (
+    FORMAT,
+    Heard,
+    Left,
+    OtherFormat,
+    Report,
+    ReportEvent,
+    ServerEntry,
+    Shared,
+    SharedEvent,
+    StatusFile,
+    Summary,
+    WaitingServer,
+    as_json,
+    read,
+)
+from tests import told
+
+FENCED = 1_800_000_000
+INCIDENT = Summary(
+    "cmp1",
+    "cmp1.example",
+    "evacuating",
+    "working",
+    "1 held",
+    FENCED - 9,
+    FENCED,
+    FENCED + 1.5,
+    {"held": 1},
+    (WaitingServer("a", "web", "held", "paused", True, "cmp2", FENCED + 60.5),),
+)
+DOCUMENTS: list[Any] = [
+    StatusFile(
+        pid=7, version="1", first_look=True, incidents=(INCIDENT,), left=(Left("cmp2", 3, 5.5),), deadline=9.0, at=8.0
+    ),
+    Shared(
+        pid=7, version="1", incidents=(INCIDENT,), events=(SharedEvent(1.5, "cmp1", "held: x", "a", "web"),), at=8.0
+    ),
+    Report(
+        node="cmp1",
+        fenced=float(FENCED),
+        servers={"held": 1},
+        proofs=(ServerEntry("a", source="cmp1", dest="cmp2", attempts=2, began=1.5, seconds_since_fencing=4.5),),
+        events=(ReportEvent(1.5, "held: x", "a"),),
+        written=9.5,
+    ),
+]
+BY_NAME = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda it: type(it).__name__)
+
+
+@BY_NAME
+def test_what_is_written_is_read_as_it_was(document: Any) -> None:
+    assert read(type(document), json.dumps(as_json(document))) == document
+
+
+@BY_NAME
+def test_one_from_before_the_format_was_written_has_the_first(document: Any) -> None:
+    """An upgrade in the middle of an incident finds such ones."""
+    before = {key: value for key, value in as_json(document).items() if key != "format"}
+    assert FORMAT == 1
+    assert read(type(document), json.dumps(before)) == document
+
+
+@BY_NAME
+@pytest.mark.parametrize(
+    ("number", "which"), [(FORMAT + 1, "a newer muster"), (FORMAT - 1, "an older muster"), ("2", "")]
+)
+def test_another_format_is_said_and_not_understood_by_halves(document: Any, number: Any, which: str) -> None:
+    found = read(type(document), json.dumps({**as_json(document), "format": number}))
+    assert isinstance(found, OtherFormat)
+    assert which in str(found)
+    assert str(found).endswith("install the same version on every controller")
+
+
+@pytest.mark.parametrize("text", ["", "{", "3", "[1]", "null", "[" * 100_000])
+def test_what_is_no_document_is_none(text: str) -> None:
+    assert read(Report, text) is None
+
+
+@given(
+    st.sampled_from(DOCUMENTS),
+    st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists),
+)
+def test_what_is_not_what_it_should_be_reads_as_empty(document: Any, odd: Any) -> None:
+    """Each field in turn; nothing raises, and what comes out has the types that it should have."""
+    for key in as_json(document):
+        if key == "format":
+            continue
+        found = read(type(document), json.dumps({**as_json(document), key: odd}))
+        assert isinstance(found, type(document))
+        assert read(type(document), json.dumps(as_json(found))) == found
+
+
+def test_status_says_that_it_cannot_read_what_the_worker_shares() -> None:
+    heard = Heard(controller="ctl2", other=OtherFormat(FORMAT + 1, "9.1"))
+    resource = Resource("muster", active_on=("ctl2",))
+    (todo,) = view(Seen(FENCED, Cluster(True, "ctl1", {}), resource, heard=heard)).todo
+    assert todo.level == "attention"
+    assert "ctl2" in todo.what
+    assert "a newer muster (9.1), in format 2, and this one reads format 1" in todo.what
+
+
+def test_a_list_of_incidents_names_the_reports_that_it_cannot_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "REPORT_DIRECTORY", tmp_path)
+    made = told.report(1)
+    (tmp_path / "cmp1-1.json").write_text(json.dumps(made))
+    (tmp_path / "cmp1-2.json").write_text(json.dumps({**made, "fenced": 2, "format": FORMAT + 1}))
+    known, missing = Incidents(None, "Pacemaker is silent").known()
+    assert [one.incident for one in known] == [f"cmp1-{told.FENCED}"]
+    assert [why for why in missing if "cmp1-2.json" in why and "a newer muster" in why] != []
