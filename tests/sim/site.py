@@ -84,8 +84,9 @@ class Site:
         elif self.cloud.computes[name].running:
             self.cloud.computes[name].lives_since = now
         self.fenced.add(name)
-        self.fenced_at[name] = now
         old = self.nodes[name].record
+        if with_record or old is None or old.phase in (Phase.RETURNING, Phase.CLOSED):
+            self.fenced_at[name] = now  # one more in the middle of an incident, without a record, dates nothing anew
         if old is None or old.phase in (Phase.RETURNING, Phase.CLOSED):
             self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
         late_s = self.rng.uniform(0.0, 2.0)
