@@ -78,8 +78,8 @@ def _others(settings: Settings, clock: Clock, memory: Memory, log: Log) -> Itera
 
 
 def _counted(memory: Memory) -> Counted:
-    tally = memory.tally
-    return Counted(tally.sent, tally.refused, tally.nova_errors, memory.nova_trouble, memory.cluster_trouble)
+    tally, troubles = memory.tally, memory.troubles
+    return Counted(tally.sent, tally.refused, troubles.faults_counted, troubles.message, memory.cluster_trouble)
 
 
 def observe(settings: Settings, cluster: Pacemaker) -> Decision:

@@ -65,17 +65,17 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B41",
         "lets one kind of read wait for the failures of another",
-        "src/muster/engine/memory.py",
+        "src/muster/engine/troubles.py",
         "        faults = self.faults(kind)\n",
-        "        faults = sum(trouble.faults for trouble in self.troubles.values())\n",
-        ("unit/test_memory.py::test_each_kind_of_read_waits_for_its_own_failures_only",),
+        "        faults = sum(trouble.faults for trouble in self.by_kind.values())\n",
+        ("unit/test_troubles.py::test_each_kind_of_read_waits_for_its_own_failures_only",),
     ),
     Break(
         "B41",
         "stops all incidents by a list of one host",
-        "src/muster/engine/memory.py",
-        'return self.troubles[SERVICES].words if SERVICES in self.troubles else ""',
-        'return next((trouble.words for trouble in self.troubles.values()), "")',
+        "src/muster/engine/troubles.py",
+        'return self.by_kind[SERVICES].words if SERVICES in self.by_kind else ""',
+        'return next((trouble.words for trouble in self.by_kind.values()), "")',
         ("sim/test_failing_reads.py::test_what_cannot_be_read_of_one_host_stops_no_other_incident",),
     ),
     Break(
@@ -121,9 +121,9 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B42",
         "asks for all that has changed since a server last moved",
-        "src/muster/engine/memory.py",
-        "max(self.newest, self.whole_at - SKEW_S, self.since)",
-        "max(self.newest, self.since)",
+        "src/muster/engine/inventory.py",
+        "max(self.newest_change, self.changes.proven_at - SKEW_S, since)",
+        "max(self.newest_change, since)",
         ("sim/test_pacing.py::test_what_has_changed_is_asked_for_no_further_back_however_long_one_hangs",),
     ),
     Break(
@@ -194,7 +194,7 @@ BREAKS: tuple[Break, ...] = (
         "B13",
         "takes what a cell left out as it fell silent for absent",
         "src/muster/engine/look.py",
-        "                host.distrust()\n",
+        "                host.inventory.cell_silent()\n",
         "",
         (
             "sim/test_silent_cells.py::test_forgets_no_server_when_one_list_is_of_a_silent_cell_and_the_next_one_half",
@@ -619,8 +619,8 @@ BREAKS: tuple[Break, ...] = (
         "C15",
         "gives up when Pacemaker's tools do not answer",
         "src/muster/engine/worker.py",
-        "            return IDLE_LOOK_S\n        self._memory.cluster_trouble",
-        "            raise\n        self._memory.cluster_trouble",
+        "            return IDLE_LOOK_S\n        self._memory.note_cluster",
+        "            raise\n        self._memory.note_cluster",
         ("cluster/test_faults.py::test_waits_while_pacemakers_tools_do_not_answer",),
     ),
     Break(
@@ -879,10 +879,10 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B13",
         "believes a list that its cell may have fallen silent for",
-        "src/muster/engine/memory.py",
-        "        if self.moves_read_at < answered_at:\n",
-        "        if True:\n",
-        ("unit/test_memory.py::test_only_a_list_of_before_its_cell_answered_proves_that_nothing_else_is_there",),
+        "src/muster/engine/inventory.py",
+        "return self.read_at < answered_at",
+        "return True",
+        ("unit/test_inventory.py::test_only_a_list_of_before_its_cell_answered_proves_that_nothing_else_is_there",),
     ),
     Break(
         "B4",
@@ -1263,7 +1263,7 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "B3",
         "forgets how often Nova has refused",
-        "src/muster/engine/act.py",
+        "src/muster/engine/calls.py",
         "*(before.refused if before else ())",
         "*()",
         ("unit/test_act.py::test_refusals_add_up_and_a_fault_is_none",),

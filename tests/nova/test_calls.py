@@ -53,7 +53,7 @@ def test_a_refused_claim_is_known_to_have_left_no_guest(bed: NovaBed, rig: MakeR
     it = rig()
     it.fence("cmp1")
     it.run_until(it.says(uuid, Verdict.EVACUATED))
-    calls = it.memory.hosts["cmp1"].calls.get(uuid)
+    calls = it.memory.hosts["cmp1"].logs.calls.get(uuid)
     traces = (calls.traces or ()) if calls else ()
     assert all(trace.harmless for trace in traces if trace.failed)
 

@@ -27,7 +27,7 @@ def test_waits_for_the_cell_of_the_dead_host(bed: NovaBed, rig: MakeRig, version
     assert it.cluster.nodes["cmp1"].hold
     assert posts(bed, uuid) == 0
     bed.ctl("silent_cell", on=False)
-    it.memory.services_at = 1.0  # time to list them again
+    it.memory.services.outdate()  # time to list them again
     it.run_until(it.settled("cmp1"))
     expect(bed, uuid, "active")
 
@@ -64,7 +64,7 @@ def test_what_is_listed_while_the_cell_is_silent_counts_for_nothing(bed: NovaBed
     it.run_for(LIST_ANYWAY_S + 1)
     assert it.cluster.nodes["cmp1"].hold
     bed.ctl("silent_cell", on=False)
-    it.memory.services_at = 1.0
+    it.memory.services.outdate()
     it.run_until(it.settled("cmp1"))
     expect(bed, uuid, "active")
 
@@ -89,7 +89,7 @@ def test_an_empty_list_from_a_cell_that_has_just_fallen_silent_settles_nothing(
     assert it.cluster.nodes["cmp1"].hold
     nova.servers_on = list_servers  # type: ignore[method-assign]
     bed.ctl("silent_cell", on=False)
-    it.memory.services_at = 1.0
+    it.memory.services.outdate()
     it.run_until(it.settled("cmp1"))
     expect(bed, uuid, "active")
 
@@ -104,7 +104,7 @@ def test_an_evacuation_that_the_list_has_lost_is_still_under_way(bed: NovaBed, r
     it.crash()
     it.run_until(it.says(uuid, Verdict.EVACUATING))
     for host in it.memory.hosts.values():
-        host.resumed_at = 1.0  # long ago: no call of the other worker can be on its way any more
+        host.liveness.wait_from = 1.0  # long ago: no call of the other worker can be on its way any more
     bed.fault(path="os-migrations", status=200, text='{"migrations": []}', times=2)
     it.run_until(lambda: bed.ctl("fault_hits") == [2])
     it.run_for(1)

@@ -43,7 +43,9 @@ def test_asks_one_call_a_server_and_polls_by_the_clock(bed: NovaBed, rig: MakeRi
     settled = it.settled("cmp1")
     while not settled():
         began, before = time.monotonic(), reads(bed)
-        pace = SENDING_POLL_S if it.memory.sending else POLL_QUICK_S if it.memory.waiting else POLL_MIN_S
+        pace = (
+            SENDING_POLL_S if it.memory.polling.sending else POLL_QUICK_S if it.memory.polling.waiting else POLL_MIN_S
+        )
         it.step()
         costly = max(costly, sum((reads(bed) - before).values()))
         assert costly <= 5, "services, evacuations, servers of the host, what has left it; and once the versions"

@@ -148,7 +148,7 @@ def test_a_list_without_the_service_is_no_reason_to_do_nothing(bed: NovaBed, rig
     refused(it, bed, "cmp1", "no nova-compute service")
     assert it.cluster.nodes["cmp1"].hold
     bed.clear_faults()
-    it.memory.services_at = 1.0  # time to list them again
+    it.memory.services.outdate()  # time to list them again
     it.run_until(it.says(uuid, Verdict.EVACUATED), 30)
     expect(bed, uuid, "active")
 

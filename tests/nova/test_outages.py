@@ -154,7 +154,7 @@ def test_does_not_sleep_for_as_long_as_nova_says(bed: NovaBed, rig: MakeRig, has
     it = rig()
     it.fence("cmp1")
     it.run_until(lambda: "503" in it.outlet.reason, 10)
-    it.memory.nova_again_at = 0.0
+    it.memory.troubles.nova_again_at = 0.0
     it.run_until(it.says(uuid, Verdict.EVACUATED), 15)
     expect(bed, uuid, "active")
 

@@ -7,7 +7,7 @@ import pytest
 
 from muster.core.server_case import Verdict
 from muster.core.steps import Evacuate
-from muster.engine.look import SERVERS_CLOSE_S
+from muster.engine.polling import SERVERS_CLOSE_S
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, evacuations, expect, nova_row, posts
 

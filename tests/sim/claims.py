@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from muster.core.decide import Incident
 from muster.core.nova_facts import Power
-from muster.core.server_case import POWER_OF_STATE, Finding, Verdict
-from muster.engine.memory import SKEW_S
+from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, Verdict
 from tests.sim.inventory import Instance, Row
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from muster.core.nova_facts import Power
 from muster.core.server_case import Verdict
 from muster.core.sight import Outcome
 from muster.core.steps import ForceUp, SwapRecord
-from muster.engine import act, liveness, look, memory
+from muster.engine import act, inventory, liveness, memory
 from tests.sim.history import BREAKDOWNS, play
 
 LIMIT = 3000
@@ -103,11 +103,12 @@ def _lift_everything(case: Any) -> tuple[Any, ...]:
     return (ForceUp(case.node.name, service.id, service.host, service.forced_down, not service.enabled),)
 
 
-def _forget_moves(self: Any, host: Any, moves: Any, now: float) -> None:
-    found: dict[str, list[Any]] = {}
-    for move in moves:
-        found.setdefault(move.server, []).append(move)
-    host.moves = {server: tuple(ms) for server, ms in found.items()}
+def _forget_moves(self: Any, shown: Any, *rest: Any) -> Any:
+    self.known = {}
+    return _NOTE(self, shown, *rest)
+
+
+_NOTE = inventory.Evacuations.note
 
 
 def _forget_old_moves() -> Sequence[Patch]:
@@ -211,7 +212,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("knows only evacuations since the last fencing", "C14", _forget_old_moves),
     Mutant("calls a server of a silent cell gone", "B13", row(server_rules, "cell-silent", verdict=Verdict.GONE)),
     Mutant("takes a silent cell for an empty one", "B13", without(host_rules, "list-again", "listed-once")),
-    Mutant("forgets evacuations that an answer leaves out", "B12", patch(look.Look, "_note_moves", _forget_moves)),
+    Mutant("forgets evacuations that an answer leaves out", "B12", patch(inventory.Evacuations, "note", _forget_moves)),
     Mutant("claims nothing before it begins", "C6", without(host_rules, "claim")),
     Mutant("does not force the service down", "B15", without(host_rules, "force-down", "still-up")),
     Mutant("ignores that the host lives", "C3", without(host_rules, "fencing-refuted")),

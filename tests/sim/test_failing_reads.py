@@ -10,7 +10,7 @@ from tests.sim.stage import Stage
 
 
 def _just_read(it: Stage) -> None:
-    it.current.memory.servers_at = it.now  # type: ignore[union-attr]
+    it.current.memory.polling.servers_read_at = it.now  # type: ignore[union-attr]
 
 
 def test_an_arrival_that_could_not_be_read_at_once_is_told_all_the_same() -> None:

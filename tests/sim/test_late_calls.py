@@ -36,7 +36,7 @@ def test_looks_once_more_before_it_sends_again_what_may_have_come_late() -> None
     it.faults.writes = 0.0
     it.run_for(1.0)
     assert it.current is not None
-    calls = it.current.memory.hosts["cmp1"].sent
+    calls = it.current.memory.hosts["cmp1"].sent.evacuates
     (late,) = [server for server, call in calls.items() if call.outcome is Outcome.UNCERTAIN]
     it.after(calls[late].quiet_until - 0.1 - it.now, lambda: it.cloud.evacuate(late, None))
     it.until(it.settled("cmp1"))

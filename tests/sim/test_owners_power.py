@@ -30,7 +30,7 @@ def test_a_state_that_an_evacuation_brought_is_not_what_the_owner_wants() -> Non
     it.fence("cmp1")
     it.on_call = linger
     it.until(lambda: it.rows("s1"))
-    it.current.memory.services_at = 1.0  # type: ignore[union-attr]
+    it.current.memory.services.outdate()  # type: ignore[union-attr]
     it.until(it.settled("cmp1"))
     assert it.server("s1").vm_state == "stopped"
     it.fair()
@@ -52,7 +52,8 @@ def test_asks_again_what_its_owner_wants_when_it_has_changed_since() -> None:
             it.owner_starts("s0")
             it.timeline.pass_by(5.0)
             assert it.current is not None
-            it.current.memory.servers_due, it.current.memory.polled_at = True, 0.0
+            it.current.memory.polling.want_servers()
+            it.current.memory.polling.note_polled(0.0)
 
     it.on_call = start
     it.takeover()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from muster.core.nova_facts import Move, Server
-from muster.engine.look import SERVERS_CLOSE_S
+from muster.engine.polling import SERVERS_CLOSE_S
 from tests.sim.stage import Stage
 
 
@@ -45,7 +45,9 @@ def test_uses_for_every_host_what_it_has_read_for_one() -> None:
         if (kind, moment) == ("force_down", "before") and it.current is not None:
             it.cloud.delete("t0")
             memory = it.current.memory
-            memory.hosts["cmp1"].list_again, memory.polled_at, memory.servers_at = True, it.now, it.now
+            memory.hosts["cmp1"].inventory.want_list()
+            memory.polling.note_polled(it.now)
+            memory.polling.note_servers_read(it.now)
 
     it.on_call = delete
     it.until(lambda: it.cloud.computes["cmp2"].forced_down)

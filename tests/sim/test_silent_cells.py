@@ -146,10 +146,10 @@ def test_waits_for_what_a_silent_cell_leaves_out_of_the_list() -> None:
     it.cloud.silent_cells.add("cell1")
     it.run_for(60.0)
     host = it.current.memory.hosts["cmp1"]
-    assert not host.dropped
+    assert not host.inventory.evacuations.dropped
     it.cloud.silent_cells.clear()
     it.run_for(60.0)
-    assert not host.dropped
+    assert not host.inventory.evacuations.dropped
     it.power_on("cmp1")
     it.until(it.over("cmp1"))
     it.fair()

@@ -16,6 +16,7 @@ from muster.core.sight import Calls, Outcome, Sent
 from muster.core.steps import DropHold, Evacuate, ForceUp, ReadCalls, ReadLog, Step
 from muster.engine.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
 from muster.engine.memory import HostMemory, Memory
+from muster.engine.services import Services
 from muster.gateways.nova.faults import answer_of
 from tests.fakes import FakeClock, FakeCluster, LogLines
 
@@ -58,7 +59,7 @@ class Engine:
         self.cluster = FakeCluster.of("cmp1")
         self.nova = SlowNova(self.clock, fault)
         record = Record(Phase.EVACUATING, int(self.clock.at), int(self.clock.at))
-        self.memory = Memory(hosts={"cmp1": HostMemory(record)}, services_by=self.clock.at)
+        self.memory = Memory(hosts={"cmp1": HostMemory(record)}, services=Services(read_by=self.clock.at))
         self.current = True
         nova, log = self.nova, LogLines()
         self.act = Act(
@@ -72,12 +73,12 @@ class Engine:
         )
 
     def do(self, *steps: Step) -> int:
-        self.memory.services_by = self.clock.at
+        self.memory.services.read_by = self.clock.at
         return self.act.carry_out(steps)
 
     @property
     def sent(self) -> Sent:
-        return self.memory.hosts["cmp1"].sent["a"]
+        return self.memory.hosts["cmp1"].sent.evacuates["a"]
 
 
 @pytest.mark.parametrize(
@@ -126,9 +127,9 @@ def test_refusals_add_up_and_a_fault_is_none() -> None:
 def test_what_nova_does_not_find_is_looked_for_on_its_host(status: int) -> None:
     """B30."""
     it = Engine(NovaRefused(f"HTTP {status}", status=status, answer=answer_of(status)))
-    it.memory.hosts["cmp1"].list_again = False
+    it.memory.hosts["cmp1"].inventory.note_listed(it.clock.at, it.clock.at)
     it.do(STEP)
-    assert it.memory.hosts["cmp1"].list_again is (status == 404)
+    assert it.memory.hosts["cmp1"].inventory.list_wanted is (status == 404)
 
 
 def test_after_a_fault_nothing_more_is_sent_in_that_pass() -> None:
@@ -136,7 +137,7 @@ def test_after_a_fault_nothing_more_is_sent_in_that_pass() -> None:
     it = Engine(NovaUncertain("HTTP 500", status=500, answer=Answer.OTHER))
     assert it.do(STEP, STEP) == 0
     assert it.nova.asked == ["a"]
-    assert it.memory.nova_trouble == "HTTP 500"
+    assert it.memory.troubles.message == "HTTP 500"
 
 
 def test_a_slow_call_is_followed_by_a_look() -> None:
@@ -177,10 +178,10 @@ def test_nothing_is_sent_when_signs_of_life_were_looked_for_too_long_ago(sent: i
     """C3: a list had taken a minute, and the heartbeats meanwhile were seen after the evacuations."""
     it = Engine()
     if sent:
-        it.memory.hosts["cmp1"].sent["b"] = Sent(it.clock.at, Outcome.TAKEN, it.clock.at, 0)
-    it.memory.services_by = it.clock.at - old_s
+        it.memory.hosts["cmp1"].sent.evacuate_sent("b", Sent(it.clock.at, Outcome.TAKEN, it.clock.at, 0))
+    it.memory.services.read_by = it.clock.at - old_s
     assert it.act.carry_out([STEP]) == goes
-    assert it.memory.services_again is not bool(goes)
+    assert it.memory.services.wanted is not bool(goes)
 
 
 @pytest.mark.parametrize("failed_s", [0.0, 3600.0])
@@ -188,12 +189,13 @@ def test_calls_are_read_as_far_back_as_one_is_known_to_have_failed(failed_s: flo
     """A17: and again once that is known, whatever has been read of them before."""
     it = Engine()
     host = it.memory.hosts["cmp1"]
-    host.servers["a"] = Server("a", "cmp1", "error")
-    host.moves["a"] = moves = (Move("1", "a", "cmp1", MoveStatus.ERROR, created=it.clock.at),)
+    host.inventory.note_server(Server("a", "cmp1", "error"), it.clock.at)
+    moves = (Move("1", "a", "cmp1", MoveStatus.ERROR, created=it.clock.at),)
+    host.inventory.evacuations.note(moves, it.clock.at, it.clock.at, {})
     it.act.carry_out([ReadCalls("cmp1", "a")])
     it.nova.log = OwnerLog(Power.RUNNING, failed_at=host.since - failed_s if failed_s else 0.0)
     it.act.carry_out([ReadLog("a")])
-    assert (host.calls["a"].moves == Calls.state_of(moves)) is not bool(failed_s)
+    assert (host.logs.calls["a"].moves == Calls.state_of(moves)) is not bool(failed_s)
     it.act.carry_out([ReadCalls("cmp1", "a"), ReadLog("a")])
-    assert host.calls["a"].moves == Calls.state_of(moves)
+    assert host.logs.calls["a"].moves == Calls.state_of(moves)
     assert it.nova.traced_since == [host.since, host.since - failed_s - bool(failed_s)]

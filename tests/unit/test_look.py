@@ -9,7 +9,8 @@ from dataclasses import replace
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable
 from muster.core.nova_facts import Move, MoveStatus, Server, Service
-from muster.engine.look import CREATED_APART_S, SINGLY, SINGLY_S, Look
+from muster.engine.lists import CREATED_APART_S, SINGLY, SINGLY_S
+from muster.engine.look import Look
 from muster.engine.memory import Memory
 from tests.fakes import FakeClock, FakeCluster, settings
 
@@ -95,7 +96,7 @@ def test_what_is_on_the_last_list_of_its_servers_is_known() -> None:
     it = Watched()
     it.look.sight()
     assert it.look.sight().hosts["cmp1"].listed == {"a"}
-    it.memory.hosts["cmp1"].list_again = True
+    it.memory.hosts["cmp1"].inventory.want_list()
     it.nova.servers_on = lambda host: []  # type: ignore[method-assign,assignment]
     host = it.look.sight().hosts["cmp1"]
     assert (host.listed, set(host.servers)) == (frozenset(), {"a"})
@@ -131,7 +132,7 @@ def _old() -> Watched:
     it.look.sight()
     it.clock.pass_by(3600.0)
     it.look.sight()
-    it.memory.hosts["cmp1"].list_again = True
+    it.memory.hosts["cmp1"].inventory.want_list()
     it.nova.read.clear()
     it.nova.servers_on = lambda host: []  # type: ignore[method-assign,assignment]
     return it
@@ -178,7 +179,7 @@ def test_a_list_that_fails_is_of_one_host_and_the_services_are_of_all() -> None:
     listed, it.nova.servers_on = it.nova.servers_on, fail  # type: ignore[method-assign,assignment]
     sight = it.look.sight()
     assert (sight.nova_trouble, sight.hosts["cmp1"].unlisted) == ("", "HTTP 500")
-    assert it.memory.nova_trouble == "HTTP 500"
+    assert it.memory.troubles.message == "HTTP 500"
     it.nova.servers_on = listed  # type: ignore[method-assign]
     it.clock.pass_by(1.0)
     assert it.look.sight().hosts["cmp1"].unlisted == ""
@@ -216,9 +217,10 @@ def test_an_evacuation_that_does_not_say_when_it_was_may_be_of_any_incident() ->
     it.nova.moves_of_all = moves_of_all  # type: ignore[attr-defined]
     it.look.sight()
     for waiting in (False, True):
-        it.memory.waiting = waiting
+        it.memory.polling.note_decided(sending=False, waiting=waiting)
         it.clock.pass_by(1.0)
-        it.memory.polled_at, it.memory.servers_at = 0.0, it.clock.at
+        it.memory.polling.note_polled(0.0)
+        it.memory.polling.note_servers_read(it.clock.at)
         hosts = it.look.sight().hosts
         assert (hosts["cmp1"].moves["a"], hosts["cmp2"].moves["b"]) == ((untimed,), (timed,))
     assert since[-1] == timed.created - CREATED_APART_S
@@ -289,7 +291,7 @@ def test_servers_that_cannot_be_read_keep_no_other_from_being_read() -> None:
     it.look.sight()
     host = it.memory.hosts["cmp1"]
     bad = {f"a{n:02}" for n in range(SINGLY)}
-    host.servers.update({ident: Server(ident, "cmp1", "active") for ident in (*bad, "z")})
+    host.inventory.servers.update({ident: Server(ident, "cmp1", "active") for ident in (*bad, "z")})
 
     def single(ident: str) -> Server:
         if ident in bad:
@@ -297,11 +299,11 @@ def test_servers_that_cannot_be_read_keep_no_other_from_being_read() -> None:
         return Server(ident, "cmp2", "active")
 
     it.nova.single = single  # type: ignore[method-assign]
-    host.reread = {*bad, "z"}
+    host.inventory.to_read = {*bad, "z"}
     it.look.sight()
     it.clock.pass_by(0.5)
     it.look.sight()
-    assert (host.servers["z"].host, host.reread) == ("cmp2", bad)
+    assert (host.inventory.servers["z"].host, host.inventory.to_read) == ("cmp2", bad)
 
 
 def test_servers_that_take_long_to_read_keep_no_look_from_ending() -> None:
@@ -310,13 +312,13 @@ def test_servers_that_take_long_to_read_keep_no_look_from_ending() -> None:
     it.look.sight()
     host = it.memory.hosts["cmp1"]
     ids = {f"a{n:02}" for n in range(SINGLY)}
-    host.servers.update({ident: Server(ident, "cmp1", "active") for ident in ids})
+    host.inventory.servers.update({ident: Server(ident, "cmp1", "active") for ident in ids})
 
     def single(ident: str) -> Server:
         it.clock.pass_by(ANSWER_S)
         raise NovaUnavailable("no reply", status=0)
 
     it.nova.single = single  # type: ignore[method-assign]
-    host.reread, before = ids, it.clock.at
+    host.inventory.to_read, before = ids, it.clock.at
     it.look.sight()
     assert it.clock.at - before < SINGLY_S + ANSWER_S

@@ -1,154 +1,194 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What follows from a list that leaves something out, and when."""
+"""Which reads wait for which failures, and how what is seen of a server changes what is known of its owner's wish."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from muster.core.cluster_facts import Phase, Record
+from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import NovaUnavailable
-from muster.core.nova_facts import Move, MoveStatus
-from muster.engine.look import Look
-from muster.engine.memory import MOVES, SERVERS, SERVICES, SKEW_S, HostMemory, Memory
-from tests.fakes import FakeClock, FakeCluster, settings
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+from muster.core.server_case import SKEW_S, Finding, Verdict
+from muster.engine.memory import MISDATED_S, HostMemory, Memory
+from muster.engine.troubles import MOVES
 
 FENCED = 1_000
+SERVER = Server("a", "cmp1", "active", updated=FENCED + 5.0)
 DONE = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", FENCED + 10.0, FENCED + 20.0)
-COMPLETED = Move("2", "b", "cmp1", MoveStatus.COMPLETED, "cmp2", FENCED + 10.0, FENCED + 90.0)
-
-
-class Known:
-    """One host, and the lists of its evacuations as they are read one after the other."""
-
-    def __init__(self) -> None:
-        self.host = HostMemory(Record(Phase.RETURNING, FENCED, FENCED))
-        self._look = Look(FakeCluster(), None, FakeClock(), settings(), Memory())  # type: ignore[arg-type]
-
-    def listed(self, at: float, *moves: Move, whole: bool = True) -> None:
-        self._look._note_moves(self.host, moves, at, whole)
-
-
-def test_an_evacuation_is_dropped_once_its_cell_answered_after_a_whole_list_without_it() -> None:
-    """D7: Nova deletes it with its server."""
-    it = Known()
-    it.listed(10.0, DONE, COMPLETED)
-    it.listed(20.0, COMPLETED)
-    assert it.host.dropped == frozenset()
-    it.host.trust(20.0)
-    assert it.host.dropped == frozenset(), "its cell may have fallen silent in between"
-    it.host.trust(21.0)
-    assert it.host.dropped == {"1"}
-    assert set(it.host.moves) == {"a", "b"}, "and it is known all the same: nothing is sent a second time"
-
-
-def test_a_list_of_what_is_new_says_nothing_of_what_is_old() -> None:
-    it = Known()
-    it.listed(10.0, DONE, COMPLETED)
-    it.listed(20.0, COMPLETED, whole=False)
-    it.host.trust(30.0)
-    assert it.host.dropped == frozenset()
-
-
-def test_a_silent_cell_drops_nothing() -> None:
-    it = Known()
-    it.listed(10.0, DONE)
-    it.listed(20.0)
-    it.host.distrust()
-    it.host.trust(30.0)
-    assert it.host.dropped == frozenset()
-
-
-def test_what_is_seen_again_was_not_dropped() -> None:
-    it = Known()
-    it.listed(10.0, DONE)
-    it.listed(20.0)
-    it.host.trust(21.0)
-    assert it.host.dropped == {"1"}
-    it.listed(30.0, DONE, whole=False)
-    assert it.host.dropped == frozenset()
-
-
-@pytest.mark.parametrize(("dropped", "back"), [(frozenset(), False), (frozenset({"1"}), True)])
-def test_a_compute_has_finished_when_nothing_that_nova_still_has_waits_for_it(
-    dropped: frozenset[str], back: bool
-) -> None:
-    it = Known()
-    it.listed(10.0, DONE, COMPLETED)
-    it.host.dropped = dropped
-    assert it.host.compute_finished_its_rows is back
-
-
-def test_only_a_list_of_before_its_cell_answered_proves_that_nothing_else_is_there() -> None:
-    """B13: a cell that falls silent between the services and the list leaves its rows out of it."""
-    it = Known()
-    it.listed(10.0)
-    for answered_at in (5.0, 10.0):
-        it.host.trust(answered_at)
-        assert it.host.moves_at == 0.0, "it answered before: it may have been silent for that list"
-    it.host.trust(11.0)
-    assert it.host.moves_at == 10.0
-    it.listed(20.0)
-    it.host.trust(15.0)
-    assert it.host.moves_at == 10.0
-    it.host.distrust()
-    it.host.trust(30.0)
-    assert it.host.moves_at == 10.0, "what was listed before the silence, after the last answer, proves nothing"
-
-
-def test_each_kind_of_read_waits_for_its_own_failures_only() -> None:
-    """B41: longer each time, and never longer than half a minute, or than it takes."""
-    memory, now = Memory(), 1000.0
-    for pause in (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 30.0):
-        memory.note_trouble(MOVES, NovaUnavailable("no"), now)
-        assert not memory.may_read(MOVES, now + pause - 0.1)
-        assert memory.may_read(MOVES, now + pause)
-        assert memory.may_read(SERVICES, now)
-    memory.note_trouble(SERVICES, NovaUnavailable("no"), now)
-    assert memory.may_read(SERVICES, now + 1.0)
-    memory.note_trouble(SERVICES, NovaUnavailable("no"), now, took_s=75.0)
-    assert memory.may_read(SERVICES, now + 75.0)
-    assert not memory.may_read(SERVICES, now + 74.0)
-
-
-def test_when_nova_asks_for_time_nothing_is_asked_of_it() -> None:
-    """B4, B41: for half a minute at most."""
-    memory = Memory()
-    memory.note_trouble("list cmp1", NovaUnavailable("wait", retry_after_s=3600.0), 1000.0)
-    assert not memory.may_read(SERVICES, 1029.0)
-    assert memory.trouble_of_all(1029.0) == "wait"
-    assert memory.may_read(SERVICES, 1030.0)
-    assert memory.trouble_of_all(1030.0) == ""
-
-
-def test_what_fails_for_one_host_is_told_of_that_host() -> None:
-    """B41: and what fails for all is not in the way of a host whose own lists are fresh."""
-    memory = Memory()
-    memory.note_trouble("list cmp1", NovaUnavailable("no list"), 1000.0)
-    memory.note_trouble(SERVERS, NovaUnavailable("no changes"), 1000.0)
-    assert memory.unlisted("cmp1", fresh=True) == "no list"
-    assert memory.unlisted("cmp2", fresh=True) == ""
-    assert memory.unlisted("cmp2", fresh=False) == "no changes"
-    assert memory.trouble_of_all(1000.0) == ""
-    memory.note_trouble(SERVICES, NovaUnavailable("no services"), 1000.0)
-    assert memory.trouble_of_all(1000.0) == "no services"
+FAILED = replace(DONE, status=MoveStatus.FAILED)
+SECOND = replace(FAILED, id="2", created=FENCED + 30.0)
+OPEN = replace(SECOND, status=MoveStatus.ACCEPTED)
 
 
 def test_troubles_are_forgotten_with_what_they_were_about() -> None:
     """B41."""
     memory = Memory()
-    memory.hosts["cmp1"] = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED), reread={"a"})
+    memory.hosts["cmp1"] = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED))
+    memory.hosts["cmp1"].inventory.want_server("a")
     for kind in ("list cmp1", "list cmp2", "server a", "server b", MOVES):
-        memory.note_trouble(kind, NovaUnavailable("no"), 1000.0)
+        memory.troubles.note_failed_read(kind, NovaUnavailable("no"), 1000.0)
     memory.keep_troubles()
-    assert set(memory.troubles) == {"list cmp1", "server a", MOVES}
+    assert set(memory.troubles.by_kind) == {"list cmp1", "server a", MOVES}
     memory.hosts.clear()
     memory.keep_troubles()
-    assert memory.troubles == {}
+    assert memory.troubles.by_kind == {}
 
 
 def test_what_nova_wrote_since_the_fencing_belongs_to_it_though_our_clock_is_behind() -> None:
     """B25: the record may be by a clock that is right, and ours be the wrong one."""
     host = HostMemory(Record(Phase.EVACUATING, 10_000, 10_000))
     assert host.since == 10_000 - SKEW_S
-    host.ahead_s = 3600.0
+    host.note_nova("cmp1", 3600.0)
+    host.note_nova("cmp1", 0.0)
     assert host.since == 10_000 - SKEW_S - 3600.0
+
+
+def host(*evacuations: Move) -> HostMemory:
+    """One whose evacuations were read before its servers."""
+    it = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED), name="cmp1")
+    it.note_evacuations(evacuations, FENCED + 40.0, FENCED + 40.0, whole=True)
+    it.logs.note_owner_log("a", OwnerLog(Power.RUNNING), FENCED)
+    return it
+
+
+def note(it: HostMemory, server: Server, pass_began: float = FENCED + 40.0) -> HostMemory:
+    it.note_server(server, pass_began, FENCED + 41.0)
+    return it
+
+
+def test_what_is_at_rest_where_nothing_has_moved_it_is_as_its_owner_wants_it() -> None:
+    """A2, A3: else an evacuation may have brought it there."""
+    assert note(host(), SERVER).logs.wanted == {"a": Power.RUNNING}
+    assert note(host(), SERVER, pass_began=FENCED + 41.0).logs.wanted == {}, "one may have begun since"
+    assert note(host(FAILED), SERVER).logs.wanted == {}
+    assert note(host(), replace(SERVER, host="cmp2")).logs.wanted == {}
+    assert note(host(), replace(SERVER, task_state="deleting")).logs.wanted == {}
+
+
+def test_a_change_of_its_state_may_be_its_owners() -> None:
+    """A2: its action log is read again."""
+    it = note(host(), SERVER)
+    assert note(it, replace(SERVER, updated=FENCED + 9.0)).logs.owners
+    assert not note(it, replace(SERVER, vm_state="stopped")).logs.owners
+
+
+@pytest.mark.parametrize(("rows", "asked"), [((), True), ((FAILED,), True), ((FAILED, OPEN), False)])
+def test_what_its_owner_asks_of_a_dead_host_the_action_log_knows(rows: tuple[Move, ...], asked: bool) -> None:
+    """A2: an evacuation that is under way has such tasks of its own."""
+    it = note(host(*rows), SERVER)
+    note(it, replace(SERVER, task_state="powering-off"))
+    assert ("a" not in it.logs.owners, it.logs.wanted) == (asked, {})
+
+
+def test_what_was_proved_stays_so_when_its_cell_falls_silent() -> None:
+    """B13."""
+    it, silent = note(host(DONE), SERVER), replace(SERVER, known=False, updated=FENCED + 99.0)
+    it.note_proof("a", Finding(SERVER, Verdict.EVACUATED, "arrived-proved", ""))
+    it.note_changed_server(silent, FENCED + 50.0, FENCED + 50.0)
+    assert (it.inventory.servers["a"], it.inventory.newest_change) == (SERVER, 0.0)
+    del it.proofs["a"]
+    it.note_changed_server(silent, FENCED + 50.0, FENCED + 50.0)
+    assert (it.inventory.servers["a"], it.inventory.newest_change) == (silent, FENCED + 99.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "shown", "kept"),
+    [((), (FAILED,), True), ((FAILED,), (SECOND,), False), ((FAILED, SECOND), (SECOND,), True), ((), (OPEN,), True)],
+)
+def test_between_two_evacuations_the_owner_may_ask_for_something_else(
+    before: tuple[Move, ...], shown: tuple[Move, ...], kept: bool
+) -> None:
+    """A2: what the action log said holds for the first one."""
+    it = host(*before)
+    it.note_evacuations(shown, FENCED + 60.0, FENCED + 60.0, whole=False)
+    assert bool(it.logs.owners) is kept
+
+
+def test_what_died_with_its_destination_stays_dead_unless_that_lives() -> None:
+    """B11, C3: it may return, and its record go."""
+    it = host(replace(OPEN, status=MoveStatus.PRE_MIGRATING, dest="cmp2", updated=FENCED + 31.0), DONE)
+    it.note_deaths({"cmp2": FENCED + 30.0}, ())
+    assert it.dead_evacuations == set(), "it began after that"
+    it.note_deaths({"cmp2": FENCED + 31.0}, ())
+    it.note_deaths({}, ())
+    assert it.dead_evacuations == {"2"}
+    it.note_deaths({}, {"cmp2"})
+    assert it.dead_evacuations == set()
+
+
+def test_the_first_proof_of_a_server_is_kept() -> None:
+    it, first = host(), Finding(SERVER, Verdict.EVACUATED, "arrived-proved", "first")
+    it.note_proof("a", first)
+    it.note_proof("a", replace(first, reason="second"))
+    assert it.proofs == {"a": first}
+
+
+def test_what_an_action_log_says_is_told_to_every_incident_that_knows_the_server() -> None:
+    """C5: where it arrived another host may have died since."""
+    memory = Memory({name: host() for name in ("cmp1", "cmp2", "cmp3")})
+    for name in ("cmp1", "cmp2"):
+        note(memory.hosts[name], SERVER)
+    memory.note_owner_log("a", OwnerLog(Power.STOPPED))
+    assert [it.logs.owners["a"].wanted.value for it in memory.hosts.values()] == ["stopped", "stopped", "running"]
+
+
+def test_a_record_of_the_future_was_written_before_it_was_seen() -> None:
+    """B25: by a controller whose clock was wrong."""
+    assert HostMemory.begin(Record(Phase.FENCED, 99, 99), 50.0, 0.0).since == 50.0 - MISDATED_S
+    assert HostMemory.begin(Record(Phase.FENCED, 99, 99), 99.0, 0.0).since == 99.0 - SKEW_S
+
+
+def test_when_its_last_fencing_was_first_seen_is_known() -> None:
+    it = HostMemory.begin(Record(Phase.FENCED, 90, 90), 95.0, 94.0)
+    assert (it.seen_at, it.seen_from) == (95.0, 94.0)
+    it.note_fenced_again(105.0, 104.0)
+    assert (it.seen_at, it.seen_from) == (105.0, 104.0)
+
+
+def test_only_of_a_host_that_was_let_return_the_service_tells_how_far_it_has_come() -> None:
+    node, down = Node("cmp1", True, member=True), Service("u1", "cmp1", forced_down=True, enabled=False)
+    it = host(replace(DONE, status=MoveStatus.COMPLETED, updated=FENCED + 90.0))
+    for phase, restarted in ((Phase.EVACUATING, False), (Phase.RETURNING, True)):
+        it.observe_node(node, replace(it.record, phase=phase), FENCED + 100.0)
+        it.observe_service(node, down, FENCED + 100.0, FENCED + 101.0)
+        assert it.returning.compute_restarted is restarted
+
+
+@pytest.mark.parametrize(("status", "restarted"), [(MoveStatus.DONE, False), (MoveStatus.COMPLETED, True)])
+def test_its_rows_tell_that_a_compute_has_restarted_before_its_service_is_read_again(
+    status: MoveStatus, restarted: bool
+) -> None:
+    """D3."""
+    assert host(replace(DONE, status=status, updated=FENCED + 90.0)).compute_restarted is restarted
+
+
+def test_when_pacemaker_was_looked_at_with_quorum_is_known() -> None:
+    """C3: a fencing that is seen now came after that; unless the clock was set back since."""
+    memory = Memory()
+    memory.note_looked(10.0, quorum=True)
+    memory.note_looked(20.0, quorum=False)
+    assert memory.looked_at == 10.0
+    memory.note_clock_set(15.0)
+    assert memory.looked_at == 10.0
+    memory.note_clock_set(5.0)
+    assert memory.looked_at == 5.0
+    memory.note_cluster("silent")
+    assert memory.cluster_trouble == "silent"
+
+
+def test_servers_are_due_as_long_as_one_that_has_arrived_is_not_seen_there() -> None:
+    """A1: unless it was proved before."""
+    memory = Memory({"cmp1": host(DONE)})
+    it = memory.hosts["cmp1"]
+    memory.polling.note_servers_read(FENCED + 50.0)
+    assert not memory.servers_due(FENCED + 51.0), "nothing is known of it yet"
+    note(it, SERVER)
+    assert memory.servers_due(FENCED + 51.0)
+    note(it, replace(SERVER, host="cmp2"))
+    assert not memory.servers_due(FENCED + 51.0)
+    assert memory.servers_due(FENCED + 60.0)
+    note(it, SERVER)
+    it.note_proof("a", Finding(SERVER, Verdict.EVACUATED, "arrived-proved", ""))
+    assert not memory.servers_due(FENCED + 51.0)

@@ -15,8 +15,8 @@ from muster.core import steps as todo
 from muster.core.cluster_facts import Phase
 from muster.core.errors import Answer, ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
 from muster.core.ports import ClockPort, ClusterPort, NovaPort
-from muster.core.sight import Calls, Outcome, Sent
-from muster.engine.memory import HostMemory, Memory
+from muster.core.sight import Outcome, Sent
+from muster.engine.memory import Memory
 from muster.log import Log
 
 TAKEN_SHOWS_S = 60.0
@@ -67,7 +67,7 @@ class Act:
             if self._clock.monotonic() - began > BATCH_S:
                 break
             if isinstance(step, todo.Evacuate) and not self._watched_lately(step.node):
-                self._memory.services_again = True
+                self._memory.services.want()
                 break
             try:
                 if not self._allowed():
@@ -82,9 +82,9 @@ class Act:
             except NovaError as exc:
                 self._log.warning("nova fault", step=type(step).__name__, reason=str(exc), request_id=exc.request_id)
                 if isinstance(step, (todo.Evacuate, todo.ForceDown, todo.ForceUp)):
-                    self._memory.note_failed_call(step.node, exc, self._clock.monotonic())
+                    self._memory.troubles.note_failed_call(step.node, exc, self._clock.monotonic())
                 else:  # of one server, which has its own pauses
-                    self._memory.note_fault(exc, self._clock.monotonic())
+                    self._memory.troubles.note_fault(exc, self._clock.monotonic())
                 break
             done += 1
         return done
@@ -92,8 +92,8 @@ class Act:
     def _watched_lately(self, node: str) -> bool:
         """A heartbeat of a host that lives would have been seen: a list may take a minute, and nothing takes back what
         is sent after it."""
-        at_most_s = WATCHED_ONCE_S if self._memory.hosts[node].sent else WATCHED_FIRST_S
-        return self._clock.now() - self._memory.services_by <= at_most_s
+        at_most_s = WATCHED_ONCE_S if self._memory.hosts[node].sent.evacuates else WATCHED_FIRST_S
+        return self._clock.now() - self._memory.services.read_by <= at_most_s
 
     def _allowed(self) -> bool:
         if not self._current():
@@ -145,18 +145,18 @@ class Act:
 
     @_do.register
     def _list_again(self, step: todo.ListAgain) -> None:
-        self._memory.hosts[step.node].list_again = True
+        self._memory.hosts[step.node].inventory.want_list()
 
     @_do.register
     def _read_server(self, step: todo.ReadServer) -> None:
         for host in self._memory.hosts_of(step.server):
-            host.reread.add(step.server)
+            host.inventory.want_server(step.server)
 
     # --------------------------------------------------------------- services
 
     @_do.register
     def _force_down(self, step: todo.ForceDown) -> None:
-        self._memory.services_at = min(self._memory.services_at, 1.0)
+        self._memory.services.outdate()
         host = self._memory.hosts[step.node]
         host.liveness.force_down_sent(self._clock.now())
         try:
@@ -180,7 +180,7 @@ class Act:
         if cluster.paused:
             self._log.info("not lifted", node=step.node, reason=f"paused by {cluster.paused}")
             return
-        self._memory.services_at = min(self._memory.services_at, 1.0)
+        self._memory.services.outdate()
         request_id = self._nova.force_up(step.service, step.unforce, step.enable)
         self._log.info(
             "lifted",
@@ -195,48 +195,32 @@ class Act:
 
     @_do.register
     def _read_log(self, step: todo.ReadLog) -> None:
-        hosts = self._memory.hosts_of(step.server)
         at = self._clock.now()
         try:
             log = self._nova.owner_log(step.server)
         except NovaError as exc:
-            for host in hosts:
-                _, tries = host.unread.get(step.server, (0.0, 0))
-                # For as long as it took it is left alone, so that the others have half of the time.
-                host.unread[step.server] = (2.0 * self._clock.now() - at, tries + 1)
+            for host in self._memory.hosts_of(step.server):
+                host.logs.note_failure(step.server, at, self._clock.now())
             if not isinstance(exc, NovaRefused):
                 raise
             self._log.warning("action log refused", server=step.server, reason=str(exc), request_id=exc.request_id)
-            return
-        for host in hosts:
-            known = host.calls.get(step.server)
-            if known and 0.0 < log.failed_at < host.since and step.server not in host.logs:
-                # They may have been read without those of earlier incidents.
-                host.calls[step.server] = replace(known, moves=frozenset())
-            host.logs[step.server] = replace(log, read_at=at)
-            if log.waits and log.waits_at >= host.since:
-                host.queued_start[step.server] = log.waits
-            host.unread.pop(step.server, None)
+        else:
+            self._memory.note_owner_log(step.server, replace(log, read_at=at))
 
     @_do.register
     def _read_calls(self, step: todo.ReadCalls) -> None:
         host, at = self._memory.hosts[step.node], self._clock.now()
-        moves = Calls.state_of(host.moves.get(step.server, ()))
-        before = host.calls.get(step.server)
-        tries = 1 + (before.tries if before and before.moves == moves else 0)
-        over = {trace.request_id: trace for trace in (before.traces or () if before else ()) if trace.over}
-        host.calls[step.server] = Calls(at, moves, tries)
+        over = host.logs.over(step.server)
+        host.logs.calls_asked(step.server, at, host.inventory.evacuations.of(step.server))
         try:
-            # What an earlier incident has left counts, too.
-            log = host.logs.get(step.server)
-            since = min(host.since, log.failed_at - 1.0) if log and log.failed_at else host.since
+            since = host.logs.calls_since(step.server, host.since)
             new = self._nova.traces(step.server, since, over.keys())
-            traces = tuple(sorted((*over.values(), *new), key=lambda trace: trace.at))
         except NovaRefused as exc:
             self._log.warning("calls not shown", server=step.server, reason=str(exc), request_id=exc.request_id)
         else:
+            traces = sorted((*over.values(), *new), key=lambda trace: trace.at)
             waits = any(not (trace.over or trace.landed) for trace in traces)
-            host.calls[step.server] = Calls(at, moves, tries, traces, self._claimed(step.server) if waits else ())
+            host.logs.note_calls(step.server, traces, self._claimed(step.server) if waits else ())
 
     def _claimed(self, server: str) -> tuple[str, ...]:
         """Which host it waits for, for people: nothing depends on it, and placement need not answer."""
@@ -247,27 +231,20 @@ class Act:
 
     @_do.register
     def _stop(self, step: todo.Stop) -> None:
-        self._nudge("stop", step.server, lambda host: host.stops, self._nova.stop)
+        for host in self._memory.hosts_of(step.server):
+            host.sent.stop_sent(step.server, self._clock.now())
+        self._send_repeatable("stop", step.server, self._nova.stop)
 
     @_do.register
     def _reset(self, step: todo.Reset) -> None:
-        reset = self._nova.reset_state
-        self._nudge("reset", step.server, lambda host: host.resets, reset, name=step.name, was=step.vm_state)
+        for host in self._memory.hosts_of(step.server):
+            host.sent.reset_sent(step.server, self._clock.now())
+        self._send_repeatable("reset", step.server, self._nova.reset_state, name=step.name, was=step.vm_state)
 
-    def _nudge(
-        self,
-        what: str,
-        server: str,
-        tried_of: Callable[[HostMemory], dict[str, tuple[float, int]]],
-        call: Callable[[str], str],
-        **fields: str,
-    ) -> None:
-        """A call that may be repeated: its effect is looked for, and its failure is only told."""
-        for host in self._memory.hosts_of(server):
-            _, tries = tried_of(host).get(server, (0.0, 0))
-            tried_of(host)[server] = (self._clock.now(), tries + 1)
-        self._memory.servers_due = True
-        self._memory.changed_at = self._clock.now()
+    def _send_repeatable(self, what: str, server: str, call: Callable[[str], str], **fields: str) -> None:
+        """Its effect is looked for, and its failure is only told."""
+        self._memory.polling.want_servers()
+        self._memory.polling.note_caused(self._clock.now())
         try:
             request_id = call(server)
         except (NovaRefused, NovaUncertain) as exc:
@@ -279,14 +256,14 @@ class Act:
     @_do.register
     def _evacuate(self, step: todo.Evacuate) -> None:
         at = self._clock.now()
-        self._memory.changed_at = at
+        self._memory.polling.note_caused(at)
         try:
             request_id = self._nova.evacuate(step.server, step.target)
         except NovaRefused as exc:
-            self._memory.tally.refused += 1
+            self._memory.tally.evacuate_refused()
             self._remember(step, Outcome.REFUSED, at, 0.0, exc)
             if exc.answer is Answer.NOT_FOUND:
-                self._memory.hosts[step.node].list_again = True
+                self._memory.hosts[step.node].inventory.want_list()
             self._log.warning(
                 "evacuate refused", server=step.server, name=step.name, reason=str(exc), request_id=exc.request_id
             )
@@ -300,8 +277,8 @@ class Act:
             # One fault of Nova's is seldom alone: look, and pause, before the next server is sent into it.
             raise
         else:
-            self._memory.tally.sent += 1
-            self._memory.calls.append(self._clock.now() - at)
+            self._memory.tally.evacuate_taken()
+            self._memory.polling.note_call(self._clock.now() - at)
             self._remember(step, Outcome.TAKEN, at, TAKEN_SHOWS_S, None, request_id)
             self._log.info(
                 "evacuate sent", server=step.server, name=step.name, source=step.source, request_id=request_id
@@ -316,10 +293,7 @@ class Act:
         exc: Optional[NovaError],
         request_id: str = "",
     ) -> None:
-        host = self._memory.hosts[step.node]
-        before = host.sent.get(step.server)
-        refused = (*(before.refused if before else ()), *((at,) * (outcome is Outcome.REFUSED)))
-        host.sent[step.server] = Sent(
+        sent = Sent(
             at=at,
             outcome=outcome,
             quiet_until=self._clock.now() + quiet_s,
@@ -327,5 +301,5 @@ class Act:
             request_id=request_id or (exc.request_id if exc else "") or "",
             answer=exc.answer if exc else Answer.OTHER,
             words=str(exc) if exc else "",
-            refused=refused,
         )
+        self._memory.hosts[step.node].sent.evacuate_sent(step.server, sent)

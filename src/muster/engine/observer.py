@@ -28,9 +28,7 @@ def observe(cluster: ClusterPort, nova: NovaPort, clock: ClockPort, settings: Se
     unread = [finding.server.id for finding in findings if finding.rule in UNREAD_RULES][:OBSERVED_LOGS]
     for server in unread:
         with contextlib.suppress(NovaError):
-            log = nova.owner_log(server)
-            for host in memory.hosts_of(server):
-                host.logs[server] = log
+            memory.note_owner_log(server, nova.owner_log(server))
     return _as_the_worker(look.sight(), settings) if unread else decision
 
 

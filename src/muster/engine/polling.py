@@ -4,8 +4,15 @@ seldom where nothing is about to change."""
 
 from __future__ import annotations
 
-from muster.engine.memory import Memory
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
+from muster.engine.inventory import Change
+
+SERVERS_EVERY_S = 10.0
+SERVERS_CLOSE_S = 2.0
+"""What was read of servers within that time is good enough to send the next one before they are read again."""
 POLL_MIN_S = 0.5
 POLL_MAX_S = 5.0
 POLL_QUICK_S = 0.1
@@ -34,33 +41,91 @@ QUICK = 0.01
 """Of the time that one takes: the longer that is, the less a place that is empty for a moment matters."""
 
 
-def took_s(by_nova: float, as_seen: float) -> float:
-    """How long an evacuation took, as near as it can be known.
+@dataclass
+class Polling:
+    """When what was last asked for, and what the last decision waits for."""
 
-    :param by_nova: in whole seconds, as both its times are: too much or too little by less than one.
-    :param as_seen: by our clock, from when it was sent, or first seen, until its end was seen; a late look adds to it.
-    """
-    return min(max(by_nova, as_seen), by_nova + 1.0)
+    polled_at: float = 0.0
+    """When evacuations were last listed; where that took long, when it was over."""
+    servers_read_at: float = 0.0
+    servers_due: bool = False
+    """Something has happened since that changes servers."""
+    arrivals_unread: bool = False
+    """Evacuations were seen to end; what became of their servers is read two seconds after the last time."""
+    sending: bool = False
+    """The last decision had servers that could be sent at once."""
+    waiting: bool = False
+    """It had servers for which the limits left no place: each waits for another to arrive."""
+    last_change_at: float = 0.0
+    """When something of an evacuation last changed, or was caused by this worker: the pace of asking follows it."""
+    durations: deque[float] = field(default_factory=lambda: deque(maxlen=10))
+    """How long the last evacuations that arrived took."""
+    call_durations: deque[float] = field(default_factory=lambda: deque(maxlen=10))
+    """How long Nova took for the last evacuates that it accepted."""
 
+    def forget(self) -> None:
+        """There is nothing to ask for."""
+        self.polled_at = 0.0
 
-def poll_due(memory: Memory, now: float) -> float:
-    """:returns: a time, in the past if it is overdue."""
-    last, hosts = memory.polled_at, memory.hosts.values()
-    takes_s = min(memory.took, default=0.0)
-    expected = [at + takes_s for host in hosts for at in host.begun.values()]
-    under_way = len(expected)
-    many = POLL_PER_OPEN_S * under_way
-    if memory.sending:
-        return last + max(SENDING_POLL_S, many)
-    if not expected or not takes_s:
-        calm = (STILL_WAITING if memory.waiting else STILL) * (now - memory.changed_at)
-        return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
-    if not memory.waiting:
-        calm = HALFWAY * min(abs(at - now) for at in expected)
-        return last + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
-    expected = [at - EARLY_S for at in expected] + [sent.at + SHOWS_S for host in hosts for sent in host.unseen]
-    # The next one when it is expected; what is late is looked for ever more seldom.
-    pauses = [at - last if at > last else LATE * (last - at) for at in expected]
-    busy = under_way * min(memory.calls, default=0.0) / takes_s
-    quick = min(POLL_MIN_S, max(POLL_QUICK_S, QUICK * takes_s, POLL_BUSY_S * busy))
-    return last + max(quick, many - POLL_MIN_S, min(POLL_MAX_S, *pauses))
+    def note_decided(self, sending: bool, waiting: bool) -> None:
+        self.sending, self.waiting = sending, waiting
+
+    def note_caused(self, now: float) -> None:
+        """This worker is about to change something."""
+        self.last_change_at = now
+
+    def note_call(self, took_s: float) -> None:
+        self.call_durations.append(took_s)
+
+    def note_evacuations(self, change: Change, asked_at: float) -> None:
+        if change.any:
+            self.last_change_at = asked_at
+        self.durations.extend(change.durations)
+        self.servers_due = self.servers_due or bool(change.ended)
+
+    def want_servers(self) -> None:
+        self.servers_due = True
+
+    def note_servers_read(self, asked_at: float) -> None:
+        self.servers_read_at, self.servers_due = asked_at, False
+
+    def are_servers_due(self, now: float) -> bool:
+        every_s = SERVERS_CLOSE_S if self.waiting else SERVERS_EVERY_S
+        return self.servers_due or now - self.servers_read_at >= every_s
+
+    def note_polled(self, at: float) -> None:
+        self.polled_at = at
+
+    def leave_arrivals_unread(self) -> None:
+        self.arrivals_unread = True
+
+    def take_arrivals_unread(self) -> bool:
+        """Whether the last pass has left them unread; once."""
+        unread, self.arrivals_unread = self.arrivals_unread, False
+        return unread
+
+    def due(self, began: Collection[float], sent_at: Iterable[float], now: float) -> float:
+        """:param began: when each evacuation began that is under way.
+        :param sent_at: of each call that is not to be seen among them yet.
+        :returns: a time, in the past if it is overdue.
+        """
+        takes_s = min(self.durations, default=0.0)
+        many = POLL_PER_OPEN_S * len(began)
+        if self.sending:
+            return self.polled_at + max(SENDING_POLL_S, many)
+        if not began or not takes_s:
+            calm = (STILL_WAITING if self.waiting else STILL) * (now - self.last_change_at)
+            return self.polled_at + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
+        expected = [at + takes_s for at in began]
+        if not self.waiting:
+            calm = HALFWAY * min(abs(at - now) for at in expected)
+            return self.polled_at + max(POLL_MIN_S, many, min(POLL_MAX_S, calm))
+        busy = len(began) * min(self.call_durations, default=0.0) / takes_s
+        quick = min(POLL_MIN_S, max(POLL_QUICK_S, QUICK * takes_s, POLL_BUSY_S * busy))
+        pause = self._until_the_next([*(at - EARLY_S for at in expected), *(at + SHOWS_S for at in sent_at)])
+        return self.polled_at + max(quick, many - POLL_MIN_S, min(POLL_MAX_S, pause))
+
+    def _until_the_next(self, expected: Iterable[float]) -> float:
+        """The next one when it is expected; what is late is looked for ever more seldom."""
+        last = self.polled_at
+        return min(at - last if at > last else LATE * (last - at) for at in expected)

@@ -13,7 +13,7 @@ from typing import Optional, Protocol
 from muster.core.decide import Decision, Incident, dead_hosts, decide, first_calls, lying_hosts
 from muster.core.errors import ClusterError
 from muster.core.ports import ClockPort, ClusterPort, Policy
-from muster.core.server_case import Finding, State, Verdict, died_under_way
+from muster.core.server_case import Finding, State, Verdict
 from muster.core.sight import Sight
 from muster.core.steps import Evacuate
 from muster.engine.act import Act
@@ -96,19 +96,19 @@ class Worker:
         try:
             sight = self._look.sight()
         except ClusterError as exc:
-            self._memory.cluster_trouble = str(exc)
+            self._memory.note_cluster(str(exc))
             self._say_hindrance(f"Pacemaker does not answer: {exc}")
             self._outlet.status(self._hindrance, [])
             return IDLE_LOOK_S
-        self._memory.cluster_trouble = ""
+        self._memory.note_cluster("")
         decision = decide(sight, self._policy)
         self._keep_proofs(decision)
-        self._keep_voids(sight)
-        unread = self._memory.arrivals_unread
+        self._keep_deaths(sight)
+        unread = self._memory.polling.arrivals_unread
         steps = first_calls(decision) if unread else decision.steps
-        self._memory.sending = any(isinstance(step, Evacuate) for step in steps)
-        self._memory.waiting = decision.waiting > 0
-        self._tell(decision, self._memory.nova_trouble)
+        sending = any(isinstance(step, Evacuate) for step in steps)
+        self._memory.polling.note_decided(sending, waiting=decision.waiting > 0)
+        self._tell(decision, self._memory.troubles.message)
         done = self._act.carry_out(steps)
         begins = done and any(i.state is State.FORCING_DOWN for i in decision.incidents.values())
         if not begins and not unread:  # the first evacuation does not wait for Pacemaker to take notes
@@ -138,16 +138,12 @@ class Worker:
                 continue
             for server, finding in incident.findings.items():
                 if finding.verdict is Verdict.EVACUATED:
-                    host.proofs.setdefault(server, finding)
+                    host.note_proof(server, finding)
 
-    def _keep_voids(self, sight: Sight) -> None:
-        """A destination that has died returns, and its record goes; what had begun there stays dead.  Unless the host
-        is seen to live after all."""
+    def _keep_deaths(self, sight: Sight) -> None:
         dead, alive = dead_hosts(sight, self._policy), lying_hosts(sight, self._policy)
         for host in self._memory.hosts.values() if dead or alive else ():
-            moves = [move for moves in host.moves.values() for move in moves]
-            host.voids |= {m.id for m in moves if died_under_way(m, dead)}
-            host.voids -= {m.id for m in moves if m.dest in alive}
+            host.note_deaths(dead, alive)
 
     # ------------------------------------------------------------- what it says
 
@@ -159,7 +155,7 @@ class Worker:
             host = self._memory.hosts.get(node)
             findings = report.with_proofs(incident, host.proofs if host else {})
             self._last[node] = (incident, findings)
-            for finding in findings.values() if not self._memory.arrivals_unread else ():
+            for finding in findings.values() if not self._memory.polling.arrivals_unread else ():
                 self._say_server(node, finding.server.id, finding)
 
         for node in set(self._said) - set(decision.incidents):

@@ -11,16 +11,20 @@ from hypothesis import strategies as st
 
 from muster.core.cluster_facts import Phase, Record
 from muster.core.sight import Outcome, Sent
+from muster.engine.calls import SentCalls
+from muster.engine.inventory import Change, duration_s
 from muster.engine.memory import HostMemory, Memory
 from muster.engine.polling import (
     EARLY_S,
     POLL_MAX_S,
+    POLL_MIN_S,
     POLL_PER_OPEN_S,
     POLL_QUICK_S,
     SENDING_POLL_S,
+    SERVERS_CLOSE_S,
+    SERVERS_EVERY_S,
     SHOWS_S,
-    poll_due,
-    took_s,
+    Polling,
 )
 
 LAST = 1_000.0
@@ -32,14 +36,14 @@ def pause(ends_in: tuple[float, ...] = (), took_s: float = 10.0, after_s: float 
     :param ends_in: of each evacuation under way, when it is expected to end, from the last poll on.
     :param after_s: how long after the last poll that is asked.
     """
-    memory = Memory(polled_at=LAST, changed_at=LAST - facts.pop("calm_s", 0.0))
-    host = HostMemory(Record(Phase.EVACUATING, 900, 900), sent=facts.pop("sent", {}))
-    host.begun = {str(n): LAST + end - took_s for n, end in enumerate(ends_in)}
+    memory = Memory(polling=Polling(polled_at=LAST, last_change_at=LAST - facts.pop("calm_s", 0.0)))
+    host = HostMemory(Record(Phase.EVACUATING, 900, 900), sent=SentCalls(facts.pop("sent", {})))
+    host.inventory.evacuations.open_since = {str(n): LAST + end - took_s for n, end in enumerate(ends_in)}
     memory.hosts["cmp1"] = host
-    memory.took.append(took_s)
+    memory.polling.durations.append(took_s)
     for name, value in facts.items():
-        setattr(memory, name, value)
-    return round(poll_due(memory, LAST + after_s) - LAST, 6)
+        setattr(memory.polling, name, value)
+    return round(memory.poll_due(LAST + after_s) - LAST, 6)
 
 
 def test_where_a_server_waits_the_next_poll_is_when_the_next_place_is_expected_to_be_free() -> None:
@@ -75,7 +79,7 @@ def test_the_longer_it_takes_the_less_it_matters(took_s: float, quickest: float)
     ],
 )
 def test_while_calls_keep_nova_busy_it_is_asked_less(call_s: float, quickest: float) -> None:
-    assert pause((0.0,) * 10, 10.0, waiting=True, calls=[call_s]) == quickest
+    assert pause((0.0,) * 10, 10.0, waiting=True, call_durations=[call_s]) == quickest
 
 
 def test_where_nothing_waits_there_is_no_hurry() -> None:
@@ -94,7 +98,7 @@ def test_where_nothing_waits_there_is_no_hurry() -> None:
     ],
 )
 def test_how_long_it_took_is_what_was_seen_as_far_as_nova_agrees(by_nova: float, as_seen: float, took: float) -> None:
-    assert took_s(by_nova, as_seen) == took
+    assert duration_s(by_nova, as_seen) == took
 
 
 @given(
@@ -109,3 +113,53 @@ def test_never_more_often_than_it_costs_nor_later_than_is_bearable(ends_in: tupl
     found, many = pause(ends_in, **facts), POLL_PER_OPEN_S * len(ends_in)
     assert round(max(POLL_QUICK_S, many - 0.5), 6) <= found
     assert found <= max(SENDING_POLL_S if facts["sending"] else POLL_MAX_S, many)
+
+
+def test_what_is_asked_again_follows_what_was_seen_and_done() -> None:
+    it = Polling()
+    it.note_evacuations(Change(False, frozenset(), ()), LAST)
+    assert (it.last_change_at, it.servers_due) == (0.0, False)
+    it.note_evacuations(Change(True, frozenset(), ()), LAST)
+    assert (it.last_change_at, it.servers_due) == (LAST, False)
+    it.note_evacuations(Change(True, frozenset({"a"}), (7.0,)), LAST)
+    assert (list(it.durations), it.servers_due) == ([7.0], True)
+    it.note_servers_read(LAST + 1.0)
+    assert (it.servers_read_at, it.servers_due) == (LAST + 1.0, False)
+    it.want_servers()
+    assert it.servers_due
+    it.note_evacuations(Change(False, frozenset(), ()), LAST)
+    assert it.servers_due, "until they are read"
+
+
+def test_only_the_last_ten_durations_count() -> None:
+    it = Polling()
+    for number in range(11):
+        it.note_call(float(number))
+    assert list(it.call_durations) == [float(number) for number in range(1, 11)]
+
+
+def test_arrivals_that_were_left_unread_are_read_once() -> None:
+    it = Polling()
+    it.leave_arrivals_unread()
+    assert [it.take_arrivals_unread(), it.take_arrivals_unread()] == [True, False]
+
+
+def test_what_this_worker_changes_is_looked_for_soon() -> None:
+    it = Polling()
+    it.note_polled(LAST)
+    it.note_caused(LAST + 9.0)
+    assert it.due([], [], LAST + 10.0) == LAST + POLL_MIN_S
+    it.note_decided(sending=True, waiting=False)
+    assert it.due([], [], LAST + 10.0) == LAST + SENDING_POLL_S
+    it.forget()
+    assert it.polled_at == 0.0
+
+
+@pytest.mark.parametrize(("waiting", "every_s"), [(False, SERVERS_EVERY_S), (True, SERVERS_CLOSE_S)])
+def test_servers_are_read_more_often_where_one_waits_for_another(waiting: bool, every_s: float) -> None:
+    it = Polling()
+    it.note_decided(sending=False, waiting=waiting)
+    it.note_servers_read(LAST)
+    assert [it.are_servers_due(LAST + every_s - 0.1), it.are_servers_due(LAST + every_s)] == [False, True]
+    it.want_servers()
+    assert it.are_servers_due(LAST)

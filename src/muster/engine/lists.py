@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks Nova for the servers and evacuations of the dead hosts, each kind of question behind its own failures."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Optional
+
+from muster.core.errors import Answer, NovaError, NovaRefused
+from muster.core.nova_facts import Move, Server
+from muster.core.ports import ClockPort, NovaPort
+from muster.engine.memory import HostMemory, Memory
+from muster.engine.polling import STILL
+from muster.engine.troubles import MOVES, OF_ALL, SERVERS
+
+CREATED_APART_S = 5.0
+"""An evacuation may show so much later than one that was created after it."""
+YOUNG_S = 900.0
+"""Since an incident so young began not much has changed in the whole cloud."""
+SINGLY = 20
+SINGLY_S = 10.0
+"""So many servers are read one by one, at once, and no further one after so long."""
+
+
+class Lists:
+    """What was asked for goes into the worker's memory."""
+
+    def __init__(self, nova: NovaPort, clock: ClockPort, memory: Memory) -> None:
+        self._nova = nova
+        self._clock = clock
+        self._memory = memory
+
+    def read(self, kind: str, part: Callable[[], None]) -> bool:
+        """Ask Nova, unless this kind of question failed a moment ago.  :returns: whether there was an answer."""
+        memory, began = self._memory, self._clock.monotonic()
+        if not memory.troubles.may_read(kind, began):
+            return False
+        try:
+            part()
+        except NovaError as exc:
+            ended = self._clock.monotonic()
+            others_wait = kind not in OF_ALL and len(memory.hosts) > 1
+            memory.troubles.note_failed_read(kind, exc, ended, ended - began if others_wait else 0.0)
+            return False
+        memory.troubles.note_read(kind)
+        return True
+
+    def evacuations_of(self, hosts: int, recent: bool) -> Callable[[HostMemory], Sequence[Move]]:
+        """The evacuations of one host after the other.  Of several hosts they are asked for together, and only once.
+
+        :param recent: none that are older than all that were open: they have ended, and it is dear to list them again.
+        """
+        all_hosts = self._memory.hosts.values()
+
+        def window() -> tuple[float, dict[str, int]]:
+            """From when on, and how many at once: one page, however long the oldest hangs."""
+            if not recent:
+                return 0.0, {}
+            known = [m for host in all_hosts for m in host.inventory.evacuations.all]
+            began = min((m.created for m in known if m.status.open and m.created), default=0.0) - CREATED_APART_S
+            new = 1 + sum(len(host.unseen) for host in all_hosts)
+            return began, {"page": sum(m.created >= began for m in known) + new}
+
+        def of_one(host: HostMemory) -> Sequence[Move]:
+            began, page = window()
+            return self._nova.moves_from(host.name, max(host.since, began), **page)
+
+        if hosts == 1:
+            return of_one
+
+        @functools.cache
+        def by_source() -> dict[str, list[Move]]:
+            began, page = window()
+            found: dict[str, list[Move]] = {}
+            for move in self._nova.moves_of_all(max(began, min(host.since for host in all_hosts)), **page):
+                found.setdefault(move.source, []).append(move)
+            return found
+
+        def of_its_own(host: HostMemory) -> Sequence[Move]:
+            moves = by_source().get(host.name, ())
+            return [move for move in moves if move.created >= host.since or not move.created]
+
+        return of_its_own
+
+    def read_evacuations(
+        self,
+        host: HostMemory,
+        evacuations_of: Callable[[HostMemory], Sequence[Move]],
+        now: float,
+        asked_at: float,
+        whole: bool,
+    ) -> None:
+        """:param whole: those are all that belong to the incident."""
+        self.read(MOVES, lambda: self._note_moves(host, evacuations_of(host), asked_at, whole))
+        inventory = host.inventory
+        if inventory.evacuations.known.keys() - inventory.servers.keys():
+            self._memory.polling.want_servers()
+            inventory.want_list()
+        # A server of a silent cell does not count as changed when the cell answers again; one whose row cannot be read
+        # may never be known.
+        still_s = STILL * (now - inventory.first_proven_at)
+        if now - inventory.listed_at >= still_s and not all(s.known for s in inventory.servers.values()):
+            inventory.want_list()
+
+    def read_host(self, host: HostMemory, now: float) -> None:
+        """Everything of this host: what is on it, what left it, and what became of that."""
+        # The servers first: one that another hand has just begun to move shows it by its task before its row is there.
+        at = self._clock.now()
+        on_it = self._nova.servers_on(host.name)
+        moves_at = self._clock.now()
+        moves = self._nova.moves_from(host.name, host.since)
+        # The moves first: what a server is after a move says nothing of what its owner wanted before.
+        self._note_moves(host, moves, moves_at)
+        inventory = host.inventory
+        for server in on_it:
+            host.note_changed_server(server, now, at)
+        inventory.note_on_host(server.id for server in on_it)
+        self._find_gone(host, moves, now)
+        if host.returning.servers_before is not None:
+            # What was proved, too: what had waited for the host is carried out now.
+            at = self._clock.now()
+            changed = self._nova.servers_changed(host.changes_known_to - 2.0)
+            for server in [server for server in changed if server.id in inventory.servers]:
+                host.note_changed_server(server, now, at)
+        inventory.note_listed(now, self._clock.now())
+
+    def _find_gone(self, host: HostMemory, moves: Sequence[Move], now: float) -> None:
+        """What has become of those that are on the host no more."""
+        inventory = host.inventory
+        # What becomes of a server after it was proved changes nothing.
+        known = {server.id for server in inventory.servers.values() if not server.deleted}
+        moved = {m.server for m in moves if m.server not in inventory.servers}
+        gone = (moved | known) - inventory.on_host - set(host.proofs)
+        young = now - host.since <= YOUNG_S and not self._memory.troubles.faults(SERVERS)
+        if gone and (young or len(gone) > SINGLY):
+            at = self._clock.now()
+            changed = self._nova.servers_changed(host.since)
+            for server in changed:
+                if server.id in gone or server.host == host.name:
+                    host.note_changed_server(server, now, at)
+            self._note_of_others(host, changed, now, at)
+        else:  # in an old incident the list of what has changed since is that of the whole cloud
+            for ident in gone:
+                inventory.want_server(ident)
+
+    def _note_of_others(self, host: HostMemory, changed: Iterable[Server], now: float, at: float) -> None:
+        """What was asked for one host shows servers of other incidents, too."""
+        for other in self._memory.hosts.values():
+            for server in changed if other is not host else ():
+                if server.id in other.inventory.servers:
+                    other.note_server(server, now, at)
+
+    def read_singly(self, now: float) -> None:
+        """The servers that are to be read again, a few at once: what one of them costs the others is bounded."""
+        memory, began = self._memory, self._clock.monotonic()
+        wanted = dict.fromkeys(server for host in memory.hosts.values() for server in sorted(host.inventory.to_read))
+        due = [server for server in wanted if memory.troubles.may_read(f"server {server}", began)]
+        for server in sorted(due, key=lambda server: memory.troubles.faults(f"server {server}"))[:SINGLY]:
+            if self._clock.monotonic() - began > SINGLY_S:
+                break
+            hosts = [host for host in self._memory.hosts_of(server) if server in host.inventory.to_read]
+            self.read(f"server {server}", functools.partial(self._read_server, server, hosts, now))
+
+    def _read_server(self, server: str, hosts: Iterable[HostMemory], now: float) -> None:
+        """:raises NovaRefused: also when it is not there, as long as a list has not shown the same."""
+        at = self._clock.now()
+        found: Optional[Server] = None
+        try:
+            found = self._nova.server(server)
+        except NovaRefused as exc:
+            if exc.answer is not Answer.NOT_FOUND:
+                raise
+            for host in hosts:
+                if not host.inventory.listed_at or server in host.inventory.on_host:
+                    host.inventory.want_list()
+            if any(host.inventory.list_wanted or host.inventory.doubted for host in hosts):
+                raise
+        for host in hosts:
+            # What neither an answer of its own nor a list shows has been deleted.
+            facts = found or replace(host.inventory.servers[server], deleted=True, known=True)
+            host.note_server(facts, now, at)
+            host.inventory.note_single(server)
+
+    def read_changed(self, now: float) -> None:
+        """What has changed of the servers of all hosts since the last time."""
+        memory = self._memory
+        hosts = [host for host in memory.hosts.values() if host.inventory.listed_at]  # others are listed whole
+        at = self._clock.now()
+        known_to = min((host.changes_known_to for host in hosts), default=0.0)
+        changed = self._nova.servers_changed(known_to - 2.0, brief=True) if hosts else []
+        for host in hosts:
+            inventory = host.inventory
+            for server in [server for server in changed if server.id in inventory.servers]:
+                completed = _completed(server, inventory.servers[server.id])
+                if completed:
+                    host.note_changed_server(completed, now, at)
+                else:
+                    inventory.want_list()
+            inventory.note_changes_read(now)
+        memory.polling.note_servers_read(now)
+
+    def _note_moves(self, host: HostMemory, moves: Sequence[Move], asked_at: float, whole: bool = True) -> None:
+        change = host.note_evacuations(moves, asked_at, self._clock.now(), whole)
+        self._memory.polling.note_evacuations(change, asked_at)
+
+
+def _completed(brief: Server, known: Server) -> Optional[Server]:
+    """With the marks of its image; None when it was not known, or had another image."""
+    if not brief.known:
+        return brief
+    same = known.known and known.image == brief.image
+    return replace(brief, image_properties=known.image_properties) if same else None

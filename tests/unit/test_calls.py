@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is remembered of calls that were sent, and of what the action logs say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Trace
+from muster.core.sight import Calls, Outcome, Sent
+from muster.engine.calls import ActionLogs, SentCalls
+from muster.engine.inventory import Evacuations
+
+SINCE = 1_000.0
+MOVE = Move("1", "a", "cmp1", MoveStatus.ERROR, created=SINCE + 10.0)
+LOG = OwnerLog(Power.RUNNING)
+TRACE = Trace("req-1", SINCE + 20.0)
+
+
+def sent(outcome: Outcome, at: float = SINCE, moves_before: int = 0) -> Sent:
+    return Sent(at, outcome, at + 60.0, moves_before)
+
+
+def test_refusals_are_kept_whatever_is_sent_next() -> None:
+    """B3."""
+    it = SentCalls()
+    for number, outcome in enumerate((Outcome.TAKEN, Outcome.REFUSED, Outcome.UNCERTAIN, Outcome.REFUSED)):
+        it.evacuate_sent("a", sent(outcome, SINCE + number))
+    assert it.evacuates["a"] == replace(sent(Outcome.REFUSED, SINCE + 3), refused=(SINCE + 1, SINCE + 3))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "moves_before", "unseen"),
+    [(Outcome.TAKEN, 1, True), (Outcome.UNCERTAIN, 1, True), (Outcome.REFUSED, 1, False), (Outcome.TAKEN, 0, False)],
+)
+def test_a_call_is_unseen_until_there_is_one_evacuation_more(outcome: Outcome, moves_before: int, unseen: bool) -> None:
+    """B1."""
+    it, evacuations = SentCalls(), Evacuations()
+    evacuations.note([MOVE], SINCE, SINCE, {})
+    it.evacuate_sent("a", sent(outcome, moves_before=moves_before))
+    assert bool(it.unseen(evacuations)) is unseen
+
+
+def test_stops_and_resets_are_counted_each_by_itself() -> None:
+    """A3, A4."""
+    it = SentCalls()
+    it.stop_sent("a", 1.0)
+    it.stop_sent("a", 2.0)
+    it.reset_sent("a", 3.0)
+    assert (it.stops, it.resets) == ({"a": (2.0, 2)}, {"a": (3.0, 1)})
+
+
+def test_a_log_that_could_be_read_ends_the_row_of_failures() -> None:
+    """B4: and each is left alone for as long as it took."""
+    it = ActionLogs()
+    it.note_failure("a", 10.0, 15.0)
+    it.note_failure("a", 30.0, 32.0)
+    assert it.failures == {"a": (34.0, 2)}
+    it.note_owner_log("a", LOG, SINCE)
+    assert (it.failures, it.owners) == ({}, {"a": LOG})
+
+
+@pytest.mark.parametrize(
+    ("log", "queued"),
+    [
+        (LOG, {}),
+        (replace(LOG, waits="start", waits_at=SINCE - 1.0), {}),
+        (replace(LOG, waits="start", waits_at=SINCE), {"a": "start"}),
+    ],
+)
+def test_what_waits_for_its_host_is_known_from_then_on(log: OwnerLog, queued: dict[str, str]) -> None:
+    """A3: not what was over before its host died."""
+    it = ActionLogs()
+    it.note_owner_log("a", log, SINCE)
+    it.note_owner_log("a", LOG, SINCE)
+    assert it.queued_start == queued
+
+
+def test_what_its_owner_asks_for_outdates_what_was_known_of_his_wish() -> None:
+    """A2."""
+    it = ActionLogs()
+    it.outdated("a")
+    for forget, at_rest in ((it.outdated, {"a": Power.RUNNING}), (it.owner_asked, {})):
+        it.note_at_rest("a", Power.RUNNING)
+        it.note_owner_log("a", LOG, SINCE)
+        forget("a")
+        assert (it.owners, it.wanted) == ({}, at_rest)
+
+
+def test_calls_are_asked_for_again_in_vain_as_long_as_no_evacuation_changes() -> None:
+    """B19."""
+    it = ActionLogs()
+    for tries in (1, 2):
+        it.calls_asked("a", SINCE, [MOVE])
+        assert it.calls["a"] == Calls(SINCE, Calls.state_of([MOVE]), tries)
+    it.calls_asked("a", SINCE, [replace(MOVE, status=MoveStatus.FAILED)])
+    assert it.calls["a"].tries == 1
+
+
+def test_what_is_over_is_not_read_again() -> None:
+    """B19."""
+    it, over = ActionLogs(), replace(TRACE, over=True)
+    assert it.over("a") == {}
+    it.calls_asked("a", SINCE, [MOVE])
+    assert it.over("a") == {}
+    it.note_calls("a", [over, replace(TRACE, request_id="req-2")], ["cmp2"])
+    assert it.over("a") == {"req-1": over}
+    assert it.calls["a"].claimed == ("cmp2",)
+
+
+@pytest.mark.parametrize(("failed_at", "since"), [(0.0, SINCE), (SINCE - 500.0, SINCE - 501.0), (SINCE + 5.0, SINCE)])
+def test_calls_are_read_from_the_first_on_that_failed(failed_at: float, since: float) -> None:
+    """A17: an earlier incident may have left a guest."""
+    it = ActionLogs()
+    assert it.calls_since("a", SINCE) == SINCE
+    it.note_owner_log("a", replace(LOG, failed_at=failed_at), SINCE)
+    assert it.calls_since("a", SINCE) == since
+
+
+@pytest.mark.parametrize(("failed_at", "again"), [(0.0, False), (SINCE, False), (SINCE - 1.0, True)])
+def test_calls_that_were_read_without_those_of_earlier_incidents_are_read_again(failed_at: float, again: bool) -> None:
+    """A17: once, when that is first known."""
+    it, log = ActionLogs(), replace(LOG, failed_at=failed_at)
+    it.note_owner_log("b", log, SINCE)
+    for times in (again, False):
+        it.calls_asked("a", SINCE, [MOVE])
+        it.note_owner_log("a", log, SINCE)
+        assert (it.calls["a"].moves == frozenset()) is times
