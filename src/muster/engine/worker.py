@@ -7,47 +7,24 @@ Level-triggered and crash-only: each pass begins from what is, not from what the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Optional, Protocol
 
-from muster.core.decide import Decision, Incident, dead_hosts, decide, first_calls, lying_hosts
+from muster.core.decide import Decision, dead_hosts, decide, first_calls, lying_hosts
 from muster.core.errors import ClusterError
 from muster.core.ports import ClockPort, ClusterPort, Policy
-from muster.core.server_case import Finding, State, Verdict
+from muster.core.server_case import State, Verdict
 from muster.core.sight import Sight
 from muster.core.steps import Evacuate
 from muster.engine.act import Act
+from muster.engine.announce import Announcer, Outlet
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.log import Log
-from muster.reporting import report
 
 IDLE_LOOK_S = 5.0
 """A manual confirmation touches only the CIB's status section, which no file shows."""
 BUSY_LOOK_S = 0.5
 WAKE_POLL_S = 0.05
 SILENCE_S = 30.0
-PUBLISH_EVERY_S = 2.0
-PUBLISH_APART_S = 0.2
-"""On average: a hundred dead hosts are not a hundred files every two seconds."""
-SHOW_AGAIN_S = 5.0
-"""Pacemaker forgets what a node shows when it joins; a snapshot may be from before it was shown."""
-
-
-class Outlet(Protocol):
-    """Where the worker says what it sees: files and crm_mon."""
-
-    def announce(self, silence_s: float) -> None:
-        """The monitor may take us for hung when nothing is heard of us for this long."""
-
-    def status(self, reason: str, incidents: list[Incident]) -> None: ...
-
-    def share(self) -> None:
-        """Let the other controllers know, if there is news."""
-
-    def event(self, event: report.Event) -> None: ...
-
-    def report(self, incident: Incident, data: dict[str, object]) -> None: ...
 
 
 class Worker:
@@ -71,15 +48,9 @@ class Worker:
         self._clock = clock
         self._policy = policy
         self._memory = memory
-        self._log = log
+        self._announcer = Announcer(cluster, clock, log, outlet)
         self._outlet = outlet
         self._wait = wait
-        self._said: dict[str, tuple[str, str, int]] = {}
-        self._said_servers: dict[tuple[str, str], tuple[Verdict, str, str, bool]] = {}
-        self._hindrance = ""
-        self._published: dict[str, tuple[str, float]] = {}
-        self._lines: dict[str, tuple[str, float]] = {}
-        self._last: dict[str, tuple[Incident, dict[str, Finding]]] = {}
 
     def run(self) -> None:
         """Passes until ``wait`` says stop."""
@@ -97,8 +68,7 @@ class Worker:
             sight = self._look.sight()
         except ClusterError as exc:
             self._memory.note_cluster(str(exc))
-            self._say_hindrance(f"Pacemaker does not answer: {exc}")
-            self._outlet.status(self._hindrance, [])
+            self._announcer.say_nothing_is_known(f"Pacemaker does not answer: {exc}")
             return IDLE_LOOK_S
         self._memory.note_cluster("")
         decision = decide(sight, self._policy)
@@ -108,11 +78,12 @@ class Worker:
         steps = first_calls(decision) if unread else decision.steps
         sending = any(isinstance(step, Evacuate) for step in steps)
         self._memory.polling.note_decided(sending, waiting=decision.waiting > 0)
-        self._tell(decision, self._memory.troubles.message)
+        proofs = {node: host.proofs for node, host in self._memory.hosts.items()}
+        self._announcer.say(decision, proofs, self._memory.troubles.message, servers=not unread)
         done = self._act.carry_out(steps)
         begins = done and any(i.state is State.FORCING_DOWN for i in decision.incidents.values())
         if not begins and not unread:  # the first evacuation does not wait for Pacemaker to take notes
-            self._publish_all(sight, decision)
+            self._announcer.publish(sight, decision)
         if done:
             return 0.0
         if decision.waiting:
@@ -144,117 +115,3 @@ class Worker:
         dead, alive = dead_hosts(sight, self._policy), lying_hosts(sight, self._policy)
         for host in self._memory.hosts.values() if dead or alive else ():
             host.note_deaths(dead, alive)
-
-    # ------------------------------------------------------------- what it says
-
-    def _tell(self, decision: Decision, trouble: str) -> None:
-        hindrance = decision.hindrance or report.paused(decision.paused)
-        self._say_hindrance(hindrance)
-        for node, incident in decision.incidents.items():
-            self._say_incident(incident)
-            host = self._memory.hosts.get(node)
-            findings = report.with_proofs(incident, host.proofs if host else {})
-            self._last[node] = (incident, findings)
-            for finding in findings.values() if not self._memory.polling.arrivals_unread else ():
-                self._say_server(node, finding.server.id, finding)
-
-        for node in set(self._said) - set(decision.incidents):
-            self._close(node)
-        silent = f"Nova gives no usable answer: {trouble}" if trouble else ""
-        self._outlet.status(hindrance or silent, list(decision.incidents.values()))
-
-    def _publish_all(self, sight: Sight, decision: Decision) -> None:
-        every_s = max(PUBLISH_EVERY_S, PUBLISH_APART_S * len(decision.incidents))
-        for node in decision.incidents if not decision.hindrance else ():
-            self._publish(*self._last[node], every_s)
-        for seen in sight.cluster.nodes.values() if not decision.hindrance else ():
-            self._show(seen.name, decision.incidents.get(seen.name), seen.shown, every_s)
-        self._outlet.share()
-
-    def _say_hindrance(self, hindrance: str) -> None:
-        if hindrance != self._hindrance:
-            if hindrance:
-                self._log.warning("blocked", reason=hindrance)
-            else:
-                self._log.info("resumed")
-        self._hindrance = hindrance
-
-    def _say_incident(self, incident: Incident) -> None:
-        now = (incident.state.value, incident.rule, incident.first)
-        if self._said.get(incident.node) == now:
-            return
-        say = self._log.error if incident.state is State.BLOCKED else self._log.info
-        say("incident", node=incident.node, host=incident.host, state=incident.state.value, reason=incident.reason)
-        self._said[incident.node] = now
-        self._event(incident.node, f"{incident.state.value}: {incident.reason}")
-
-    def _say_server(self, node: str, server: str, finding: Finding) -> None:
-        now = (finding.verdict, finding.rule, finding.dest, finding.alarm)
-        if self._said_servers.get((node, server)) == now:
-            return
-        if finding.alarm:
-            say = self._log.error
-        else:
-            say = self._log.warning if finding.verdict is Verdict.HELD else self._log.info
-        say(
-            "server",
-            node=node,
-            server=server,
-            name=finding.server.name,
-            verdict=finding.verdict.value,
-            reason=finding.reason,
-            source=finding.source,
-            dest=finding.dest,
-            request_id=finding.request_id,
-        )
-        self._said_servers[node, server] = now
-        what = f"{finding.verdict.value}: {finding.reason}"
-        self._event(node, what, server, finding.server.name[:64], finding.dest, finding.request_id)
-
-    def _event(self, node: str, what: str, *server: str) -> None:
-        """:param server: the fields of the event that concern one server."""
-        self._outlet.event(report.Event(round(self._clock.now(), 2), node, what[:300], *server))
-
-    def _publish(self, incident: Incident, findings: dict[str, Finding], every_s: float) -> None:
-        text, at = self._published.get(incident.node, ("", 0.0))
-        now = self._clock.monotonic()
-        if now - at < every_s and incident.state is not State.SETTLED:
-            return
-        data = report.report(incident, findings)
-        shown = str(data)
-        if shown == text:
-            return
-        self._published[incident.node] = (shown, now)
-        self._outlet.report(incident, data)
-
-    def _show(self, node: str, incident: Optional[Incident], shown: str, every_s: float) -> None:
-        """Beside the node in crm_mon; nothing without an incident, whatever an earlier worker has left there.
-
-        A process each, and a hundred hosts may be dead: seldom.
-        """
-        line, now = report.line(incident) if incident else "", self._clock.monotonic()
-        said, at = self._lines.get(node, ("", 0.0))
-        if line == said:
-            due = line != shown and now - at > SHOW_AGAIN_S
-        else:
-            due = now - at >= every_s or (incident is not None and incident.state is State.SETTLED)
-        if due:
-            self._lines[node] = (line, now)
-            self._cluster.publish(node, line)
-
-    def _close(self, node: str) -> None:
-        """Its record is gone: the report says how it ended."""
-        last, findings = self._last.pop(node)
-        reason = (
-            "back in service" if last.rule == "close" else f"the record was removed in the state {last.state.value}"
-        )
-        closed = replace(last, state=State.CLOSED, reason=reason)
-        self._log.info("incident over", node=node, reason=reason)
-        self._event(node, f"{closed.state.value}: {reason}")
-        self._outlet.report(closed, report.report(closed, findings))
-        self._cluster.publish(node, "")
-        self._lines[node] = ("", self._clock.monotonic())
-        self._said.pop(node, None)
-        self._published.pop(node, None)
-        for key in [key for key in self._said_servers if key[0] == node]:
-            del self._said_servers[key]
