@@ -199,7 +199,7 @@ SITUATIONS = (
         (dead(),),
         {
             "cmp1": seen(
-                server(11, "web"), moves=(move(11, MoveStatus.PRE_MIGRATING, at=NOW - 8),), heartbeat_moved=True
+                server(11, "web"), moves=(move(11, MoveStatus.PRE_MIGRATING, at=NOW - 8),), heartbeat_after_fencing=True
             )
         },
     ),

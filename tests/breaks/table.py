@@ -368,8 +368,8 @@ BREAKS: tuple[Break, ...] = (
         "D9",
         "starts nova-compute once only",
         "src/muster/core/host_rules.py",
-        "c.node.member and c.sight.stops_made < STARTS_ANEW",
-        "c.node.member and c.sight.stops_made > STARTS_ANEW",
+        "c.node.member and c.sight.compute_stops < STARTS_ANEW",
+        "c.node.member and c.sight.compute_stops > STARTS_ANEW",
         (
             "unit/test_host_return.py::TestReturn::test_nova_compute_is_started_anew_where_it_has_finished_a_part_of_its_rows",
         ),

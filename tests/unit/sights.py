@@ -41,7 +41,7 @@ def server(ident: str, priority: str = "", created: float = 0.0, **facts: Any) -
     )
 
 
-LIVES = ("refuted", "found_running", "seen_at", "seen_from", "released", "was_back")
+LIVES = ("refuted", "found_running", "seen_at", "seen_from", "released", "has_rejoined")
 
 
 def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move, ...] = (), **facts: Any) -> Sight:
@@ -54,16 +54,16 @@ def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move
         wanted={s.id: Power.RUNNING for s in servers},
         read_at={s.id: NOW - 1 for s in servers},
     )
-    facts.setdefault("back_at", NOW - 20 if facts.get("alive_again") else 0.0)
+    facts.setdefault("back_at", NOW - 20 if facts.get("compute_restarted") else 0.0)
     for name in (
         "queued_start",
         "first_listed_at",
-        "stopped_at",
-        "stops_made",
+        "compute_stopped_at",
+        "compute_stops",
         "calls",
-        "heartbeat_moved",
-        "alive_again",
-        "resumed_at",
+        "heartbeat_after_fencing",
+        "compute_restarted",
+        "wait_from",
         "listed_at",
         "logs",
         "wanted",

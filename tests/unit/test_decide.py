@@ -112,9 +112,9 @@ def test_a_server_at_rest_shows_what_its_owner_wants(vm_state: str, task: str, w
 
 
 def test_knows_by_novas_name_which_host_lives() -> None:
-    assert lying_hosts(sight(node(), heartbeat_moved=True), settings()) == {"cmp1"}
+    assert lying_hosts(sight(node(), heartbeat_after_fencing=True), settings()) == {"cmp1"}
     assert lying_hosts(sight(node()), settings()) == frozenset()
-    nameless = sight(node(), service=replace(DOWN, host="foreign"), heartbeat_moved=True)
+    nameless = sight(node(), service=replace(DOWN, host="foreign"), heartbeat_after_fencing=True)
     assert lying_hosts(nameless, settings()) == frozenset()
 
 

@@ -52,7 +52,7 @@ def test_a_heartbeat_after_the_fencing_stops_everything_loudly() -> None:
     early = replace(DOWN, forced_down=False, enabled=True, disabled_reason="", updated_at=FENCED + 10.0)
     for it in (
         sight(node(Phase.FENCED), server("a"), service=early),
-        sight(node(), server("a"), heartbeat_moved=True),
+        sight(node(), server("a"), heartbeat_after_fencing=True),
         sight(replace(node(), record=LIVING), server("a"), refuted=True),
         sight(replace(node(), found_running=FENCED + 1), server("a"), found_running=True),
         sight(replace(node(), found_running=FENCED + 1), server("a")),
@@ -72,7 +72,7 @@ def test_what_was_sent_to_a_host_that_lives_is_named_until_it_is_off() -> None:
         Move("2", "b", "cmp1", MoveStatus.ERROR, "", NOW - 9, NOW - 5),
     ]
     calls = {"c": Sent(NOW - 1, Outcome.UNCERTAIN, NOW + 29, 0), "d": Sent(NOW - 1, Outcome.REFUSED, NOW, 0)}
-    it = sight(node(), *map(server, "abcde"), moves=tuple(seen), heartbeat_moved=True)
+    it = sight(node(), *map(server, "abcde"), moves=tuple(seen), heartbeat_after_fencing=True)
     it = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], sent=calls)})
     reason = decide(it, settings()).incidents["cmp1"].reason
     assert "2 servers sent before may run on two hosts until cmp1 is off: a, c." in reason
@@ -88,11 +88,11 @@ def test_a_host_that_returns_running_is_not_let_back() -> None:
     record = Record(Phase.RETURNING, FENCED, FENCED)
     moved = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
     back = Node("cmp1", True, record, member=True, probed_running=FENCED + 30)
-    it = decide(sight(back, server("a"), moves=(moved,), alive_again=True), settings())
+    it = decide(sight(back, server("a"), moves=(moved,), compute_restarted=True), settings())
     assert (it.incidents["cmp1"].rule, it.steps) == ("returns-running", ())
     assert it.incidents["cmp1"].reason.endswith("then pcs stonith fence cmp1")
     done = replace(moved, status=MoveStatus.COMPLETED)
-    assert decide(sight(back, server("a"), moves=(done,), alive_again=True), settings()).steps
+    assert decide(sight(back, server("a"), moves=(done,), compute_restarted=True), settings()).steps
 
 
 def test_the_late_end_of_a_fencing_is_no_second_one() -> None:
@@ -102,7 +102,7 @@ def test_the_late_end_of_a_fencing_is_no_second_one() -> None:
     gone = Node("cmp1", True, Record(Phase.RETURNING, FENCED, FENCED), fenced_at=FENCED + 122)
     assert decide(sight(gone), settings()).incidents["cmp1"].rule == "fenced-again"
     assert decide(sight(gone, released=True), settings()).incidents["cmp1"].rule == "awaits-compute"
-    assert decide(sight(gone, released=True, was_back=True), settings()).incidents["cmp1"].rule == "fenced-again"
+    assert decide(sight(gone, released=True, has_rejoined=True), settings()).incidents["cmp1"].rule == "fenced-again"
 
 
 def test_more_dead_hosts_than_allowed_are_not_begun() -> None:

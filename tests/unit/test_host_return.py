@@ -51,7 +51,9 @@ def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> No
     died = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp3", NOW - 300, NOW - 300)
     lost = Move("2", "a", "cmp1", MoveStatus.COMPLETED, "cmp2", NOW - 200, NOW - 200)
     base = sight(node(), server("a", updated=NOW - 200, task_state="rebuilding"), moves=(died, lost))
-    it = replace(base, hosts={"cmp1": replace(base.hosts["cmp1"], voids=frozenset({"1"}), first_listed_at=NOW - 9)})
+    it = replace(
+        base, hosts={"cmp1": replace(base.hosts["cmp1"], dead_evacuations=frozenset({"1"}), first_listed_at=NOW - 9)}
+    )
     incident = decide(it, settings()).incidents["cmp1"]
     assert incident.findings["a"].rule == "completed-but-not-moved"
     assert incident.rule == "rows-open"
@@ -92,20 +94,20 @@ class TestReturn:
 
     def test_stays_forced_down_until_nova_compute_has_finished_its_rows(self) -> None:
         """D3, D5."""
-        unread = {"moves": (self.done,), "alive_again": True, "back_at": 0.0}
-        for facts in (unread, {"moves": (self.done,), "alive_again": True}, {"alive_again": False}):
+        unread = {"moves": (self.done,), "compute_restarted": True, "back_at": 0.0}
+        for facts in (unread, {"moves": (self.done,), "compute_restarted": True}, {"compute_restarted": False}):
             assert decide(sight(self.back, **facts), settings()).steps == ()  # type: ignore[arg-type]
 
     def test_nova_compute_is_started_anew_where_it_has_finished_a_part_of_its_rows(self) -> None:
         """D9: Nova completes one evacuation of a server at a start, and refuses to lift while another is `done`."""
-        seen: dict[str, Any] = {"moves": (self.done,), "alive_again": True, "back_at": NOW - 1}
+        seen: dict[str, Any] = {"moves": (self.done,), "compute_restarted": True, "back_at": NOW - 1}
         here = replace(self.back, member=True)
         record = here.record
         assert record
         assert decide(sight(here, **seen), settings()).steps == (StopCompute("cmp1", record),)
         away = sight(self.back, **seen)
-        kept = sight(replace(here, hold=True), stopped_at=NOW - 14, stops_made=1)
-        twice = sight(here, **seen, stops_made=2)
+        kept = sight(replace(here, hold=True), compute_stopped_at=NOW - 14, compute_stops=1)
+        twice = sight(here, **seen, compute_stops=2)
         for it in (away, kept, twice, sight(here, **{**seen, "back_at": NOW})):
             assert decide(it, settings()).steps == ()
         let_go = replace(kept, now=NOW + 1)
@@ -113,12 +115,12 @@ class TestReturn:
 
     def test_waits_for_no_row_that_nova_has_deleted(self) -> None:
         """D7."""
-        steps = decide(sight(self.back, moves=(self.done,), alive_again=True, dropped={"1"}), settings()).steps
+        steps = decide(sight(self.back, moves=(self.done,), compute_restarted=True, dropped={"1"}), settings()).steps
         assert [type(step) for step in steps] == [ForceUp]
 
     def test_says_when_its_nova_compute_has_to_start_once_more(self) -> None:
         """D5: of two evacuations of one server it finishes one at a start, and lifting is refused until the other is."""
-        facts = {"moves": (self.done,), "alive_again": True, "back_at": NOW - 1}
+        facts = {"moves": (self.done,), "compute_restarted": True, "back_at": NOW - 1}
         told = decide(sight(self.back, **facts), settings())  # type: ignore[arg-type]
         assert (told.incidents["cmp1"].rule, told.steps) == ("half-finished", ())
         assert "pcs resource restart RESOURCE cmp1" in told.incidents["cmp1"].reason
@@ -130,21 +132,21 @@ class TestReturn:
 
     def test_lifts_what_muster_did(self) -> None:
         """D1."""
-        step = decide(sight(self.back, moves=(self.completed,), alive_again=True), settings()).steps[0]
+        step = decide(sight(self.back, moves=(self.completed,), compute_restarted=True), settings()).steps[0]
         assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=True)
 
     @pytest.mark.parametrize("reason", ["disk swap on friday", "see muster: it comes back by itself", " muster: x"])
     def test_an_operators_disable_stays(self, reason: str) -> None:
         """D4: also one that speaks of muster: only the beginning is its mark."""
         theirs = replace(DOWN, disabled_reason=reason)
-        step = decide(sight(self.back, service=theirs, alive_again=True), settings()).steps[0]
+        step = decide(sight(self.back, service=theirs, compute_restarted=True), settings()).steps[0]
         assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=False)
 
     def test_an_operators_force_down_stays(self) -> None:
         """D4."""
         kept = replace(self.back, record=Record(Phase.RETURNING, FENCED, FENCED, kept=True))
         theirs = replace(DOWN, disabled_reason="theirs")
-        steps = decide(sight(kept, service=theirs, alive_again=True), settings()).steps
+        steps = decide(sight(kept, service=theirs, compute_restarted=True), settings()).steps
         assert not any(isinstance(s, ForceUp) for s in steps)
         assert isinstance(steps[-1], DropRecord)
 
@@ -156,7 +158,7 @@ class TestReturn:
         up = replace(DOWN, forced_down=False, enabled=True, disabled_reason="", up=True)
 
         def seen(back_at: float, listed_at: float) -> Decision:
-            facts = {"alive_again": True, "back_at": back_at, "listed_at": listed_at}
+            facts = {"compute_restarted": True, "back_at": back_at, "listed_at": listed_at}
             return decide(sight(self.back, there, service=up, **facts), settings())  # type: ignore[arg-type]
 
         assert seen(NOW - 20, NOW - 5).incidents["cmp1"].rule == "looks-again"
@@ -179,7 +181,9 @@ class TestReturn:
         """A18: nova-compute takes the task back as it starts, and carries out the order a moment later."""
         there, up = server("a", vm_state=vm_state), replace(self.up, updated_at=NOW - 1)
         before = {"a": server("a", task_state=task, vm_state="active")}
-        it = sight(self.back, there, service=up, alive_again=True, back_at=NOW - 20, listed_at=NOW - 1, before=before)
+        it = sight(
+            self.back, there, service=up, compute_restarted=True, back_at=NOW - 20, listed_at=NOW - 1, before=before
+        )
         assert decide(it, settings()).incidents["cmp1"].rule == expected
 
     def test_looks_once_more_at_the_servers_before_it_closes(self) -> None:
@@ -190,16 +194,16 @@ class TestReturn:
             ({"back_at": NOW - 5, "listed_at": NOW - 60}, [ListAgain]),
             ({"back_at": NOW - 9, "listed_at": NOW - 1, "doubted": True}, []),
         ):
-            decision = decide(sight(self.back, service=self.up, alive_again=True, **facts), settings())
+            decision = decide(sight(self.back, service=self.up, compute_restarted=True, **facts), settings())
             assert decision.incidents["cmp1"].rule == "looks-again"
             assert [type(step) for step in decision.steps] == expected
 
     def test_does_not_close_with_a_verdict_open(self) -> None:
         """A18."""
         there = replace(server("a"), host="cmp2", known=False)
-        decision = decide(sight(self.back, there, service=self.up, alive_again=True), settings())
+        decision = decide(sight(self.back, there, service=self.up, compute_restarted=True), settings())
         assert (decision.incidents["cmp1"].rule, decision.steps) == ("verdicts-open", ())
-        later = decide(sight(self.back, there, service=self.up, alive_again=True, back_at=NOW - 200), settings())
+        later = decide(sight(self.back, there, service=self.up, compute_restarted=True, back_at=NOW - 200), settings())
         assert later.incidents["cmp1"].rule == "close"
         assert "1 held" in report.line(later.incidents["cmp1"])
 
@@ -207,7 +211,7 @@ class TestReturn:
         """A20."""
         before = replace(server("a"), host="cmp2")
         it = sight(
-            self.back, replace(before, vm_state="error"), service=self.up, alive_again=True, before={"a": before}
+            self.back, replace(before, vm_state="error"), service=self.up, compute_restarted=True, before={"a": before}
         )
         it = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], proved=frozenset({"a"}))})
         assert decide(it, settings()).steps == (ReadLog("a"),)
@@ -220,10 +224,10 @@ class TestReturn:
 
     def test_closes_only_once_nova_says_up(self) -> None:
         lifted = replace(DOWN, forced_down=False, enabled=True, disabled_reason="")
-        assert decide(sight(self.back, service=lifted, alive_again=True), settings()).steps == ()
+        assert decide(sight(self.back, service=lifted, compute_restarted=True), settings()).steps == ()
         up = replace(lifted, up=True)
         assert decide(sight(self.back, service=up), settings()).steps == (), "its last heartbeat may be that of before"
-        steps = decide(sight(self.back, service=up, alive_again=True), settings()).steps
+        steps = decide(sight(self.back, service=up, compute_restarted=True), settings()).steps
         assert [type(s) for s in steps] == [SwapRecord, DropRecord]
 
 
@@ -242,7 +246,7 @@ def test_a_destination_that_died_lets_its_guests_go_on_and_waits_for_them() -> N
     decision = decide(both, settings())
     assert sent(decision) == ["a"]
     assert decision.incidents["cmp2"].state is State.EVACUATING
-    for not_proved in ({"heartbeat_moved": True}, {"resumed_at": NOW - 5}):
+    for not_proved in ({"heartbeat_after_fencing": True}, {"wait_from": NOW - 5}):
         doubtful = replace(both, hosts={"cmp1": host1, "cmp2": replace(second, **not_proved)})
         assert sent(decide(doubtful, settings())) == []
 

@@ -97,7 +97,7 @@ def taken_over(truth: Truth) -> Truth:
     at_rest = {ident: wanted for ident, wanted in host.wanted.items() if not host.moves.get(ident)}
     host = replace(
         host,
-        resumed_at=NOW if truth.phase is Phase.EVACUATING else 0.0,
+        wait_from=NOW if truth.phase is Phase.EVACUATING else 0.0,
         first_listed_at=host.listed_at,
         sent={},
         logs={},
@@ -184,8 +184,8 @@ def truths(draw: st.DrawFn) -> Truth:
     facts: dict[str, object] = {
         "wanted": wanted,
         "first_listed_at": NOW - 10,
-        "alive_again": back and draw(st.booleans()),
-        "resumed_at": draw(st.sampled_from([0.0, 0.0, NOW - 200, NOW - 1])) if begun else 0.0,
+        "compute_restarted": back and draw(st.booleans()),
+        "wait_from": draw(st.sampled_from([0.0, 0.0, NOW - 200, NOW - 1])) if begun else 0.0,
     }
     service = DOWN if begun and draw(st.integers(0, 9)) else up
     return Truth(sight(it, *servers, service=service, moves=tuple(moves), **facts))

@@ -139,7 +139,7 @@ def test_a_host_that_was_fenced_since_has_no_guest_left_from_a_failure() -> None
     finding, step = judge(case(ACTIVE, failed, dead={"other": NOW - 10}))
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "")
     assert judge(case(ACTIVE, failed, dead={"other": NOW - 70}))[0].target == "other"
-    assert judge(case(ACTIVE, failed, voids=frozenset({"1"})))[0].target == ""
+    assert judge(case(ACTIVE, failed, dead_evacuations=frozenset({"1"})))[0].target == ""
 
 
 def test_the_last_word_about_a_guest_that_may_run_names_its_host() -> None:

@@ -71,7 +71,7 @@ def test_completed_says_nothing_of_a_server_that_is_not_there_yet(updated: float
 def test_tries_are_counted_from_nova_and_end() -> None:
     """B8."""
     failed = [move("failed", age=100 - i, ident=str(i)) for i in range(3)]
-    assert verdict(case(ACTIVE, *failed[:2], room_at=0.0))[2] == "evacuate"
+    assert verdict(case(ACTIVE, *failed[:2], host_became_usable_at=0.0))[2] == "evacuate"
     assert verdict(case(ACTIVE, *failed))[:2] == (Verdict.HELD, "exhausted")
 
 
@@ -89,7 +89,7 @@ def test_the_pause_between_tries_doubles_and_ends_when_room_appears() -> None:
     first, second = move("error", age=15, ident="1"), move("error", age=15, ident="2")
     assert verdict(case(error, first))[2] == "evacuate"
     assert verdict(case(error, first, second))[0] is Verdict.PARKED
-    assert verdict(case(error, first, second, room_at=NOW - 1))[2] == "evacuate"
+    assert verdict(case(error, first, second, host_became_usable_at=NOW - 1))[2] == "evacuate"
     assert "No valid host" in judge(case(error, first, second))[0].reason
 
 

@@ -119,10 +119,10 @@ def cases() -> Iterator[ServerCase]:
         {"resumed_until": NOW + 9},
         {"resumed_until": NOW - 5, "moves_at": NOW - 8},
         {"sent": Sent(NOW - 35, Outcome.UNCERTAIN, NOW - 5, 0, "req-1"), "moves_at": NOW - 8},
-        {"room_at": NOW},
+        {"host_became_usable_at": NOW},
         {"wanted": Power.UNKNOWN},
         {"host_back": True},
-        {"voids": frozenset({"1"})},
+        {"dead_evacuations": frozenset({"1"})},
         {"stops": (JUST_NOW, 1)},
         {"stops": (LONG_AGO, 3)},
         {"resets": (JUST_NOW, 1)},
@@ -195,7 +195,12 @@ def may_have_left_a_guest(c: ServerCase) -> set[str]:
     found = set()
     for m in c.moves:
         fenced = m.dest == "dead-dest" and m.created <= NOW - 100
-        if m.status is MoveStatus.FAILED and m.dest not in ("", "source") and not fenced and m.id not in c.voids:
+        if (
+            m.status is MoveStatus.FAILED
+            and m.dest not in ("", "source")
+            and not fenced
+            and m.id not in c.dead_evacuations
+        ):
             rows = [x for x in c.moves if x.status is MoveStatus.FAILED and x.dest == m.dest]
             there = [t for t in traces if t.dest == m.dest]
             if len(there) < len(rows) or not all(t.harmless for t in there) or there[-1].met_guest:
@@ -213,7 +218,12 @@ def may_have_left_a_guest(c: ServerCase) -> set[str]:
 
 def is_open(m: Move, c: ServerCase) -> bool:
     """Not ended, and not begun on a host that was fenced since: what is only accepted may wait there for its return."""
-    died = m.status is MoveStatus.PRE_MIGRATING and m.dest == "dead-dest" and m.created <= NOW - 100 or m.id in c.voids
+    died = (
+        m.status is MoveStatus.PRE_MIGRATING
+        and m.dest == "dead-dest"
+        and m.created <= NOW - 100
+        or m.id in c.dead_evacuations
+    )
     if m.status is MoveStatus.ACCEPTED and all_over(c):
         return False
     return m.status in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER) and not died
@@ -332,8 +342,8 @@ def host_cases() -> Iterator[HostCase]:
             moves=rows,
             first_listed_at=LONG_AGO,
             listed_at=listed,
-            heartbeat_moved=beat,
-            alive_again=again,
+            heartbeat_after_fencing=beat,
+            compute_restarted=again,
             back_at=LONG_AGO * again,
             moves_at=JUST_NOW,
         )
@@ -355,9 +365,9 @@ def host_cases() -> Iterator[HostCase]:
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=LONG_AGO)},
         {"sight": HostSight(first_listed_at=JUST_NOW, listed_at=JUST_NOW)},
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, doubted=True)},
-        {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, late_until=NOW + 5)},
-        {"sight": HostSight(listed_at=LONG_AGO, alive_again=True, back_at=JUST_NOW - 5)},
-        {"sight": HostSight(listed_at=JUST_NOW, alive_again=True, back_at=LONG_AGO)},
+        {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, force_down_late_until=NOW + 5)},
+        {"sight": HostSight(listed_at=LONG_AGO, compute_restarted=True, back_at=JUST_NOW - 5)},
+        {"sight": HostSight(listed_at=JUST_NOW, compute_restarted=True, back_at=LONG_AGO)},
         {"node": {"unreadable_record": "x"}},
         {"node": {"unreadable_orders": "x"}},
         {"failed": 4, "limit": 3, "node": {"orders": Orders(FENCED, approved=True)}},
@@ -379,12 +389,14 @@ def host_cases() -> Iterator[HostCase]:
         {"node": {"probed_running": FENCED + 1}, "sight": HostSight(moves=ROWS[2], listed_at=JUST_NOW)},
         *(
             {
-                "sight": HostSight(moves=ROWS[2], alive_again=True, back_at=LONG_AGO, moves_at=NOW, stops_made=n),
+                "sight": HostSight(
+                    moves=ROWS[2], compute_restarted=True, back_at=LONG_AGO, moves_at=NOW, compute_stops=n
+                ),
                 "node": {"member": True},
             }
             for n in (0, 2)
         ),
-        {"sight": HostSight(stopped_at=NOW - 10)},
+        {"sight": HostSight(compute_stopped_at=NOW - 10)},
         {"sight": HostSight(moves=ROWS[1], first_listed_at=LONG_AGO, listed_at=JUST_NOW)},
     ]
     for extra, record, hold, service, findings in itertools.product(alone, RECORDS, (True, False), SERVICES, FINDINGS):
@@ -402,7 +414,7 @@ def is_proved_off_and_down(c: HostCase) -> bool:
         isinstance(s, Service)
         and s.known
         and (s.forced_down, s.up, s.enabled) == (True, False, False)
-        and not c.sight.heartbeat_moved
+        and not c.sight.heartbeat_after_fencing
         and c.asked
         and not (c.nova_trouble or c.sight.unlisted or c.sight.call_failed)
         and c.node.record is not None
@@ -443,7 +455,7 @@ def check_host_step(c: HostCase, step: object) -> None:
             # Only for an operator who asked for it or began by hand, while the fencing on record still says that it is
             # off.
             assert c.node.standing_orders.retried_at("s") or MoveStatus.ACCEPTED in rows, c
-            assert (c.node.member, c.sight.alive_again) == (False, False), c
+            assert (c.node.member, c.sight.compute_restarted) == (False, False), c
             assert isinstance(service, Service), c
             assert (service.forced_down, service.up) == (True, False), c
     if isinstance(step, SwapRecord) and step.new.phase is Phase.EVACUATING and step.old.phase is not Phase.EVACUATING:
@@ -462,7 +474,7 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert c.sight.listed_at >= JUST_NOW - 5, c
         assert c.sight.first_listed_at <= c.sight.listed_at - 1, c
         assert not c.sight.doubted, c
-        assert c.now >= c.sight.late_until, c
+        assert c.now >= c.sight.force_down_late_until, c
         assert MoveStatus.ACCEPTED not in rows or c.findings, c
     if isinstance(step, StopCompute):
         assert record is not None, c

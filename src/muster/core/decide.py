@@ -119,7 +119,7 @@ def _dead(sight: Sight, services: Mapping[str, Union[Service, Unknown]]) -> dict
         service = services[name]
         if record is None or isinstance(service, Unknown) or record.phase is not Phase.EVACUATING:
             continue
-        waits = host.resumed_at and sight.now < host.resumed_at + resumed_s(host.late_call_s, host.beats_every_s)
+        waits = host.wait_from and sight.now < host.wait_from + resumed_s(host.late_call_s, host.beats_every_s)
         if service.forced_down and not service.up and not host.lives and not waits:
             dead[service.host] = record.last + HEARTBEAT_SKEW_S
     return dead
@@ -290,7 +290,7 @@ def _server_case(
         moves=moves,
         moves_at=host.moves_at,
         dead=dead,
-        voids=host.voids,
+        dead_evacuations=host.dead_evacuations,
         sent=host.sent.get(server.id),
         wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves) + elsewhere),
         log_read=log is not None,
@@ -302,10 +302,10 @@ def _server_case(
         queued_start=host.queued_start.get(server.id, ""),
         stops=host.stops.get(server.id, (0.0, 0)),
         resets=host.resets.get(server.id, (0.0, 0)),
-        resumed_until=host.resumed_at + resumed_s(host.late_call_s, host.beats_every_s) if host.resumed_at else 0.0,
+        resumed_until=host.wait_from + resumed_s(host.late_call_s, host.beats_every_s) if host.wait_from else 0.0,
         listed_at=0.0 if host.doubted else host.listed_at,
         listed=server.id in host.listed,
-        room_at=sight.room_at,
+        host_became_usable_at=sight.host_became_usable_at,
         read_at=host.read_at.get(server.id, 0.0),
         ended_at=max((host.ended_at.get(move.id, 0.0) for move in moves), default=0.0),
         reread=server.id in host.reread,

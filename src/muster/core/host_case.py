@@ -125,14 +125,14 @@ class HostCase:
     def fenced_since(self) -> bool:
         """It was let back, came, and was fenced again.  To who released it and has seen it away since, a later time is
         only the end of the fencing on record."""
-        may_have_been_back = self.sight.was_back or not self.sight.released
+        may_have_been_back = self.sight.has_rejoined or not self.sight.released
         late = self.fenced_at > self.record.last + REFENCED_AFTER_S
         return self.phase is Phase.RETURNING and not self.node.member and late and may_have_been_back
 
     @property
     def refuted(self) -> bool:
         """nova-compute wrote to Nova after the power was said to be off: nobody may be started a second time."""
-        if self.sight.heartbeat_moved or self.record.lives:
+        if self.sight.heartbeat_after_fencing or self.record.lives:
             return True
         service = self.known_service
         early = service.updated_at > self.record.last + HEARTBEAT_SKEW_S
@@ -196,7 +196,7 @@ class HostCase:
         """Released, and not back: once it has joined the cluster its nova-compute may run, and the old fencing proves
         nothing."""
         service = self.known_service
-        back = self.node.member or self.sight.alive_again or service.up or not service.forced_down
+        back = self.node.member or self.sight.compute_restarted or service.up or not service.forced_down
         return self.phase is Phase.RETURNING and not back
 
     @property

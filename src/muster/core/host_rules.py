@@ -248,7 +248,7 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "hold-left",
-        lambda c: c.phase is Phase.RETURNING and c.node.hold and c.now >= c.sight.stopped_at + STOP_S,
+        lambda c: c.phase is Phase.RETURNING and c.node.hold and c.now >= c.sight.compute_stopped_at + STOP_S,
         State.RETURNING,
         lambda c: "letting nova-compute start",
         lambda c: (DropHold(c.node.name),),
@@ -302,7 +302,7 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "starts-anew",
-        lambda c: c.completed_in_part and c.node.member and c.sight.stops_made < STARTS_ANEW,
+        lambda c: c.completed_in_part and c.node.member and c.sight.compute_stops < STARTS_ANEW,
         State.RETURNING,
         lambda c: f"nova-compute started, but {_not_cleaned_up(c)}: restarting it",
         lambda c: (StopCompute(c.node.name, c.record),),
@@ -324,7 +324,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (
             c.phase is Phase.RETURNING
             and (
-                not c.sight.alive_again
+                not c.sight.compute_restarted
                 or (c.uncompleted_rows > 0 and (c.known_service.forced_down or c.disabled_by_us))
             )
         ),
@@ -428,7 +428,7 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "heartbeat-watched",
-        lambda c: c.doubtful and c.sight.still_s < c.sight.beats_every_s + LATE_BEAT_S,
+        lambda c: c.doubtful and c.sight.unchanged_for_s < c.sight.beats_every_s + LATE_BEAT_S,
         State.FENCED,
         lambda c: (
             "nova-compute's service changed in Nova after the fencing: watching"
@@ -485,9 +485,11 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "late-call-awaited",
-        lambda c: c.now < c.sight.late_until,
+        lambda c: c.now < c.sight.force_down_late_until,
         State.EVACUATING,
-        lambda c: f"waiting {c.sight.late_until - c.now:.0f} s: an unanswered force-down may still take effect",
+        lambda c: (
+            f"waiting {c.sight.force_down_late_until - c.now:.0f} s: an unanswered force-down may still take effect"
+        ),
     ),
     HostRule(
         "start-waits",

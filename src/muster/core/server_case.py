@@ -113,7 +113,7 @@ class ServerCase:
     :param moves: its evacuations from there in this incident, oldest first.
     :param moves_at: when Nova was asked for them: a call may have been carried out since.
     :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
-    :param voids: ids of evacuations that this worker has known to have died with their destination.
+    :param dead_evacuations: ids of evacuations that this worker has known to have died with their destination.
     :param listed_at: when the servers of the host were last listed, its cell answering.
     :param listed: it was on that list.
     :param read_at: when what is known of the server was asked for, by our clock.
@@ -139,7 +139,7 @@ class ServerCase:
     moves: tuple[Move, ...] = ()
     moves_at: float = 0.0
     dead: Mapping[str, float] = field(default_factory=dict)
-    voids: frozenset[str] = frozenset()
+    dead_evacuations: frozenset[str] = frozenset()
     sent: Optional[Sent] = None
     wanted: Power = Power.UNKNOWN
     log_read: bool = False
@@ -154,7 +154,7 @@ class ServerCase:
     resumed_until: float = 0.0
     listed_at: float = 0.0
     listed: bool = True
-    room_at: float = 0.0
+    host_became_usable_at: float = 0.0
     read_at: float = 0.0
     ended_at: float = 0.0
     reread: bool = False
@@ -170,7 +170,7 @@ class ServerCase:
 
     def void(self, move: Move) -> bool:
         """Nothing can come up from it any more, whatever became of its destination since."""
-        if move.id in self.voids or died_under_way(move, self.dead):
+        if move.id in self.dead_evacuations or died_under_way(move, self.dead):
             return True
         return move.status is MoveStatus.ACCEPTED and self.calls_over
 
@@ -328,7 +328,7 @@ class ServerCase:
             return 0.0
         base = max([m.updated for m in self.moves] + [self.sent.at if self.sent else 0.0])
         delay = min(self.policy.retry_delay_s * 2.0 ** min(self.tries - 1, 10), RETRY_DELAY_LIMIT_S)
-        return base if self.room_at > base else base + delay
+        return base if self.host_became_usable_at > base else base + delay
 
     @property
     def request_id(self) -> str:

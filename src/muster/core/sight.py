@@ -84,22 +84,23 @@ class HostSight:
     :param listed: ids of the servers that were on it then.
     :param dropped: ids of those that Nova shows no more, its cell answering: their servers were deleted (facts.md N31).
     :param moves_at: when its evacuations were last asked for, its cell answering; what Nova did since may not show yet.
-    :param resumed_at: when this worker found the incident begun by another one; 0.0 = it began it itself.
-    :param late_until: before this a force-down may still be carried out that nobody waits for any more, or what may
-        have been one prove a heartbeat.
+    :param wait_from: since when this worker waits for heartbeats and calls of an earlier one, or for heartbeats that it
+        may have missed itself; 0.0 = it has missed none.
+    :param force_down_late_until: before this a force-down may still be carried out that nobody waits for any more, or
+        what may have been one prove a heartbeat.
     :param seen_at: when this worker first saw the record's last fencing; 0.0 = not known.
     :param seen_from: when it had last looked, with quorum, and had not seen it; 0.0 = it did not look then.
     :param late_call_s: how long a lost call may still be carried out, by the setting.
     :param beats_every_s: how often a nova-compute writes to Nova, by the setting and by what was seen.
-    :param still_s: before the claim: for how long its service has been seen without any change.
-    :param heartbeat_moved: nova-compute wrote to Nova after it was forced down, so the host lives.
+    :param unchanged_for_s: before the claim: for how long its service has been seen without any change.
+    :param heartbeat_after_fencing: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
     :param refuted: the record says so, by whatever an earlier pass or worker has seen.
     :param released: this worker has let nova-compute start again, so what is under way now began since.
-    :param was_back: this worker has seen it in the cluster since it was let return.
-    :param alive_again: nova-compute wrote to Nova after it was let start again.
-    :param stopped_at: when this worker last had nova-compute stopped, to start it anew; 0.0 = never.
-    :param stops_made: how often it did.
+    :param has_rejoined: this worker has seen it in the cluster since it was let return.
+    :param compute_restarted: nova-compute wrote to Nova after it was let start again.
+    :param compute_stopped_at: when this worker last had nova-compute stopped, to start it anew; 0.0 = never.
+    :param compute_stops: how often it did.
     :param calls: by server id, what Nova says of its evacuate calls, where that was asked for.
     :param back_at: when a heartbeat of it was first seen there; 0.0 = not yet.
     :param before: by id, its servers as they were last read before its nova-compute could start again.
@@ -112,7 +113,7 @@ class HostSight:
     :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
     :param resets: the same for servers whose state it asked Nova to reset.
     :param proved: ids of the servers that this worker has proved evacuated.
-    :param voids: ids of evacuations whose destination this worker has known dead while they were under way.
+    :param dead_evacuations: ids of evacuations whose destination this worker has known dead while they were under way.
     :param unlisted: why Nova does not list its servers or evacuations; empty when it does.
     :param call_failed: how a call about it failed a moment ago.
     """
@@ -127,22 +128,22 @@ class HostSight:
     listed: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
     moves_at: float = 0.0
-    resumed_at: float = 0.0
-    late_until: float = 0.0
+    wait_from: float = 0.0
+    force_down_late_until: float = 0.0
     seen_at: float = 0.0
     seen_from: float = 0.0
     beats_every_s: float = 10.0
     late_call_s: float = 60.0
-    still_s: float = 0.0
-    heartbeat_moved: bool = False
+    unchanged_for_s: float = 0.0
+    heartbeat_after_fencing: bool = False
     found_running: bool = False
     refuted: bool = False
-    alive_again: bool = False
-    was_back: bool = False
+    compute_restarted: bool = False
+    has_rejoined: bool = False
     back_at: float = 0.0
     before: Mapping[str, Server] = field(default_factory=dict)
-    stopped_at: float = 0.0
-    stops_made: int = 0
+    compute_stopped_at: float = 0.0
+    compute_stops: int = 0
     released: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
@@ -156,14 +157,14 @@ class HostSight:
     stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     proved: frozenset[str] = frozenset()
-    voids: frozenset[str] = frozenset()
+    dead_evacuations: frozenset[str] = frozenset()
     unlisted: str = ""
     call_failed: str = ""
 
     @property
     def lives(self) -> bool:
         """It was seen after its fencing, which therefore proves nothing."""
-        return self.heartbeat_moved or self.found_running or self.refuted
+        return self.heartbeat_after_fencing or self.found_running or self.refuted
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class Sight:
     :param hosts: by node name, for every node with an incident that Nova was asked about; no entry = unknown.
     :param nova_trouble: why Nova cannot be asked now; empty when it answers.
     :param clocks_apart: why Nova's times cannot be compared with anything; empty when they can.
-    :param room_at: when a host was last seen to become usable, which ends every pause between tries.
+    :param host_became_usable_at: when a host was last seen to become usable, which ends every pause between tries.
     """
 
     now: float
@@ -181,4 +182,4 @@ class Sight:
     hosts: Mapping[str, HostSight] = field(default_factory=dict)
     nova_trouble: str = ""
     clocks_apart: str = ""
-    room_at: float = 0.0
+    host_became_usable_at: float = 0.0

@@ -100,8 +100,8 @@ class Lists:
             inventory.want_list()
         # A server of a silent cell does not count as changed when the cell answers again; one whose row cannot be read
         # may never be known.
-        still_s = STILL * (now - inventory.first_proven_at)
-        if now - inventory.listed_at >= still_s and not all(s.known for s in inventory.servers.values()):
+        pause_s = STILL * (now - inventory.first_proven_at)
+        if now - inventory.listed_at >= pause_s and not all(s.known for s in inventory.servers.values()):
             inventory.want_list()
 
     def read_host(self, host: HostMemory, now: float) -> None:

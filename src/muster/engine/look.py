@@ -85,7 +85,7 @@ class Look:
             hosts=hosts,
             nova_trouble=trouble,
             clocks_apart=self._clocks_apart() if nodes else "",
-            room_at=memory.services.host_became_usable_at,
+            host_became_usable_at=memory.services.host_became_usable_at,
         )
 
     def _host_sight(self, node: str) -> HostSight:

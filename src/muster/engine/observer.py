@@ -35,5 +35,5 @@ def observe(cluster: ClusterPort, nova: NovaPort, clock: ClockPort, settings: Se
 def _as_the_worker(sight: Sight, settings: Settings) -> Decision:
     cluster = replace(sight.cluster, quorum=True, active_here=True, active_elsewhere=())
     # An earlier worker's calls concern who sends, not who looks.
-    hosts = {node: replace(host, resumed_at=0.0) for node, host in sight.hosts.items()}
+    hosts = {node: replace(host, wait_from=0.0) for node, host in sight.hosts.items()}
     return decide(replace(sight, cluster=cluster, hosts=hosts), settings)
