@@ -12,6 +12,7 @@ import pytest
 from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import Answer, NovaError, NovaRefused, NovaUncertain
 from muster.core.nova_facts import OwnerLog, Power, Server, Trace
+from muster.core.sight import Tries
 from muster.core.steps import (
     DropHold,
     DropRecord,
@@ -218,7 +219,7 @@ def test_a_log_that_cannot_be_read_keeps_the_others_from_nothing(fault: NovaErro
     it = Engine()
     it.nova.fault = fault
     assert it.do(ReadLog("a")) == done
-    assert it.host.logs.failures == {"a": (it.began + 4.0, 1)}
+    assert it.host.logs.failures == {"a": Tries(it.began + 4.0, 1)}
     assert it.memory.troubles.faults_counted == 1 - done
     assert it.memory.troubles.call_failed("cmp1", it.clock.monotonic()) == ""
 
@@ -275,7 +276,7 @@ def test_what_may_be_repeated_is_counted_whatever_comes_of_it(step: Step, fault:
     it.nova.fault = fault
     assert it.do(step) == 1
     what = "stop" if isinstance(step, Stop) else "reset"
-    assert (it.host.sent.stops if what == "stop" else it.host.sent.resets) == {"a": (it.began, 1)}
+    assert (it.host.sent.stops if what == "stop" else it.host.sent.resets) == {"a": Tries(it.began, 1)}
     assert it.said == [f"{what} failed" if fault else f"{what} sent"]
     assert (it.memory.polling.servers_due, it.memory.polling.last_change_at) == (True, it.began)
 

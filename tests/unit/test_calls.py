@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Trace
-from muster.core.sight import Calls, Outcome, Sent
+from muster.core.sight import Calls, Outcome, Sent, Tries
 from muster.engine.calls import ActionLogs, SentCalls
 from muster.engine.inventory import Evacuations
 
@@ -48,7 +48,7 @@ def test_stops_and_resets_are_counted_each_by_itself() -> None:
     it.stop_sent("a", 1.0)
     it.stop_sent("a", 2.0)
     it.reset_sent("a", 3.0)
-    assert (it.stops, it.resets) == ({"a": (2.0, 2)}, {"a": (3.0, 1)})
+    assert (it.stops, it.resets) == ({"a": Tries(2.0, 2)}, {"a": Tries(3.0, 1)})
 
 
 def test_a_log_that_could_be_read_ends_the_row_of_failures() -> None:
@@ -56,7 +56,7 @@ def test_a_log_that_could_be_read_ends_the_row_of_failures() -> None:
     it = ActionLogs()
     it.note_failure("a", 10.0, 15.0)
     it.note_failure("a", 30.0, 32.0)
-    assert it.failures == {"a": (34.0, 2)}
+    assert it.failures == {"a": Tries(34.0, 2)}
     it.note_owner_log("a", LOG, SINCE)
     assert (it.failures, it.owners) == ({}, {"a": LOG})
 

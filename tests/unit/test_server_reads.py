@@ -11,7 +11,7 @@ from muster.core.errors import Answer
 from muster.core.nova_facts import Move, MoveStatus, Power, Server
 from muster.core.server_case import Verdict
 from muster.core.server_rules import judge
-from muster.core.sight import Outcome, Sent
+from muster.core.sight import Outcome, Sent, Tries
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
 
@@ -19,9 +19,9 @@ from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
 def test_a_log_that_nova_does_not_give_is_asked_for_less_often_and_not_for_ever() -> None:
     unknown = case(replace(ACTIVE, vm_state="error"), wanted=Power.UNKNOWN)
     assert verdict(unknown)[1:] == ("owner-unread", "read-log")
-    assert verdict(replace(unknown, unread=(NOW - 5, 3)))[1:] == ("owner-unread", "")
-    assert verdict(replace(unknown, unread=(NOW - 40, 3)))[1:] == ("owner-unread", "read-log")
-    assert verdict(replace(unknown, unread=(NOW - 40, 10)))[0] is Verdict.HELD
+    assert verdict(replace(unknown, unread=Tries(NOW - 5, 3)))[1:] == ("owner-unread", "")
+    assert verdict(replace(unknown, unread=Tries(NOW - 40, 3)))[1:] == ("owner-unread", "read-log")
+    assert verdict(replace(unknown, unread=Tries(NOW - 40, 10)))[0] is Verdict.HELD
 
 
 def test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ended() -> None:
@@ -70,8 +70,8 @@ def test_an_action_log_that_fails_holds_nobody_up_until_it_is_asked_for_again() 
     """B41: sooner at first."""
     unknown = case(replace(ACTIVE, vm_state="error"), wanted=Power.UNKNOWN)
     for tries, pause in ((1, 2.0), (2, 4.0), (3, 8.0), (4, 16.0), (5, 30.0), (9, 30.0)):
-        assert verdict(replace(unknown, unread=(NOW - pause + 0.1, tries)))[1:] == ("owner-unread", "")
-        assert verdict(replace(unknown, unread=(NOW - pause, tries)))[1:] == ("owner-unread", "read-log")
+        assert verdict(replace(unknown, unread=Tries(NOW - pause + 0.1, tries)))[1:] == ("owner-unread", "")
+        assert verdict(replace(unknown, unread=Tries(NOW - pause, tries)))[1:] == ("owner-unread", "read-log")
 
 
 def test_of_a_stopped_server_that_arrived_its_owners_orders_are_read() -> None:

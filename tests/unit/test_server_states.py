@@ -11,7 +11,7 @@ import pytest
 from muster.core.nova_facts import Power
 from muster.core.server_case import Verdict
 from muster.core.server_rules import REFUSED_STATES, RESIZE_TASKS, RULES, judge
-from muster.core.sight import Outcome, Sent
+from muster.core.sight import Outcome, Sent, Tries
 from muster.reporting.report import REASON_LIMIT
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
@@ -45,7 +45,7 @@ def test_a_stopped_server_that_came_up_running_is_stopped_before_it_counts() -> 
 
 def test_a_stop_is_not_repeated_at_once() -> None:
     there = replace(ACTIVE, host="other", updated=NOW)
-    again = case(there, move("done", "other"), wanted=Power.STOPPED, stops=(NOW - 1, 1), log_read=True)
+    again = case(there, move("done", "other"), wanted=Power.STOPPED, stops=Tries(NOW - 1, 1), log_read=True)
     assert verdict(again) == (Verdict.EVACUATING, "arrived-running-unwanted", "")
 
 
@@ -163,9 +163,9 @@ def test_a_state_that_nova_refuses_is_reset_only_where_the_operator_said_so(vm_s
     assert verdict(case(server, policy=allowed)) == (Verdict.QUEUED, "to-be-reset", "reset")
     assert verdict(case(server, policy=others)) == (Verdict.HELD, "state-refused", "")
     # Once is enough, until it should have shown; then again; and in the end a person has to look.
-    assert verdict(case(server, policy=allowed, resets=(NOW - 1, 1)))[1:] == ("to-be-reset", "")
-    assert verdict(case(server, policy=allowed, resets=(NOW - 31, 2)))[1:] == ("to-be-reset", "reset")
-    assert verdict(case(server, policy=allowed, resets=(NOW - 31, 3)))[:2] == (Verdict.HELD, "state-refused")
+    assert verdict(case(server, policy=allowed, resets=Tries(NOW - 1, 1)))[1:] == ("to-be-reset", "")
+    assert verdict(case(server, policy=allowed, resets=Tries(NOW - 31, 2)))[1:] == ("to-be-reset", "reset")
+    assert verdict(case(server, policy=allowed, resets=Tries(NOW - 31, 3)))[:2] == (Verdict.HELD, "state-refused")
 
 
 def test_no_state_is_reset_of_what_is_not_to_be_evacuated() -> None:

@@ -23,7 +23,7 @@ from muster.core.nova_facts import Move, MoveStatus, Power, Server, Service, Tra
 from muster.core.operator_orders import Orders
 from muster.core.server_case import Finding, ServerCase, State, Verdict
 from muster.core.server_rules import judge
-from muster.core.sight import Calls, HostSight, Outcome, Sent
+from muster.core.sight import Calls, HostSight, Outcome, Sent, Tries
 from muster.core.steps import DropHold, DropRecord, ForceDown, ForceUp, StopCompute, SwapRecord, WriteRecord
 from muster.core.unknown import Unknown
 from tests.fakes import settings
@@ -123,10 +123,10 @@ def cases() -> Iterator[ServerCase]:
         {"wanted": Power.UNKNOWN},
         {"host_back": True},
         {"dead_evacuations": frozenset({"1"})},
-        {"stops": (JUST_NOW, 1)},
-        {"stops": (LONG_AGO, 3)},
-        {"resets": (JUST_NOW, 1)},
-        {"resets": (LONG_AGO, 3)},
+        {"stops": Tries(JUST_NOW, 1)},
+        {"stops": Tries(LONG_AGO, 3)},
+        {"resets": Tries(JUST_NOW, 1)},
+        {"resets": Tries(LONG_AGO, 3)},
         {"policy": settings(shared_storage="no", evacuate="tagged")},
         {"sent": NOT_FOUND, "listed_at": NOW},
         {"sent": NOT_FOUND, "listed_at": NOW, "listed": False},

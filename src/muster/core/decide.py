@@ -19,7 +19,7 @@ from muster.core.ports import Policy
 from muster.core.sequence import sequence
 from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, State, Verdict, same_host
 from muster.core.server_rules import RESETTABLE_STATES, judge
-from muster.core.sight import HostSight, Sight
+from muster.core.sight import NEVER_TRIED, HostSight, Sight
 from muster.core.steps import (
     Evacuate,
     ListAgain,
@@ -294,14 +294,14 @@ def _server_case(
         sent=host.sent.get(server.id),
         wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves) + elsewhere),
         log_read=log is not None,
-        unread=host.unread.get(server.id, (0.0, 0)),
+        unread=host.unread.get(server.id, NEVER_TRIED),
         log_read_at=log.read_at if log else 0.0,
         log_request_id=log.request_id if log else "",
         calls=host.calls.get(server.id),
         failed_earlier=bool(log and 0.0 < log.failed_at < orders.first - SKEW_S),
         queued_start=host.queued_start.get(server.id, ""),
-        stops=host.stops.get(server.id, (0.0, 0)),
-        resets=host.resets.get(server.id, (0.0, 0)),
+        stops=host.stops.get(server.id, NEVER_TRIED),
+        resets=host.resets.get(server.id, NEVER_TRIED),
         resumed_until=host.wait_from + resumed_s(host.late_call_s, host.beats_every_s) if host.wait_from else 0.0,
         listed_at=0.0 if host.doubted else host.listed_at,
         listed=server.id in host.listed,

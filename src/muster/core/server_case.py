@@ -18,7 +18,7 @@ from typing import Optional
 from muster.core.errors import Answer
 from muster.core.nova_facts import Move, MoveStatus, Power, Server, Trace
 from muster.core.ports import Policy
-from muster.core.sight import Calls, Outcome, Sent
+from muster.core.sight import NEVER_TRIED, Calls, Outcome, Sent, Tries
 
 POWER_OF_STATE = {"active": Power.RUNNING, "stopped": Power.STOPPED}
 
@@ -144,13 +144,13 @@ class ServerCase:
     wanted: Power = Power.UNKNOWN
     log_read: bool = False
     log_read_at: float = 0.0
-    unread: tuple[float, int] = (0.0, 0)
+    unread: Tries = NEVER_TRIED
     log_request_id: str = ""
     calls: Optional[Calls] = None
     queued_start: str = ""
     failed_earlier: bool = False
-    stops: tuple[float, int] = (0.0, 0)
-    resets: tuple[float, int] = (0.0, 0)
+    stops: Tries = NEVER_TRIED
+    resets: Tries = NEVER_TRIED
     resumed_until: float = 0.0
     listed_at: float = 0.0
     listed: bool = True

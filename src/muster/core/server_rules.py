@@ -13,7 +13,7 @@ from typing import Optional
 from muster.core.nova_facts import MoveStatus, Power
 from muster.core.printable import counted
 from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, Verdict
-from muster.core.sight import Outcome
+from muster.core.sight import Outcome, Tries
 
 REPEATS = 3
 REPEAT_S = 30.0
@@ -123,27 +123,24 @@ def _vanished(c: ServerCase) -> bool:
     return c.pending and c.sent is not None and c.sent.outcome is Outcome.TAKEN
 
 
-def _repeat_due(tried: tuple[float, int], now: float) -> bool:
-    at, tries = tried
-    return tries < REPEATS and now - at >= REPEAT_S
+def _repeat_due(tried: Tries, now: float) -> bool:
+    return tried.times < REPEATS and now - tried.at >= REPEAT_S
 
 
 def _to_reset(c: ServerCase) -> bool:
     """Nova refuses it as it is, and the operator lets muster reset its state (it comes up running then)."""
-    at, tries = c.resets
-    given_up = tries >= REPEATS and c.now - at >= REPEAT_S
+    given_up = c.resets.times >= REPEATS and c.now - c.resets.at >= REPEAT_S
     return c.server.vm_state in RESETTABLE_STATES and c.server.vm_state in c.policy.reset_states and not given_up
 
 
 def _readable(c: ServerCase) -> bool:
     """Its action log is worth asking for."""
-    at, tries = c.unread
-    return tries < LOG_TRIES or at < c.retried_at
+    return c.unread.times < LOG_TRIES or c.unread.at < c.retried_at
 
 
 def _outdated(c: ServerCase) -> bool:
     """A stop is to be repeated, and the log was read before the last one: its owner may have started it since."""
-    return c.stops[1] > 0 and _repeat_due(c.stops, c.now) and c.log_read_at <= c.stops[0]
+    return c.stops.times > 0 and _repeat_due(c.stops, c.now) and c.log_read_at <= c.stops.at
 
 
 def _nothing_says(c: ServerCase) -> str:
@@ -319,12 +316,12 @@ RULES: tuple[Rule, ...] = (
         Verdict.EVACUATED,
         lambda c: (
             f"{c.server.vm_state} on {c.server.host}, migration {c.arrival.status.value if c.arrival else ''}"
-            + ("; muster had reset its state" if c.resets[1] else "")
+            + ("; muster had reset its state" if c.resets.times else "")
         ),
     ),
     Rule(
         "arrived-running-unwanted",
-        lambda c: _woken(c) and not _outdated(c) and (c.stops[1] < REPEATS or not _stale(c)),
+        lambda c: _woken(c) and not _outdated(c) and (c.stops.times < REPEATS or not _stale(c)),
         Verdict.EVACUATING,
         lambda c: f"on {c.server.host} and running, but its owner had stopped it: stopping it",
         "stop",
@@ -649,8 +646,8 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         step = ""
     if step == "read-calls" and not case.calls_due:
         step = ""
-    failed_at, failures = case.unread
-    if step == "read-log" and failures and case.now - failed_at < min(2.0**failures, REPEAT_S):
+    failed = case.unread
+    if step == "read-log" and failed.times and case.now - failed.at < min(2.0**failed.times, REPEAT_S):
         step = ""  # meanwhile it does not hold up those behind it
     finding = Finding(
         server=case.server,

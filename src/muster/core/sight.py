@@ -72,6 +72,20 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Tries:
+    """How often something was tried, and when last: a call that may be repeated, or a read that failed."""
+
+    at: float = 0.0
+    times: int = 0
+
+    def once_more(self, at: float) -> Tries:
+        return Tries(at, self.times + 1)
+
+
+NEVER_TRIED = Tries()
+
+
+@dataclass(frozen=True)
 class HostSight:
     """What Nova said of one dead host, and what this worker knows of it.
 
@@ -149,13 +163,13 @@ class HostSight:
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
     calls: Mapping[str, Calls] = field(default_factory=dict)
     queued_start: Mapping[str, str] = field(default_factory=dict)
-    unread: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    unread: Mapping[str, Tries] = field(default_factory=dict)
     wanted: Mapping[str, Power] = field(default_factory=dict)
     read_at: Mapping[str, float] = field(default_factory=dict)
     ended_at: Mapping[str, float] = field(default_factory=dict)
     reread: frozenset[str] = frozenset()
-    stops: Mapping[str, tuple[float, int]] = field(default_factory=dict)
-    resets: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    stops: Mapping[str, Tries] = field(default_factory=dict)
+    resets: Mapping[str, Tries] = field(default_factory=dict)
     proved: frozenset[str] = frozenset()
     dead_evacuations: frozenset[str] = frozenset()
     unlisted: str = ""

@@ -7,10 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from muster.core.nova_facts import Move, OwnerLog, Power, Trace
-from muster.core.sight import Calls, Outcome, Sent
+from muster.core.sight import NEVER_TRIED, Calls, Outcome, Sent, Tries
 from muster.engine.inventory import Evacuations
-
-NEVER = (0.0, 0)
 
 
 @dataclass
@@ -19,8 +17,8 @@ class SentCalls:
 
     evacuates: dict[str, Sent] = field(default_factory=dict)
     """The last one of each, with the refusals of all."""
-    stops: dict[str, tuple[float, int]] = field(default_factory=dict)
-    resets: dict[str, tuple[float, int]] = field(default_factory=dict)
+    stops: dict[str, Tries] = field(default_factory=dict)
+    resets: dict[str, Tries] = field(default_factory=dict)
     """When the last one was sent, and how many were."""
 
     def evacuate_sent(self, server: str, sent: Sent) -> None:
@@ -29,10 +27,10 @@ class SentCalls:
         self.evacuates[server] = replace(sent, refused=(*(before.refused if before else ()), *refused))
 
     def stop_sent(self, server: str, now: float) -> None:
-        self.stops[server] = (now, self.stops.get(server, NEVER)[1] + 1)
+        self.stops[server] = self.stops.get(server, NEVER_TRIED).once_more(now)
 
     def reset_sent(self, server: str, now: float) -> None:
-        self.resets[server] = (now, self.resets.get(server, NEVER)[1] + 1)
+        self.resets[server] = self.resets.get(server, NEVER_TRIED).once_more(now)
 
     def unseen(self, evacuations: Evacuations) -> list[Sent]:
         """Those that may have been carried out, but are not to be seen among the evacuations."""
@@ -47,7 +45,7 @@ class ActionLogs:
     """In which state it was seen at rest on its host, before anything moved it."""
     owners: dict[str, OwnerLog] = field(default_factory=dict)
     """As it was read last; none where something has happened since that may make it say something else."""
-    failures: dict[str, tuple[float, int]] = field(default_factory=dict)
+    failures: dict[str, Tries] = field(default_factory=dict)
     """When and how often in a row it could not be read; none once it could."""
     queued_start: dict[str, str] = field(default_factory=dict)
     """What has ever been seen to wait for its nova-compute and would start it."""
@@ -78,7 +76,7 @@ class ActionLogs:
 
     def note_failure(self, server: str, asked_at: float, now: float) -> None:
         """For as long as it took it is left alone, so that the others have half of the time."""
-        self.failures[server] = (now + (now - asked_at), self.failures.get(server, NEVER)[1] + 1)
+        self.failures[server] = self.failures.get(server, NEVER_TRIED).once_more(now + (now - asked_at))
 
     def calls_since(self, server: str, since: float) -> float:
         """From when on its calls are to be read: what an earlier incident has left counts, too."""
