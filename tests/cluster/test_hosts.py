@@ -206,3 +206,27 @@ def test_stays_forced_down_as_long_as_nova_compute_does_not_start(cloud: Cloud) 
     finally:
         cloud.type("pcs constraint remove location-nova-compute-clone-cmp1--INFINITY")
     cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
+
+
+@pytest.mark.parametrize(("fault", "seconds"), [("delay", 15.0), ("fail", 0.0)])
+def test_pacemakers_time_of_a_fencing_is_that_of_its_end_whatever_became_of_the_power_on(
+    cloud: Cloud, fault: str, seconds: float
+) -> None:
+    """C3: it is no second fencing that would prove the host off once more."""
+    cloud.nova.boot("cmp1", count=1)
+    cloud.cluster.bmc_fault("cmp1", "on", fault, seconds)
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: cloud.record("cmp1"), 60, "its fencing is recorded")
+    recorded = int((cloud.record("cmp1") or "").split(":")[2])
+    state = "status/node_state[@uname='cmp1']"
+
+    def fenced_at() -> int:
+        found = cloud.cluster.cib().find(state)
+        return int(found.get("node_fenced", "0")) if found is not None else 0
+
+    cloud.until(lambda: fenced_at() >= recorded, 90, "Pacemaker has it on record, too")
+    assert seconds - 1.0 <= fenced_at() - recorded <= seconds + 10.0
+    assert "succ" in cloud.ctl("stonith_admin", "--history", "cmp1", "-V").lower()
+    cloud.cluster.bmc_fault("cmp1", "on", "")
+    cloud.cluster.power("cmp1", "on")
+    cloud.until(lambda: cloud.back_in_service("cmp1"), 180, "the host is back in service")
