@@ -45,7 +45,7 @@ class Odds:
 class Cloud:
     """:param skew: how far Nova's clock is ahead of the controllers'.
     :ivar withheld: servers whose action log it does not give.
-    :ivar garbled: "server s0" or "evacuations s0": rows of it that cannot be read.
+    :ivar garbled: "server s0", "evacuations s0" or "service cmp1": rows of it that cannot be read.
     """
 
     def __init__(self, timeline: Timeline, rng: random.Random, judge: Judge, skew: float = 0.0) -> None:
@@ -153,6 +153,9 @@ class Cloud:
         for host in self.computes.values():
             if self.silent(host.name):
                 found.append(Service(id="", host=host.name, known=False))
+                continue
+            if f"service {host.name}" in self.garbled:
+                found.append(Service(id="", host=host.name, known=False, unreadable=GARBLED))
                 continue
             if host.stamped[0] != host.beat(now):
                 host.stamped = (host.beat(now), float(int(host.beat(now) + self.skew)))

@@ -174,9 +174,10 @@ def _reads_fail(world: World, rng: random.Random) -> None:
 
 
 def _row_cannot_be_read(world: World, rng: random.Random) -> None:
-    """Of one server, or of its evacuations: for a while, or until the end of the faults."""
+    """Of one server, of its evacuations, or of a service: for a while, or until the end of the faults."""
     world.faults.note("a row cannot be read")
-    what = f"{rng.choice(('server', 'evacuations'))} {rng.choice(list(world.cloud.instances))}"
+    kind = rng.choice(("server", "evacuations", "service"))
+    what = f"{kind} {rng.choice(list(world.cloud.computes if kind == 'service' else world.cloud.instances))}"
     world.cloud.garbled.add(what)
     world.after(rng.uniform(5.0, 200.0), lambda: world.cloud.garbled.discard(what))
 

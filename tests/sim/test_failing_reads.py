@@ -110,6 +110,21 @@ def test_a_server_that_cannot_be_read_is_the_only_one_that_waits() -> None:
     it.fair()
 
 
+@pytest.mark.parametrize("host", ["cmp1", "cmp2"])
+def test_a_service_that_cannot_be_read_holds_its_own_host_only(host: str) -> None:
+    """B43: of whichever host it was, nothing was done about any."""
+    it = Stage(servers=2)
+    it.cloud.garbled.add(f"service {host}")
+    it.fence("cmp1")
+    if host == "cmp1":
+        it.until(lambda: it.state() == "blocked", 60.0)
+        it.run_for(60.0)
+        assert (it.rows("s0"), it.current.incidents["cmp1"].rule) == ([], "service-unreadable")  # type: ignore[union-attr]
+        it.cloud.garbled.clear()
+    it.until(it.settled("cmp1"), 120.0)
+    it.fair()
+
+
 @pytest.mark.parametrize("takeover", [False, True])
 def test_an_evacuation_that_cannot_be_read_is_not_sent_again(takeover: bool) -> None:
     """B43: neither by who has sent it, nor by who comes after."""

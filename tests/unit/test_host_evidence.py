@@ -30,6 +30,7 @@ from tests.unit.sights import DOWN, ELSEWHERE, FENCED, LIVING, NOW, node, sent, 
         ({"up": True}, State.FORCING_DOWN),
         ({"enabled": True}, State.FORCING_DOWN),
         ({"known": False}, State.BLOCKED),
+        ({"known": False, "unreadable": "no state"}, State.BLOCKED),
     ],
 )
 def test_no_evacuate_unless_nova_says_down(change: dict[str, Any], state: State) -> None:

@@ -66,6 +66,32 @@ def test_an_operation_without_a_number_is_the_oldest() -> None:
     assert list(cib_operations.active(cib.parse(text.encode()), "m")) == []
 
 
+SERVICE = {"id": "u", "host": "cmp1", "state": "down", "status": "enabled", "forced_down": False, "updated_at": None}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("id", None),
+        ("state", 5),
+        ("state", "sideways"),
+        ("state", None),
+        ("status", None),
+        ("disabled_reason", []),
+        ("forced_down", "false"),
+        ("updated_at", "soon"),
+    ],
+)
+def test_a_row_of_a_service_that_cannot_be_read_is_of_that_host_only(key: str, value: object) -> None:
+    """B43: what is not up need not be down."""
+    it = parsing.service({**SERVICE, key: value})
+    assert (it.host, it.known, bool(it.unreadable)) == ("cmp1", False, True)
+    known = parsing.service(SERVICE)
+    assert (known.id, known.up, known.known, known.unreadable) == ("u", False, True, "")
+    with pytest.raises(NovaUnavailable):
+        parsing.service({**SERVICE, "host": 5})
+
+
 SERVER = {"id": "s1", "OS-EXT-SRV-ATTR:host": "cmp1", "name": "db", "status": "ACTIVE", "metadata": {}, "tags": []}
 ROW = {"id": 7, "instance_uuid": "s1", "source_compute": "cmp1", "status": "done", "created_at": "2026-01-01T00:00:00"}
 HOST = "OS-EXT-SRV-ATTR:host"
@@ -119,7 +145,7 @@ def test_a_row_of_an_evacuation_that_cannot_be_read_counts_as_under_way(
 @pytest.mark.parametrize("row", [{**ROW, "id": None}, {**ROW, "id": True}, {**ROW, "id": ""}, {**ROW, "id": [7]}])
 def test_rows_that_do_not_say_which_they_are_are_half_a_list(row: Mapping[str, Any]) -> None:
     """B43: two of them without an id would be one."""
-    with pytest.raises(NovaUnavailable, match="id of an evacuation"):
+    with pytest.raises(NovaUnavailable, match="the number 'id'"):
         parsing.move(row)
     for nobody in ({**ROW, "instance_uuid": None}, {**ROW, "source_compute": 5}):
         with pytest.raises(NovaUnavailable):

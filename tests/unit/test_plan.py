@@ -316,6 +316,7 @@ ALIVE = [Node(name, remote=True, member=True) for name in ("cmp1", "cmp2")]
         (survey(services=[service("cmp1", up=False)]), ATTENTION, "down"),
         (survey(services=[service("cmp1", enabled=False, disabled_reason="rack")]), ATTENTION, "rack"),
         (survey(services=[service("cmp1", known=False)]), NOT_READY, "cell"),
+        (survey(services=[service("cmp1", known=False, unreadable="no state")]), NOT_READY, "cannot be read: no state"),
         (survey(doubts={"cmp1": "nobody cuts its power"}), NOT_READY, "nobody cuts its power"),
         (survey(cluster=cluster(Node("cmp2", remote=True))), NOT_READY, "nothing fences it"),
         (survey(cluster=cluster(dead("cmp1"))), ATTENTION, "muster status cmp1"),

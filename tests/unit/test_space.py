@@ -308,6 +308,7 @@ DOWN = Service("u", "h", up=False, enabled=False, disabled_reason=f"{MARK}x", fo
 SERVICES = [
     Unknown("Nova has no such service"),
     replace(DOWN, known=False),
+    replace(DOWN, known=False, unreadable="no state"),
     *(
         replace(DOWN, up=up, forced_down=forced, enabled=enabled, disabled_reason=reason, updated_at=at)
         for up, forced in ((True, False), (False, False), (False, True), (True, True))

@@ -270,6 +270,12 @@ RULES: tuple[HostRule, ...] = (
         lambda c: f"{c.service}. For the command: muster doctor",
     ),
     HostRule(
+        "service-unreadable",
+        lambda c: bool(c.known_service.unreadable),
+        State.BLOCKED,
+        lambda c: f"what Nova shows of its nova-compute cannot be read: {c.known_service.unreadable}",
+    ),
+    HostRule(
         "cell-silent",
         lambda c: not c.known_service.known,
         State.BLOCKED,

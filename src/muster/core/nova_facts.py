@@ -14,7 +14,11 @@ from typing import Optional
 
 @dataclass(frozen=True)
 class Service:
-    """A nova-compute service.  ``known`` is False when its cell does not answer (status UNKNOWN)."""
+    """A nova-compute service.
+
+    :param known: False when its cell does not answer (status UNKNOWN).
+    :param unreadable: what Nova showed of it that cannot be read; it is not known then.
+    """
 
     id: str
     host: str
@@ -24,6 +28,7 @@ class Service:
     forced_down: bool = False
     updated_at: float = 0.0
     known: bool = True
+    unreadable: str = ""
 
 
 class Power(enum.Enum):

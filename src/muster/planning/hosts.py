@@ -47,14 +47,19 @@ def hosts(
         ignored = host_map.get(node.name) == ""
         service = names.service_of(node.name)
         if isinstance(service, Service):
-            fault = "" if service.known else "its Nova cell does not answer"
-            found.append(Host(node.name, service, fault, ignored))
+            found.append(Host(node.name, service, _unknown(service), ignored))
         elif node.remote and node.compute and node.name not in doubts:
             found.append(Host(node.name, None, service.why, ignored))
     taken = {host.service.host for host in found if host.service}
     nobody = "no node of this cluster is this host, so nothing fences it"
     found += [Host("", service, nobody) for service in services if service.host not in taken]
     return sorted(found, key=lambda host: _natural(host.name))
+
+
+def _unknown(service: Service) -> str:
+    if service.unreadable:
+        return f"what Nova shows of its nova-compute cannot be read: {service.unreadable}"
+    return "" if service.known else "its Nova cell does not answer"
 
 
 def find(known: Sequence[Host], name: str) -> Optional[Host]:

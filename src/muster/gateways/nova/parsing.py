@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From Nova's JSON to facts.  Pure; a row without what it must have raises NovaUnavailable: half a reply is none.
 
-A row of a server or an evacuation that says whose it is costs only that server its verdict, where something else in it
-cannot be read.
+A row of a service, a server or an evacuation that says whose it is costs only that host or server its verdict, where
+something else in it cannot be read.
 """
 
 from __future__ import annotations
@@ -39,16 +39,30 @@ the server is by then (Nova 23 to 34: nova/compute/api.py, start, rescue; nova/c
 
 
 def service(row: Mapping[str, Any]) -> Service:
-    """A row of GET /os-services (2.11 and later)."""
+    """A row of GET /os-services (2.11 and later).
+
+    :raises NovaUnavailable: without a host.
+    """
+    host = _text(row, "host")
     if row.get("status") == "UNKNOWN":
-        return Service(id="", host=_text(row, "host"), known=False)
+        return Service(id="", host=host, known=False)
+    try:
+        return _service(row, host)
+    except NovaUnavailable as exc:
+        return Service(id="", host=host, known=False, unreadable=str(exc))
+
+
+def _service(row: Mapping[str, Any], host: str) -> Service:
+    state, forced_down = _text(row, "state"), row.get("forced_down", False)
+    if state not in ("up", "down") or not isinstance(forced_down, bool):
+        raise NovaUnavailable(f"the reply has state {state!r:.50} and forced_down {forced_down!r:.50}")
     return Service(
-        id=str(row.get("id", "")),
-        host=_text(row, "host"),
-        up=row.get("state") == "up",
-        enabled=row.get("status") == "enabled",
+        id=_number(row),
+        host=host,
+        up=state == "up",
+        enabled=_text(row, "status") == "enabled",
         disabled_reason=_word(row, "disabled_reason"),
-        forced_down=row.get("forced_down") is True,
+        forced_down=forced_down,
         updated_at=timestamp(row.get("updated_at")),
     )
 
@@ -134,10 +148,7 @@ def move(row: Mapping[str, Any], source: str = "") -> Move:
     """
     if not row.get("source_compute"):
         raise NovaUnavailable(HOSTS_HIDDEN)
-    number = row.get("id")
-    if isinstance(number, bool) or not isinstance(number, (int, str)) or number == "":
-        raise NovaUnavailable(f"the reply has {number!r:.50} where the id of an evacuation belongs")
-    ident, server = str(number), _text(row, "instance_uuid")
+    ident, server = _number(row), _text(row, "instance_uuid")
     try:
         return _move(row, ident, server)
     except NovaUnavailable as exc:
@@ -325,6 +336,14 @@ def next_marker(links: object) -> Optional[str]:
             except (ValueError, LookupError) as exc:
                 raise NovaUnavailable(f"the reply has {link.get('href')!r:.200} where the next page belongs") from exc
     return None
+
+
+def _number(row: Mapping[str, Any]) -> str:
+    """The id of what has a number, or from some microversion on a UUID."""
+    value = row.get("id")
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or value == "":
+        raise NovaUnavailable(f"the reply has {value!r:.50} where the number 'id' belongs")
+    return str(value)
 
 
 def _text(row: Mapping[str, Any], key: str) -> str:
