@@ -176,7 +176,13 @@ class NovaGateway:
 
     def force_down(self, service: str, disable_reason: Optional[str]) -> str:
         what = (service, "and disable" if disable_reason is not None else "")
-        return self._write("force_down", lambda: self._cloud.force_down(service, disable_reason), *what)
+
+        def force() -> str:
+            read_at = self._process.read_at.get("services", 0.0)
+            self._process.hidden[service.removeprefix("service-")] = (read_at, self._world.now)
+            return self._cloud.force_down(service, disable_reason)
+
+        return self._write("force_down", force, *what)
 
     def force_up(self, service: str, unforce: bool, enable: bool) -> str:
         name = service.removeprefix("service-")

@@ -27,6 +27,10 @@ LOOKED_AFTER_S = 12.0
 """A heartbeat comes every interval and services are read every 10 s: who has read them so much later has seen it."""
 HEARTBEAT_SKEW_S = 5.0
 """A heartbeat so shortly after the fencing may be one from before it, by another clock."""
+HIDDEN_S = 3.0
+"""From the last look before a force-down to the force-down itself: that hides the heartbeat that came in between."""
+STAMP_S = 1.0
+"""Nova's times are whole seconds."""
 OPERATOR_GRACE_S = 3.0
 """What an operator did to a service that short before the claim cannot be known to it."""
 REDATED_S = 6.0
@@ -182,6 +186,9 @@ class Judge(Obedience):
         silent = not cloud.conductor_up or self.world.now - cloud.conductor_back_at < self._life_grace_s()
         if silent or beat <= host.lives_since + HEARTBEAT_SKEW_S:
             return True
+        read_at, forced_at = process.hidden.get(host.name, (0.0, 0.0))
+        if read_at < beat <= forced_at <= read_at + HIDDEN_S:
+            return True
         since = process.first_read_at.get("services", 0.0)
         return 0.0 < since < self.world.now - self._life_grace_s() and beat <= since
 
@@ -275,7 +282,7 @@ class Judge(Obedience):
         """An operator no longer waits for it, and it has taken as long as it may."""
         node = self.world.site.nodes.get(row.source)
         orders = node.standing_orders if node else Orders(0)
-        late = self.world.now - row.accepted_at > self.world.policy.stuck_after_s
+        late = self.world.now - row.accepted_at > self.world.policy.stuck_after_s - STAMP_S
         return late and row.status == "accepted" and (orders.released or row.server in orders.skipped)
 
     def record_written(self, name: str, old: Optional[Record], new: Record) -> None:

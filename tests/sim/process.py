@@ -46,6 +46,7 @@ class Process:
         self.seen_host: dict[str, tuple[str, float]] = {}
         self.incidents: dict[str, Incident] = {}
         self.beats: dict[str, float] = {}
+        self.hidden: dict[str, tuple[float, float]] = {}
         self.looked: Mapping[str, Node] = {}
         self.fenced_at: Mapping[str, float] = {}
         self.saw_paused = False
