@@ -68,7 +68,7 @@ class Judge(Obedience):
         host = world.cloud.computes[inst.host]
         node = world.site.nodes[host.name]
         if inst.deleted or not any(n.record for n in world.site.nodes.values()):
-            process.sent(ident)
+            process.sent(ident, target)
             return False
         if process.knows_of_elsewhere(inst):
             return False
@@ -145,12 +145,13 @@ class Judge(Obedience):
         if len(known) + len(process.sent_this_pass) >= policy.in_flight:
             self.blame("8", f"evacuate of {ident} while {len(known)} are in flight, in_flight is {policy.in_flight}")
         self._one_more_fits(process, ident, known, target)
-        process.sent(ident)
+        process.sent(ident, target)
 
     def _one_more_fits(self, process: Process, ident: str, known: list[Row], target: Optional[str]) -> None:
         """One that nobody has named a destination of may go to any."""
         limit, bound = self.world.policy.per_destination, Counter(row.dest for row in known)
-        unnamed = bound.pop("", 0) + len(process.sent_this_pass)
+        bound.update(process.sent_this_pass.values())
+        unnamed = bound.pop("", 0)
         most = bound[target] if target else max(bound.values(), default=0)
         if limit and unnamed + most >= limit:
             told = f"{dict(bound)} and {unnamed} unnamed are in flight, per_destination is {limit}"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from muster.core.cluster_facts import Node
 from muster.core.decide import Incident
@@ -50,7 +50,7 @@ class Process:
         self.looked: Mapping[str, Node] = {}
         self.fenced_at: Mapping[str, float] = {}
         self.saw_paused = False
-        self.sent_this_pass: set[str] = set()
+        self.sent_this_pass: dict[str, str] = {}
         self.sent_since_told: set[str] = set()
         self.believed: set[tuple[str, str]] = set()
         self._turn = 0
@@ -124,7 +124,7 @@ class Process:
     def _pass(self) -> None:
         self._turn += 1
         self._running = True
-        self.sent_this_pass = set()
+        self.sent_this_pass = {}
         self.world.passes += 1
         try:
             self.check()
@@ -169,8 +169,8 @@ class Process:
 
     info = warning = error = _log
 
-    def sent(self, ident: str) -> None:
-        self.sent_this_pass.add(ident)
+    def sent(self, ident: str, target: Optional[str]) -> None:
+        self.sent_this_pass[ident] = target or ""
         self.sent_since_told.add(ident)
 
     # ------------------------------------------------------- what it could know

@@ -100,8 +100,9 @@ class HostCase:
 
     @property
     def start_waits(self) -> str:
-        """Which orders of servers that are elsewhere would start their guests here; empty without any."""
-        away = [f for f in self.findings if f.queued_start and f.server.host != self.known_service.host]
+        """Which orders of servers that are elsewhere, or may be, would start their guests here; empty without any."""
+        here = self.known_service.host
+        away = [f for f in self.findings if f.queued_start and (f.server.host != here or f.may_run)]
         return ", ".join(f"{f.queued_start} of {f.server.id}" for f in away[:3]) + " and others" * (len(away) > 3)
 
     @property

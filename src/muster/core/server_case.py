@@ -67,6 +67,7 @@ class Finding:
     :param under_way: Nova has been asked to evacuate it and may be at work, even where its cell does not say so now.
     :param alarm: it takes longer than it may.
     :param queued_start: what waits for the dead host's nova-compute and would start it there: "start" or "rescue".
+    :param may_run: its guest may run elsewhere, where a rebuild failed.
     :param target: the only host that it may be sent to; empty where any will do.
     :param waits_for: the host in whose queue its evacuation waits, by what placement says.
     :param attempts: evacuations of it that Nova has on record in this incident.
@@ -87,6 +88,7 @@ class Finding:
     attempts: int = 0
     target: str = ""
     queued_start: str = ""
+    may_run: bool = False
     waits_for: str = ""
 
 

@@ -665,6 +665,7 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         attempts=len(case.moves),
         target=case.target,
         queued_start=case.queued_start,
+        may_run=bool(case.failed_on),
         waits_for=case.waits_for if rule.name == "not-begun" else "",
     )
     return finding, step
