@@ -26,7 +26,7 @@ COMPLETE = "# nothing is missing. To check the rest: muster doctor\n"
 MISTAKES = [
     ("pcs stonith level remove 1 target cmp2", "fencing levels", "trouble", "no fencing level of cmp2 names fence_muster"),
     ("pcs stonith update muster-fence pcmk_host_list='cmp1 cmp2 cmp3'", "fence devices", "trouble", "does not list cmp4"),
-    ("pcs stonith update muster-fence pcmk_host_check=dynamic-list", "fence devices", "trouble", "believe that it alone can fence any node"),
+    ("pcs stonith update muster-fence pcmk_host_check=dynamic-list", "fence devices", "trouble", "accept this device alone as the fencing of any node"),
     ("pcs constraint remove nova-compute-held", "nova-compute is held", "trouble", "it would destroy guests there"),
     ("pcs constraint remove location-muster", "worker's place", "trouble", "may be started on a compute"),
     (
@@ -34,10 +34,10 @@ MISTAKES = [
         "pcs constraint location muster rule score=-INFINITY '#kind' eq remote",
         "worker's place",
         "attention",
-        "as long as a compute is off",
+        "while a compute is off",
     ),
     ("attrd_updater --name muster-version --node ctl2 --update 0.0.1", "agents", "attention", "ctl2 has version 0.0.1"),
-    ("pcs resource meta muster resource-stickiness=", "worker's place", "attention", "does not stick"),
+    ("pcs resource meta muster resource-stickiness=", "worker's place", "attention", "has no stickiness"),
     ("pcs property set no-quorum-policy=freeze", "no-quorum-policy", "trouble", "no-quorum-policy is freeze"),
     (
         "pcs stonith create fence-nova fence_compute auth_url=http://127.0.0.1:9 username=u password=p tenant_name=t"

@@ -76,7 +76,7 @@ def test_creates_no_worker_without_being_told_of_cloud_and_storage(choices: Choi
         ({"worker": worker(monitor="")}, ["pcs resource op add muster monitor interval=10s timeout=20s"]),
         ({"worker": worker({"target-role": "Stopped", "resource-stickiness": "INFINITY"})}, ["pcs resource enable muster"]),
         ({"nova_compute": "", "hold": ""}, ["# no resource runs nova-compute"]),
-        ({"remotes": ""}, ["# no compute is known: the remote nodes are"]),
+        ({"remotes": ""}, ["# no compute is known: computes are remote"]),
     ],
 )  # fmt: skip
 def test_prints_the_one_thing_that_is_missing(changed: dict[str, str], expected: list[str]) -> None:
@@ -152,7 +152,7 @@ def test_a_level_of_several_nodes_is_changed_once() -> None:
         "pcs stonith level add 1 'regexp%^cmp' power-ctl muster-fence",
     ]
     (said,) = lines(levels=both.replace("power-ctl", "muster-fence"))
-    assert said == "# level 1 of regexp%^cmp is muster-fence: put a power device first; it is not clear which"
+    assert said == "# level 1 of regexp%^cmp is muster-fence: put a power device first; muster cannot tell which"
 
 
 def test_asks_for_the_power_device_where_it_is_not_clear() -> None:

@@ -36,13 +36,13 @@ CLUSTER = [
         "fencing levels",
         TROUBLE,
         {'power': made.PARTS["power"].replace('name="pcmk_host_list" value="cmp2"', 'name="pcmk_host_list" value="cmp1 cmp2"')},
-        "power-cmp2 (fence_ipmilan) is one host's controller and is to fence cmp1, cmp2: each needs its own",
+        "power-cmp2 (fence_ipmilan) is the controller of one host, but lists cmp1, cmp2: each needs its own",
     ),
     (
         "fencing of controllers",
         ATTENTION,
         {'power': made.PARTS["power"].replace('"power-ctl" class="stonith" type="fence_apc"', '"power-ctl" class="stonith" type="fence_mine"')},
-        "ctl1, ctl2: no other device lists them than one that is not known ~ power-ctl (fence_mine) is not known",
+        "ctl1, ctl2: only a device that may not cut power lists them ~ power-ctl (fence_mine) is not known",
     ),
     ("no-quorum-policy", TROUBLE, {'options': pairs({"no-quorum-policy": "ignore"})}, "set no-quorum-policy=stop"),
     ("no-quorum-policy", TROUBLE, {'options': pairs({"no-quorum-policy": "freeze"})}, "set no-quorum-policy=stop"),
@@ -51,7 +51,7 @@ CLUSTER = [
         "fencing levels",
         TROUBLE,
         {'levels': level("cmp1", "power-cmp1,muster-fence")},
-        "no fencing level of cmp2 names fence_muster, so nobody cuts its power before it is called"
+        "no fencing level of cmp2 names fence_muster, so no power device runs before it"
         " ~ pcs stonith level add 1 cmp2 power-cmp2 muster-fence",
     ),
     (
@@ -129,14 +129,14 @@ CLUSTER = [
         "worker's place",
         ATTENTION,
         {'off_remotes': location("muster", made.OFF_REMOTES)},
-        "after a stop, as long as a compute is off: its rule lacks resource-discovery=never"
+        "after a stop Pacemaker cannot restart muster while a compute is off; add to its rule: resource-discovery=never"
         " ~ pcs constraint delete location-muster ~ pcs constraint location muster rule resource-discovery=never",
     ),
     (
         "agents",
         UNKNOWN,
         {'status': state("ctl1", made.STARTED) + made.announced("ctl1")},
-        "no version is known of ctl2: it is away, or Pacemaker has not found the agent there yet ~ see on ctl2: muster doctor; then have Pacemaker look again"
+        "version on ctl2 not known: it is away, or Pacemaker has not found the agent there yet ~ on ctl2: muster doctor. Then let Pacemaker look again"
         " ~ crm_resource --refresh --resource muster --node ctl2",
     ),
     (
@@ -159,7 +159,7 @@ CLUSTER = [
     ("worker", TROUBLE, {'status': state("ctl1", made.STARTED) + state("ctl2", made.STARTED)}, "ctl1 and ctl2 at once"),
     ("worker", TROUBLE, {'worker': worker({"target-role": "Stopped", "resource-stickiness": "1"}), 'status': ""}, "resource enable muster"),
     ("worker", ATTENTION, {'worker': worker({"is-managed": "false", "resource-stickiness": "1"})}, "pcs resource manage muster"),
-    ("worker", ATTENTION, {'worker': worker({"muster-paused": "joe", "resource-stickiness": "1"})}, "by joe: nothing is changed ~ muster resume"),
+    ("worker", ATTENTION, {'worker': worker({"muster-paused": "joe", "resource-stickiness": "1"})}, "by joe: muster changes nothing ~ muster resume"),
 ]  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def test_a_controller_without_quorum_may_know_old_things() -> None:
     lost = replace(HEALTHY, here=made.installation(root))
     assert found(lost, "quorum") == (
         TROUBLE,
-        "this controller has none: what is said here of the cluster may be old ~ pcs quorum status",
+        "this controller has no quorum: what it shows of the cluster may be out of date ~ pcs quorum status",
     )
     assert others(lost, "quorum") == set()
 
@@ -196,7 +196,7 @@ def test_what_only_the_device_knows_is_unknown() -> None:
     power = made.PARTS["power"].replace("ctl1 ctl2", "").replace("static-list", "dynamic-list")
     assert found(facts(power=power), "fencing of controllers") == (
         UNKNOWN,
-        "ctl1, ctl2: whether it can fence them only power-cmp1 and power-cmp2 and power-ctl could say ~ ask it"
+        "ctl1, ctl2: only power-cmp1 and power-cmp2 and power-ctl can tell whether Pacemaker could fence them ~ to ask"
         " ~ stonith_admin --list ctl1 ~ stonith_admin --list ctl2",
     )
 

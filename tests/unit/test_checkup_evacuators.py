@@ -57,7 +57,7 @@ def test_a_device_of_the_old_tool_that_is_disabled_is_in_charge_as_long_as_a_lev
     stopped = OLD_DEVICE.replace("</primitive>", f"<meta_attributes>{pairs(STOPPED)}</meta_attributes></primitive>")
     assert found(facts(rivals=stopped, levels=OLD_LEVELS), "other evacuators")[0] is TROUBLE
     seen, text = found(facts(rivals=stopped), "other evacuators")
-    assert (seen, "(disabled) ~ once you know" in text, "pcs stonith delete fence-nova" in text) == (
+    assert (seen, "(disabled) ~ once you are sure" in text, "pcs stonith delete fence-nova" in text) == (
         ATTENTION,
         True,
         True,

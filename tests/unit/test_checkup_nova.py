@@ -20,27 +20,27 @@ from tests.installation import facts
 from tests.unit.examined import ATTENTION, HEALTHY, TROUBLE, UNKNOWN, found
 
 NOVA = [
-    ("Nova", TROUBLE, {'trouble': "GET /: ConnectFailure"}, "ConnectFailure ~ see /etc/muster/clouds.yaml"),
+    ("Nova", TROUBLE, {'trouble': "GET /: ConnectFailure"}, "ConnectFailure ~ check /etc/muster/clouds.yaml"),
     ("Nova", UNKNOWN, {'asked': False, 'trouble': "it was not asked: run this as root"}, "as root"),
     ("Nova", TROUBLE, {'offered': "2.8"}, "2.11"),
     ("rights in Nova", TROUBLE, {'rights': (Right("evacuate", False, "HTTP 403: os-evacuate"),)}, "may not evacuate: HTTP 403"),
-    ("rights in Nova", UNKNOWN, {'rights': (Right("evacuate", None, "no server", "boot"),)}, "whether it may evacuate: no server ~ boot"),
-    ("rights in Nova", UNKNOWN, {'trouble': "silent"}, "not asked"),
+    ("rights in Nova", UNKNOWN, {'rights': (Right("evacuate", None, "no server", "boot"),)}, "whether muster's user may evacuate: no server ~ boot"),
+    ("rights in Nova", UNKNOWN, {'trouble': "silent"}, "did not ask"),
     ("names in Nova", TROUBLE, {'services': (Service("1", "cmp1"),)}, "pcs resource update muster host_map=cmp2:HOST"),
     ("names in Nova", TROUBLE, {'services': ()}, "no nova-compute service at all"),
-    ("names in Nova", UNKNOWN, {'services': None}, "cannot be listed"),
+    ("names in Nova", UNKNOWN, {'services': None}, "cannot list"),
     ("other evacuators", ATTENTION, {'evacuators': ("instanceha has disabled cmp1",)}, "cmp1 ~ make sure that it evacuates"),
     ("Placement", ATTENTION, {'placement': "the catalogue has no placement"}, "no destination"),
-    ("Placement", UNKNOWN, {'placement': None}, "not asked"),
+    ("Placement", UNKNOWN, {'placement': None}, "did not ask"),
     ("clocks", ATTENTION, {'clock_ahead_s': 31.0}, "31 s ahead"),
-    ("clocks", TROUBLE, {'clock_ahead_s': -61.0}, "61 s behind ~ NTP"),
+    ("clocks", TROUBLE, {'clock_ahead_s': -61.0}, "61 s behind ~ run NTP"),
     ("clocks", UNKNOWN, {'clock_ahead_s': None}, "no date"),
     ("clocks", TROUBLE, {'services_at': 80.0}, "20 s in the future"),
     ("heartbeats", TROUBLE, {'services_at': 157.0}, "report_interval_s=60"),
     ("heartbeats", TROUBLE, {'services_at': 397.0}, "it is 300 or more ~ pcs resource update muster report_interval_s=300"),
     ("heartbeats", TROUBLE, {'services_at': 401.0}, "it is 310 or more, and muster waits 300 s at most"),
     ("heartbeats", UNKNOWN, {'services': ()}, "no nova-compute is up"),
-    ("heartbeats", UNKNOWN, {'services': None, 'trouble': "silent"}, "not asked"),
+    ("heartbeats", UNKNOWN, {'services': None, 'trouble': "silent"}, "did not ask"),
 ]  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def test_every_check_finds_something_at_all_times() -> None:
 HERE = [
     ("parameters", TROUBLE, {'settings_faults': ("in_flight='x': use a whole number",)}, "pcs resource update muster in_flight=VALUE"),
     ("parameters", TROUBLE, {'settings_faults': ("host_map: 'a' stands twice",)}, "host_map=VALUE"),
-    ("shared storage", UNKNOWN, {'shared_storage': None}, "cannot be read"),
+    ("shared storage", UNKNOWN, {'shared_storage': None}, "cannot read"),
     ("credentials", UNKNOWN, {'controller': replace(HEALTHY.controller, credentials=None)}, "which file"),
     ("credentials", TROUBLE, {'controller': replace(HEALTHY.controller, credentials=("x: chmod 0600 x",))}, "x ~ chmod 0600 x"),
     ("credentials", UNKNOWN, {'controller': replace(HEALTHY.controller, credentials=("x: y",), root=False)}, "run this as root"),

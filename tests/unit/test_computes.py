@@ -125,7 +125,7 @@ def test_a_refusal_stands_until_the_fencing_that_it_was_part_of_is_over() -> Non
     mended = document(recorder(), status=f'<node_state uname="ctl2">{noted}</node_state>')
     for now in (FENCED_AT - 59, FENCED_AT + 3, FENCED_AT + 59):
         tools = Tools(mended)
-        with pytest.raises(ClusterRefused, match=r"refused [0-9]+ s ago.*pcs stonith fence cmp1"):
+        with pytest.raises(ClusterRefused, match=r"refused cmp1 [0-9]+ s ago.*pcs stonith fence cmp1"):
             Pacemaker("", runner=tools).record_fencing("cmp1", now)
         assert len(tools.calls) == 1  # this one does not count as a refusal
     assert Pacemaker("", runner=Tools(mended)).record_fencing("cmp1", FENCED_AT + 60) is not None
@@ -171,7 +171,7 @@ def test_what_fences_it_may_have_been_mended_since() -> None:
     pair = f'<nvpair id="x" name="muster-status" value="{UNPROVED}"/>'
     noted = f"<transient_attributes><instance_attributes>{pair}</instance_attributes></transient_attributes>"
     status = FENCED.replace("/>", f">{noted}</node_state>")
-    assert "mended only after that" in seen(recorder(), status=status)["cmp1"].unproved
+    assert "repaired its fencing only after that" in seen(recorder(), status=status)["cmp1"].unproved
     fabric, mended = (
         document(recorder() + SCSI, status=FENCED, levels=LEVELS + FABRIC),
         document(recorder(), status=FENCED),

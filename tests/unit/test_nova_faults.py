@@ -153,7 +153,7 @@ def test_a_status_that_the_client_raises_is_keystones_and_about_no_server() -> N
 
 def test_a_file_of_credentials_that_cannot_be_read_is_named_and_not_its_cloud(tmp_path: Path) -> None:
     file = tmp_path / "clouds.yaml"
-    with pytest.raises(NovaUnavailable, match="cannot be read: is it there, and is this root"):
+    with pytest.raises(NovaUnavailable, match="cannot be read: make sure that it is there, and run this as root"):
         Login("bed", str(file), lambda silence_s: None, Clock()).connection()
 
 

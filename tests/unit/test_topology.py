@@ -127,14 +127,20 @@ def test_an_objection_names_the_level_and_the_remedy(levels: list[str], word: st
         (power(given("pcmk_off_action", "")), "is called with ''"),
         (power(given("network-fencing", "1"), "fence_azure_arm"), "cuts the network"),
         (power(given("network_fencing", "0"), "fence_azure_arm"), "cuts the network"),
-        (power(given("missing_as_off", "1"), "fence_virsh"), "calls a host off that its controller does not know"),
-        (power(given("missing-as-off", "0"), "fence_cisco_ucs"), "calls a host off that its controller does not know"),
+        (
+            power(given("missing_as_off", "1"), "fence_virsh"),
+            "reports off for a host that its controller does not know",
+        ),
+        (
+            power(given("missing-as-off", "0"), "fence_cisco_ucs"),
+            "reports off for a host that its controller does not know",
+        ),
         (power(given("vmware_type", "server1"), "fence_vmware"), "does not know (vmware_type=server1)"),
-        (power("", "fence_zvmip"), "new (fence_zvmip) calls a guest off that z/VM does not know"),
-        (power(given("pcmk_host_list", "cmp1 CMP2")), "is one host's controller and is to fence cmp1, cmp2: each"),
-        (power(given("pcmk_host_map", "cmp1:1;cmp2:2"), "fence_redfish"), "is to fence cmp1, cmp2"),
-        (power(given("pcmk_host_check", "none"), "fence_ilo5_ssh"), "is to fence cmp1, cmp2"),
-        (power(given("pcmk_host_check", "status"), "fence_idrac"), "is to fence cmp1, cmp2"),
+        (power("", "fence_zvmip"), "new (fence_zvmip) reports off for a guest that z/VM does not know"),
+        (power(given("pcmk_host_list", "cmp1 CMP2")), "is the controller of one host, but lists cmp1, cmp2: each"),
+        (power(given("pcmk_host_map", "cmp1:1;cmp2:2"), "fence_redfish"), "but lists cmp1, cmp2"),
+        (power(given("pcmk_host_check", "none"), "fence_ilo5_ssh"), "but lists cmp1, cmp2"),
+        (power(given("pcmk_host_check", "status"), "fence_idrac"), "but lists cmp1, cmp2"),
         (power("", "fence_sbd"), "the host's own watchdog"),
         (
             power(given("lanplus", "1").replace("<nvpair", "<rule id='r' score='1'/><nvpair")),
@@ -221,7 +227,7 @@ def test_a_pattern_that_cannot_be_judged_here_is_refused_with_the_reason(monkeyp
     by = 'target-pattern="^cmp"'
     said = doubt(level("pdu,rec", by=by))
     assert (
-        "level 1 of regexp%^cmp may not be one of cmp1: whether its pattern matches 'cmp1' cannot be told here" in said
+        "level 1 of regexp%^cmp may not apply to cmp1: whether its pattern matches 'cmp1' cannot be told here" in said
     )
     assert "pcs stonith level add 1 cmp1 POWER-DEVICE rec" in said
     assert doubt(level("pdu,rec", by=by), level("pdu,rec", 2)) == ""

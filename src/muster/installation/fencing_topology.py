@@ -19,7 +19,7 @@ UNPROVED = "blocked: nothing proves that it is off"
 """What crm_mon shows beside a node that Pacemaker counts as fenced, and that may run.  Pacemaker forgets it at the next
 fencing, and when the node joins: as long as it stands, what has fenced it proves nothing, however that was mended."""
 
-MENDED = "what fences it was mended only after that"
+MENDED = "somebody repaired its fencing only after that"
 
 EVACUATORS = frozenset({"fence_compute", "fence_evacuate"})
 """Fence agents that force hosts down, enable them again and evacuate, by themselves or for NovaEvacuate."""
@@ -130,13 +130,13 @@ class Device:
         if self.network:
             return f"{named} cuts the network (network-fencing), not the power"
         if self.forgiving:
-            return f"{named} calls a host off that its controller does not know ({self.forgiving})"
+            return f"{named} reports off for a host that its controller does not know ({self.forgiving})"
         if self.shared:
-            return f"{named} is one host's controller and is to fence {', '.join(self.shared)}: each needs its own"
+            return f"{named} is the controller of one host, but lists {', '.join(self.shared)}: each needs its own"
         if self.vouched or self.agent in POWER:
             return ""
         if self.agent in MISTAKABLE:
-            return f"{named} calls a guest off that z/VM does not know"
+            return f"{named} reports off for a guest that z/VM does not know"
         if self.agent in SELF_FENCING:
             return f"{named} leaves it to the host's own watchdog"
         return f"{named} is not known to cut power"
@@ -197,7 +197,7 @@ def doubt(target: str, levels: Sequence[Level], devices: Mapping[str, Device]) -
     concerned = [level for level in levels if ours & set(level.devices)]
     if not concerned:
         return Doubt(
-            f"no fencing level of {target} names {AGENT}, so nobody cuts its power before it is called",
+            f"no fencing level of {target} names {AGENT}, so no power device runs before it",
             f"pcs stonith level add 1 {target} POWER-DEVICE MUSTER-DEVICE",
         )
     if all(level.unclear for level in concerned):
@@ -205,7 +205,7 @@ def doubt(target: str, levels: Sequence[Level], devices: Mapping[str, Device]) -
         level = concerned[0]
         recorder = next(name for name in level.devices if name in ours)
         return Doubt(
-            f"fencing level {level.index} of {level.target} may not be one of {target}: {level.unclear}",
+            f"fencing level {level.index} of {level.target} may not apply to {target}: {level.unclear}",
             f"pcs stonith level add {level.index} {target} POWER-DEVICE {recorder}",
         )
     for level in concerned:

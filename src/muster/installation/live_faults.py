@@ -33,7 +33,7 @@ def nova_faults(nova: ServicesPort) -> list[str]:
     """Whether Nova answers this user; one sentence if not."""
     try:
         if not nova.services():
-            return ["Nova lists no nova-compute service: is the user of clouds.yaml an admin?"]
+            return ["Nova lists no nova-compute service: make sure that the user of clouds.yaml is an admin"]
     except NovaError as exc:
         return [f"Nova: {exc}"]
     return []

@@ -57,7 +57,7 @@ def missing(here: Installation, choices: Choices) -> list[Step]:
     :raises SettingsError: when a choice that cannot be made for anybody is missing, or names what is not there.
     """
     if here.in_charge:
-        told = "; commands are printed here once it is gone"
+        told = "; muster prints the commands once that is gone"
         return [Step(f"{words(rival)}: {MIGRATE}{told}") for rival in here.in_charge]
     faults = [*_faults(here, choices)]
     if faults:
@@ -69,7 +69,7 @@ def missing(here: Installation, choices: Choices) -> list[Step]:
     return [*steps, *hold_rules(here, choices.nova_compute), *worker(here, choices)]
 
 
-MIGRATE = "never two at once; docs/migrate.md has the steps from it to muster, in their order"
+MIGRATE = "never two at once; docs/migrate.md has the steps to muster, in order"
 
 
 def words(rival: Rival) -> str:
@@ -91,8 +91,8 @@ def _faults(here: Installation, choices: Choices) -> Iterator[str]:
         yield "--cloud NAME is missing: the cloud of /etc/muster/clouds.yaml whose hosts these are"
     if not here.workers and not choices.shared_storage:
         yield (
-            "--shared-storage yes|no is missing: whether the servers' disks are on storage that every compute reaches;"
-            " there is no default, because with a wrong yes servers come back empty"
+            "--shared-storage yes|no is missing: say whether every compute reaches the servers' disks. There is no"
+            " default, because with a wrong yes servers come back empty"
         )
     if choices.nova_compute and choices.nova_compute not in here.ids:
         yield f"--nova-resource {choices.nova_compute}: there is no such resource"
@@ -110,8 +110,8 @@ def _faults(here: Installation, choices: Choices) -> Iterator[str]:
 
 
 NO_COMPUTE = (
-    "no compute is known: the remote nodes are (pcs cluster node add-remote), and full members that muster's device"
-    f" lists: pcs stonith create {FENCE} {AGENT} pcmk_host_check=static-list pcmk_host_list=HOSTS"
+    "no compute is known: computes are remote nodes (pcs cluster node add-remote), and members that muster's fence"
+    f" device lists: pcs stonith create {FENCE} {AGENT} pcmk_host_check=static-list pcmk_host_list=HOSTS"
 )
 
 
@@ -127,9 +127,9 @@ def fence_device(here: Installation) -> Iterator[Step]:
     else:
         change = host_list(mine, here.computes)
         if change:
-            yield Step(f"{mine.id} lists every compute, and Pacemaker asks nothing but the list", (change,))
+            yield Step(f"list every compute in {mine.id}, as a static list", (change,))
         if mine.disabled:
-            yield Step(f"{mine.id} is not disabled", (enable_device(mine.id),))
+            yield Step(f"enable {mine.id}", (enable_device(mine.id),))
 
 
 def ours(here: Installation) -> Optional[Device]:
@@ -184,7 +184,7 @@ def _mended(here: Installation, node: str, level: Level, name: str, power: Mappi
         if level.target != node:
             what = ",".join(level.devices)
             return Step(
-                f"level {level.index} of {level.target} is {what}: put a power device first; it is not clear which"
+                f"level {level.index} of {level.target} is {what}: put a power device first; muster cannot tell which"
             )
         cutting = power_device(here, node, power)
         if isinstance(cutting, Unknown):
@@ -252,13 +252,13 @@ def hold_rules(here: Installation, chosen: str = "") -> Iterator[Step]:
     found = {chosen: here.nova_compute.get(chosen, False)} if chosen else here.nova_compute
     if not found:
         yield Step(
-            "no resource runs nova-compute: name it with --nova-resource ID; if systemd runs it and not Pacemaker,"
-            " every compute needs the drop-in of the package muster-compute (muster-hold.conf) instead of a rule"
+            "no resource runs nova-compute. If one does, name it: --nova-resource ID. If systemd does, every compute"
+            " needs the drop-in of the package muster-compute (muster-hold.conf) instead of a rule"
         )
     for name, held in found.items():
         if not held:
             rule = ("rule", "score=-INFINITY", "defined", "muster-hold")
-            yield Step(f"{name} stays away from a host whose evacuations are open", (_location(name, *rule),))
+            yield Step(f"keep {name} stopped on a host whose evacuations are open", (_location(name, *rule),))
 
 
 def worker(here: Installation, choices: Choices) -> Iterator[Step]:
@@ -266,7 +266,10 @@ def worker(here: Installation, choices: Choices) -> Iterator[Step]:
     if not here.workers:
         name = _free(here, WORKER)
         made = (_create(name, choices), *off_computes(here, Resource(name)))
-        yield Step("who evacuates, and on controllers only: both at once, so that no compute is probed", _at_once(made))
+        yield Step(
+            "the worker and the rule that keeps it off computes, in one change: Pacemaker probes no compute then",
+            _at_once(made),
+        )
     for resource in here.workers:
         yield from _worker(here, resource)
 
@@ -274,13 +277,13 @@ def worker(here: Installation, choices: Choices) -> Iterator[Step]:
 def _worker(here: Installation, resource: Resource) -> Iterator[Step]:
     away = off_computes(here, resource)
     if away:
-        yield Step(f"{resource.id} on controllers only", away)
+        yield Step(f"keep {resource.id} off computes", away)
     if resource.asking:
-        yield Step(f"{resource.id} is started also while a compute is off", ask_no_remote(resource))
+        yield Step(f"let Pacemaker start {resource.id} while a compute is off", ask_no_remote(resource))
     if not resource.sticks:
-        yield Step(f"{resource.id} stays where it is", (stick(resource.id),))
+        yield Step(f"keep {resource.id} on its controller", (stick(resource.id),))
     if not resource.monitored:
-        yield Step(f"a worker of {resource.id} that hangs is noticed", (monitor(resource.id),))
+        yield Step(f"let Pacemaker notice a worker of {resource.id} that hangs", (monitor(resource.id),))
     if resource.disabled:
         yield Step(f"start {resource.id}", (_enable(resource.id),))
 

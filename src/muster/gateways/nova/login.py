@@ -60,7 +60,7 @@ class Login:
         if self._connection is None:
             self._announce(LOGIN_REQUESTS * WRITE_TIMEOUT_S + READ_TIMEOUT_S + MARGIN_S)
             if not os.access(self._clouds_file, os.R_OK):  # the SDK would say that it has no such cloud
-                remedy = "is it there, and is this root?"
+                remedy = "make sure that it is there, and run this as root"
                 raise NovaUnavailable(f"{self._clouds_file} cannot be read: {remedy}")
             secure = os.path.join(os.path.dirname(self._clouds_file), "secure.yaml")
             try:

@@ -73,12 +73,12 @@ NOT_TO_BE_STOPPED = frozenset({"stopped", "shelved", "shelved_offloaded", "suspe
 MASAKARI = ("instance-ha", "ha", "masakari")
 INSTANCEHA = "instanceha evacuation"
 SILENT = "Nova had stopped answering before"
-NO_SERVER = "it sees no server, and the call that tells has to name one"
-NO_STOPPED = "it can be tried on a stopped server only, and Nova shows none"
-NO_ROW = "there is no migration yet that would show it"
-NO_ACTION = "the server that was asked about has no actions"
+NO_SERVER = "it sees no server, and the test call must name one"
+NO_STOPPED = "muster can try it only on a stopped server, and Nova shows none"
+NO_ROW = "Nova has no migration yet that would show it"
+NO_ACTION = "the server that muster looked at has no actions"
 NO_PORT = "it sees no server of another project with an address"
-IRREVOCABLE = "it cannot be tried without doing it"
+IRREVOCABLE = "muster cannot try it without doing it"
 IN_NEUTRON = (
     "Nova asks Neutron with this user's token: give it the role service, or in Neutron's policy \"service_api\":"
     ' "role:service or role:muster" (before 2024.1 "context_is_advsvc": "role:advsvc or role:muster")'
@@ -203,9 +203,9 @@ class NovaRights(Nova):
             self._silent = not (exc.status or exc.others_status)
             return Right(name, None, str(exc))
         except UNREADABLE as exc:
-            return Right(name, None, f"the reply is not what Nova's would be ({type(exc).__name__}: {exc})")
+            return Right(name, None, f"the reply is not one of Nova's ({type(exc).__name__}: {exc})")
         if refused_with:
-            return Right(name, None, "Nova took a call that it has to refuse")
+            return Right(name, None, "Nova accepted a call that it must refuse")
         return Right(name, True)
 
     def _some_servers(self, of_all: bool) -> list[Mapping[str, Any]]:
@@ -244,18 +244,18 @@ class NovaRights(Nova):
     def _stop_again(self, ident: str) -> None:
         """Its owner may have begun to start it: it takes longer than from this look to the call."""
         if not _at_rest(self._get(f"/servers/{ident}", {}, SERVERS).get("server") or {}):
-            raise NovaUnavailable(f"{ident} was to be asked about, and has just been changed")
+            raise NovaUnavailable(f"server {ident} changed just before muster asked about it")
         self._write("POST", f"/servers/{ident}/action", {"os-stop": None}, STOP)
 
     def _force_nothing_down(self) -> None:
         change = {"forced_down": True, "status": "disabled", "disabled_reason": "muster: asking"}
         if self._speak(SERVICES_BY_UUID) < SERVICES_BY_UUID:
-            raise NovaRefused("only microversions from 2.53 have a call that tells")
+            raise NovaRefused("only microversions from 2.53 have a call that shows it")
         self._write("PUT", f"/os-services/{uuid.uuid4()}", change, SERVICES_BY_UUID)
 
     def _evacuate_nowhere(self, server: str) -> None:
         if self._speak(EVACUATE_FORCED) < EVACUATE_FORCED_SINCE:
-            raise NovaRefused("only microversions from 2.29 have a call that tells")
+            raise NovaRefused("only microversions from 2.29 have a call that shows it")
         self._write("POST", f"/servers/{server}/action", {"evacuate": {"force": True}}, EVACUATE_FORCED)
 
     def _clock_ahead_s(self, clock: ClockPort) -> Optional[float]:

@@ -146,7 +146,7 @@ class Pacemaker:
             old = cib.node_record(snapshot, node)
             if isinstance(old, str):
                 raise ClusterRefused(
-                    f"attribute {cib_xml.RECORD} of {node} is {old!r}, not a record; when nothing of it is needed:"
+                    f"attribute {cib_xml.RECORD} of {node} is {old!r}, which is no record. To remove it:"
                     f" crm_attribute -t nodes -N {node} -n {cib_xml.RECORD} -D"
                 )
             record = old.fenced_again(at) if old else Record.parse(f"fenced:{at}:{at}")
@@ -168,7 +168,7 @@ class Pacemaker:
         self, snapshot: cib.Element, node: str, old: Optional[Record], record: Record, away: bool = False
     ) -> None:
         if not cib.quorate(snapshot):
-            raise ClusterRefused("this controller has no quorum: nothing is recorded")
+            raise ClusterRefused("this controller has no quorum: it records nothing")
         known = cib.node_id(snapshot, node)
         if known is None:
             raise ClusterRefused(f"the cluster has no node {node!r}")
@@ -251,7 +251,7 @@ class Pacemaker:
         argv = ["cibadmin", verb, *([flag] if flag else []), "--xpath", xpath, "--xml-text", xml]
         result = self._run(argv, self._timeout_s)
         if result.code == NOTHING_MATCHED:
-            raise ClusterRefused("no quorum, or the record was changed meanwhile: nothing was written")
+            raise ClusterRefused("no quorum, or the record changed meanwhile: muster wrote nothing")
         _check(argv, result)
 
     def _done(self, *argv: str) -> Result:
@@ -287,9 +287,9 @@ def still_refused(snapshot: cib.Element, node: str, now: int) -> Optional[str]:
     if not at or abs(now - at) >= SAME_OPERATION_S:
         return None
     return (
-        f"off of {node} was refused {abs(now - at)} s ago, and this may be the same fencing, begun before its devices"
-        f" were mended. It is refused until {SAME_OPERATION_S} s after the last refusal. If Pacemaker does not fence it"
-        f" again then: pcs stonith fence {node}"
+        f"fence_muster refused {node} {abs(now - at)} s ago, and this may be the same fencing, begun before its devices"
+        f" were repaired. It refuses until {SAME_OPERATION_S} s after its last refusal. If Pacemaker does not fence the"
+        f" host again then: pcs stonith fence {node}"
     )
 
 

@@ -91,10 +91,10 @@ def resource(snapshot: Element, wanted: str) -> Resource:
         return chosen[0]
     names = ", ".join(one.id for one in found)
     if not found:
-        raise ClusterError("this cluster has no resource ocf:muster:ComputeRecovery: see muster setup")
+        raise ClusterError("this cluster has no resource ocf:muster:ComputeRecovery. To create one: muster setup")
     if wanted:
         raise ClusterError(f"there is no resource {wanted!r} of ocf:muster:ComputeRecovery: there is {names}")
-    raise ClusterError(f"there is more than one resource of ocf:muster:ComputeRecovery: say --resource, one of {names}")
+    raise ClusterError(f"there are several resources of ocf:muster:ComputeRecovery. Choose one by --resource: {names}")
 
 
 def options(snapshot: Element) -> dict[str, str]:

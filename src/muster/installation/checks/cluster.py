@@ -27,9 +27,9 @@ OFF = ("false", "no", "off", "0", "n")
 
 def quorum(facts: Examination) -> Iterator[CheckResult]:
     if facts.here.quorum:
-        yield ok("this controller has it")
+        yield ok("this controller has quorum")
     else:
-        what = "this controller has none: what is said here of the cluster may be old"
+        what = "this controller has no quorum: what it shows of the cluster may be out of date"
         yield trouble(what, "", ("pcs", "quorum", "status"))
 
 
@@ -40,9 +40,7 @@ def fencing_is_on(facts: Examination) -> Iterator[CheckResult]:
     if off:
         yield trouble(f"{off[0]} is off: nothing proves that a host is off", "", set_option(off[0], "true"))
     elif facts.here.options_unclear:
-        yield unknown(
-            f"{facts.here.options_unclear}, so it cannot be told from here", "", ("pcs", "property", "config")
-        )
+        yield unknown(f"{facts.here.options_unclear}: muster cannot tell from here", "", ("pcs", "property", "config"))
     else:
         yield ok("on")
 
@@ -62,7 +60,7 @@ def maintenance(facts: Examination) -> Iterator[CheckResult]:
         yield ok("no")
     else:
         what = "the whole cluster is in maintenance: Pacemaker starts nothing and watches nothing"
-        yield attention(what, "when it is over", set_option("maintenance-mode", "false"))
+        yield attention(what, "after the maintenance", set_option("maintenance-mode", "false"))
 
 
 def concurrent_fencing(facts: Examination) -> Iterator[CheckResult]:
@@ -70,14 +68,14 @@ def concurrent_fencing(facts: Examination) -> Iterator[CheckResult]:
     if given and given not in OFF:
         yield ok("on")
     else:
-        advice = "with it on, a power device that does not answer does not keep other hosts from being fenced"
+        advice = "with it on, a power device that hangs cannot delay other fencings"
         yield ok("off" if given else "by Pacemaker's default", advice, set_option("concurrent-fencing", "true"))
 
 
 # --------------------------------------------------------------------- other tools
 
 
-RIVAL_FIRST = "what else evacuates here comes first: see other evacuators"
+RIVAL_FIRST = "first end the other tool that evacuates: see other evacuators"
 
 
 def rivals(facts: Examination) -> Iterator[CheckResult]:
@@ -86,7 +84,7 @@ def rivals(facts: Examination) -> Iterator[CheckResult]:
         what = missing.words(rival)
         if not rival.in_charge:
             delete = ("pcs", "stonith" if rival.fences else "resource", "delete", rival.id)
-            yield attention(what, "once you know that you will not go back, here and in what deploys the cloud", delete)
+            yield attention(what, "once you are sure not to go back, here and in the deployment of the cloud", delete)
         elif any(worker.active_on for worker in facts.here.workers):
             danger = "one server may come up on two hosts, now"
             yield trouble(f"{what}, beside muster", f"{danger}: {missing.MIGRATE}", *missing.ending(rival))
@@ -139,7 +137,7 @@ def fence_devices(facts: Examination) -> Iterator[CheckResult]:
     findings = [finding for device in concerned for finding in _of_device(here, device)]
     yield from findings
     if mine and not findings:
-        yield ok(f"{counted(len(concerned), 'device')}: Pacemaker knows by a list whom each can fence")
+        yield ok(f"{counted(len(concerned), 'device')}: every device has a static host list")
 
 
 def _of_device(here: Installation, device: Device) -> Iterator[CheckResult]:
@@ -153,7 +151,7 @@ def _of_device(here: Installation, device: Device) -> Iterator[CheckResult]:
     if lacking:
         yield trouble(f"{device.id} does not list {', '.join(lacking)}, so it cannot fence it", "", *mend)
     elif device.agent == AGENT and device.host_check not in ("static-list", ""):
-        danger = "Pacemaker may believe that it alone can fence any node"
+        danger = "Pacemaker may accept this device alone as the fencing of any node"
         what = f"{device.id} has pcmk_host_check={device.host_check}: {danger}"
         yield trouble(what, "", *mend)
     elif device.asked and device.agent == AGENT:
@@ -162,11 +160,11 @@ def _of_device(here: Installation, device: Device) -> Iterator[CheckResult]:
         # Whom else it fences, a controller maybe, no level says.
         asking = ("stonith_admin", "--list-targets", device.id)
         static = ("pcmk_host_check=static-list", "pcmk_host_list=HOSTS")
-        remedy = "with every host that it can fence in the place of HOSTS, as the first command lists them"
+        remedy = "replace HOSTS by the hosts that the first command lists"
         yield attention(SLOW.format(device.id), remedy, asking, ("pcs", "stonith", "update", device.id, *static))
 
 
-SLOW = "Pacemaker has to ask {} which hosts it can fence; one late answer delays a fencing by minutes"
+SLOW = "Pacemaker must ask {} which hosts it can fence; one late answer delays a fencing by minutes"
 
 
 def controllers(facts: Examination) -> Iterator[CheckResult]:
@@ -181,15 +179,15 @@ def controllers(facts: Examination) -> Iterator[CheckResult]:
     elif watchdog_fences(here.options):
         yield ok(f"{', '.join(bare)}: by the watchdog (sbd)")
     elif asked:
-        what = f"{', '.join(bare)}: whether it can fence them only {' and '.join(asked)} could say"
-        yield unknown(what, "ask it", *(("stonith_admin", "--list", node) for node in bare))
+        what = f"{', '.join(bare)}: only {' and '.join(asked)} can tell whether Pacemaker could fence them"
+        yield unknown(what, "to ask", *(("stonith_admin", "--list", node) for node in bare))
     elif word:
-        yield attention(f"{', '.join(bare)}: no other device lists them than one that is not known", word)
+        yield attention(f"{', '.join(bare)}: only a device that may not cut power lists them", word)
     else:
         what = (
-            f"{', '.join(bare)}: no power device lists them; a controller that hangs would keep what it runs for ever"
+            f"{', '.join(bare)}: no power device lists them; if a controller hangs, nobody can take over what it runs"
         )
-        yield trouble(what, "a power device with them in its pcmk_host_list: pcs stonith create, or update")
+        yield trouble(what, "add them to the pcmk_host_list of a power device: pcs stonith update, or create")
 
 
 def hold(facts: Examination) -> Iterator[CheckResult]:
@@ -197,12 +195,12 @@ def hold(facts: Examination) -> Iterator[CheckResult]:
     bare = [name for name, held in here.nova_compute.items() if not held]
     if not here.nova_compute:
         yield unknown(
-            "no resource of Pacemaker runs nova-compute, so it cannot be seen from here what keeps it away",
-            "where systemd runs it, every compute needs the package muster-compute, whose drop-in muster-hold.conf"
-            " waits for muster. A resource of another name is known by its rule: muster setup --nova-resource ID",
+            "no resource of Pacemaker runs nova-compute: muster cannot see from here what keeps it stopped",
+            "if systemd runs it, every compute needs the package muster-compute with its drop-in muster-hold.conf. If a"
+            " resource of another name runs it: muster setup --nova-resource ID",
         )
     for name in bare:
-        what = f"{name}: nothing keeps it away from a host whose evacuations are open; it would destroy guests there"
+        what = f"{name}: nothing keeps it stopped on a host whose evacuations are open; it would destroy guests there"
         yield by(Result.TROUBLE, what, [s for s in missing.hold_rules(here) if name in s.commands[0]])
     if here.nova_compute and not bare:
-        yield ok(f"{', '.join(here.nova_compute)}: kept away where muster-hold is set")
+        yield ok(f"{', '.join(here.nova_compute)}: stopped where muster-hold is set")

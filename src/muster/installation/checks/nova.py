@@ -25,7 +25,7 @@ LONGEST_INTERVAL_S = 300
 """The most that the settings take for ``report_interval_s`` (ocf_meta)."""
 OLDEST_MICROVERSION = (2, 11)  # forced_down
 SILENT_CELLS_MICROVERSION = (2, 69)  # below it a cell that does not answer looks empty
-NOT_ASKED = "Nova was not asked"
+NOT_ASKED = "muster did not ask Nova"
 
 
 def answers(facts: Examination) -> Iterator[CheckResult]:
@@ -33,21 +33,21 @@ def answers(facts: Examination) -> Iterator[CheckResult]:
     if nova.trouble:
         if nova.asked:
             yield trouble(
-                nova.trouble, f"see {facts.clouds_file}, and whether this controller reaches Keystone and Nova"
+                nova.trouble, f"check {facts.clouds_file}, and whether this controller reaches Keystone and Nova"
             )
         else:
             yield unknown(nova.trouble)
         return
     offered, allowed = _version(nova.offered), _version(facts.nova_api_version)
     if offered < OLDEST_MICROVERSION:
-        yield trouble(f"it offers {nova.offered}; without 2.11 no host can be forced down", "a newer Nova")
+        yield trouble(f"Nova offers {nova.offered}; muster needs 2.11 to force a host down", "upgrade Nova")
     elif allowed < SILENT_CELLS_MICROVERSION <= offered and facts.worker:
-        what = f"it offers {nova.offered}, but nova_api_version={facts.nova_api_version}: a silent cell looks empty"
+        what = f"Nova offers {nova.offered}, but nova_api_version={facts.nova_api_version}: a silent cell looks empty"
         yield attention(what, "", update_resource(facts.worker.id, "nova_api_version="))
     elif offered < SILENT_CELLS_MICROVERSION:
-        yield ok(f"it answers and offers {nova.offered}", "below 2.69 a cell that does not answer looks empty")
+        yield ok(f"Nova answers and offers {nova.offered}", "below 2.69 Nova shows a silent cell as empty")
     else:
-        yield ok(f"it answers and offers {nova.offered}")
+        yield ok(f"Nova answers and offers {nova.offered}")
 
 
 def rights(facts: Examination) -> Iterator[CheckResult]:
@@ -58,18 +58,18 @@ def rights(facts: Examination) -> Iterator[CheckResult]:
     for right in told:
         if right.may is False:
             remedy = right.remedy or "give the user of clouds.yaml the role admin, or change Nova's policy"
-            yield trouble(f"it may not {right.name}: {right.words}", remedy)
+            yield trouble(f"muster's user may not {right.name}: {right.words}", remedy)
         elif right.may is None:
-            yield unknown(f"whether it may {right.name}: {right.words}", right.remedy)
+            yield unknown(f"not known whether muster's user may {right.name}: {right.words}", right.remedy)
     if all(right.may for right in told):
-        untold = "".join(f"; whether it may {r.name} is not known: {r.words}" for r in facts.nova.rights if r.moot)
-        yield ok(f"it may {', '.join(right.name for right in told)}{untold}")
+        untold = "".join(f"; not known whether it may {r.name}: {r.words}" for r in facts.nova.rights if r.moot)
+        yield ok(f"muster's user may {', '.join(right.name for right in told)}{untold}")
 
 
 def names(facts: Examination) -> Iterator[CheckResult]:
     services = facts.nova.services
     if services is None:
-        yield unknown(NOT_ASKED if facts.nova.trouble else "the services cannot be listed")
+        yield unknown(NOT_ASKED if facts.nova.trouble else "muster cannot list the services")
         return
     taken: dict[str, str] = {}
     for node in facts.here.computes:
@@ -77,7 +77,7 @@ def names(facts: Examination) -> Iterator[CheckResult]:
         if isinstance(found, Unknown):
             entries = [*(f"{n}:{h}" for n, h in facts.host_map.items() if n != node), f"{node}:HOST"]
             commands = (update_resource(facts.worker.id, f"host_map={';'.join(entries)}"),) if facts.worker else ()
-            remedy = f"put Nova's name for it in the place of HOST, or nothing there if {node} is no compute"
+            remedy = f"replace HOST by Nova's name of the host, or leave it empty to ignore {node}"
             yield trouble(found.why, remedy, *commands)
         else:
             taken[node] = found.host
@@ -88,12 +88,12 @@ def names(facts: Examination) -> Iterator[CheckResult]:
 
 def placement(facts: Examination) -> Iterator[CheckResult]:
     if facts.nova.placement is None:
-        yield unknown(NOT_ASKED if facts.nova.trouble else "it was not asked")
+        yield unknown(NOT_ASKED if facts.nova.trouble else "muster did not ask Placement")
     elif facts.nova.placement:
-        what = f"{facts.nova.placement}: without it Nova finds no destination"
-        yield attention(what, "see the catalogue of Keystone (openstack endpoint list --service placement)")
+        what = f"{facts.nova.placement}: without Placement Nova finds no destination"
+        yield attention(what, "see Keystone's catalogue: openstack endpoint list --service placement")
     else:
-        yield ok("it answers")
+        yield ok("Placement answers")
 
 
 def heartbeats(facts: Examination) -> Iterator[CheckResult]:
@@ -105,7 +105,7 @@ def heartbeats(facts: Examination) -> Iterator[CheckResult]:
         yield unknown(NOT_ASKED if facts.nova.trouble else "no nova-compute is up")
     elif seen[-1] > given + LATE_BEAT_S and facts.worker:
         least = -(-int(seen[-1]) // 10) * 10
-        what = f"one is {seen[-1]:.0f} s old, report_interval_s={given}: a fenced host that is still on is noticed late"
+        what = f"one is {seen[-1]:.0f} s old, report_interval_s={given}: muster would notice a host that lives too late"
         remedy = f"see report_interval in nova.conf of the computes; it is {least} or more"
         if least > LONGEST_INTERVAL_S:
             bound = f"muster waits {LONGEST_INTERVAL_S} s at most: shorten it (Nova's default is 10 s)"
@@ -129,7 +129,7 @@ def clocks(facts: Examination) -> Iterator[CheckResult]:
         yield CheckResult(
             result,
             what,
-            "NTP on the controllers, the hosts of nova-api and nova-conductor, and Nova's database",
+            "run NTP on the controllers, the hosts of nova-api and nova-conductor, and Nova's database",
             (("chronyc", "tracking"),),
         )
     else:
@@ -139,7 +139,7 @@ def clocks(facts: Examination) -> Iterator[CheckResult]:
         early = (
             f"a heartbeat is {newest - facts.nova.services_at:.0f} s in the future: a nova-conductor's clock is ahead"
         )
-        yield trouble(early, "NTP on the hosts of nova-conductor", ("chronyc", "tracking"))
+        yield trouble(early, "run NTP on the hosts of nova-conductor", ("chronyc", "tracking"))
 
 
 def _version(text: str) -> tuple[int, int]:

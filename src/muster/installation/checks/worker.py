@@ -23,11 +23,11 @@ from muster.installation.installed import Resource
 def runs(facts: Examination) -> Iterator[CheckResult]:
     workers = facts.here.workers
     if not workers:
-        remedy = "muster setup --cloud NAME --shared-storage yes|no says how to create it"
-        yield trouble("no resource of the agent ocf:muster:ComputeRecovery: no host is evacuated", remedy)
+        remedy = "to see how to create one: muster setup --cloud NAME --shared-storage yes|no"
+        yield trouble("no resource of the agent ocf:muster:ComputeRecovery: nobody evacuates a host", remedy)
     elif len(workers) > 1:
         names = ", ".join(worker.id for worker in workers)
-        remedy = "keep one; for another one: pcs resource delete ID"
+        remedy = "keep one; for each other one: pcs resource delete ID"
         yield trouble(f"{names}: more than one worker on the same hosts", remedy)
     for worker in workers:
         yield from _of_worker(facts, worker)
@@ -37,27 +37,27 @@ def _of_worker(facts: Examination, worker: Resource) -> Iterator[CheckResult]:
     name = worker.id
     failures = "; ".join(f"on {node}: {reason}" for node, reason in sorted(worker.failures.items()))
     if worker.disabled and facts.here.in_charge:
-        yield trouble(f"{name} is disabled: it does not evacuate", RIVAL_FIRST)
+        yield trouble(f"{name} is disabled: muster does not evacuate", RIVAL_FIRST)
     elif worker.disabled:
-        yield trouble(f"{name} is disabled: no host is evacuated", "", ("pcs", "resource", "enable", name))
+        yield trouble(f"{name} is disabled: muster evacuates no host", "", ("pcs", "resource", "enable", name))
     elif worker.unmanaged:
         say = attention if worker.active_on else trouble
         yield say(f"{name} is unmanaged: Pacemaker does not start it", "", ("pcs", "resource", "manage", name))
     elif len(worker.active_on) > 1:
-        what = f"{name} runs on {' and '.join(worker.active_on)} at once, so it does nothing"
+        what = f"{name} runs on {' and '.join(worker.active_on)} at once, so muster changes nothing"
         yield trouble(what, "see why", ("pcs", "status", "--full"))
     elif not worker.active_on:
         why = f" ({failures})" if failures else ""
-        remedy = "mend that, then" if failures else "see why"
+        remedy = "repair that, then" if failures else "see why"
         command = ("pcs", "resource", "cleanup", name) if failures else ("pcs", "resource", "debug-start", name)
         yield trouble(f"{name} runs on no controller{why}", remedy, command)
     elif failures:
         what = f"{name} runs on {worker.active_on[0]} and has failed ({failures})"
-        yield attention(what, "mend that, then", ("pcs", "resource", "cleanup", name))
+        yield attention(what, "repair that, then", ("pcs", "resource", "cleanup", name))
     elif not worker.paused:
         yield ok(f"{name} runs on {worker.active_on[0]}")
     if worker.paused:
-        yield attention(f"{name} is paused by {worker.paused}: nothing is changed", "", ("muster", "resume"))
+        yield attention(f"{name} is paused by {worker.paused}: muster changes nothing", "", ("muster", "resume"))
 
 
 def place(facts: Examination) -> Iterator[CheckResult]:
@@ -68,43 +68,43 @@ def place(facts: Examination) -> Iterator[CheckResult]:
         if away:
             yield trouble(f"{worker.id} may be started on a compute, where it dies with the host", "", *away)
         if worker.asking:
-            what = f"{worker.id} would not be started, after a stop, as long as a compute is off: its rule lacks"
-            yield attention(f"{what} resource-discovery=never", "", *missing.ask_no_remote(worker))
+            what = f"after a stop Pacemaker cannot restart {worker.id} while a compute is off"
+            yield attention(f"{what}; add to its rule: resource-discovery=never", "", *missing.ask_no_remote(worker))
         if not worker.sticks:
-            what = f"{worker.id} does not stick: Pacemaker may move it in the middle of an incident"
+            what = f"{worker.id} has no stickiness: Pacemaker may move it during an incident"
             yield attention(what, "", missing.stick(worker.id))
         if not worker.monitored:
             what = f"{worker.id} has no recurring monitor: a worker that hangs is never replaced"
             yield trouble(what, "", missing.monitor(worker.id))
         if not away and not worker.asking and worker.sticks and worker.monitored:
-            yield ok(f"{worker.id} is on controllers only, stays where it is, and is monitored")
+            yield ok(f"{worker.id} stays on its controller, off computes, and is monitored")
     if not workers:
         yield unknown("there is no resource")
 
 
 def parameters(facts: Examination) -> Iterator[CheckResult]:
     if facts.worker is None:
-        yield unknown("there is no one resource whose parameters could be read")
+        yield unknown("there is no resource, or more than one: muster reads no parameters")
         return
     name = facts.worker.id
     for fault in facts.settings_faults:
         parameter = fault.partition("=")[0].partition(":")[0]
-        yield trouble(fault, "with the value that it should have", update_resource(name, f"{parameter}=VALUE"))
+        yield trouble(fault, "replace VALUE by the right value", update_resource(name, f"{parameter}=VALUE"))
     if not facts.settings_faults:
         yield ok("valid")
 
 
 def shared_storage(facts: Examination) -> Iterator[CheckResult]:
     if facts.shared_storage is None:
-        yield unknown("the parameters cannot be read")
+        yield unknown("muster cannot read the parameters")
     elif facts.shared_storage:
         yield ok(
             "yes",
-            "nothing can check it from here, and where the disks are local after all servers come back empty: make sure"
-            " that /var/lib/nova/instances is one file system on all computes, or images_type is rbd",
+            "muster cannot check this. If the disks are local, servers come back empty. Make sure that"
+            " /var/lib/nova/instances is one file system on all computes, or that images_type is rbd",
         )
     else:
-        yield ok("no", "servers that boot from an image are held back; those that boot from a volume are evacuated")
+        yield ok("no", "muster holds servers that boot from an image, and evacuates those that boot from a volume")
 
 
 # ---------------------------------------------------------------- this controller
@@ -120,12 +120,14 @@ def agents(facts: Examination) -> Iterator[CheckResult]:
             yield trouble(f"{path}: {agent.fault}", "install muster's agents on every controller")
         elif agent.version and agent.version != me.version:
             faults += 1
-            yield trouble(f"{path} is of version {agent.version}, this command of {me.version}", "install one of them")
+            yield trouble(
+                f"{path} is of version {agent.version}, this command of {me.version}", "install one version everywhere"
+            )
     if me.worker_version not in ("", me.version):
         faults += 1
         where = facts.worker.active_on[0] if facts.worker and facts.worker.active_on else "its controller"
         what = f"the worker on {where} is of version {me.worker_version}, this controller has {me.version}"
-        remedy = "the same version on every controller, and then, also in the middle of an incident"
+        remedy = "install one version everywhere, then restart (safe during an incident)"
         yield attention(what, remedy, ("pcs", "resource", "restart", facts.worker.id if facts.worker else "muster"))
     others = [node for node in facts.here.controllers if node != me.name]
     for node in others:
@@ -134,12 +136,12 @@ def agents(facts: Examination) -> Iterator[CheckResult]:
         look_again = ("crm_resource", "--refresh", "--resource", name, "--node", node)
         if seen is None:
             faults += 1
-            what = f"no version is known of {node}: it is away, or Pacemaker has not found the agent there yet"
-            yield unknown(what, f"see on {node}: muster doctor; then have Pacemaker look again", look_again)
+            what = f"version on {node} not known: it is away, or Pacemaker has not found the agent there yet"
+            yield unknown(what, f"on {node}: muster doctor. Then let Pacemaker look again", look_again)
         elif seen != me.version:
             faults += 1
             what = f"{node} has version {seen}, this controller {me.version}"
-            remedy = "install the same version on every controller; without the package, then have Pacemaker look again"
+            remedy = "install one version on every controller. Without the packages, then let Pacemaker look again"
             yield attention(what, remedy, look_again)
     if not faults:
         yield ok(f"{me.version} on {counted(len(others) + 1, 'controller')}")
