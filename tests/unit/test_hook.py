@@ -131,7 +131,7 @@ def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
     others = set(children())
     for number in range(AT_ONCE + 2):
         it.report(incident(node=f"cmp{number}"), {})
-    assert [line[1] for line in lines.lines] == ["hook left out"] * 2
+    assert [line[1] for line in lines.lines] == ["hook not called"] * 2
     assert len(set(children()) - others) == AT_ONCE
     until(reaped(it))
     assert set(children()) <= others

@@ -69,7 +69,7 @@ def test_a_status_of_somebody_else_is_about_no_server(status: int, text: str) ->
     said = refusal(reply(status, text, {"Retry-After": "3"}), "asked", write=False)
     assert (type(said), said.status, said.others_status) == (NovaUnavailable, 0, status)
     assert said.retry_after_s == 3.0
-    assert str(said).startswith(f"HTTP {status}, and not in Nova's own words, so something before it answers: asked: ")
+    assert str(said).startswith(f"HTTP {status}, not from Nova but from something in front of it: asked: ")
     assert type(refusal(reply(status, text, {}), "asked", write=True)) is NovaUncertain
 
 

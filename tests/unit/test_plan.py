@@ -358,5 +358,5 @@ def test_a_plan_is_of_the_servers_that_it_is_given() -> None:
 
 @pytest.mark.parametrize("sizes", [(-1, 1, 1), (1, -1, 1), (1, 1, -1)])
 def test_there_is_no_size_below_nothing(sizes: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match="less than nothing"):
+    with pytest.raises(ValueError, match="is negative"):
         Size(*sizes)

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fence_muster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--action", default="off", help="off, on, reboot, status, list, monitor, metadata ...")
     parser.add_argument("-n", "--plug", "--port", help="the node, by its name in Pacemaker")
-    parser.add_argument("-p", "--power_agents", help="ignored: what counts is what the CIB says of the device")
+    parser.add_argument("-p", "--power_agents", help="ignored: fence_muster reads it from the CIB")
     return parser
 
 

@@ -79,7 +79,7 @@ class Supervisor:
 
         os.makedirs(self.directory, exist_ok=True)
         if os.stat(self.directory).st_uid != os.geteuid():
-            return f"{self.directory} belongs to another user: remove it"
+            return f"{self.directory} belongs to another user: remove that directory"
         # People may read the status, whatever the umask of who starts us.
         os.chmod(self.directory, 0o755)  # noqa: S103
         with open(os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as lock:

@@ -279,7 +279,7 @@ RULES: tuple[HostRule, ...] = (
         "cell-silent",
         lambda c: not c.known_service.known,
         State.BLOCKED,
-        lambda c: f"the Nova cell of {c.known_service.host} does not answer; muster continues by itself when it does",
+        lambda c: f"the Nova cell of {c.known_service.host} does not answer; muster continues when it answers",
     ),
     # -- the way back
     HostRule(
@@ -296,14 +296,14 @@ RULES: tuple[HostRule, ...] = (
         "retry-ordered",
         lambda c: c.wanted_again > 0,
         State.EVACUATING,
-        lambda c: f"an operator wants {counted(c.wanted_again, 'server')} tried again: nova-compute is stopped again",
+        lambda c: f"an operator wants {counted(c.wanted_again, 'server')} tried again: nova-compute stays stopped",
         lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
     ),
     HostRule(
         "begun-by-hand",
         lambda c: c.begun_by_hand > 0,
         State.EVACUATING,
-        lambda c: f"somebody else started {counted(c.begun_by_hand, 'evacuation')}: nova-compute is stopped again",
+        lambda c: f"somebody else started {counted(c.begun_by_hand, 'evacuation')}: nova-compute stays stopped",
         lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
     ),
     HostRule(

@@ -52,7 +52,7 @@ class Size:
 
     def __post_init__(self) -> None:
         if min(self.vcpus, self.memory_mb, self.disk_gb or 0) < 0:
-            raise ValueError(f"{self} is less than nothing")
+            raise ValueError(f"{self} is negative")
 
     def takes(self, other: Size) -> bool:
         """There is room in this one for the other."""

@@ -80,7 +80,7 @@ class Orders:
             return replace(self, retried={**self.retried, server: int(at)})
         if key == "retry" and _TIME.fullmatch(value):
             return replace(self, all_retried=int(value))
-        raise ValueError(f"orders: {word!r} is none")
+        raise ValueError(f"orders: {word!r} is no order")
 
     def skip(self, server: str) -> Orders:
         """Leave this one where it is; another try of it is no longer wanted."""

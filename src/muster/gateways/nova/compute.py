@@ -182,7 +182,7 @@ class Nova(NovaConnection):
             if not following:
                 return
             if following == query.get("marker"):
-                raise NovaUnavailable(f"GET {path}: the page behind {following} is said to be behind itself")
+                raise NovaUnavailable(f"GET {path}: Nova names the page {following} as the one after itself")
             query = {**query, "marker": following}
         raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages")
 
@@ -283,7 +283,7 @@ class Nova(NovaConnection):
             if not marker:
                 return
             if marker == query.get("marker"):
-                raise NovaUnavailable(f"GET {path}: the page behind {marker} is said to be behind itself")
+                raise NovaUnavailable(f"GET {path}: Nova names the page {marker} as the one after itself")
             query["marker"] = marker
         raise NovaUnavailable(f"GET {path}: more than {PAGES_LIMIT} pages of {PAGE}")
 

@@ -89,7 +89,7 @@ def refusal(reply: Reply, what: str, *, write: bool) -> NovaError:
             kind = NovaRefused
     own = bool(ident) and (bool(said) or status == 401 or status >= 500)
     words = said if own and said else reply.text[:300]
-    whose = "" if own else ", and not in Nova's own words, so something before it answers"
+    whose = "" if own else ", not from Nova but from something in front of it"
     return kind(
         f"HTTP {status}{whose}: {what}: {words}",
         request_id=ident or None,

@@ -27,7 +27,7 @@ def _seen(call: Sequence[str], runner: Callable[[Sequence[str], float], Result])
     try:
         done = runner(call, TIMEOUT_S)
         if done.code:
-            return AgentSeen(fault=f"exit {done.code}: {done.errors or 'no words'}")
+            return AgentSeen(fault=f"exit {done.code}: {done.errors or 'no message'}")
         return AgentSeen(version=cib.parse_reply(done.output).get("version", ""))
     except ClusterError as exc:
         return AgentSeen(fault=str(exc))

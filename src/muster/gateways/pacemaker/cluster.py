@@ -274,7 +274,7 @@ def _seconds(text: str) -> int:
 
 def _check(argv: Sequence[str], result: Result) -> None:
     if result.code:
-        raise ClusterError(f"{argv[0]} {argv[1]}: exit {result.code}: {result.errors or 'no words'}")
+        raise ClusterError(f"{argv[0]} {argv[1]}: exit {result.code}: {result.errors or 'no message'}")
 
 
 def still_refused(snapshot: cib.Element, node: str, now: int) -> Optional[str]:

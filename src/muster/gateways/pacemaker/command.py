@@ -62,6 +62,6 @@ def _run(argv: Sequence[str], timeout_s: float, environment: Mapping[str, str], 
     except subprocess.TimeoutExpired as exc:
         raise ClusterError(f"{argv[0]} did not answer within {timeout_s:.0f} s") from exc
     except OSError as exc:
-        raise ClusterError(f"{argv[0]} cannot be run: {exc.strerror}") from exc
+        raise ClusterError(f"muster cannot run {argv[0]}: {exc.strerror}") from exc
     words = done.stderr.decode("utf-8", "replace").strip()[:WORDS_LIMIT]
     return Result(done.returncode, done.stdout, words)

@@ -48,7 +48,7 @@ class Hook(Quiet):
 
     def _call(self, event: str, node: str, data: dict[str, object]) -> None:
         if len(self._running) >= AT_ONCE:
-            self._log.warning("hook left out", call=event, node=node, reason=f"{AT_ONCE} hooks still run")
+            self._log.warning("hook not called", call=event, node=node, reason=f"{AT_ONCE} hooks still run")
             return
         given = json.dumps({"event": event, **data}).encode()
         try:

@@ -98,7 +98,7 @@ class Metrics(Quiet):
         yield gauge("muster_nova_clock_ahead_seconds", "Nova's clock, ahead of this one.", value=round(nova.ahead_s, 1))
         apart = "How far single answers differ from that; above 30 muster evacuates nothing."
         yield gauge("muster_nova_clocks_apart_seconds", apart, value=round(nova.apart_s, 1))
-        yield counter("muster_evacuations_sent", "Evacuations that Nova took from this worker.", counted.sent)
+        yield counter("muster_evacuations_sent", "Evacuations that Nova accepted from this worker.", counted.sent)
         yield counter("muster_evacuations_refused", "Evacuations that Nova refused.", counted.refused)
         yield counter("muster_nova_errors", "Calls to Nova without a usable answer.", counted.nova_errors)
         if not counted.cluster_trouble:  # else nothing is known of any incident, which is not "none"
