@@ -13,7 +13,7 @@ from tests.nova.steps import MakeRig, act_on, boot, evacuations, expect, nova_ro
 
 UNTOUCHABLE = {
     # vm_state: (verdict, a word of the reason)
-    "resized": ("held", "confirm or revert"),
+    "resized": ("held", "openstack server resize confirm"),
     "shelved": ("held", "unshelve"),
     "building": ("held", "never ran"),
     "shelved_offloaded": ("skipped", "nothing of it is on the host"),
