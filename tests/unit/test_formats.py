@@ -87,7 +87,7 @@ def test_another_format_is_said_and_not_understood_by_halves(document: Any, numb
     found = read(type(document), json.dumps({**as_json(document), "format": number}))
     assert isinstance(found, OtherFormat)
     assert which in str(found)
-    assert str(found).endswith("install the same version on every controller")
+    assert str(found).endswith("Install the same version on every controller")
 
 
 @pytest.mark.parametrize("text", ["", "{", "3", "[1]", "null", "[" * 100_000])
@@ -115,7 +115,7 @@ def test_status_says_that_it_cannot_read_what_the_worker_shares() -> None:
     (todo,) = view(Seen(FENCED, Cluster(True, "ctl1", {}), resource, heard=heard)).todo
     assert todo.level == "attention"
     assert "ctl2" in todo.what
-    assert "a newer muster (9.1), in format 2, and this one reads format 1" in todo.what
+    assert "a newer muster (9.1) wrote it in format 2, this one reads format 1" in todo.what
 
 
 def test_a_list_of_incidents_names_the_reports_that_it_cannot_read(

@@ -224,7 +224,7 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
             f"more waits than fits here. To see all servers of a host, on {where}: muster status HOST",
         )
     if seen.heard.other:
-        what = f"what the worker on {seen.heard.controller} shares cannot be read here: {seen.heard.other}"
+        what = f"muster cannot read here what the worker on {seen.heard.controller} shares: {seen.heard.other}"
         yield Todo("attention", resource.id, what)
     silent = _silence(seen)
     if silent:

@@ -38,8 +38,8 @@ class OtherFormat:
         which = "a newer" if self.format > FORMAT else "an older"
         named = f" ({self.version})" if self.version else ""
         return (
-            f"it was written by {which} muster{named}, in format {self.format}, and this one reads format {FORMAT}:"
-            " install the same version on every controller"
+            f"{which} muster{named} wrote it in format {self.format}, this one reads format {FORMAT}."
+            " Install the same version on every controller"
         )
 
 
