@@ -75,8 +75,6 @@ class Supervisor:
         :param environment: of the agent; only parameters and what a program needs is handed on.
         :returns: empty, or why it does not run.
         """
-        import subprocess
-
         os.makedirs(self.directory, exist_ok=True)
         if os.stat(self.directory).st_uid != os.geteuid():
             return f"{self.directory} belongs to another user: remove that directory"
@@ -89,36 +87,36 @@ class Supervisor:
                 return ""
             for stale in (self.status_file, self.pid_file, self._out_file):
                 _unlink(stale)
-            kept = {k: v for k, v in environment.items() if k in KEPT_ENVIRONMENT or k.startswith("OCF_RESKEY_")}
-            out = os.open(self._out_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            try:
-                # The worker begins only once its pid is on record, and ends if we die before: no stray can exist.
-                worker = subprocess.Popen(
-                    [
-                        *_dropping(environment),
-                        sys.executable,
-                        "-I",
-                        "-m",
-                        "muster.agents.worker_process",
-                        self.directory,
-                    ],
-                    stdin=subprocess.PIPE,
-                    stdout=out,
-                    stderr=out,
-                    cwd="/",
-                    env=kept,
-                    start_new_session=True,
-                )
-            finally:
-                os.close(out)
-            self._write_pid(worker.pid)
-            assert worker.stdin is not None
-            try:
-                worker.stdin.write(GO)
-                worker.stdin.close()
-            except OSError:
-                pass  # it is dead already; found below
-            return self._await_first_look(worker, within_s)
+            return self._await_first_look(self._spawn(environment), within_s)
+
+    def _spawn(self, environment: dict[str, str]) -> object:
+        """The process of a worker, which begins only once its pid is on record, and ends if we die before: no stray can
+        exist."""
+        import subprocess
+
+        command = (sys.executable, "-I", "-m", "muster.agents.worker_process", self.directory)
+        kept = {k: v for k, v in environment.items() if k in KEPT_ENVIRONMENT or k.startswith("OCF_RESKEY_")}
+        out = os.open(self._out_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            worker = subprocess.Popen(
+                [*_dropping(environment), *command],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                cwd="/",
+                env=kept,
+                start_new_session=True,
+            )
+        finally:
+            os.close(out)
+        self._write_pid(worker.pid)
+        assert worker.stdin is not None
+        try:
+            worker.stdin.write(GO)
+            worker.stdin.close()
+        except OSError:
+            pass  # it is dead already; found by whoever waits for its first look
+        return worker
 
     def _await_first_look(self, worker: object, within_s: float) -> str:
         end = time.monotonic() + within_s

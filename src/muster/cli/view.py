@@ -203,6 +203,11 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
             " and ".join(seen.rivals),
             "may also evacuate here: one server may come up on two hosts. See other evacuators in: muster doctor",
         )
+    yield from _of_the_worker(seen, busy)
+
+
+def _of_the_worker(seen: Seen, busy: bool) -> Iterator[Todo]:
+    resource = seen.resource
     if len(resource.active_on) > 1:
         yield Todo(
             "trouble",

@@ -125,20 +125,9 @@ class Login:
         :raises NovaUnavailable: for no reply, or one that is no object.
         :raises NovaRefused: for a 4xx.
         """
-        timeout_s = timeout_s or READ_TIMEOUT_S
         self._asked = service
         try:
-            adapter = getattr(self.connection(), service)
-            # The token may have to be renewed between two tries.
-            self._announce((1 + retries) * timeout_s + WRITE_TIMEOUT_S + MARGIN_S)
-            reply = adapter.get(
-                path,
-                params=dict(params),
-                microversion=version,
-                timeout=timeout_s,
-                connect_retries=retries,
-                status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
-            )
+            reply = self._get(service, path, params, version, timeout_s or READ_TIMEOUT_S, retries)
             if reply.status_code >= 300:
                 self.forget_if_unauthorized(reply.status_code)
                 raise refusal(reply, f"GET {path}", write=False)
@@ -150,6 +139,21 @@ class Login:
         if not isinstance(body, dict):
             raise NovaUnavailable(f"GET {path}: the reply is not an object")
         return body
+
+    def _get(
+        self, service: str, path: str, params: Mapping[str, str], version: Optional[str], timeout_s: float, retries: int
+    ) -> Any:
+        adapter = getattr(self.connection(), service)
+        # The token may have to be renewed between two tries.
+        self._announce((1 + retries) * timeout_s + WRITE_TIMEOUT_S + MARGIN_S)
+        return adapter.get(
+            path,
+            params=dict(params),
+            microversion=version,
+            timeout=timeout_s,
+            connect_retries=retries,
+            status_code_retries=0,  # keystoneauth would sleep for as long as Retry-After says, an hour if need be
+        )
 
     def authenticate(self) -> None:
         """Have a token before a write, so that a failure here is known to have done nothing."""
