@@ -288,8 +288,8 @@ BREAKS: tuple[Break, ...] = (
         "A12",
         "does not see that its owner has deleted it",
         RULES,
-        'Rule("deleted", lambda c: c.server.deleted,',
-        'Rule("deleted", lambda c: False,',
+        'ServerRule("deleted", lambda c: c.server.deleted,',
+        'ServerRule("deleted", lambda c: False,',
         ("unit/test_server_states.py::test_what_its_owner_deleted_is_gone_whatever_was_under_way",),
     ),
     Break(
@@ -879,9 +879,9 @@ BREAKS: tuple[Break, ...] = (
         "D1",
         "lets an operator's release pass over what is under way",
         RULES,
-        'Rule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),',
-        'Rule("released", lambda c: c.released, Verdict.HELD, lambda c: "left on its host"),\n'
-        '    Rule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),',
+        'ServerRule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),',
+        'ServerRule("released", lambda c: c.released, Verdict.HELD, lambda c: "left on its host"),\n'
+        '    ServerRule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),',
         ("unit/test_server_evacuations.py::test_a_host_is_released_with_nothing_under_way",),
     ),
     Break(
@@ -928,8 +928,8 @@ BREAKS: tuple[Break, ...] = (
         "D8",
         "calls back what is under way when it is to be skipped",
         RULES,
-        'Rule("on-the-way", lambda c: c.open_move is not None, Verdict',
-        'Rule("on-the-way", lambda c: c.open_move is not None and not c.skipped, Verdict',
+        'ServerRule("on-the-way", lambda c: c.open_move is not None, Verdict',
+        'ServerRule("on-the-way", lambda c: c.open_move is not None and not c.skipped, Verdict',
         ("unit/test_orders.py::test_does_not_call_back_what_is_under_way",),
     ),
     Break(
@@ -1144,7 +1144,7 @@ BREAKS: tuple[Break, ...] = (
         "E10",
         "prints commands beside another evacuator",
         "src/muster/installation/missing.py",
-        '        return [Step(f"{words(rival)}: {MIGRATE}{told}") for rival in here.in_charge]\n',
+        '        return [SetupStep(f"{words(rival)}: {MIGRATE}{told}") for rival in here.in_charge]\n',
         "        pass\n",
         ("unit/test_blueprint.py::test_prints_no_command_beside_another_evacuator",),
     ),

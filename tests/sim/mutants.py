@@ -261,7 +261,7 @@ MUTANTS: tuple[Mutant, ...] = (
 )  # fmt: skip
 
 
-def _woken_first() -> tuple[server_rules.Rule, ...]:
+def _woken_first() -> tuple[server_rules.ServerRule, ...]:
     """The row before the one that would call the server evacuated."""
     woken = [r for r in server_rules.RULES if r.name == "arrived-running-unwanted"]
     rest = [r for r in server_rules.RULES if r.name != "arrived-running-unwanted"]

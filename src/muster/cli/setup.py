@@ -12,7 +12,7 @@ from muster.cli.site import Site
 from muster.core.errors import ClusterError, SettingsError
 from muster.gateways.pacemaker import command, installation
 from muster.installation.installed import Installation
-from muster.installation.missing import Argv, Choices, Step, missing
+from muster.installation.missing import Argv, Choices, SetupStep, missing
 from muster.log import Log
 
 COMMAND_TIMEOUT_S = 120.0
@@ -56,7 +56,7 @@ def _power(pairs: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
-def _print(steps: Sequence[Step]) -> None:
+def _print(steps: Sequence[SetupStep]) -> None:
     for step in steps:
         print(f"# {terminal.clean(step.why)}")
         for argv in step.commands:

@@ -72,7 +72,7 @@ RETURN_PROOFS_S = 120.0
 
 
 @dataclass(frozen=True)
-class Rule:
+class ServerRule:
     """One row: if ``when`` holds, the server has this verdict for this reason.
 
     :param step: the effect the row asks for: "evacuate", "reset", "stop", "read-log", "read-server" or "read-calls";
@@ -258,24 +258,24 @@ def _exhausted(c: ServerCase) -> bool:
     return c.failures >= c.policy.attempts or (c.host_back and c.tries >= c.policy.attempts)
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("deleted", lambda c: c.server.deleted, Verdict.GONE, lambda c: "deleted"),
-    Rule(
+RULES: tuple[ServerRule, ...] = (
+    ServerRule("deleted", lambda c: c.server.deleted, Verdict.GONE, lambda c: "deleted"),
+    ServerRule(
         "server-unreadable",
         lambda c: bool(c.server.unreadable),
         Verdict.UNKNOWN,
         lambda c: f"muster cannot read Nova's entry of server {c.server.id}: {c.server.unreadable}",
     ),
-    Rule("cell-silent", lambda c: not c.server.known, Verdict.UNKNOWN, lambda c: "its Nova cell does not answer"),
+    ServerRule("cell-silent", lambda c: not c.server.known, Verdict.UNKNOWN, lambda c: "its Nova cell does not answer"),
     # -- it is somewhere else: prove it, or say what is missing
-    Rule(
+    ServerRule(
         "changed-unread",
         lambda c: c.changed and not c.log_read and _readable(c),
         Verdict.UNKNOWN,
         lambda c: "it changed after its host came back: reading its action log",
         "read-log",
     ),
-    Rule(
+    ServerRule(
         "changed-at-return",
         lambda c: c.changed and _vm_power(c) is not c.wanted,
         Verdict.HELD,
@@ -286,15 +286,15 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     # What was proved stays proved: its owner may stop, move or pause it the moment after.
-    Rule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
-    Rule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading the server again"),
-    Rule(
+    ServerRule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
+    ServerRule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading the server again"),
+    ServerRule(
         "evacuation-unreadable",
         lambda c: bool(_unreadable(c)),
         Verdict.UNKNOWN,
         lambda c: f"muster cannot read Nova's entry of an evacuation of server {c.server.id}: {_unreadable(c)}",
     ),
-    Rule(
+    ServerRule(
         # What was seen on the dead host may be overtaken by now: before anything is made of a difference, ask.  Of a
         # stopped one always: a start that was given before it was sent waits for its host.
         "arrived-unread",
@@ -310,7 +310,7 @@ RULES: tuple[Rule, ...] = (
         lambda c: f"on {c.server.host}: reading its action log",
         "read-log",
     ),
-    Rule(
+    ServerRule(
         "arrived-proved",
         lambda c: bool(c.arrival) and not c.server.task_state and _vm_power(c) is c.wanted,
         Verdict.EVACUATED,
@@ -319,20 +319,20 @@ RULES: tuple[Rule, ...] = (
             + ("; muster had reset its state" if c.resets.times else "")
         ),
     ),
-    Rule(
+    ServerRule(
         "arrived-running-unwanted",
         lambda c: _woken(c) and not _outdated(c) and (c.stops.times < REPEATS or not _stale(c)),
         Verdict.EVACUATING,
         lambda c: f"on {c.server.host} and running, but its owner had stopped it: stopping it",
         "stop",
     ),
-    Rule(
+    ServerRule(
         "arrived-working",
         lambda c: bool(c.arrival) and bool(c.server.task_state) and not _stale(c),
         Verdict.EVACUATING,
         lambda c: f"on {c.server.host}, task {c.server.task_state}",
     ),
-    Rule(
+    ServerRule(
         # Its owner may have had his wish since it was read.
         "arrived-older",
         lambda c: bool(c.arrival) and c.read_at < c.log_read_at,
@@ -340,7 +340,7 @@ RULES: tuple[Rule, ...] = (
         lambda c: f"on {c.server.host}: reading the server again, because its action log was read later",
         "read-server",
     ),
-    Rule(
+    ServerRule(
         "arrived-otherwise",
         lambda c: bool(c.arrival),
         Verdict.HELD,
@@ -353,7 +353,7 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     # -- something of ours, or of another hand, is under way: never a second call
-    Rule(
+    ServerRule(
         "never-begun",
         _given_up,
         Verdict.HELD,
@@ -362,29 +362,29 @@ RULES: tuple[Rule, ...] = (
             f" may still begin. Before you start the server on {c.source}: openstack server event list {c.server.id}"
         ),
     ),
-    Rule("not-begun", _late, Verdict.EVACUATING, _on_the_way, "read-calls"),
-    Rule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),
-    Rule(
+    ServerRule("not-begun", _late, Verdict.EVACUATING, _on_the_way, "read-calls"),
+    ServerRule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),
+    ServerRule(
         "moved-by-hand",
         lambda c: c.server.host not in ("", c.source) and not c.asked,
         Verdict.SKIPPED,
         lambda c: f"now on {c.server.host}: somebody else moved it there",
     ),
-    Rule(
+    ServerRule(
         # Nova saves the server's host first, then that the row is done (resource_tracker.py, finish_evacuation).
         "finish-unseen",
         lambda c: _lost(c) and (not _stale(c) or c.now < _shown_by(c)),
         Verdict.UNKNOWN,
         lambda c: "its migration has finished, but Nova does not show the server on the other host yet",
     ),
-    Rule(
+    ServerRule(
         "finish-older",
         lambda c: _lost(c) and c.read_at < _shown_by(c),
         Verdict.UNKNOWN,
         lambda c: "its migration has finished, but the server was read before that: reading the server again",
         "read-server",
     ),
-    Rule(
+    ServerRule(
         "completed-but-not-moved",
         _lost,
         Verdict.HELD,
@@ -394,20 +394,20 @@ RULES: tuple[Rule, ...] = (
             f" {c.server.id}), then {_evacuate(c)}"
         ),
     ),
-    Rule(
+    ServerRule(
         "call-pending",
         lambda c: c.asked,
         Verdict.EVACUATING,
         lambda c: f"asked Nova {int(c.now - c.sent.at) if c.sent else 0} s ago; Nova shows no migration yet",
     ),
-    Rule(
+    ServerRule(
         "call-older",
         lambda c: _vanished(c) and c.sent is not None and c.read_at < c.sent.quiet_until,
         Verdict.UNKNOWN,
         lambda c: f"Nova shows no migration for request {c.request_id}: reading the server again",
         "read-server",
     ),
-    Rule(
+    ServerRule(
         "call-vanished",
         lambda c: _vanished(c),
         Verdict.HELD,
@@ -416,34 +416,36 @@ RULES: tuple[Rule, ...] = (
             f" openstack server event list {c.server.id}"
         ),
     ),
-    Rule("call-begun", _taking, Verdict.UNKNOWN, lambda c: "Nova is accepting an evacuation of it; no migration yet"),
+    ServerRule(
+        "call-begun", _taking, Verdict.UNKNOWN, lambda c: "Nova is accepting an evacuation of it; no migration yet"
+    ),
     # -- it is on the dead host and nothing moves it: may it be moved?
-    Rule(
+    ServerRule(
         # One 404 may be about the destination, or from a Nova that has lost its way to a cell: a list has to agree.
         "not-found",
         lambda c: c.not_found and c.listed_at <= c.sent_at,
         Verdict.UNKNOWN,
         lambda c: "Nova did not find it for its evacuation: listing the servers of its host",
     ),
-    Rule(
+    ServerRule(
         "vanished",
         lambda c: c.not_found and not c.listed,
         Verdict.GONE,
         lambda c: "Nova no longer knows it and does not list it on its host",
     ),
-    Rule(
+    ServerRule(
         "being-deleted",
         lambda c: c.server.task_state in DELETING_TASKS and not _stale(c),
         Verdict.UNKNOWN,
         lambda c: "its owner is deleting it",
     ),
-    Rule(
+    ServerRule(
         "delete-unfinished",
         lambda c: c.server.task_state in DELETING_TASKS,
         Verdict.HELD,
         lambda c: "its owner deleted it, and the delete waits for the host. An evacuation would bring it back",
     ),
-    Rule(
+    ServerRule(
         "unshelving",
         lambda c: c.server.vm_state == "shelved_offloaded" and bool(c.server.task_state),
         Verdict.HELD,
@@ -453,50 +455,52 @@ RULES: tuple[Rule, ...] = (
             f" boots from a volume, then: openstack server reboot --hard {c.server.id}"
         ),
     ),
-    Rule(
+    ServerRule(
         "left-alone",
         lambda c: c.server.vm_state in LEFT_ALONE_STATES,
         Verdict.SKIPPED,
         lambda c: LEFT_ALONE_STATES[c.server.vm_state],
     ),
-    Rule(
+    ServerRule(
         "other-keeper",
         lambda c: bool(c.keeper_mark),
         Verdict.SKIPPED,
         lambda c: f"excluded by left_to_others: {c.keeper_mark}",
     ),
-    Rule("skipped-by-order", lambda c: c.skipped, Verdict.SKIPPED, lambda c: "an operator left it here (muster skip)"),
-    Rule(
+    ServerRule(
+        "skipped-by-order", lambda c: c.skipped, Verdict.SKIPPED, lambda c: "an operator left it here (muster skip)"
+    ),
+    ServerRule(
         "opted-out",
         _opted_out,
         Verdict.SKIPPED,
         lambda c: f"opted out: {c.policy.tag}=false",
     ),
-    Rule(
+    ServerRule(
         "not-tagged",
         lambda c: c.policy.evacuate == "tagged" and not c.marked(YES),
         Verdict.SKIPPED,
         lambda c: f"not opted in: muster evacuates only servers with {c.policy.tag}=true",
     ),
-    Rule(
+    ServerRule(
         "state-refused",
         lambda c: c.server.vm_state in REFUSED_STATES and not _to_reset(c),
         Verdict.HELD,
         lambda c: f"{c.server.vm_state}: {REFUSED_STATES[c.server.vm_state].format(id=c.server.id)}",
     ),
-    Rule(
+    ServerRule(
         "never-launched",
         lambda c: not c.server.launched,
         Verdict.HELD,
         lambda c: f"it never ran. Create it again after: openstack server delete {c.server.id}",
     ),
-    Rule(
+    ServerRule(
         "state-foreign",
         lambda c: c.server.vm_state not in ("active", "stopped", "error") and not _to_reset(c),
         Verdict.HELD,
         lambda c: f"Nova does not evacuate a server in vm_state {c.server.vm_state!r}",
     ),
-    Rule(
+    ServerRule(
         # The guest may already run on the other end, where only the hypervisor knows of it.
         "migrating",
         lambda c: c.server.task_state == "migrating",
@@ -506,7 +510,7 @@ RULES: tuple[Rule, ...] = (
             f" {c.server.id}), then {_evacuate(c)}"
         ),
     ),
-    Rule(
+    ServerRule(
         "resizing",
         _resizing,
         Verdict.HELD,
@@ -515,32 +519,32 @@ RULES: tuple[Rule, ...] = (
             f" {RESIZE_TASKS[c.server.task_state].format(id=c.server.id)}"
         ),
     ),
-    Rule(
+    ServerRule(
         "would-be-empty",
         _empty_rebuild,
         Verdict.HELD,
         lambda c: "Nova would rebuild it empty: its disk is on the dead host (shared_storage=no)",
     ),
-    Rule(
+    ServerRule(
         "forbidden",
         lambda c: c.forbidden,
         Verdict.HELD,
         lambda c: f"Nova forbids the evacuation: {_novas(c)}. After the repair: muster retry {c.server.id}",
     ),
-    Rule(
+    ServerRule(
         "released",
         lambda c: c.released,
         Verdict.HELD,
         lambda c: "left on its host: an operator lets the host return (muster release)",
     ),
-    Rule(
+    ServerRule(
         "failure-unread",
         _calls_unread,
         Verdict.QUEUED,
         lambda c: f"reading where its last rebuild{' on ' if c.failed_on else ''}{' and '.join(c.failed_on)} failed",
         "read-calls",
     ),
-    Rule(
+    ServerRule(
         "failure-unknown",
         lambda c: c.failed_earlier and c.calls is not None and c.calls.traces is None,
         Verdict.HELD,
@@ -549,7 +553,7 @@ RULES: tuple[Rule, ...] = (
             f" it (virsh domstate {c.server.id}), then {_evacuate(c)}"
         ),
     ),
-    Rule(
+    ServerRule(
         # Nova looks for it before it rebuilds it (nova/compute/manager.py, _check_instance_exists).
         "guest-left",
         lambda c: bool(_met_on(c)),
@@ -559,7 +563,7 @@ RULES: tuple[Rule, ...] = (
             f" (virsh destroy {c.server.id}; virsh undefine {c.server.id}), then muster retry {c.server.id}"
         ),
     ),
-    Rule(
+    ServerRule(
         "failed-on-several",
         lambda c: len(c.failed_on) > 1,
         Verdict.HELD,
@@ -568,21 +572,21 @@ RULES: tuple[Rule, ...] = (
             f" (virsh domstate {c.server.id}), then {_evacuate(c)}"
         ),
     ),
-    Rule(
+    ServerRule(
         "exhausted-older",
         lambda c: _exhausted(c) and c.read_at < max(c.ended_at, c.sent.at if c.sent else 0.0),
         Verdict.UNKNOWN,
         lambda c: f"{_tried(c)}; reading the server again",
         "read-server",
     ),
-    Rule(
+    ServerRule(
         "exhausted",
         _exhausted,
         Verdict.HELD,
         lambda c: f"{_tried(c)}. After the repair: muster retry {c.server.id}",
     ),
     # -- its host has it again
-    Rule(
+    ServerRule(
         "failed-at-return",
         lambda c: bool(c.back_at) and c.server.vm_state == "error" and c.server.created < c.back_at,
         Verdict.HELD,
@@ -592,40 +596,40 @@ RULES: tuple[Rule, ...] = (
             + f" openstack server reboot --hard {c.server.id}"
         ),
     ),
-    Rule(
+    ServerRule(
         "left-on-host",
         lambda c: bool(c.back_at),
         Verdict.SKIPPED,
         lambda c: "on its host, which is back",
     ),
-    Rule(
+    ServerRule(
         "owner-unread",
         lambda c: c.wanted is Power.UNKNOWN and not c.log_read and _readable(c),
         Verdict.QUEUED,
         lambda c: "reading its action log",
         "read-log",
     ),
-    Rule(
+    ServerRule(
         "owner-unknown",
         lambda c: c.wanted is Power.UNKNOWN,
         Verdict.HELD,
         lambda c: f"{_nothing_says(c)}. To evacuate it: {_evacuate(c)}",
     ),
-    Rule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
-    Rule(
+    ServerRule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
+    ServerRule(
         "waits-for-earlier-call",
         lambda c: c.moves_at < c.resumed_until,
         Verdict.QUEUED,
         lambda c: "waiting: an earlier worker may have sent its evacuation",
     ),
-    Rule(
+    ServerRule(
         "to-be-reset",
         _to_reset,
         Verdict.QUEUED,
         lambda c: f"{c.server.vm_state}: muster resets it to active and evacuates it (reset_states)",
         "reset",
     ),
-    Rule("ready", lambda c: True, Verdict.QUEUED, lambda c: "waiting for its turn", "evacuate"),
+    ServerRule("ready", lambda c: True, Verdict.QUEUED, lambda c: "waiting for its turn", "evacuate"),
 )
 
 

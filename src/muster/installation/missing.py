@@ -24,7 +24,7 @@ OLD_CIB, NEW_CIB = "/root/before.xml", "/root/muster.xml"
 
 
 @dataclass(frozen=True)
-class Step:
+class SetupStep:
     """One thing that is missing.
 
     :param why: for whoever reads the commands.
@@ -49,7 +49,7 @@ class Choices:
     power: Mapping[str, str] = field(default_factory=dict)
 
 
-def missing(here: Installation, choices: Choices) -> list[Step]:
+def missing(here: Installation, choices: Choices) -> list[SetupStep]:
     """Every step from what is here to what is in the README, in the order in which they can be typed.
 
     Beside another tool that evacuates there is only one: a person ends that.  No step of ours is safe before.
@@ -58,7 +58,7 @@ def missing(here: Installation, choices: Choices) -> list[Step]:
     """
     if here.in_charge:
         told = "; muster prints the commands once that is gone"
-        return [Step(f"{words(rival)}: {MIGRATE}{told}") for rival in here.in_charge]
+        return [SetupStep(f"{words(rival)}: {MIGRATE}{told}") for rival in here.in_charge]
     faults = [*_faults(here, choices)]
     if faults:
         raise SettingsError(faults)
@@ -115,21 +115,21 @@ NO_COMPUTE = (
 )
 
 
-def fence_device(here: Installation) -> Iterator[Step]:
+def fence_device(here: Installation) -> Iterator[SetupStep]:
     """The device that records, for every compute, by a static list."""
     mine = ours(here)
     if not here.computes:
-        yield Step(NO_COMPUTE)
+        yield SetupStep(NO_COMPUTE)
     elif mine is None:
         static = ("pcmk_host_check=static-list", f"pcmk_host_list={' '.join(here.computes)}")
         create = ("pcs", "stonith", "create", _free(here, FENCE), AGENT, *static)
-        yield Step("the device that records a fencing", (create,))
+        yield SetupStep("the device that records a fencing", (create,))
     else:
         change = host_list(mine, here.computes)
         if change:
-            yield Step(f"list every compute in {mine.id}, as a static list", (change,))
+            yield SetupStep(f"list every compute in {mine.id}, as a static list", (change,))
         if mine.disabled:
-            yield Step(f"enable {mine.id}", (enable_device(mine.id),))
+            yield SetupStep(f"enable {mine.id}", (enable_device(mine.id),))
 
 
 def ours(here: Installation) -> Optional[Device]:
@@ -150,12 +150,12 @@ def enable_device(name: str) -> Argv:
     return "pcs", "stonith", "enable", name
 
 
-def levels(here: Installation, power: Mapping[str, str]) -> Iterator[Step]:
+def levels(here: Installation, power: Mapping[str, str]) -> Iterator[SetupStep]:
     for node in here.computes:
         yield from levels_of(here, node, power)
 
 
-def levels_of(here: Installation, node: str, power: Mapping[str, str]) -> Iterator[Step]:
+def levels_of(here: Installation, node: str, power: Mapping[str, str]) -> Iterator[SetupStep]:
     """In every fencing level of the node that has a power device, the recording device behind it."""
     mine = ours(here)
     name = mine.id if mine else _free(here, FENCE)
@@ -168,31 +168,31 @@ def levels_of(here: Installation, node: str, power: Mapping[str, str]) -> Iterat
         return
     cutting = power_device(here, node, power)
     if isinstance(cutting, Unknown):
-        yield Step(cutting.why)
+        yield SetupStep(cutting.why)
     else:
         index = max((level.index for level in known), default=0) + 1
-        yield Step(f"first power, then record, for {node}", (_add_level(index, node, (cutting.id, name)),))
+        yield SetupStep(f"first power, then record, for {node}", (_add_level(index, node, (cutting.id, name)),))
 
 
-def _mended(here: Installation, node: str, level: Level, name: str, power: Mapping[str, str]) -> Step:
+def _mended(here: Installation, node: str, level: Level, name: str, power: Mapping[str, str]) -> SetupStep:
     """The level again, with the recording device behind its power devices."""
     before = tuple(d for d in level.devices if d in here.devices and d not in _recorders(here))
     if not _cuts_power(here, before):
         word = word_of(here, [here.devices[d] for d in before if not here.devices[d].disabled])
         if word:
-            return Step(word)
+            return SetupStep(word)
         if level.target != node:
             what = ",".join(level.devices)
-            return Step(
+            return SetupStep(
                 f"level {level.index} of {level.target} is {what}: put a power device first; muster cannot tell which"
             )
         cutting = power_device(here, node, power)
         if isinstance(cutting, Unknown):
-            return Step(cutting.why)
+            return SetupStep(cutting.why)
         before = (cutting.id,)  # what is no power device may well fail once the power is cut
     remove = ("pcs", "stonith", "level", "remove", str(level.index), "target", level.target)
     why = f"first power, then record, in level {level.index} of {level.target}"
-    return Step(why, (remove, _add_level(level.index, level.target, (*before, name))))
+    return SetupStep(why, (remove, _add_level(level.index, level.target, (*before, name))))
 
 
 def doubt_of_level(here: Installation, node: str, level: Level) -> bool:
@@ -247,26 +247,26 @@ def _add_level(index: int, target: str, devices: Sequence[str]) -> Argv:
 # ---------------------------------------------------------------------- rules
 
 
-def hold_rules(here: Installation, chosen: str = "") -> Iterator[Step]:
+def hold_rules(here: Installation, chosen: str = "") -> Iterator[SetupStep]:
     """nova-compute is kept away where muster-hold is set."""
     found = {chosen: here.nova_compute.get(chosen, False)} if chosen else here.nova_compute
     if not found:
-        yield Step(
+        yield SetupStep(
             "no resource runs nova-compute. If one does, name it: --nova-resource ID. If systemd does, every compute"
             " needs the drop-in of the package muster-compute (muster-hold.conf) instead of a rule"
         )
     for name, held in found.items():
         if not held:
             rule = ("rule", "score=-INFINITY", "defined", "muster-hold")
-            yield Step(f"keep {name} stopped on a host whose evacuations are open", (_location(name, *rule),))
+            yield SetupStep(f"keep {name} stopped on a host whose evacuations are open", (_location(name, *rule),))
 
 
-def worker(here: Installation, choices: Choices) -> Iterator[Step]:
+def worker(here: Installation, choices: Choices) -> Iterator[SetupStep]:
     """The resource on a controller, where it stays."""
     if not here.workers:
         name = _free(here, WORKER)
         made = (_create(name, choices), *off_computes(here, Resource(name)))
-        yield Step(
+        yield SetupStep(
             "the worker and the rule that keeps it off computes, in one change: Pacemaker probes no compute then",
             _at_once(made),
         )
@@ -274,18 +274,18 @@ def worker(here: Installation, choices: Choices) -> Iterator[Step]:
         yield from _worker(here, resource)
 
 
-def _worker(here: Installation, resource: Resource) -> Iterator[Step]:
+def _worker(here: Installation, resource: Resource) -> Iterator[SetupStep]:
     away = off_computes(here, resource)
     if away:
-        yield Step(f"keep {resource.id} off computes", away)
+        yield SetupStep(f"keep {resource.id} off computes", away)
     if resource.asking:
-        yield Step(f"let Pacemaker start {resource.id} while a compute is off", ask_no_remote(resource))
+        yield SetupStep(f"let Pacemaker start {resource.id} while a compute is off", ask_no_remote(resource))
     if not resource.sticks:
-        yield Step(f"keep {resource.id} on its controller", (stick(resource.id),))
+        yield SetupStep(f"keep {resource.id} on its controller", (stick(resource.id),))
     if not resource.monitored:
-        yield Step(f"let Pacemaker notice a worker of {resource.id} that hangs", (monitor(resource.id),))
+        yield SetupStep(f"let Pacemaker notice a worker of {resource.id} that hangs", (monitor(resource.id),))
     if resource.disabled:
-        yield Step(f"start {resource.id}", (_enable(resource.id),))
+        yield SetupStep(f"start {resource.id}", (_enable(resource.id),))
 
 
 def _create(name: str, choices: Choices) -> Argv:

@@ -20,7 +20,7 @@ from muster.installation.checks.examination import (
 )
 from muster.installation.fencing_topology import AGENT, Device, doubt, watchdog_fences
 from muster.installation.installed import Installation
-from muster.installation.missing import Step
+from muster.installation.missing import SetupStep
 
 OFF = ("false", "no", "off", "0", "n")
 
@@ -97,8 +97,8 @@ def rivals(facts: Examination) -> Iterator[CheckResult]:
         yield ok(f"none in this cluster's configuration{elsewhere}")
 
 
-def _unless_rivals(here: Installation, steps: Iterable[Step]) -> list[Step]:
-    return [Step(RIVAL_FIRST)] if here.in_charge else list(steps)
+def _unless_rivals(here: Installation, steps: Iterable[SetupStep]) -> list[SetupStep]:
+    return [SetupStep(RIVAL_FIRST)] if here.in_charge else list(steps)
 
 
 # ------------------------------------------------------------------------ fencing

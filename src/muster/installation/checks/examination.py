@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from muster.installation.installed import Controller, Installation, NovaAccess, Resource
-from muster.installation.missing import Argv, Step
+from muster.installation.missing import Argv, SetupStep
 
 
 class Result(enum.Enum):
@@ -90,7 +90,7 @@ def trouble(what: str, remedy: str = "", *commands: Argv) -> CheckResult:
     return CheckResult(Result.TROUBLE, what, remedy, commands)
 
 
-def by(result: Result, what: str, steps: Sequence[Step]) -> CheckResult:
+def by(result: Result, what: str, steps: Sequence[SetupStep]) -> CheckResult:
     """What :mod:`muster.installation.missing` would do about it."""
     commands = tuple(command for step in steps for command in step.commands)
     return CheckResult(result, what, "; ".join(step.why for step in steps if not step.commands), commands)
