@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from muster.cli import site
 from muster.cli.incidents import Incidents
 from muster.cli.view import Seen, view
-from muster.core.cluster_facts import Cluster
+from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.installation.installed import Resource
 from muster.reporting.documents import (
     FORMAT,
@@ -77,6 +77,18 @@ def test_one_from_before_the_format_was_written_has_the_first(document: Any) -> 
     before = {key: value for key, value in as_json(document).items() if key != "format"}
     assert FORMAT == 1
     assert read(type(document), json.dumps(before)) == document
+
+
+def test_the_first_name_of_a_blocked_incident_is_understood() -> None:
+    """In an upgrade the worker on another controller is the older one: what it says of a host that lives is not lost."""
+    lives = {"node": "cmp1", "state": "on-hold", "reason": "HOST LIVES", "fenced": FENCED}
+    heard = read(Shared, json.dumps({"at": float(FENCED), "incidents": [lives]}))
+    assert isinstance(heard, Shared)
+    node = Node("cmp1", True, record=Record(Phase.EVACUATING, FENCED, FENCED))
+    cluster, resource = Cluster(True, "ctl1", {"cmp1": node}), Resource("muster", active_on=("ctl2",))
+    (todo,) = view(Seen(FENCED, cluster, resource, heard=Heard(heard, "ctl2"))).todo
+    assert (todo.level, todo.about, todo.what) == ("trouble", "cmp1", "HOST LIVES")
+    assert read(Report, json.dumps(lives)) == Report(node="cmp1", state="blocked", reason="HOST LIVES", fenced=FENCED)
 
 
 @BY_NAME
