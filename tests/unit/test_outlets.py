@@ -315,6 +315,27 @@ def test_a_status_that_cannot_be_shared_is_told(tmp_path: Path) -> None:
     assert [event for _, event, _ in lines.lines] == ["status not shared"]
 
 
+def test_what_could_not_be_shared_is_shared_once_it_can_be(tmp_path: Path) -> None:
+    """C8: the last news of an incident was lost for good, and the worker taken for one that hangs."""
+    clock, tried, broken = FakeClock(), list[float](), True
+    began, shared = clock.now(), list[Any]()
+
+    def share(text: str) -> None:
+        tried.append(clock.now() - began)
+        if broken:
+            raise ClusterError("attrd_updater: timed out")
+        shared.append(json.loads(text))
+
+    status = Status(tmp_path / "m.json", clock, LogLines(), share)  # type: ignore[arg-type]
+    for second in range(1200):
+        broken = second < 300
+        status.status("", [incident(State.SETTLED)])
+        status.share()
+        clock.pass_by(1.0)
+    assert tried == [0.0, 60.0, 120.0, 240.0, 480.0], "not in each pass"
+    assert [(told["incidents"][0]["state"], told["again_s"]) for told in shared] == [("settled", 0.0)]
+
+
 def test_what_a_killed_worker_has_left_is_written_over(reports: Reports, tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
     name = "cmp1-100.json"

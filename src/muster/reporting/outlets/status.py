@@ -105,10 +105,12 @@ class Status(Quiet):
             self._shared, self._shared_at = news, now
             self._news_at = now if is_new else self._news_at
             busy = any(incident.state in BUSY for incident in told.incidents)
-            self._again_s = min(SHARE_SELDOM_S, max(SHARE_AGAIN_S, now - self._news_at)) if busy else 0.0
+            pause_s = min(SHARE_SELDOM_S, max(SHARE_AGAIN_S, now - self._news_at))
+            self._again_s = pause_s if busy else 0.0
             try:
                 self._hand_on(_short(replace_fields(told, at=round(self._clock.now(), 1), again_s=self._again_s)))
             except ClusterError as exc:
+                self._again_s = pause_s
                 self._log.warning("status not shared", reason=str(exc), remedy="other controllers show the one before")
 
     def _write(self) -> None:
