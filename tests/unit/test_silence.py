@@ -79,6 +79,14 @@ def test_a_host_that_is_no_compute_of_ours_is_not_waited_for() -> None:
     assert said(replace(it, cluster=replace(it.cluster, nodes={"cmp1": node}))) == []
 
 
+def test_a_host_that_was_left_out_is_not_taken_for_one_that_it_says_nothing_of() -> None:
+    """Of hundreds of hosts not all fit into what is shared."""
+    it = seen(5.0, incidents=[], shortened=True)
+    assert said(it) == []
+    assert [incident.reason for incident in view(it).incidents] == ["more waits than fits here"]
+    assert len(said(seen(LIMIT_S + 1, incidents=[], shortened=True))) == 1
+
+
 def test_a_new_worker_is_not_taken_for_the_one_before_it() -> None:
     """What that one has shared stays in Pacemaker's memory."""
     started = replace(RUNNING, active_since=int(NOW - 100))

@@ -127,7 +127,8 @@ def _incidents(seen: Seen) -> Iterator[Shown]:
 def _from_record(node: Node, seen: Seen) -> Summary:
     record = node.record
     running = bool(seen.resource.active_on)
-    reason = "the worker has not reported it yet" if running else "no worker is running"
+    unsaid = "more waits than fits here" if seen.heard.shared.shortened else "the worker has not reported it yet"
+    reason = unsaid if running else "no worker is running"
     state = _STATE_OF_PHASE[record.phase] if record else "fenced"
     if record and record.lives:
         state, reason = "blocked", f"HOST LIVES: it was seen running after its fencing; {reason}"
@@ -256,10 +257,13 @@ def _silence(seen: Seen) -> str:
 
 
 def _due(seen: Seen) -> float:
-    """When the worker was to be heard of next: as it said itself, or by a fencing of which it has said nothing."""
+    """When the worker was to be heard of next: as it said itself, or by a fencing of which it has said nothing.
+
+    What it had no room to say it may have known.
+    """
     shared = seen.heard.shared
     due = [shared.at + shared.again_s] if shared.again_s else []
-    if not _hindrance(seen):
+    if not (_hindrance(seen) or shared.shortened):
         said = {incident.node: incident.fenced for incident in shared.incidents}
         records = {node.name: node.record for node in seen.cluster.nodes.values() if node.record and node.compute}
         due += [record.last for name, record in records.items() if said.get(name) not in (record.first, 0)]
