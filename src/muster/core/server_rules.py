@@ -175,8 +175,12 @@ def _age(c: ServerCase) -> int:
 
 
 def _too_long(c: ServerCase) -> bool:
-    """What does not say when it began holds up nobody else, either."""
-    return c.open_move is not None and (_age(c) > c.policy.stuck_after_s or not c.open_move.created)
+    return _age(c) > c.policy.stuck_after_s
+
+
+def _ageless(c: ServerCase) -> bool:
+    """It does not say when it began: it may be as old as one that hangs, and as young as any other."""
+    return c.open_move is not None and not c.open_move.created
 
 
 def _not_begun(c: ServerCase) -> bool:
@@ -192,7 +196,7 @@ def _late(c: ServerCase) -> bool:
 def _given_up(c: ServerCase) -> bool:
     """An operator no longer waits for what Nova has not begun in all the time that it may take."""
     ordered = c.skipped or c.released
-    return ordered and _not_begun(c) and c.server.host == c.source and _age(c) > c.policy.stuck_after_s
+    return ordered and _not_begun(c) and c.server.host == c.source and _too_long(c)
 
 
 def _unreadable(c: ServerCase) -> str:
@@ -202,8 +206,7 @@ def _unreadable(c: ServerCase) -> str:
 
 def _on_the_way(c: ServerCase) -> str:
     if _not_begun(c):
-        stuck = _age(c) > c.policy.stuck_after_s
-        remedy = f". To let its host return without it: muster skip {c.server.id}" if stuck else ""
+        remedy = f". To let its host return without it: muster skip {c.server.id}" if _too_long(c) else ""
         queue = f": it waits for {c.waits_for} and begins when nova-compute runs there" if c.waits_for else ""
         return f"Nova accepted the evacuation, but has not begun for {_age(c)} s{queue}{remedy}"
     move = c.open_move
@@ -639,6 +642,7 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
     move = case.arrival or case.open_move
     step = rule.step
     verdict, reason = rule.verdict, rule.reason(case)
+    pending = case.open_move is not None or case.asked or rule.name == "call-begun"
     if verdict.open and case.back_at and case.now - case.back_at > RETURN_PROOFS_S:
         step = ""
         verdict, reason = (
@@ -664,7 +668,7 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         due=case.due if verdict is Verdict.PARKED else 0.0,
         began=move.created if move else 0.0,
         ended=move.updated if move and move.status.arrived else 0.0,
-        under_way=verdict.open and (case.open_move is not None or case.asked or rule.name == "call-begun"),
+        under_way=verdict.open and pending and not _ageless(case),
         alarm=_too_long(case),
         attempts=len(case.moves),
         target=case.target,
