@@ -125,7 +125,9 @@ class Judge(Obedience):
         record = self.world.site.nodes[inst.host].record
         ours = [r for r in rows if record and r.status == "failed" and r.accepted_at >= record.first]
         orders = self.orders_seen(process, inst.host)
-        since = orders.retried_at(ident) + 1.0 + self._clocks_s() if orders.retried_at(ident) else 0.0
+        # What was read while a clock was wrong stays dated by that clock: a try may count as one of before the order.
+        apart_s = max(self._clocks_s(), 1.0 + self.world.site.clocks_were_apart_s)
+        since = orders.retried_at(ident) + 1.0 + apart_s if orders.retried_at(ident) else 0.0
         ours = [r for r in ours if r.accepted_at >= since]
         failed = sum(process.knew(f"moves_from {r.source}", r.ended_at) for r in ours)
         if failed >= policy.attempts:

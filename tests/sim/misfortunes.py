@@ -371,6 +371,7 @@ def _clock_steps(world: World, rng: random.Random) -> None:
     world.faults.note("controller's clock set")
     controller, before = rng.choice(CONTROLLERS), dict(world.clocks)
     world.clocks[controller] = before.get(controller, 0.0) + rng.choice((-3600.0, -40.0, -15.0, 15.0, 40.0, 3600.0))
+    world.site.clocks_were_apart_s = max(world.site.clocks_were_apart_s, abs(world.clocks[controller]))
     world.say(f"the clock of {controller} is off by {world.clocks[controller]:.0f} s")
     world.after(rng.uniform(5.0, 60.0), lambda: world.clocks.update({controller: before.get(controller, 0.0)}))
 

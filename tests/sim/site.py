@@ -35,6 +35,7 @@ class Site:
         self.fenced: set[str] = set()
         self.ends_late = 0.0
         self.clocks: dict[str, float] = {}
+        self.clocks_were_apart_s = 0.0
         self.fenced_at: dict[str, float] = {}
         self.changed: Callable[[], None] = lambda: None
         for name in cloud.computes:

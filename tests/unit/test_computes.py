@@ -166,12 +166,17 @@ def test_knows_when_a_fencing_by_some_device_proves_nothing(resources: str, part
     assert seen(resources, status=back, **parts)["cmp1"].unproved == ""
 
 
-def test_what_fences_it_may_have_been_mended_since() -> None:
+@pytest.mark.parametrize("says", ["blocked: nothing proves that it is off", "on-hold: not proved to be off"])
+def test_that_nothing_proved_it_off_outlives_an_upgrade(says: str) -> None:
     """C20: whoever follows doctor's advice must not evacuate a host that runs on."""
-    pair = f'<nvpair id="x" name="muster-status" value="{UNPROVED}"/>'
+    pair = f'<nvpair id="x" name="muster-status" value="{says}"/>'
     noted = f"<transient_attributes><instance_attributes>{pair}</instance_attributes></transient_attributes>"
     status = FENCED.replace("/>", f">{noted}</node_state>")
     assert "repaired its fencing only after that" in seen(recorder(), status=status)["cmp1"].unproved
+
+
+def test_what_fences_it_may_have_been_mended_since() -> None:
+    """C20."""
     fabric, mended = (
         document(recorder() + SCSI, status=FENCED, levels=LEVELS + FABRIC),
         document(recorder(), status=FENCED),

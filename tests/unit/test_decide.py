@@ -203,7 +203,8 @@ def test_what_may_run_on_a_host_is_sent_there_and_nowhere_else() -> None:
     """A17: whatever target_map says."""
     failed = Move("1", "a", "cmp1", MoveStatus.FAILED, "cmp2", NOW - 90, NOW - 80)
     read = Calls(NOW - 1, Calls.state_of((failed,)), 1, ())
-    seen = sight(node(), server("a"), moves=(failed,), calls={"a": read})
+    log = OwnerLog(Power.RUNNING, read_at=NOW)
+    seen = sight(node(), server("a"), moves=(failed,), calls={"a": read}, logs={"a": log})
     (step,) = decide(seen, settings(target_map="cmp1:spare1")).steps
     assert isinstance(step, Evacuate)
     assert (step.target, step.moves_before) == ("cmp2", 1)

@@ -306,7 +306,8 @@ def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
 def test_a_start_that_waits_keeps_the_host_away_where_the_guest_may_run_already() -> None:
     """D10, A17: a rebuild that failed had started it, and Nova still shows it on the dead host."""
     failed = Move("1", "a", "cmp1", MoveStatus.FAILED, "cmp2", NOW - 60, NOW - 50)
-    facts: dict[str, Any] = {"queued_start": {"a": "start"}, "first_listed_at": NOW - 9}
+    log = OwnerLog(Power.RUNNING, waits="start", read_at=NOW)
+    facts: dict[str, Any] = {"queued_start": {"a": "start"}, "first_listed_at": NOW - 9, "logs": {"a": log}}
     for status, rule in ((MoveStatus.FAILED, "start-waits"), (MoveStatus.ERROR, "settled")):
         seen = sight(node(), server("a", vm_state="paused"), moves=(replace(failed, status=status),), **facts)
         assert decide(seen, settings()).incidents["cmp1"].rule == rule

@@ -10,7 +10,7 @@ import pytest
 from muster.core.nova_facts import MoveStatus, Trace
 from muster.core.server_case import Verdict
 from muster.core.server_rules import judge
-from muster.core.sight import Calls, Outcome
+from muster.core.sight import Calls, Outcome, Tries
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, calls, case, failure, move, sent, verdict
 
@@ -124,6 +124,27 @@ def test_a_guest_that_nova_has_met_is_held_until_an_operator_has_removed_it() ->
     assert "virsh destroy s1; virsh undefine s1" in finding.reason
     again, step = judge(case(ACTIVE, *moves, calls=met, retried_at=NOW - 1))
     assert (again.rule, step, again.target) == ("ready", "evacuate", "other")
+
+
+def test_whether_calls_are_over_does_not_hang_on_the_clock_of_the_record() -> None:
+    """B8, B25: one of a controller whose clock was an hour ahead waited for ever for what had died in the conductor."""
+    row = move("accepted", age=60)
+    it = case(ACTIVE, row, calls=calls((row,), failure()), first=NOW + 3600)
+    assert verdict(it)[1:] == ("ready", "evacuate")
+    earlier = replace(failure(), at=NOW - 1000)
+    assert verdict(replace(it, calls=calls((row,), earlier)))[1] != "ready"
+
+
+@pytest.mark.parametrize("facts", [{}, {"skipped": True}, {"retried_at": 0.0, "released": True}])
+def test_orders_that_wait_are_read_before_a_server_that_may_run_elsewhere_is_left(facts: dict[str, object]) -> None:
+    """D10: a start that waits for the dead host would be the second guest, and who took over has not seen it."""
+    moves = (move("failed", "other", age=90), move("failed", "other", age=60, ident="2"))
+    met = calls(moves, failure("other"), failure("other", harmless=True, met_guest=True))
+    it = case(ACTIVE, *moves, calls=met, ended_at=NOW - 50, **facts)
+    assert verdict(it) == (Verdict.QUEUED, "waiting-order-unread", "read-log")
+    assert verdict(replace(it, log_read=True, log_read_at=NOW - 51))[1] == "waiting-order-unread"
+    assert verdict(replace(it, log_read=True, log_read_at=NOW - 50))[1] != "waiting-order-unread"
+    assert verdict(replace(it, unread=Tries(NOW, 10)))[1] != "waiting-order-unread"
 
 
 def test_what_may_run_on_two_hosts_is_a_persons_to_decide() -> None:

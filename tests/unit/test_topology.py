@@ -175,6 +175,14 @@ def test_only_what_is_known_to_cut_power_counts(device: str, word: str) -> None:
     assert word in doubt(level("new,rec"), devices=device)
 
 
+def test_one_hosts_controller_without_a_list_is_asked_of_every_node_whose_levels_name_it() -> None:
+    """Pacemaker asks it for its status, which it has for any node."""
+    both = [level("new,rec"), level("new,rec", by='target="cmp2"')]
+    assert "is the controller of one host, but lists cmp1, cmp2: each" in doubt(*both, devices=power(""))
+    assert doubt(*both, devices=power("", "fence_apc")) == ""
+    assert doubt(both[0], devices=power("")) == ""
+
+
 @pytest.mark.parametrize(
     "device",
     [

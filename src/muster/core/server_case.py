@@ -173,6 +173,8 @@ class ServerCase:
 
     def void(self, move: Move) -> bool:
         """Nothing can come up from it any more, whatever became of its destination since."""
+        if move.unreadable:
+            return False  # where it goes may be what cannot be read
         if move.id in self.dead_evacuations or died_under_way(move, self.dead):
             return True
         return move.status is MoveStatus.ACCEPTED and self.calls_over
@@ -200,7 +202,9 @@ class ServerCase:
         Then none that is still `accepted` will begin: its call failed in the conductor, or took the row of an earlier
         one, for the conductor takes any that is `accepted` (facts.md N32).  What has begun on a destination has a row.
         """
-        traces = [trace for trace in self.traces if trace.at >= self.first - SKEW_S]
+        # Of this incident, by Nova's clock as they are: the record's may have been another one.
+        since = min((move.created for move in self.moves if move.created), default=self.first) - SKEW_S
+        traces = [trace for trace in self.traces if trace.at >= since]
         begun = Counter(trace.dest for trace in traces if not trace.over)
         rows = Counter(move.dest for move in self.moves if move.status is MoveStatus.PRE_MIGRATING)
         return len(traces) >= len(self.moves) and "" not in begun and not begun - rows

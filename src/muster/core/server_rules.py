@@ -422,6 +422,15 @@ RULES: tuple[ServerRule, ...] = (
     ServerRule(
         "call-begun", _taking, Verdict.UNKNOWN, lambda c: "Nova is accepting an evacuation of it; no migration yet"
     ),
+    ServerRule(
+        # Its guest may run where a rebuild failed, and a start that waits for the dead host would be the second one:
+        # before the host may return, whatever else is said of it.
+        "waiting-order-unread",
+        lambda c: bool(c.failed_on) and c.log_read_at < max(c.ended_at, c.first) and _readable(c),
+        Verdict.QUEUED,
+        lambda c: "a rebuild of it failed: reading its action log for orders that wait for its host",
+        "read-log",
+    ),
     # -- it is on the dead host and nothing moves it: may it be moved?
     ServerRule(
         # One 404 may be about the destination, or from a Nova that has lost its way to a cell: a list has to agree.

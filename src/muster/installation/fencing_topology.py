@@ -18,6 +18,8 @@ POWER_AGENTS = "power_agents"
 UNPROVED = "blocked: nothing proves that it is off"
 """What crm_mon shows beside a node that Pacemaker counts as fenced, and that may run.  Pacemaker forgets it at the next
 fencing, and when the node joins: as long as it stands, what has fenced it proves nothing, however that was mended."""
+SAYS_UNPROVED = (UNPROVED, "on-hold: not proved to be off")
+"""The same, as any version has written it: it outlives an upgrade."""
 
 MENDED = "somebody repaired its fencing only after that"
 

@@ -85,7 +85,11 @@ def server(row: Mapping[str, Any]) -> Server:
 def _server(row: Mapping[str, Any]) -> Server:
     image = row.get("image")
     fault = row.get("fault")
-    flavor = row.get("flavor")
+    flavor = row.get("flavor", {})
+    if not isinstance(flavor, dict):
+        raise NovaUnavailable(f"the reply has a server with flavor {flavor!r}")
+    if not isinstance(image, (dict, str, type(None))):
+        raise NovaUnavailable(f"the reply has a server with image {image!r}")
     return Server(
         id=_text(row, "id"),
         host=_word(row, "OS-EXT-SRV-ATTR:host"),
@@ -99,12 +103,12 @@ def _server(row: Mapping[str, Any]) -> Server:
         launched=row.get("OS-SRV-USG:launched_at") is not None,
         image=str(image.get("id", "")) if isinstance(image, dict) else ("" if image == "" else None),
         metadata=_strings(row, "metadata"),
-        extra_specs=_strings(flavor, "extra_specs") if isinstance(flavor, dict) else {},
+        extra_specs=_strings(flavor, "extra_specs"),
         image_properties=_strings(image, "properties") if isinstance(image, dict) else {},
         tags=_list_of_words(row, "tags"),
         fault=str(fault.get("message", "")) if isinstance(fault, dict) else "",
         deleted=row.get("status") == "DELETED",
-        size=_size(flavor, from_volume=image == "") if isinstance(flavor, dict) else None,
+        size=_size(flavor, from_volume=image == ""),
     )
 
 

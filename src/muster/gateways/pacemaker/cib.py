@@ -39,7 +39,7 @@ from muster.gateways.pacemaker.cib_xml import (
 )
 from muster.installation.fencing_topology import (
     MENDED,
-    UNPROVED,
+    SAYS_UNPROVED,
     Device,
     unproved,
     watchdog_fences,
@@ -270,5 +270,5 @@ def _unproved(index: _Index, name: str, shown: str) -> str:
     vouched = any("fence_watchdog" in device.power_agents for device in index.devices.values())
     watchdog = watchdog_fences(given) and not vouched
     doubt = unproved(name, levels(index.cib, name), index.devices, watchdog)
-    before = MENDED if shown == UNPROVED else ""
+    before = MENDED if shown in SAYS_UNPROVED else ""
     return doubt or attributes.ruled(index.cib, OPTIONS) or before

@@ -65,7 +65,7 @@ def _device(cib: Element, primitive: Element, vouched: frozenset[str], nodes: Co
         vouched=agent in vouched,
         network=network,
         forgiving=_forgiving(given),
-        shared=_shared(agent, given, nodes),
+        shared=_shared(agent, given, nodes, [n for n in nodes if _named_for(cib, n, str(primitive.get("id")))]),
         unclear=attributes.unclear(cib, primitive, "instance_attributes"),
         power_agents=words(given.get(POWER_AGENTS, "")),
         reboot_action=given.get("pcmk_reboot_action", given.get("action") or "reboot"),
@@ -79,12 +79,22 @@ def _forgiving(given: Mapping[str, str]) -> str:
     return "missing_as_off" if given.get("missing_as_off") or given.get("missing-as-off") else ""
 
 
-def _shared(agent: str, given: Mapping[str, str], nodes: Collection[str]) -> tuple[str, ...]:
-    """Several nodes that the controller of one host is to fence.  Asked for a status, it has one for any node."""
+def _named_for(cib: Element, node: str, device: str) -> bool:
+    return any(device in level.devices for level in levels(cib, node))
+
+
+def _shared(agent: str, given: Mapping[str, str], nodes: Collection[str], leveled: Collection[str]) -> tuple[str, ...]:
+    """Several nodes that the controller of one host is to fence.  Asked for a status, it has one for any node; where
+    it lists none, Pacemaker asks for that (fenced_commands.c, target_list_type()), of those whose levels name it.
+
+    :param leveled: nodes whose levels name the device.
+    """
     if agent not in ONE_HOST or given.get("port_as_ip") or given.get("port-as-ip"):
         return ()
     anybody = given.get("pcmk_host_check") in ("none", "status")
     listed = {host.casefold() for host in _hosts(given)}
+    if not listed and not given.get("pcmk_host_check"):
+        return tuple(leveled) if len(leveled) > 1 else ()
     found = tuple(node for node in nodes if anybody or node.casefold() in listed)
     return found if len(found) > 1 else ()
 
