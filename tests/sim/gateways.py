@@ -188,9 +188,11 @@ class NovaGateway:
         name = service.removeprefix("service-")
         self._world.judge.lift_sent(self._process, name, unforce, enable)
 
+        sent_for = self._world.site.nodes[name].record
+
         def lift() -> str:
             request_id = self._cloud.force_up(service, unforce, enable)
-            if not self._process.alive:
+            if not self._process.alive or self._world.site.nodes[name].record != sent_for:
                 self._cloud.computes[name].lifted_at = self._world.now
             return request_id
 

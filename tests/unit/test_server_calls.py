@@ -144,7 +144,7 @@ def test_orders_that_wait_are_read_before_a_server_that_may_run_elsewhere_is_lef
     assert verdict(it) == (Verdict.QUEUED, "waiting-order-unread", "read-log")
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 51))[1] == "waiting-order-unread"
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 50))[1] != "waiting-order-unread"
-    assert verdict(replace(it, unread=Tries(NOW, 10)))[1] != "waiting-order-unread"
+    assert verdict(replace(it, unread=Tries(NOW, 3)))[1] != "waiting-order-unread"
 
 
 def test_what_may_run_on_two_hosts_is_a_persons_to_decide() -> None:

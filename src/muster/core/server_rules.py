@@ -426,7 +426,7 @@ RULES: tuple[ServerRule, ...] = (
         # Its guest may run where a rebuild failed, and a start that waits for the dead host would be the second one:
         # before the host may return, whatever else is said of it.
         "waiting-order-unread",
-        lambda c: bool(c.failed_on) and c.log_read_at < max(c.ended_at, c.first) and _readable(c),
+        lambda c: bool(c.failed_on) and c.log_read_at < c.ended_at and c.unread.times < CALL_TRIES,
         Verdict.QUEUED,
         lambda c: "a rebuild of it failed: reading its action log for orders that wait for its host",
         "read-log",
