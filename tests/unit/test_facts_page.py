@@ -19,7 +19,7 @@ NUMBER = r"[NPV][0-9]{1,2}"
 CITED = re.compile(rf"\b(?:docs/)?facts\.md,? ({NUMBER}(?:(?:, | and ){NUMBER})*)")
 BARE = re.compile(rf"(?<![\w.%-]){NUMBER}(?![\w.%-]*\w)")
 # Folders and files of those who wrote it: nobody else has them.
-OUTSIDE = re.compile(r"(?:\.\./|/work/)shared|\b(?:FACTS|SCENARIOS|DESIGN|STYLE)\b(?:\.md|'| [A-Z]?[0-9]| section)")
+OUTSIDE = re.compile(r"\.\./shared|\b(?:FACTS|SCENARIOS|DESIGN|STYLE)\b(?:\.md|'| [A-Z]?[0-9]| section)")
 
 
 def texts() -> Iterator[tuple[str, str]]:
