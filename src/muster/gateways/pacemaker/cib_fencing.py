@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Optional
 
 from muster.gateways.pacemaker import attributes, posix
@@ -40,7 +41,17 @@ def devices(cib: Element) -> dict[str, Device]:
     recorders = [_device(cib, primitive, frozenset()) for primitive in primitives if primitive.get("type") == AGENT]
     vouched = frozenset(agent for recorder in recorders for agent in recorder.power_agents)
     nodes = names(cib)
-    return {str(primitive.get("id")): _device(cib, primitive, vouched, nodes) for primitive in primitives}
+    leveled = functools.cache(lambda: _by_device(cib, nodes))
+    return {str(primitive.get("id")): _device(cib, primitive, vouched, nodes, leveled) for primitive in primitives}
+
+
+def _by_device(cib: Element, nodes: Iterable[str]) -> dict[str, list[str]]:
+    """By fence device, the nodes whose levels name it."""
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        for device in {device for level in levels(cib, node) for device in level.devices}:
+            found.setdefault(device, []).append(node)
+    return found
 
 
 def recorders_of(cib: Element) -> list[Device]:
@@ -48,15 +59,21 @@ def recorders_of(cib: Element) -> list[Device]:
     return [_device(cib, primitive, frozenset()) for primitive in primitives_of(cib, "stonith", "", AGENT)]
 
 
-def _device(cib: Element, primitive: Element, vouched: frozenset[str], nodes: Collection[str] = ()) -> Device:
-    agent = str(primitive.get("type"))
+def _device(
+    cib: Element,
+    primitive: Element,
+    vouched: frozenset[str],
+    nodes: Collection[str] = (),
+    leveled: Callable[[], Mapping[str, Sequence[str]]] = dict,
+) -> Device:
+    ident, agent = str(primitive.get("id")), str(primitive.get("type"))
     given = attributes.inherited(cib, primitive, "instance_attributes")
     meta = attributes.inherited(cib, primitive, "meta_attributes")
     # Whatever they say: the agents ask only whether they are there (fence_azure_arm, set_power_status(); fence_virsh,
     # get_power_status()).
     network = bool(given.get("network-fencing") or given.get("network_fencing"))
     return Device(
-        str(primitive.get("id")),
+        ident,
         agent,
         _off_action(given),
         _hosts(given),
@@ -65,7 +82,7 @@ def _device(cib: Element, primitive: Element, vouched: frozenset[str], nodes: Co
         vouched=agent in vouched,
         network=network,
         forgiving=_forgiving(given),
-        shared=_shared(agent, given, nodes, [n for n in nodes if _named_for(cib, n, str(primitive.get("id")))]),
+        shared=_shared(agent, given, nodes, lambda: leveled().get(ident, ())),
         unclear=attributes.unclear(cib, primitive, "instance_attributes"),
         power_agents=words(given.get(POWER_AGENTS, "")),
         reboot_action=given.get("pcmk_reboot_action", given.get("action") or "reboot"),
@@ -79,23 +96,23 @@ def _forgiving(given: Mapping[str, str]) -> str:
     return "missing_as_off" if given.get("missing_as_off") or given.get("missing-as-off") else ""
 
 
-def _named_for(cib: Element, node: str, device: str) -> bool:
-    return any(device in level.devices for level in levels(cib, node))
-
-
-def _shared(agent: str, given: Mapping[str, str], nodes: Collection[str], leveled: Collection[str]) -> tuple[str, ...]:
+def _shared(
+    agent: str, given: Mapping[str, str], nodes: Collection[str], leveled: Callable[[], Sequence[str]]
+) -> tuple[str, ...]:
     """Several nodes that the controller of one host is to fence.  Asked for a status, it has one for any node; where
     it lists none, Pacemaker asks for that (fenced_commands.c, target_list_type()), of those whose levels name it.
 
-    :param leveled: nodes whose levels name the device.
+    :param leveled: gives the nodes whose levels name the device.
     """
     if agent not in ONE_HOST or given.get("port_as_ip") or given.get("port-as-ip"):
         return ()
-    anybody = given.get("pcmk_host_check") in ("none", "status")
-    listed = {host.casefold() for host in _hosts(given)}
-    if not listed and not given.get("pcmk_host_check"):
-        return tuple(leveled) if len(leveled) > 1 else ()
-    found = tuple(node for node in nodes if anybody or node.casefold() in listed)
+    check, listed = given.get("pcmk_host_check"), {host.casefold() for host in _hosts(given)}
+    if check in ("none", "status"):
+        found = tuple(nodes)
+    elif listed or check:
+        found = tuple(node for node in nodes if node.casefold() in listed)
+    else:
+        found = tuple(leveled())
     return found if len(found) > 1 else ()
 
 
