@@ -130,7 +130,7 @@ def test_what_an_action_log_says_is_told_to_every_incident_that_knows_the_server
     memory = Memory({name: host() for name in ("cmp1", "cmp2", "cmp3")})
     for name in ("cmp1", "cmp2"):
         note(memory.hosts[name], SERVER)
-    memory.note_owner_log("a", OwnerLog(Power.STOPPED))
+    memory.note_owner_log("a", OwnerLog(Power.STOPPED), FENCED + 9.0)
     assert [it.logs.owners["a"].wanted.value for it in memory.hosts.values()] == ["stopped", "stopped", "running"]
 
 

@@ -7,7 +7,6 @@ Being killed between any two calls is harmless: the next look finds what was don
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import singledispatchmethod
 from typing import Optional
 
@@ -205,7 +204,7 @@ class Act:
                 raise
             self._log.warning("action log refused", server=step.server, reason=str(exc), request_id=exc.request_id)
         else:
-            self._memory.note_owner_log(step.server, replace(log, read_at=at))
+            self._memory.note_owner_log(step.server, log, at)
 
     @_do.register
     def _read_calls(self, step: todo.ReadCalls) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.decide import wanted_now
@@ -265,7 +265,8 @@ class Memory:
             if server in host.inventory.servers and server not in host.proofs
         )
 
-    def note_owner_log(self, server: str, log: OwnerLog) -> None:
+    def note_owner_log(self, server: str, log: OwnerLog, asked_at: float) -> None:
+        log = replace(log, read_at=asked_at)
         for host in self.hosts_of(server):
             host.logs.note_owner_log(server, log, host.since)
 

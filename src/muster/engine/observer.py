@@ -9,13 +9,14 @@ from dataclasses import replace
 from muster.core.decide import Decision, decide
 from muster.core.errors import NovaError
 from muster.core.ports import ClockPort, ClusterPort, NovaPort
+from muster.core.server_rules import RULES
 from muster.core.sight import Sight
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.settings import Settings
 
 OBSERVED_LOGS = 200
-UNREAD_RULES = ("arrived-unread", "owner-unread")
+UNREAD_RULES = frozenset(rule.name for rule in RULES if rule.step == "read-log")
 
 
 def observe(cluster: ClusterPort, nova: NovaPort, clock: ClockPort, settings: Settings) -> Decision:
@@ -28,7 +29,8 @@ def observe(cluster: ClusterPort, nova: NovaPort, clock: ClockPort, settings: Se
     unread = [finding.server.id for finding in findings if finding.rule in UNREAD_RULES][:OBSERVED_LOGS]
     for server in unread:
         with contextlib.suppress(NovaError):
-            memory.note_owner_log(server, nova.owner_log(server))
+            asked_at = clock.now()
+            memory.note_owner_log(server, nova.owner_log(server), asked_at)
     return _as_the_worker(look.sight(), settings) if unread else decision
 
 
