@@ -32,7 +32,7 @@ def test_evacuates_a_lost_host_and_takes_it_back(cloud: Cloud, how: str) -> None
     assert len(cloud.nova.evacuations()) == 3
     cloud.cluster.heal("cmp1")
     cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
-    assert cloud.report("cmp1")["state"] == "closed"
+    cloud.until(lambda: cloud.report("cmp1")["state"] == "closed", 20, "the report says so, too")
 
 
 def test_does_nothing_until_an_operator_confirms_a_failed_fencing(cloud: Cloud) -> None:
