@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Callable, Optional
 
 from bench.cpu_meter import Meter
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
 from muster.gateways.nova.compute import PAGE, Nova
 from tests.fakes import FakeClock
 
@@ -42,7 +42,7 @@ class Crowd:
         }
         self._servers: dict[str, Server] = {}
         self._on: dict[str, dict[str, None]] = {name: {} for name in self._services}
-        self._moves: dict[str, dict[str, Move]] = {name: {} for name in self.dead}
+        self._evacuations: dict[str, dict[str, Evacuation]] = {name: {} for name in self.dead}
         self._changes: list[tuple[float, str]] = []
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -70,15 +70,15 @@ class Crowd:
         self._take("servers_changed", len(idents))
         return [self._servers[ident] for ident in idents]
 
-    def moves_from(self, host: str, since: float, page: int = 0) -> Sequence[Move]:
-        moves = list(self._moves[host].values())
-        self._take("moves_from", len(moves))
-        return moves
+    def evacuations_from(self, host: str, since: float, page: int = 0) -> Sequence[Evacuation]:
+        evacuations = list(self._evacuations[host].values())
+        self._take("evacuations_from", len(evacuations))
+        return evacuations
 
-    def moves_of_all(self, since: float, page: int = 0) -> Sequence[Move]:
-        moves = [move for of_one in self._moves.values() for move in of_one.values()]
-        self._take("moves_of_all", len(moves))
-        return moves
+    def evacuations_of_all(self, since: float, page: int = 0) -> Sequence[Evacuation]:
+        evacuations = [evacuation for of_one in self._evacuations.values() for evacuation in of_one.values()]
+        self._take("evacuations_of_all", len(evacuations))
+        return evacuations
 
     def owner_log(self, server: str) -> OwnerLog:
         self._take("owner_log")
@@ -105,11 +105,13 @@ class Crowd:
     def evacuate(self, server: str, target: Optional[str]) -> str:
         one = self._servers[server]
         dest = self.alive[self._count % len(self.alive)]
-        move = Move(str(self._count), server, one.host, MoveStatus.ACCEPTED, created=self._now(), updated=self._now())
-        self._moves[one.host][move.id] = move
+        evacuation = Evacuation(
+            str(self._count), server, one.host, EvacuationStatus.ACCEPTED, created=self._now(), updated=self._now()
+        )
+        self._evacuations[one.host][evacuation.id] = evacuation
         self._set(server, task_state="rebuilding")
-        self._later(SCHEDULE_S, lambda: self._began(move, dest))
-        self._later(SCHEDULE_S + SPAWN_S, lambda: self._done(move, dest))
+        self._later(SCHEDULE_S, lambda: self._began(evacuation, dest))
+        self._later(SCHEDULE_S + SPAWN_S, lambda: self._done(evacuation, dest))
         return self._take("evacuate")
 
     def stop(self, server: str) -> str:
@@ -120,19 +122,19 @@ class Crowd:
 
     # ---------------------------------------------------------------- innards
 
-    def _took(self, move: Move, dest: str, status: MoveStatus) -> None:
-        changed = replace(move, dest=dest, status=status, updated=self._now())
-        self._moves[move.source][move.id] = changed
+    def _took(self, evacuation: Evacuation, dest: str, status: EvacuationStatus) -> None:
+        changed = replace(evacuation, dest=dest, status=status, updated=self._now())
+        self._evacuations[evacuation.source][evacuation.id] = changed
 
-    def _began(self, move: Move, dest: str) -> None:
-        self._took(move, dest, MoveStatus.PRE_MIGRATING)
-        self._set(move.server, task_state="rebuild_spawning")
+    def _began(self, evacuation: Evacuation, dest: str) -> None:
+        self._took(evacuation, dest, EvacuationStatus.PRE_MIGRATING)
+        self._set(evacuation.server, task_state="rebuild_spawning")
 
-    def _done(self, move: Move, dest: str) -> None:
-        self._took(move, dest, MoveStatus.DONE)
-        del self._on[move.source][move.server]
-        self._on[dest][move.server] = None
-        self._set(move.server, task_state="", host=dest)
+    def _done(self, evacuation: Evacuation, dest: str) -> None:
+        self._took(evacuation, dest, EvacuationStatus.DONE)
+        del self._on[evacuation.source][evacuation.server]
+        self._on[dest][evacuation.server] = None
+        self._set(evacuation.server, task_state="", host=dest)
 
     def _set(self, server: str, **facts: str) -> None:
         self._servers[server] = replace(self._servers[server], updated=self._now(), **facts)  # type: ignore[arg-type]

@@ -84,7 +84,7 @@ class Api:
     def evacuate(self, server: str) -> None:
         self.call("POST", f"/servers/{server}/action", EVACUATE, {"evacuate": {}})
 
-    def newest_move(self, server: str) -> str:
+    def newest_evacuation(self, server: str) -> str:
         query = f"migration_type=evacuation&instance_uuid={server}"
         rows = self.call("GET", f"/os-migrations?{query}", MIGRATIONS)["migrations"]
         return str(max(rows, key=lambda row: row["id"])["status"]) if rows else ""
@@ -119,10 +119,10 @@ def smart(api: Api, hosts: Sequence[str]) -> None:
         for _ in range(TRIES):
             api.evacuate(server)
             time.sleep(FIRST_LOOK_S)
-            status = api.newest_move(server)
+            status = api.newest_evacuation(server)
             while status not in ("done", "completed", "failed", "error"):
                 time.sleep(NEXT_LOOK_S)
-                status = api.newest_move(server)
+                status = api.newest_evacuation(server)
             if status in ("done", "completed"):
                 return True
             time.sleep(NEXT_LOOK_S)

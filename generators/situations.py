@@ -19,7 +19,7 @@ from muster.cli import status
 from muster.cli.view import Seen, View, view
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import decide
-from muster.core.nova_facts import Move, MoveStatus, Power, Server, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.sight import HostSight, Sight
 from muster.installation.installed import Resource
 from muster.reporting import report
@@ -99,15 +99,17 @@ def server(n: int, name: str, vm_state: str = "active", host: str = "cmp1", **fa
     return Server(IDS[n], host, vm_state, name=name, updated=FENCED - 500.0, **facts)  # type: ignore[arg-type]
 
 
-def move(n: int, status: MoveStatus, dest: str = "cmp2", at: float = FENCED + 5.0) -> Move:
-    return Move(str(n), IDS[n], "cmp1", status, dest, at, at + 8)
+def evacuation(n: int, status: EvacuationStatus, dest: str = "cmp2", at: float = FENCED + 5.0) -> Evacuation:
+    return Evacuation(str(n), IDS[n], "cmp1", status, dest, at, at + 8)
 
 
-def seen(*servers: Server, moves: tuple[Move, ...] = (), service: Service = DOWN, **facts: object) -> HostSight:
+def seen(
+    *servers: Server, evacuations: tuple[Evacuation, ...] = (), service: Service = DOWN, **facts: object
+) -> HostSight:
     return HostSight(
         services=(service, *ELSEWHERE),
         servers={s.id: s for s in servers},
-        moves={m.server: tuple(x for x in moves if x.server == m.server) for m in moves},
+        evacuations={m.server: tuple(x for x in evacuations if x.server == m.server) for m in evacuations},
         first_listed_at=NOW - 20,
         listed_at=NOW - 1,
         wanted={s.id: Power.STOPPED if s.vm_state == "stopped" else Power.RUNNING for s in servers},
@@ -115,9 +117,9 @@ def seen(*servers: Server, moves: tuple[Move, ...] = (), service: Service = DOWN
     )
 
 
-DONE = MoveStatus.DONE
+DONE = EvacuationStatus.DONE
 ARRIVED = [server(n, f"web-{n}", host="cmp2") for n in range(4)]
-ARRIVALS = tuple(move(n, DONE) for n in range(4))
+ARRIVALS = tuple(evacuation(n, DONE) for n in range(4))
 
 SITUATIONS = (
     Situation("All is well", "Nobody died.", ()),
@@ -131,7 +133,7 @@ SITUATIONS = (
                 *ARRIVED,
                 server(4, "db-1"),
                 server(5, "db-2"),
-                moves=(*ARRIVALS, *(move(n, MoveStatus.PRE_MIGRATING, at=NOW - 4) for n in (4, 5))),
+                evacuations=(*ARRIVALS, *(evacuation(n, EvacuationStatus.PRE_MIGRATING, at=NOW - 4) for n in (4, 5))),
             )
         },
     ),
@@ -140,7 +142,7 @@ SITUATIONS = (
         "One of the servers was paused when its host died. The others are safe, the host may return.",
         (f"openstack server set --state active {IDS[6]}", f"muster retry {IDS[6]}"),
         (dead(Phase.RETURNING),),
-        {"cmp1": seen(*ARRIVED, server(6, "build-7", "paused"), moves=ARRIVALS)},
+        {"cmp1": seen(*ARRIVED, server(6, "build-7", "paused"), evacuations=ARRIVALS)},
     ),
     Situation(
         "No room",
@@ -151,7 +153,7 @@ SITUATIONS = (
             "cmp1": seen(
                 *ARRIVED,
                 server(7, "big-db", "error", fault="No valid host was found. There are not enough hosts available."),
-                moves=(*ARRIVALS, move(7, MoveStatus.ERROR, "", at=NOW - 12)),
+                evacuations=(*ARRIVALS, evacuation(7, EvacuationStatus.ERROR, "", at=NOW - 12)),
             )
         },
     ),
@@ -165,10 +167,10 @@ SITUATIONS = (
                 *ARRIVED,
                 server(8, "app-3", "error", fault="Cinder could not attach volume 9d1c"),
                 server(9, "app-4"),
-                moves=(
+                evacuations=(
                     *ARRIVALS,
-                    *(replace(move(8, MoveStatus.FAILED), id=f"8{n}", dest="") for n in range(3)),
-                    move(9, MoveStatus.PRE_MIGRATING, at=NOW - 3),
+                    *(replace(evacuation(8, EvacuationStatus.FAILED), id=f"8{n}", dest="") for n in range(3)),
+                    evacuation(9, EvacuationStatus.PRE_MIGRATING, at=NOW - 3),
                 ),
             )
         },
@@ -180,7 +182,9 @@ SITUATIONS = (
         (dead(),),
         {
             "cmp1": seen(
-                *ARRIVED, server(10, "mail"), moves=(*ARRIVALS, move(10, MoveStatus.PRE_MIGRATING, at=NOW - 1200))
+                *ARRIVED,
+                server(10, "mail"),
+                evacuations=(*ARRIVALS, evacuation(10, EvacuationStatus.PRE_MIGRATING, at=NOW - 1200)),
             )
         },
     ),
@@ -199,7 +203,9 @@ SITUATIONS = (
         (dead(),),
         {
             "cmp1": seen(
-                server(11, "web"), moves=(move(11, MoveStatus.PRE_MIGRATING, at=NOW - 8),), heartbeat_after_fencing=True
+                server(11, "web"),
+                evacuations=(evacuation(11, EvacuationStatus.PRE_MIGRATING, at=NOW - 8),),
+                heartbeat_after_fencing=True,
             )
         },
     ),
@@ -214,7 +220,7 @@ SITUATIONS = (
         "The API is down in the middle of an incident.",
         ("continues by itself",),
         (dead(),),
-        {"cmp1": seen(*ARRIVED, server(12, "web-9"), moves=ARRIVALS)},
+        {"cmp1": seen(*ARRIVED, server(12, "web-9"), evacuations=ARRIVALS)},
         nova_trouble="GET /os-services: 503 Service Unavailable",
     ),
     Situation(
@@ -241,7 +247,7 @@ SITUATIONS = (
         "Somebody took the resource out of Pacemaker's hands for maintenance, so that nothing restarts the worker.",
         ("pcs resource manage muster",),
         (dead(),),
-        {"cmp1": seen(*ARRIVED, server(15, "web-15"), moves=ARRIVALS)},
+        {"cmp1": seen(*ARRIVED, server(15, "web-15"), evacuations=ARRIVALS)},
         resource=replace(RUNNING, meta={"is-managed": "false"}),
         reported_s=250.0,
     ),
@@ -267,14 +273,14 @@ SITUATIONS = (
         "The incident is settled; cmp1 waits in its rack.",
         ("power it on",),
         (dead(Phase.RETURNING),),
-        {"cmp1": seen(*ARRIVED, moves=ARRIVALS)},
+        {"cmp1": seen(*ARRIVED, evacuations=ARRIVALS)},
     ),
     Situation(
         "The host is on again, its nova-compute is not",
         "cmp1 joined the cluster an hour ago.",
         ("systemctl status openstack-nova-compute",),
         (Node("cmp1", True, member=True, record=Record(Phase.RETURNING, FENCED - 4000, FENCED - 4000)),),
-        {"cmp1": seen(*ARRIVED, moves=ARRIVALS)},
+        {"cmp1": seen(*ARRIVED, evacuations=ARRIVALS)},
     ),
     Situation(
         "Another tool evacuates, too",

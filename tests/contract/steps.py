@@ -8,7 +8,7 @@ from typing import Callable
 import pytest
 
 from muster.core.errors import NovaRefused
-from muster.core.nova_facts import Move, MoveStatus, Server, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Service
 from tests.contract.clouds import Cloud
 
 MARK = "muster: fenced"
@@ -25,8 +25,8 @@ def server(cloud: Cloud, ident: str) -> Server:
     return found
 
 
-def moves(cloud: Cloud, ident: str, source: str = "cmp1") -> list[Move]:
-    return [m for m in cloud.nova.moves_from(source, 0.0) if m.server == ident]
+def evacuations(cloud: Cloud, ident: str, source: str = "cmp1") -> list[Evacuation]:
+    return [m for m in cloud.nova.evacuations_from(source, 0.0) if m.server == ident]
 
 
 def ids(servers: object) -> set[str]:
@@ -47,8 +47,8 @@ def at_rest(cloud: Cloud, ident: str, vm_state: str) -> Callable[[], bool]:
     return is_so
 
 
-def last_is(cloud: Cloud, ident: str, status: MoveStatus) -> Callable[[], bool]:
-    return lambda: bool(moves(cloud, ident)) and moves(cloud, ident)[-1].status is status
+def last_is(cloud: Cloud, ident: str, status: EvacuationStatus) -> Callable[[], bool]:
+    return lambda: bool(evacuations(cloud, ident)) and evacuations(cloud, ident)[-1].status is status
 
 
 def hang(cloud: Cloud, ident: str) -> None:
@@ -59,15 +59,15 @@ def hang(cloud: Cloud, ident: str) -> None:
     """
     cloud.rebuilds("hang")
     cloud.nova.evacuate(ident, None)
-    cloud.until(last_is(cloud, ident, MoveStatus.PRE_MIGRATING))
+    cloud.until(last_is(cloud, ident, EvacuationStatus.PRE_MIGRATING))
     cloud.until(lambda: server(cloud, ident).task_state == "rebuild_spawning")
 
 
-def arrive(cloud: Cloud, ident: str, vm_state: str = "active") -> Move:
+def arrive(cloud: Cloud, ident: str, vm_state: str = "active") -> Evacuation:
     """Wait until the last evacuation of the server is done, and the server at rest."""
-    cloud.until(last_is(cloud, ident, MoveStatus.DONE))
+    cloud.until(last_is(cloud, ident, EvacuationStatus.DONE))
     cloud.until(at_rest(cloud, ident, vm_state))
-    return moves(cloud, ident)[-1]
+    return evacuations(cloud, ident)[-1]
 
 
 def refusal(call: Callable[[], object]) -> NovaRefused:

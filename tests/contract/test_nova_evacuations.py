@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.nova_facts import MoveStatus, Power
+from muster.core.nova_facts import EvacuationStatus, Power
 from tests.contract.clouds import OTHERS, Cloud
-from tests.contract.steps import arrive, at_rest, hang, ids, last_is, lose, moves, refusal, server
+from tests.contract.steps import arrive, at_rest, evacuations, hang, ids, last_is, lose, refusal, server
 
 
 def test_an_evacuate_is_refused_while_the_service_is_up(cloud: Cloud) -> None:
@@ -15,7 +15,7 @@ def test_an_evacuate_is_refused_while_the_service_is_up(cloud: Cloud) -> None:
     said = refusal(lambda: cloud.nova.evacuate(ident, None))
     assert said.status == 400
     assert "still in use" in str(said)
-    assert moves(cloud, ident) == []
+    assert evacuations(cloud, ident) == []
     assert (server(cloud, ident).vm_state, server(cloud, ident).task_state) == ("active", "")
 
 
@@ -26,7 +26,7 @@ def test_an_evacuate_out_of_any_other_state_is_refused(cloud: Cloud) -> None:
         cloud.bend(ident, state)
         said = refusal(lambda: cloud.nova.evacuate(ident, None))
         assert (said.status, state in str(said)) == (409, True), said
-    assert moves(cloud, ident) == []
+    assert evacuations(cloud, ident) == []
 
 
 def test_an_evacuate_of_what_never_ran_is_refused(cloud: Cloud) -> None:
@@ -48,7 +48,7 @@ def test_a_target_that_does_not_exist_is_refused_as_if_the_server_did_not(cloud:
     ident = cloud.boot()
     lose(cloud)
     assert refusal(lambda: cloud.nova.evacuate(ident, "cmp9")).status == 404
-    assert moves(cloud, ident) == []
+    assert evacuations(cloud, ident) == []
 
 
 def test_an_evacuation_is_seen_from_the_call_to_its_end(cloud: Cloud) -> None:
@@ -59,17 +59,17 @@ def test_an_evacuation_is_seen_from_the_call_to_its_end(cloud: Cloud) -> None:
     request_id = cloud.nova.evacuate(ident, None)
     assert request_id
     assert cloud.nova.owner_log(ident).request_id == request_id
-    cloud.until(last_is(cloud, ident, MoveStatus.PRE_MIGRATING))
-    (move,) = moves(cloud, ident)
-    assert (move.server, move.source, move.dest in OTHERS) == (ident, "cmp1", True)
-    assert int(sent) <= move.created <= move.updated <= cloud.now() + 1
+    cloud.until(last_is(cloud, ident, EvacuationStatus.PRE_MIGRATING))
+    (evacuation,) = evacuations(cloud, ident)
+    assert (evacuation.server, evacuation.source, evacuation.dest in OTHERS) == (ident, "cmp1", True)
+    assert int(sent) <= evacuation.created <= evacuation.updated <= cloud.now() + 1
     it = server(cloud, ident)
     assert (it.host, it.vm_state) == ("cmp1", "active")
     assert it.task_state.startswith("rebuild")
     cloud.rebuilds("succeed")
     done = arrive(cloud, ident)
-    assert (done.id, done.dest, done.created) == (move.id, move.dest, move.created)
-    assert server(cloud, ident).host == move.dest
+    assert (done.id, done.dest, done.created) == (evacuation.id, evacuation.dest, evacuation.created)
+    assert server(cloud, ident).host == evacuation.dest
 
 
 def test_a_stopped_server_stays_stopped(cloud: Cloud) -> None:
@@ -95,8 +95,8 @@ def test_what_failed_comes_up_running_at_the_next_try_whatever_its_owner_wanted(
             cloud.operator_disables(host, "full")
     cloud.nova.evacuate(ident, None)
     cloud.until(at_rest(cloud, ident, "error"))
-    (first,) = moves(cloud, ident)
-    assert first.status is MoveStatus(status)
+    (first,) = evacuations(cloud, ident)
+    assert first.status is EvacuationStatus(status)
     assert bool(first.dest) == (status == "failed")
     it = server(cloud, ident)
     assert (it.host, bool(it.fault)) == ("cmp1", True)
@@ -106,7 +106,7 @@ def test_what_failed_comes_up_running_at_the_next_try_whatever_its_owner_wanted(
         cloud.operator_enables(host)
     cloud.nova.evacuate(ident, None)
     arrive(cloud, ident, "active")
-    assert [m.id for m in moves(cloud, ident)][0] == first.id
+    assert [m.id for m in evacuations(cloud, ident)][0] == first.id
     assert cloud.nova.owner_log(ident).wanted is Power.STOPPED
 
 
@@ -115,7 +115,7 @@ def test_a_refused_claim_leaves_it_active_on_the_dead_host(cloud: Cloud) -> None
     lose(cloud)
     cloud.rebuilds("refuse")
     cloud.nova.evacuate(ident, None)
-    cloud.until(last_is(cloud, ident, MoveStatus.FAILED))
+    cloud.until(last_is(cloud, ident, EvacuationStatus.FAILED))
     cloud.until(at_rest(cloud, ident, "active"))
     assert server(cloud, ident).host == "cmp1"
 
@@ -128,16 +128,16 @@ def test_only_evacuations_from_that_host_since_then_are_told_oldest_first(cloud:
     for _ in range(2):
         cloud.nova.evacuate(one, None)
         cloud.until(at_rest(cloud, one, "error"))
-    first, second = moves(cloud, one)
+    first, second = evacuations(cloud, one)
     assert (first.created, int(first.id)) < (second.created, int(second.id))
-    assert cloud.nova.moves_from("cmp2", 0.0) == []
-    assert second in cloud.nova.moves_from("cmp1", second.created)
-    assert cloud.nova.moves_from("cmp1", second.created + 1) == []
-    assert cloud.nova.moves_from("cmp1", first.created, page=1) == [first, second]
-    assert cloud.nova.moves_of_all(first.created) == cloud.nova.moves_from("cmp1", first.created)
-    assert cloud.nova.moves_of_all(first.created, page=1) == [first, second]
-    assert cloud.nova.moves_of_all(second.created + 1) == []
-    assert moves(cloud, two) == []
+    assert cloud.nova.evacuations_from("cmp2", 0.0) == []
+    assert second in cloud.nova.evacuations_from("cmp1", second.created)
+    assert cloud.nova.evacuations_from("cmp1", second.created + 1) == []
+    assert cloud.nova.evacuations_from("cmp1", first.created, page=1) == [first, second]
+    assert cloud.nova.evacuations_of_all(first.created) == cloud.nova.evacuations_from("cmp1", first.created)
+    assert cloud.nova.evacuations_of_all(first.created, page=1) == [first, second]
+    assert cloud.nova.evacuations_of_all(second.created + 1) == []
+    assert evacuations(cloud, two) == []
 
 
 def test_a_second_evacuation_is_taken_while_the_first_one_runs(cloud: Cloud) -> None:
@@ -145,7 +145,7 @@ def test_a_second_evacuation_is_taken_while_the_first_one_runs(cloud: Cloud) -> 
     lose(cloud)
     hang(cloud, ident)
     assert cloud.nova.evacuate(ident, None)
-    assert [m.status.open for m in moves(cloud, ident)] == [True, True]
+    assert [m.status.open for m in evacuations(cloud, ident)] == [True, True]
 
 
 def test_placement_holds_room_for_a_server_where_it_is_and_where_it_is_sent(cloud: Cloud) -> None:
@@ -153,20 +153,20 @@ def test_placement_holds_room_for_a_server_where_it_is_and_where_it_is_sent(clou
     assert list(cloud.nova.claimed(ident)) == ["cmp1"]
     lose(cloud)
     hang(cloud, ident)
-    assert list(cloud.nova.claimed(ident)) == ["cmp1", moves(cloud, ident)[0].dest]
+    assert list(cloud.nova.claimed(ident)) == ["cmp1", evacuations(cloud, ident)[0].dest]
 
 
 def test_a_destination_that_dies_leaves_the_row_open_and_another_evacuation_works(cloud: Cloud) -> None:
     ident = cloud.boot()
     lose(cloud)
     hang(cloud, ident)
-    dead = moves(cloud, ident)[0].dest
+    dead = evacuations(cloud, ident)[0].dest
     lose(cloud, dead)
     cloud.rebuilds("succeed")
     cloud.nova.evacuate(ident, None)
     dest = arrive(cloud, ident).dest
     assert {dest, dead} == set(OTHERS)
-    assert [m.status for m in moves(cloud, ident)] == [MoveStatus.PRE_MIGRATING, MoveStatus.DONE]
+    assert [m.status for m in evacuations(cloud, ident)] == [EvacuationStatus.PRE_MIGRATING, EvacuationStatus.DONE]
     assert server(cloud, ident).host == dest
 
 
@@ -176,8 +176,8 @@ def test_without_a_conductor_a_call_is_taken_and_begins_when_there_is_one(cloud:
     cloud.conductor(up=False)
     sent = cloud.now()
     cloud.nova.evacuate(ident, None)
-    (move,) = [m for m in cloud.nova.moves_from("cmp1", int(sent)) if m.server == ident]
-    assert (move.status, move.dest) == (MoveStatus.ACCEPTED, "")
+    (evacuation,) = [m for m in cloud.nova.evacuations_from("cmp1", int(sent)) if m.server == ident]
+    assert (evacuation.status, evacuation.dest) == (EvacuationStatus.ACCEPTED, "")
     cloud.conductor(up=True)
     arrive(cloud, ident)
 
@@ -188,5 +188,5 @@ def test_what_is_deleted_takes_its_evacuations_along(cloud: Cloud) -> None:
     cloud.nova.evacuate(ident, None)
     dest = arrive(cloud, ident).dest
     cloud.owner_does("delete", ident)
-    cloud.until(lambda: moves(cloud, ident) == [])
+    cloud.until(lambda: evacuations(cloud, ident) == [])
     assert ids(cloud.nova.servers_on(dest)) == set()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from muster.core.nova_facts import MoveStatus
+from muster.core.nova_facts import EvacuationStatus
 from tests.contract.clouds import OTHERS, Cloud
 from tests.contract.steps import MARK, arrive, hang, last_is, lose, refusal, server, service
 
@@ -79,7 +79,7 @@ def test_a_force_down_is_lifted_only_after_the_hosts_own_nova_compute_has_finish
     it = service(cloud)
     assert (it.forced_down, it.enabled, it.disabled_reason) == (True, False, MARK)
     cloud.power_on("cmp1")
-    cloud.until(last_is(cloud, ident, MoveStatus.COMPLETED))
+    cloud.until(last_is(cloud, ident, EvacuationStatus.COMPLETED))
     assert service(cloud).forced_down
     assert server(cloud, ident).host in OTHERS
     cloud.nova.force_up(service(cloud).id, unforce=True, enable=True)
@@ -100,7 +100,7 @@ def test_a_host_that_returns_too_early_calls_an_evacuation_completed_that_is_not
     lose(cloud)
     hang(cloud, ident)
     cloud.power_on("cmp1")
-    cloud.until(last_is(cloud, ident, MoveStatus.COMPLETED))
+    cloud.until(last_is(cloud, ident, EvacuationStatus.COMPLETED))
     it = server(cloud, ident)
     assert it.host == "cmp1"
     assert it.task_state.startswith("rebuild")

@@ -8,9 +8,9 @@ from typing import Callable
 import pytest
 
 from muster.core.errors import NovaUnavailable, NovaUncertain
-from muster.core.nova_facts import MoveStatus, Power
+from muster.core.nova_facts import EvacuationStatus, Power
 from tests.contract.clouds import OTHERS, Cloud
-from tests.contract.steps import MARK, at_rest, hang, last_is, lose, moves, service
+from tests.contract.steps import MARK, at_rest, evacuations, hang, last_is, lose, service
 
 
 def test_what_nobody_takes_has_certainly_not_been_done(cloud: Cloud) -> None:
@@ -19,7 +19,7 @@ def test_what_nobody_takes_has_certainly_not_been_done(cloud: Cloud) -> None:
         "services": nova.services,
         "servers_on": lambda: nova.servers_on("cmp1"),
         "servers_changed": lambda: nova.servers_changed(0.0),
-        "moves_from": lambda: nova.moves_from("cmp1", 0.0),
+        "evacuations_from": lambda: nova.evacuations_from("cmp1", 0.0),
         "owner_log": lambda: nova.owner_log(ident),
         "force_down": lambda: nova.force_down(it.id, MARK),
         "force_up": lambda: nova.force_up(it.id, True, True),
@@ -47,7 +47,7 @@ def test_a_write_without_a_reply_may_have_been_carried_out_or_not(cloud: Cloud, 
     cloud.lose_reply(after=done)
     with pytest.raises(NovaUncertain):
         cloud.nova.evacuate(ident, None) if call == "evacuate" else cloud.nova.force_down(it.id, MARK)
-    assert (len(moves(cloud, ident)) if call == "evacuate" else service(cloud).forced_down) == done
+    assert (len(evacuations(cloud, ident)) if call == "evacuate" else service(cloud).forced_down) == done
 
 
 def test_nothing_that_a_silent_cell_hides_is_told_as_if_it_were_all(cloud: Cloud) -> None:
@@ -59,12 +59,12 @@ def test_nothing_that_a_silent_cell_hides_is_told_as_if_it_were_all(cloud: Cloud
     assert not service(cloud).known
     assert not any(s.known for s in cloud.nova.servers_on("cmp1"))
     assert not any(s.known for s in cloud.nova.servers_changed(0.0))
-    assert cloud.nova.moves_from("cmp1", 0.0) == []
+    assert cloud.nova.evacuations_from("cmp1", 0.0) == []
     with pytest.raises(NovaUncertain):
         cloud.nova.evacuate(ident, None)
     cloud.cell(answers=True)
     assert service(cloud) == it
-    assert len(moves(cloud, ident)) == 1
+    assert len(evacuations(cloud, ident)) == 1
 
 
 @pytest.mark.parametrize("rows", ["server", "evacuations"])
@@ -76,11 +76,11 @@ def test_a_row_that_cannot_be_read_is_of_its_own_server_only(cloud: Cloud, rows:
         cloud.operator_disables(host, "full")
     for ident in (one, two):
         cloud.nova.evacuate(ident, None)
-        cloud.until(last_is(cloud, ident, MoveStatus.ERROR))
+        cloud.until(last_is(cloud, ident, EvacuationStatus.ERROR))
     known = {s.id: s for s in cloud.nova.servers_on("cmp1")}
     cloud.garble(two, rows)
     servers = {s.id: s for s in cloud.nova.servers_on("cmp1")}
     assert servers[one] == known[one]
     assert (servers[two].known, bool(servers[two].unreadable)) == (rows != "server", rows == "server")
-    assert [m.status for m in moves(cloud, one)] == [MoveStatus.ERROR]
-    assert [(m.status.open, bool(m.unreadable)) for m in moves(cloud, two)] == [(rows == "evacuations",) * 2]
+    assert [m.status for m in evacuations(cloud, one)] == [EvacuationStatus.ERROR]
+    assert [(m.status.open, bool(m.unreadable)) for m in evacuations(cloud, two)] == [(rows == "evacuations",) * 2]

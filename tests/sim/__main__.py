@@ -47,17 +47,17 @@ def _many(first: int, histories: int) -> int:
     states: set[int] = set()
     faults: Counter[str] = Counter()
     guilty: dict[int, list[str]] = {}
-    passes = calls = moves = 0
+    passes = calls = evacuations = 0
     for seed in range(first, first + histories):
         world = play(seed)
         states |= world.states
         faults += world.faults.injected
-        passes, calls, moves = passes + world.passes, calls + world.calls, moves + len(world.cloud.rows)
+        passes, calls, evacuations = passes + world.passes, calls + world.calls, evacuations + len(world.cloud.rows)
         if world.judge.violations:
             guilty[seed] = world.judge.violations
     seconds = time.monotonic() - began
     print(f"{histories} histories in {seconds:.1f} s ({1000 * seconds / histories:.1f} ms each)")
-    print(f"{passes} passes, {calls} calls, {moves} evacuations, {len(states)} distinct states")
+    print(f"{passes} passes, {calls} calls, {evacuations} evacuations, {len(states)} distinct states")
     for kind, count in sorted(faults.items()):
         print(f"  {count:7} {kind}")
     for seed, lines in guilty.items():

@@ -83,7 +83,7 @@ class Claims:
 
     def told(self, inst: Instance) -> str:
         rows = ", ".join(f"{r.id} {r.status} {r.source}->{r.dest} by {r.by}" for r in self.world.cloud.rows_of[inst.id])
-        return f"{inst.vm_state}/{inst.task or '-'} on {inst.host}, wanted {inst.wanted.value}, moves [{rows}]"
+        return f"{inst.vm_state}/{inst.task or '-'} on {inst.host}, wanted {inst.wanted.value}, evacuations [{rows}]"
 
     def _true_arrived_otherwise(self, inst: Instance, finding: Finding) -> bool:
         if self.world.now - inst.asked_at < SERVER_GRACE_S or inst.id in self.world.cloud.withheld:

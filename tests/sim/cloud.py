@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Optional
 
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable, NovaUncertain
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Trace
 from muster.gateways.nova.parsing import POWER_OF_ACTION
 from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
 from tests.sim.rebuild import Rebuild
@@ -197,11 +197,18 @@ class Cloud:
             return Server(inst.id, inst.host, vm_state="", known=False, unreadable=GARBLED)
         return inst.server()
 
-    def _move(self, row: Row) -> Move:
-        move = row.move()
+    def _evacuation(self, row: Row) -> Evacuation:
+        evacuation = row.evacuation()
         if f"evacuations {row.server}" in self.garbled:
-            return Move(move.id, move.server, move.source, MoveStatus.OTHER, created=move.created, unreadable=GARBLED)
-        return move
+            return Evacuation(
+                evacuation.id,
+                evacuation.server,
+                evacuation.source,
+                EvacuationStatus.OTHER,
+                created=evacuation.created,
+                unreadable=GARBLED,
+            )
+        return evacuation
 
     def server(self, ident: str) -> Server:
         inst = self.instances[ident]
@@ -211,15 +218,17 @@ class Cloud:
             return Server(id=ident, host="", vm_state="", status="UNKNOWN", known=False)
         return self._row(inst)
 
-    def moves_from(self, host: str, since: float) -> list[Move]:
+    def evacuations_from(self, host: str, since: float) -> list[Evacuation]:
         if self.silent(host):
             return []
-        found = [self._move(row) for row in self.rows if row.source == host and row.created >= since and self.kept(row)]
+        found = [
+            self._evacuation(row) for row in self.rows if row.source == host and row.created >= since and self.kept(row)
+        ]
         return sorted(found, key=lambda m: (m.created, m.id))
 
-    def moves_of_all(self, since: float) -> list[Move]:
+    def evacuations_of_all(self, since: float) -> list[Evacuation]:
         rows = [row for row in self.rows if row.created >= since and self.kept(row)]
-        found = [self._move(row) for row in rows if not self.silent(row.source)]
+        found = [self._evacuation(row) for row in rows if not self.silent(row.source)]
         return sorted(found, key=lambda m: (m.created, m.id))
 
     def owner_log(self, ident: str) -> OwnerLog:

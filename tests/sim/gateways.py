@@ -17,7 +17,7 @@ from muster.core.errors import (
     NovaUnavailable,
     NovaUncertain,
 )
-from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, OwnerLog, Server, Service, Trace
 from muster.gateways.clock import Fact
 from muster.gateways.nova.faults import answer_of
 from muster.gateways.nova.login import READ_RETRIES, READ_TIMEOUT_S
@@ -34,16 +34,16 @@ LATE_S = 5.0
 """The latest that a lost call is carried out: so long before the setting says."""
 STALE_S = 5.0
 PAGE = 1000
-MOVES = ("moves_from", "moves_of_all")
-LISTS = ("servers_on", "servers_changed", *MOVES)
+EVACUATIONS = ("evacuations_from", "evacuations_of_all")
+LISTS = ("servers_on", "servers_changed", *EVACUATIONS)
 CELL_TIMEOUT_S = 60.0
 """nova/context.py, CELL_TIMEOUT."""
 PATHS = {
     "services": "/os-services",
     "servers_on": "/servers/detail",
     "servers_changed": "/servers/detail",
-    "moves_from": "/os-migrations",
-    "moves_of_all": "/os-migrations",
+    "evacuations_from": "/os-migrations",
+    "evacuations_of_all": "/os-migrations",
 }
 
 
@@ -81,13 +81,17 @@ class NovaGateway:
     def server(self, ident: str) -> Server:
         return self._nova.translated(self._read("server", (ident,), lambda: self._cloud.server(ident)))
 
-    def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
+    def evacuations_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Evacuation]:
         since = self._nova.theirs(since)
-        return self._ours(self._read("moves_from", (host, since), lambda: self._cloud.moves_from(host, since), page))
+        return self._ours(
+            self._read("evacuations_from", (host, since), lambda: self._cloud.evacuations_from(host, since), page)
+        )
 
-    def moves_of_all(self, since: float, page: int = PAGE) -> Sequence[Move]:
+    def evacuations_of_all(self, since: float, page: int = PAGE) -> Sequence[Evacuation]:
         since = self._nova.theirs(since)
-        return self._ours(self._read("moves_of_all", (since,), lambda: self._cloud.moves_of_all(since), page))
+        return self._ours(
+            self._read("evacuations_of_all", (since,), lambda: self._cloud.evacuations_of_all(since), page)
+        )
 
     def _ours(self, answer: Sequence[Fact]) -> list[Fact]:
         """As the gateway to the real one does."""
@@ -121,7 +125,7 @@ class NovaGateway:
             raise NovaUnavailable(f"{kind}: HTTP {status}, and not in Nova's own words", others_status=status)
         if fault == "limited":
             self._limited(kind)
-        if kind in MOVES and world.policy_hides_hosts and self._cloud.rows:
+        if kind in EVACUATIONS and world.policy_hides_hosts and self._cloud.rows:
             self._take(0.05)
             raise NovaUnavailable(f"{kind}: an evacuation without its hosts: os-migrations:index:host")
         if fault == "timeout":
@@ -147,10 +151,12 @@ class NovaGateway:
         self._nova.note_time(asked_at, process.clock.now(), self._cloud.date())
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
-        if kind == "moves_from":
+        if kind == "evacuations_from":
             process.read_at[f"{kind} {args[0]}"] = at
-        if kind == "moves_of_all":
-            process.read_at |= {f"moves_from {host}": at for host in self._cloud.computes} | {"moves_from": at}
+        if kind == "evacuations_of_all":
+            process.read_at |= {f"evacuations_from {host}": at for host in self._cloud.computes} | {
+                "evacuations_from": at
+            }
         process.first_read_at.setdefault(kind, at)
         world.call(process, kind, "after")
         return answer

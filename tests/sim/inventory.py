@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from muster.core.nova_facts import Move, MoveStatus, Power, Server, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
 
 BEAT_S = 10.0
 DOWN_TIME_S = 60.0
@@ -131,12 +131,12 @@ class Row:
     excused: bool = False
     crossed: bool = False
     call: Optional[Call] = None
-    fact: Optional[Move] = None
+    fact: Optional[Evacuation] = None
 
-    def move(self) -> Move:
+    def evacuation(self) -> Evacuation:
         if self.fact is None:
-            status = MoveStatus(self.status)
-            self.fact = Move(
+            status = EvacuationStatus(self.status)
+            self.fact = Evacuation(
                 self.id, self.server, self.source, status, self.dest, self.created, self.updated or self.created
             )
         return self.fact

@@ -83,7 +83,7 @@ class Judge(Obedience):
         if inst.task == "deleting" and process.knew("servers_changed", inst.task_since):
             self.blame("A6", f"evacuate of {ident}, which its owner is deleting")
         for row in world.cloud.rows_of[ident]:
-            known = row.by == "muster" or process.knew(f"moves_from {row.source}", row.began_at)
+            known = row.by == "muster" or process.knew(f"evacuations_from {row.source}", row.began_at)
             if self._thought_dead(process, row):
                 row.excused = True
             elif row.source == host.name and known and world.cloud.row_alive(row):
@@ -129,7 +129,7 @@ class Judge(Obedience):
         apart_s = max(self._clocks_s(), 1.0 + self.world.site.clocks_were_apart_s)
         since = orders.retried_at(ident) + 1.0 + apart_s if orders.retried_at(ident) else 0.0
         ours = [r for r in ours if r.accepted_at >= since]
-        failed = sum(process.knew(f"moves_from {r.source}", r.ended_at) for r in ours)
+        failed = sum(process.knew(f"evacuations_from {r.source}", r.ended_at) for r in ours)
         if failed >= policy.attempts:
             self.blame("8", f"evacuate of {ident} after {failed} failures, attempts is {policy.attempts}")
         place = priority(inst.server(), policy.priority_key)
@@ -162,7 +162,7 @@ class Judge(Obedience):
     def _in_flight(self, process: Process, row: Row) -> bool:
         cloud = self.world.cloud
         fresh = (
-            process.read_at.get(f"moves_from {row.source}", 0.0) > row.began_at
+            process.read_at.get(f"evacuations_from {row.source}", 0.0) > row.began_at
             and row.server not in process.sent_this_pass
         )
         node = self.world.site.nodes[row.source]
@@ -267,7 +267,7 @@ class Judge(Obedience):
         self.world.released[name] = self.world.now
         for row in self.world.cloud.rows:
             # What an operator begins by hand after the last look at Nova nobody can know at the release.
-            row.crossed = row.by == "operator" and not process.knew(f"moves_from {row.source}", row.accepted_at)
+            row.crossed = row.by == "operator" and not process.knew(f"evacuations_from {row.source}", row.accepted_at)
             row.crossed = row.crossed or self._let_go(row)
         self.seen = process.looked[name]
         incident = process.incidents.get(name)

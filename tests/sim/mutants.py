@@ -103,7 +103,7 @@ def _lift_everything(case: Any) -> tuple[Any, ...]:
     return (ForceUp(case.node.name, service.id, service.host, service.forced_down, not service.enabled),)
 
 
-def _forget_moves(self: Any, shown: Any, *rest: Any) -> Any:
+def _forget_evacuations(self: Any, shown: Any, *rest: Any) -> Any:
     self.known = {}
     return _NOTE(self, shown, *rest)
 
@@ -111,7 +111,7 @@ def _forget_moves(self: Any, shown: Any, *rest: Any) -> Any:
 _NOTE = inventory.Evacuations.note
 
 
-def _forget_old_moves() -> Sequence[Patch]:
+def _forget_old_evacuations() -> Sequence[Patch]:
     return [(memory.HostMemory, "since", property(lambda self: float(self.record.last)))]
 
 
@@ -127,8 +127,8 @@ def _unfit_verdict_of_the_lost() -> Sequence[Patch]:
     return [(server_rules, "RULES", changed)]
 
 
-def _void_without_death(self: Any, move: Any) -> bool:
-    return bool(move.dest) and move.status.open
+def _void_without_death(self: Any, evacuation: Any) -> bool:
+    return bool(evacuation.dest) and evacuation.status.open
 
 
 def _no_limit(ready: Any, incidents: Any, sight: Any, policy: Any) -> Any:
@@ -146,7 +146,7 @@ _SEQUENCE = decide.sequence
 
 
 def _anything_counts(self: Any) -> int:
-    return 2 * len(self.moves)
+    return 2 * len(self.evacuations)
 
 
 def _alive_at_once(self: Any, *seen: Any) -> None:
@@ -201,18 +201,18 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("says evacuated when Nova has taken it", "A1", row(server_rules, "on-the-way", verdict=Verdict.EVACUATED)),
     Mutant("trusts `completed`", "A1", _unfit_verdict_of_the_lost),
     Mutant("calls what arrives wrong evacuated", "A2, A3", row(server_rules, "arrived-otherwise", verdict=Verdict.EVACUATED)),
-    Mutant("loses the wanted power state", "A2, A3", patch(decide, "_wanted", lambda seen, log, moves: Power.RUNNING)),
-    Mutant("believes what was seen at rest for ever", "A2", patch(decide, "_wanted", lambda seen, log, moves: seen)),
+    Mutant("loses the wanted power state", "A2, A3", patch(decide, "_wanted", lambda seen, log, evacuations: Power.RUNNING)),
+    Mutant("believes what was seen at rest for ever", "A2", patch(decide, "_wanted", lambda seen, log, evacuations: seen)),
     Mutant("asks nobody for quorum", "C10", lambda: [
         (act.Act, "_allowed", _allowed_without_quorum), (decide, "_hindrance", lambda cluster: ""),
     ]),
     Mutant("does not ask whether it is the current worker", "C9", patch(act.Act, "_allowed", _allowed_without_asking)),
     Mutant("overwrites the record without comparing", "C14", patch(act.Act, "carry_out", _swap_whatever_is_there)),
     Mutant("forgets the incident at a second fencing", "C14", patch(Record, "fenced_again", _fenced_again_anew)),
-    Mutant("knows only evacuations since the last fencing", "C14", _forget_old_moves),
+    Mutant("knows only evacuations since the last fencing", "C14", _forget_old_evacuations),
     Mutant("calls a server of a silent cell gone", "B13", row(server_rules, "cell-silent", verdict=Verdict.GONE)),
     Mutant("takes a silent cell for an empty one", "B13", without(host_rules, "list-again", "listed-once")),
-    Mutant("forgets evacuations that an answer leaves out", "B12", patch(inventory.Evacuations, "note", _forget_moves)),
+    Mutant("forgets evacuations that an answer leaves out", "B12", patch(inventory.Evacuations, "note", _forget_evacuations)),
     Mutant("claims nothing before it begins", "C6", without(host_rules, "claim")),
     Mutant("does not force the service down", "B15", without(host_rules, "force-down", "still-up")),
     Mutant("ignores that the host lives", "C3", without(host_rules, "fencing-refuted")),
@@ -228,11 +228,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("rebuilds empty disks", "A8", without(server_rules, "would-be-empty")),
     Mutant("turns the sequence round", "A15", patch(decide, "sequence", _backwards)),
     Mutant("ignores in_flight", "C5", patch(decide, "_admit", _no_limit)),
-    Mutant("counts every move as a failure", "B7", patch(server_case.ServerCase, "failures", property(_anything_counts))),
+    Mutant("counts every evacuation as a failure", "B7", patch(server_case.ServerCase, "failures", property(_anything_counts))),
     Mutant("never gives a server up", "B8", without(server_rules, "exhausted")),
     Mutant("never tries a parked server again", "B7", row(server_rules, "waits-for-retry", when=lambda c: c.tries > 0)),
-    Mutant("takes a move for void without a death", "B10", patch(server_case.ServerCase, "void", _void_without_death)),
-    Mutant("never takes a move for void", "B11", patch(server_case.ServerCase, "void", lambda self, move: False)),
+    Mutant("takes a evacuation for void without a death", "B10", patch(server_case.ServerCase, "void", _void_without_death)),
+    Mutant("never takes a evacuation for void", "B11", patch(server_case.ServerCase, "void", lambda self, evacuation: False)),
     Mutant("releases a host with open servers", "D1", without(host_rules, "working", "inbound", "rows-open")),
     Mutant("releases a host while it works on it", "D1", row(host_rules, "working", steps=_release_while_working)),
     Mutant("lifts the force-down while it works", "D1", row(host_rules, "working", steps=_lift_while_working)),
@@ -251,7 +251,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("evacuates what an operator skips", "D8", without(server_rules, "skipped-by-order")),
     Mutant("evacuates from a host that an operator releases", "D8", without(server_rules, "released")),
     Mutant("counts what failed before an operator's retry", "D8",
-           patch(server_case.ServerCase, "_counts", lambda self, move: True)),
+           patch(server_case.ServerCase, "_counts", lambda self, evacuation: True)),
     Mutant("resets states that the operator did not name", "A4", _reset_whatever_is_refused),
     Mutant("ignores per_destination", "C5", patch(decide, "_room", lambda bound, target, limit: True)),
     Mutant("stops servers that are to run", "A1", lambda: [

@@ -36,7 +36,7 @@ def test_an_incident_costs_one_call_a_server_and_few_reads(dead: int, servers: i
     assert asked["owner_log"] == asked["stop"] == asked["reset_state"] == 0
     assert asked["servers_on"] <= 2 * dead, "a host is listed when it dies, and before it is settled"
     # A poll is one list of evacuations and at most one of changed servers, however many hosts are dead.
-    polls = asked["moves_of_all"] + asked["moves_from"] - 2 * dead * (dead > 1)
+    polls = asked["evacuations_of_all"] + asked["evacuations_from"] - 2 * dead * (dead > 1)
     assert polls <= 20 + 4 * waves
     assert asked["servers_changed"] <= polls + 1
     assert asked["services"] <= 5 + dead + 2 * waves, "one of them shows that a host's last list is all there is"

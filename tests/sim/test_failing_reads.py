@@ -82,13 +82,13 @@ def test_what_cannot_be_read_of_one_host_stops_no_other_incident() -> None:
     it.fair()
 
 
-@pytest.mark.parametrize("kind", ["servers_changed", "moves_from", "moves_of_all"])
+@pytest.mark.parametrize("kind", ["servers_changed", "evacuations_from", "evacuations_of_all"])
 def test_the_lists_for_all_may_fail_for_good(kind: str) -> None:
     """B41: a row of somebody else's server that cannot be read stopped every incident; a host's own lists do not have
     it."""
     it = Stage(servers=12, hosts=4, in_flight=4)
     it.cloud.add_server("t0", "cmp2")
-    it.broken.add(kind) if kind != "moves_from" else it.broken.add("servers_changed")
+    it.broken.add(kind) if kind != "evacuations_from" else it.broken.add("servers_changed")
     it.fence("cmp1")
     it.fence("cmp2")
     it.until(it.settled("cmp1"), 180.0)

@@ -235,7 +235,7 @@ def test_slow_answers_do_not_make_a_wait_seem_over() -> None:
     it.run_for(20.0)
 
     def slow(process: object, kind: str, when: str) -> None:
-        if (kind, when) == ("moves_from", "after"):
+        if (kind, when) == ("evacuations_from", "after"):
             it.on_call = lambda process, kind, when: None
             it.cloud.start_conductor()
             it.run_for(18.0)

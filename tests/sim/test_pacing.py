@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.nova_facts import Move, Server
+from muster.core.nova_facts import Evacuation, Server
 from muster.engine.polling import SERVERS_CLOSE_S
 from tests.sim.stage import Stage
 
@@ -62,25 +62,25 @@ def test_a_place_is_given_away_before_what_has_left_it_is_read() -> None:
     calls: list[tuple[str, float]] = []
 
     def note(process: object, kind: str, moment: str) -> None:
-        if kind in ("moves_from", "servers_on", "servers_changed", "evacuate") and moment == "before":
+        if kind in ("evacuations_from", "servers_on", "servers_changed", "evacuate") and moment == "before":
             calls.append((kind, it.now))
 
     lists: list[tuple[float, float]] = []
-    moves_from = it.cloud.moves_from
+    evacuations_from = it.cloud.evacuations_from
 
-    def listing(host: str, since: float) -> list[Move]:
+    def listing(host: str, since: float) -> list[Evacuation]:
         lists.append((it.now, since))
-        return moves_from(host, since)
+        return evacuations_from(host, since)
 
-    it.cloud.moves_from = listing  # type: ignore[method-assign]
+    it.cloud.evacuations_from = listing  # type: ignore[method-assign]
     it.on_call = note
     it.fence("cmp1")
     it.until(it.settled("cmp1"))
     at = [n for n, (kind, _) in enumerate(calls) if kind == "evacuate"][5:]
     assert len(at) == 15
     read = [(n, kind, when) for n, (kind, when) in enumerate(calls) if kind != "evacuate"]
-    ages = [calls[n][1] - max(when for m, kind, when in read if m < n and kind != "moves_from") for n in at]
-    assert [[kind for m, kind, _ in read if m < n][-1] for n in at].count("moves_from") >= 5
+    ages = [calls[n][1] - max(when for m, kind, when in read if m < n and kind != "evacuations_from") for n in at]
+    assert [[kind for m, kind, _ in read if m < n][-1] for n in at].count("evacuations_from") >= 5
     assert max(ages) < 4.0, "two seconds, and those of a slow answer"
     whole, recent = ([when for when, since in lists if (since == lists[0][1]) == all_] for all_ in (True, False))
     assert len(recent) >= 5, "what has ended long ago is not listed again"
@@ -95,7 +95,7 @@ def test_to_list_the_evacuations_is_one_request_however_long_one_of_them_hangs()
     lists: list[str] = []
 
     def note(process: object, kind: str, moment: str) -> None:
-        if (kind, moment) == ("moves_from", "before"):
+        if (kind, moment) == ("evacuations_from", "before"):
             lists.append(kind)
 
     it.cloud.conductor_up = False
@@ -106,7 +106,7 @@ def test_to_list_the_evacuations_is_one_request_however_long_one_of_them_hangs()
     it.asked.clear()
     it.until(lambda: len(it.cloud.rows) == 40)
     assert it.cloud.rows[0].status == "accepted"
-    assert it.asked["moves_from"] <= len(lists) + 5
+    assert it.asked["evacuations_from"] <= len(lists) + 5
     it.fair()
 
 

@@ -76,7 +76,7 @@ def test_sends_nothing_again_when_its_cell_was_silent_while_it_was_looked_for() 
         it.cloud.evacuate("s0", None)
 
     def fall_silent(process: object, kind: str, moment: str) -> None:
-        if (kind, moment) == ("moves_from", "before"):
+        if (kind, moment) == ("evacuations_from", "before"):
             it.on_call = lambda process, kind, moment: None
             it.cloud.silent_cells.add("cell1")
             it.after(FINISHED_FAULT_S + 4.0, it.cloud.silent_cells.clear)

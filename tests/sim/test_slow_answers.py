@@ -88,7 +88,7 @@ def test_records_no_fencing_of_a_host_that_has_joined_meanwhile() -> None:
     it.until(it.says("s0", "parked"))
 
     def slow(process: object, kind: str, when: str) -> None:
-        if (kind, when) == ("moves_from", "before"):
+        if (kind, when) == ("evacuations_from", "before"):
             it.on_call = lambda process, kind, when: None
             it.run_for(20.0)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from muster.core.nova_facts import Move, MoveStatus, Power, Server, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
 from muster.core.server_case import ServerCase, Verdict
 from muster.core.server_rules import judge
 from muster.core.sight import Calls, Outcome, Sent
@@ -14,15 +14,17 @@ NOW = 1_800_000_000.0
 ACTIVE = Server(id="s1", host="dead", vm_state="active", name="db", created=NOW - 9e6, updated=NOW - 9e4)
 
 
-def case(server: Server = ACTIVE, *moves: Move, wanted: Power = Power.RUNNING, **facts: object) -> ServerCase:
+def case(
+    server: Server = ACTIVE, *evacuations: Evacuation, wanted: Power = Power.RUNNING, **facts: object
+) -> ServerCase:
     policy = facts.pop("policy", None) or settings()
-    facts.setdefault("moves_at", NOW)
+    facts.setdefault("evacuations_at", NOW)
     facts.setdefault("read_at", NOW)
-    return ServerCase(server, "dead", policy, NOW, moves, wanted=wanted, **facts)  # type: ignore[arg-type]
+    return ServerCase(server, "dead", policy, NOW, evacuations, wanted=wanted, **facts)  # type: ignore[arg-type]
 
 
-def move(status: str, dest: str = "", age: float = 10.0, ident: str = "1") -> Move:
-    return Move(ident, "s1", "dead", MoveStatus(status), dest, NOW - age, NOW - age + 1)
+def evacuation(status: str, dest: str = "", age: float = 10.0, ident: str = "1") -> Evacuation:
+    return Evacuation(ident, "s1", "dead", EvacuationStatus(status), dest, NOW - age, NOW - age + 1)
 
 
 def failure(dest: str = "", harmless: bool = False, met_guest: bool = False, words: str = "MessagingTimeout") -> Trace:
@@ -31,8 +33,10 @@ def failure(dest: str = "", harmless: bool = False, met_guest: bool = False, wor
     return Trace("req-1", NOW - 10, dest, landed, NOW - 8, words, True, True, harmless, met_guest)
 
 
-def calls(moves: tuple[Move, ...], *traces: Trace, age: float = 1.0, tries: int = 1, read: bool = True) -> Calls:
-    return Calls(NOW - age, Calls.state_of(moves), tries, traces if read else None)
+def calls(
+    evacuations: tuple[Evacuation, ...], *traces: Trace, age: float = 1.0, tries: int = 1, read: bool = True
+) -> Calls:
+    return Calls(NOW - age, Calls.state_of(evacuations), tries, traces if read else None)
 
 
 def verdict(it: ServerCase) -> tuple[Verdict, str, str]:

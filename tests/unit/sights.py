@@ -8,7 +8,7 @@ from typing import Any
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision
-from muster.core.nova_facts import Move, Power, Server, Service
+from muster.core.nova_facts import Evacuation, Power, Server, Service
 from muster.core.sight import HostSight, Sight
 from muster.core.steps import Evacuate
 
@@ -44,13 +44,15 @@ def server(ident: str, priority: str = "", created: float = 0.0, **facts: Any) -
 LIVES = ("refuted", "found_running", "seen_at", "seen_from", "released", "has_rejoined")
 
 
-def sight(it: Node, *servers: Server, service: Service = DOWN, moves: tuple[Move, ...] = (), **facts: Any) -> Sight:
+def sight(
+    it: Node, *servers: Server, service: Service = DOWN, evacuations: tuple[Evacuation, ...] = (), **facts: Any
+) -> Sight:
     host = HostSight(
         services=(service, ELSEWHERE),
         servers={s.id: s for s in servers},
-        moves={m.server: tuple(x for x in moves if x.server == m.server) for m in moves},
+        evacuations={m.server: tuple(x for x in evacuations if x.server == m.server) for m in evacuations},
         listed_at=NOW - 1,
-        moves_at=NOW,
+        evacuations_at=NOW,
         wanted={s.id: Power.RUNNING for s in servers},
         read_at={s.id: NOW - 1 for s in servers},
     )

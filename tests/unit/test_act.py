@@ -11,7 +11,7 @@ import pytest
 
 from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import Answer, NovaError, NovaRefused, NovaUncertain
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Trace
 from muster.core.sight import Calls, Outcome, Sent
 from muster.core.steps import DropHold, Evacuate, ForceUp, ReadCalls, ReadLog, Step
 from muster.engine.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
@@ -21,7 +21,7 @@ from muster.gateways.nova.faults import answer_of
 from tests.fakes import FakeClock, FakeCluster, LogLines
 
 ANSWER_S = 30.0
-STEP = Evacuate("cmp1", "a", "a", "cmp1", None, moves_before=1)
+STEP = Evacuate("cmp1", "a", "a", "cmp1", None, evacuations_before=1)
 
 
 class SlowNova:
@@ -107,7 +107,7 @@ def test_a_call_knows_how_many_evacuations_there_were_before_it() -> None:
     """B1: one more is its own."""
     it = Engine()
     it.do(STEP)
-    assert it.sent.moves_before == 1
+    assert it.sent.evacuations_before == 1
     assert it.sent.request_id == "req-1"
 
 
@@ -190,12 +190,12 @@ def test_calls_are_read_as_far_back_as_one_is_known_to_have_failed(failed_s: flo
     it = Engine()
     host = it.memory.hosts["cmp1"]
     host.inventory.note_server(Server("a", "cmp1", "error"), it.clock.at)
-    moves = (Move("1", "a", "cmp1", MoveStatus.ERROR, created=it.clock.at),)
-    host.inventory.evacuations.note(moves, it.clock.at, it.clock.at, {})
+    evacuations = (Evacuation("1", "a", "cmp1", EvacuationStatus.ERROR, created=it.clock.at),)
+    host.inventory.evacuations.note(evacuations, it.clock.at, it.clock.at, {})
     it.act.carry_out([ReadCalls("cmp1", "a")])
     it.nova.log = OwnerLog(Power.RUNNING, failed_at=host.since - failed_s if failed_s else 0.0)
     it.act.carry_out([ReadLog("a")])
-    assert (host.logs.calls["a"].moves == Calls.state_of(moves)) is not bool(failed_s)
+    assert (host.logs.calls["a"].evacuations == Calls.state_of(evacuations)) is not bool(failed_s)
     it.act.carry_out([ReadCalls("cmp1", "a"), ReadLog("a")])
-    assert host.logs.calls["a"].moves == Calls.state_of(moves)
+    assert host.logs.calls["a"].evacuations == Calls.state_of(evacuations)
     assert it.nova.traced_since == [host.since, host.since - failed_s - bool(failed_s)]

@@ -7,19 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Trace
 from muster.core.sight import Calls, Outcome, Sent, Tries
 from muster.engine.calls import ActionLogs, SentCalls
 from muster.engine.inventory import Evacuations
 
 SINCE = 1_000.0
-MOVE = Move("1", "a", "cmp1", MoveStatus.ERROR, created=SINCE + 10.0)
+MOVE = Evacuation("1", "a", "cmp1", EvacuationStatus.ERROR, created=SINCE + 10.0)
 LOG = OwnerLog(Power.RUNNING)
 TRACE = Trace("req-1", SINCE + 20.0)
 
 
-def sent(outcome: Outcome, at: float = SINCE, moves_before: int = 0) -> Sent:
-    return Sent(at, outcome, at + 60.0, moves_before)
+def sent(outcome: Outcome, at: float = SINCE, evacuations_before: int = 0) -> Sent:
+    return Sent(at, outcome, at + 60.0, evacuations_before)
 
 
 def test_refusals_are_kept_whatever_is_sent_next() -> None:
@@ -31,14 +31,16 @@ def test_refusals_are_kept_whatever_is_sent_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "moves_before", "unseen"),
+    ("outcome", "evacuations_before", "unseen"),
     [(Outcome.TAKEN, 1, True), (Outcome.UNCERTAIN, 1, True), (Outcome.REFUSED, 1, False), (Outcome.TAKEN, 0, False)],
 )
-def test_a_call_is_unseen_until_there_is_one_evacuation_more(outcome: Outcome, moves_before: int, unseen: bool) -> None:
+def test_a_call_is_unseen_until_there_is_one_evacuation_more(
+    outcome: Outcome, evacuations_before: int, unseen: bool
+) -> None:
     """B1."""
     it, evacuations = SentCalls(), Evacuations()
     evacuations.note([MOVE], SINCE, SINCE, {})
-    it.evacuate_sent("a", sent(outcome, moves_before=moves_before))
+    it.evacuate_sent("a", sent(outcome, evacuations_before=evacuations_before))
     assert bool(it.unseen(evacuations)) is unseen
 
 
@@ -94,7 +96,7 @@ def test_calls_are_asked_for_again_in_vain_as_long_as_no_evacuation_changes() ->
     for tries in (1, 2):
         it.calls_asked("a", SINCE, [MOVE])
         assert it.calls["a"] == Calls(SINCE, Calls.state_of([MOVE]), tries)
-    it.calls_asked("a", SINCE, [replace(MOVE, status=MoveStatus.FAILED)])
+    it.calls_asked("a", SINCE, [replace(MOVE, status=EvacuationStatus.FAILED)])
     assert it.calls["a"].tries == 1
 
 
@@ -126,4 +128,4 @@ def test_calls_that_were_read_without_those_of_earlier_incidents_are_read_again(
     for times in (again, False):
         it.calls_asked("a", SINCE, [MOVE])
         it.note_owner_log("a", log, SINCE)
-        assert (it.calls["a"].moves == frozenset()) is times
+        assert (it.calls["a"].evacuations == frozenset()) is times

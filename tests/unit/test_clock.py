@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from muster.core.nova_facts import Move, MoveStatus, Server, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Service
 from muster.gateways.clock import ANSWERS, Clock, NovaClock
 
 NOW = 1_800_000_000.0
@@ -66,6 +66,6 @@ def test_novas_times_are_told_by_our_clock() -> None:
     nova.note_time(NOW, NOW, NOW + 20.0)
     assert nova.translated(server) == Server("a", "cmp1", "active", created=NOW - 20.0, updated=NOW - 15.0)
     assert nova.translated(Service("u", "cmp1")).updated_at == 0.0
-    move = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW, NOW + 9.0)
-    assert (nova.translated(move).created, nova.translated(move).updated) == (NOW - 20.0, NOW - 11.0)
+    evacuation = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW, NOW + 9.0)
+    assert (nova.translated(evacuation).created, nova.translated(evacuation).updated) == (NOW - 20.0, NOW - 11.0)
     assert nova.theirs(NOW) == NOW + 20.0

@@ -10,7 +10,7 @@ import pytest
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision, decide, first_calls, lying_hosts, wanted_now
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server
 from muster.core.server_case import Verdict
 from muster.core.sight import Calls, HostSight, Outcome, Sent, Sight
 from muster.core.steps import (
@@ -49,22 +49,25 @@ def test_the_sequence_is_priority_then_age_then_id() -> None:
 
 def test_no_more_in_flight_than_allowed() -> None:
     """C5."""
-    moving = Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", NOW - 1, NOW - 1)
+    moving = Evacuation("1", "a", "cmp1", EvacuationStatus.ACCEPTED, "", NOW - 1, NOW - 1)
     line = [server(x) for x in "abcd"]
-    assert sent(decide(sight(node(), *line, moves=(moving,)), settings(in_flight=3, per_destination=0))) == ["b", "c"]
-    assert sent(decide(sight(node(), *line, moves=(moving,)), settings(in_flight=1))) == []
+    assert sent(decide(sight(node(), *line, evacuations=(moving,)), settings(in_flight=3, per_destination=0))) == [
+        "b",
+        "c",
+    ]
+    assert sent(decide(sight(node(), *line, evacuations=(moving,)), settings(in_flight=1))) == []
 
 
 def test_what_is_under_way_stays_in_flight_while_its_cell_is_silent() -> None:
     """The next one was sent although `in_flight` was reached."""
     silent = Server("a", host="", vm_state="", known=False)
-    moving = Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", NOW - 1, NOW - 1)
-    base = sight(node(), silent, server("b"), moves=(moving,))
+    moving = Evacuation("1", "a", "cmp1", EvacuationStatus.ACCEPTED, "", NOW - 1, NOW - 1)
+    base = sight(node(), silent, server("b"), evacuations=(moving,))
     decision = decide(base, settings(in_flight=1))
     assert decision.incidents["cmp1"].findings["a"].verdict is Verdict.UNKNOWN
     assert sent(decision) == []
-    call = Sent(NOW - 1, Outcome.UNCERTAIN, quiet_until=NOW + 29, moves_before=0)
-    unseen = replace(base, hosts={"cmp1": replace(base.hosts["cmp1"], moves={}, sent={"a": call})})
+    call = Sent(NOW - 1, Outcome.UNCERTAIN, quiet_until=NOW + 29, evacuations_before=0)
+    unseen = replace(base, hosts={"cmp1": replace(base.hosts["cmp1"], evacuations={}, sent={"a": call})})
     assert sent(decide(unseen, settings(in_flight=1))) == []
 
 
@@ -82,17 +85,17 @@ def test_what_waits_for_its_log_lets_nobody_pass() -> None:
 
 
 def test_what_has_arrived_and_is_stopped_lets_others_pass() -> None:
-    moved = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    moved = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 9, NOW - 5)
     line = [replace(server("a", "900"), host="cmp2", updated=NOW - 5), server("b")]
-    seen = sight(node(), *line, moves=(moved,), logs={"a": OwnerLog(Power.STOPPED)})
+    seen = sight(node(), *line, evacuations=(moved,), logs={"a": OwnerLog(Power.STOPPED)})
     assert [type(step) for step in decide(seen, settings()).steps] == [Stop, Evacuate]
 
 
 @pytest.mark.parametrize("said", Power)
 def test_the_owners_log_wins_over_what_was_seen_at_rest(said: Power) -> None:
     seen = sight(node(), server("a"), logs={"a": OwnerLog(said)})
-    moved = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
-    host = replace(seen.hosts["cmp1"], moves={"a": (moved,)}, servers={"a": replace(server("a"), host="cmp2")})
+    moved = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    host = replace(seen.hosts["cmp1"], evacuations={"a": (moved,)}, servers={"a": replace(server("a"), host="cmp2")})
     finding = decide(replace(seen, hosts={"cmp1": host}), settings()).incidents["cmp1"].findings["a"]
     assert finding.verdict is (Verdict.EVACUATING if said is Power.STOPPED else Verdict.EVACUATED)
 
@@ -119,20 +122,22 @@ def test_knows_by_novas_name_which_host_lives() -> None:
 
 
 def test_an_unnamed_destination_counts_for_every_destination() -> None:
-    named = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp2", NOW - 1, NOW - 1)
+    named = Evacuation("1", "a", "cmp1", EvacuationStatus.PRE_MIGRATING, "cmp2", NOW - 1, NOW - 1)
     line = [server(x) for x in "abcd"]
-    assert sent(decide(sight(node(), *line, moves=(named,)), settings(per_destination=2))) == ["b"]
-    assert sent(decide(sight(node(), *line, moves=(named,)), settings(per_destination=1))) == []
+    assert sent(decide(sight(node(), *line, evacuations=(named,)), settings(per_destination=2))) == ["b"]
+    assert sent(decide(sight(node(), *line, evacuations=(named,)), settings(per_destination=1))) == []
     to_cmp3 = settings(per_destination=1, target_map="cmp1=cmp3")
-    assert sent(decide(sight(node(), *line, moves=(named,)), to_cmp3)) == ["b"]
+    assert sent(decide(sight(node(), *line, evacuations=(named,)), to_cmp3)) == ["b"]
 
 
 def test_what_failed_before_the_host_was_forced_down_was_not_ours() -> None:
     """B8."""
-    rows = tuple(Move(str(n), "a", "cmp1", MoveStatus.FAILED, "", NOW - 30 + n, NOW - 30 + n) for n in range(3))
+    rows = tuple(
+        Evacuation(str(n), "a", "cmp1", EvacuationStatus.FAILED, "", NOW - 30 + n, NOW - 30 + n) for n in range(3)
+    )
     claimed = replace(DOWN, updated_at=NOW - 15)
     found = {
-        service: decide(sight(node(), server("a"), service=service, moves=rows), settings()).incidents["cmp1"]
+        service: decide(sight(node(), server("a"), service=service, evacuations=rows), settings()).incidents["cmp1"]
         for service in (claimed, replace(DOWN, updated_at=NOW - 60), replace(claimed, enabled=True))
     }
     assert [it.findings["a"].rule for it in found.values()] == ["owner-unread", "exhausted", "exhausted"]
@@ -140,9 +145,11 @@ def test_what_failed_before_the_host_was_forced_down_was_not_ours() -> None:
 
 def test_a_later_change_of_the_service_makes_no_failure_undone() -> None:
     """B8: an operator's, or a heartbeat of a host that lived; it was tried again, and again."""
-    rows = tuple(Move(str(n), "a", "cmp1", MoveStatus.ERROR, "", NOW - 15 + n, NOW - 15 + n) for n in range(3))
+    rows = tuple(
+        Evacuation(str(n), "a", "cmp1", EvacuationStatus.ERROR, "", NOW - 15 + n, NOW - 15 + n) for n in range(3)
+    )
     for updated_at in (FENCED + 2.0, NOW - 1):
-        given = sight(node(member=True), server("a"), service=replace(DOWN, updated_at=updated_at), moves=rows)
+        given = sight(node(member=True), server("a"), service=replace(DOWN, updated_at=updated_at), evacuations=rows)
         assert decide(given, settings()).incidents["cmp1"].findings["a"].rule == "exhausted"
 
 
@@ -157,7 +164,7 @@ def test_what_another_incident_wants_of_a_server_does_not_take_its_place_in_the_
     """A15: it had arrived on a host that died since, and a new worker reads for the first incident what its owner wants."""
     first, second = server("a", "900"), server("b", "500")
     here = replace(first, host="cmp2"), replace(second, host="cmp2")
-    moved = Move("m", "a", "cmp1", MoveStatus.DONE, "cmp2", FENCED + 1.0, FENCED + 2.0)
+    moved = Evacuation("m", "a", "cmp1", EvacuationStatus.DONE, "cmp2", FENCED + 1.0, FENCED + 2.0)
     dead = replace(DOWN, id="u2", host="cmp2")
     base = {"services": (DOWN, dead), "first_listed_at": NOW - 9, "listed_at": NOW - 1}
     nodes = {
@@ -170,7 +177,7 @@ def test_what_another_incident_wants_of_a_server_does_not_take_its_place_in_the_
             wanted={"a": Power.RUNNING, "b": Power.RUNNING},
             **base,  # type: ignore[arg-type]
         ),
-        "cmp1": HostSight(servers={"a": here[0]}, moves={"a": (moved,)}, **base),  # type: ignore[arg-type]
+        "cmp1": HostSight(servers={"a": here[0]}, evacuations={"a": (moved,)}, **base),  # type: ignore[arg-type]
     }
     decision = decide(Sight(NOW, Cluster(True, "ctl1", nodes), hosts), settings())
     assert sent(decision) == ["a", "b"]
@@ -192,7 +199,7 @@ def test_a_server_without_a_host_is_sent_for_one_incident_only() -> None:
 def test_half_a_look_sends_what_nothing_has_moved_and_passes_nobody_in_the_line() -> None:
     """What has been moved before may have changed since it was read; what needs a reset is another matter still."""
     first, second = (Evacuate("cmp1", server, server, "cmp1", None, 0) for server in ("a", "b"))
-    again, reset = replace(second, moves_before=1), Reset("r", "r", "paused")
+    again, reset = replace(second, evacuations_before=1), Reset("r", "r", "paused")
     assert first_calls(Decision(steps=(DropHold("cmp2"), ReadLog("l"), first, second))) == (first, second)
     assert first_calls(Decision(steps=(first, again, second))) == (first,)
     assert first_calls(Decision(steps=(first, reset, second))) == (first,)
@@ -201,19 +208,21 @@ def test_half_a_look_sends_what_nothing_has_moved_and_passes_nobody_in_the_line(
 
 def test_what_may_run_on_a_host_is_sent_there_and_nowhere_else() -> None:
     """A17: whatever target_map says."""
-    failed = Move("1", "a", "cmp1", MoveStatus.FAILED, "cmp2", NOW - 90, NOW - 80)
+    failed = Evacuation("1", "a", "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 90, NOW - 80)
     read = Calls(NOW - 1, Calls.state_of((failed,)), 1, ())
     log = OwnerLog(Power.RUNNING, read_at=NOW)
-    seen = sight(node(), server("a"), moves=(failed,), calls={"a": read}, logs={"a": log})
+    seen = sight(node(), server("a"), evacuations=(failed,), calls={"a": read}, logs={"a": log})
     (step,) = decide(seen, settings(target_map="cmp1:spare1")).steps
     assert isinstance(step, Evacuate)
-    assert (step.target, step.moves_before) == ("cmp2", 1)
+    assert (step.target, step.evacuations_before) == ("cmp2", 1)
 
 
 def test_nova_is_asked_about_a_few_calls_at_a_time() -> None:
     """B19: the others are sent meanwhile."""
-    stuck = tuple(Move(x, x, "cmp1", MoveStatus.ACCEPTED, "", NOW - 60, NOW - 60) for x in "abcdefgh")
-    decision = decide(sight(node(), *map(server, "abcdefghi"), moves=stuck), settings(in_flight=20, per_destination=0))
+    stuck = tuple(Evacuation(x, x, "cmp1", EvacuationStatus.ACCEPTED, "", NOW - 60, NOW - 60) for x in "abcdefgh")
+    decision = decide(
+        sight(node(), *map(server, "abcdefghi"), evacuations=stuck), settings(in_flight=20, per_destination=0)
+    )
     assert [step.server for step in decision.steps if isinstance(step, ReadCalls)] == list("abcde")
     assert sent(decision) == ["i"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import decide
-from muster.core.nova_facts import Move, MoveStatus, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Service
 from muster.core.server_case import State
 from muster.core.sight import Outcome, Sent, Sight
 from muster.core.steps import (
@@ -69,16 +69,19 @@ def test_a_heartbeat_after_the_fencing_stops_everything_loudly() -> None:
 def test_what_was_sent_to_a_host_that_lives_is_named_until_it_is_off() -> None:
     """C3: it said that nothing is evacuated, while guests ran on two hosts."""
     seen = [
-        Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5),
-        Move("2", "b", "cmp1", MoveStatus.ERROR, "", NOW - 9, NOW - 5),
+        Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 9, NOW - 5),
+        Evacuation("2", "b", "cmp1", EvacuationStatus.ERROR, "", NOW - 9, NOW - 5),
     ]
     calls = {"c": Sent(NOW - 1, Outcome.UNCERTAIN, NOW + 29, 0), "d": Sent(NOW - 1, Outcome.REFUSED, NOW, 0)}
-    it = sight(node(), *map(server, "abcde"), moves=tuple(seen), heartbeat_after_fencing=True)
+    it = sight(node(), *map(server, "abcde"), evacuations=tuple(seen), heartbeat_after_fencing=True)
     it = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], sent=calls)})
     reason = decide(it, settings()).incidents["cmp1"].reason
     assert "2 servers sent before may run on two hosts until cmp1 is off: a, c." in reason
     crowd = sight(
-        node(), *map(server, "abcdefgh"), moves=tuple(replace(seen[0], server=x) for x in "abcdefgh"), refuted=True
+        node(),
+        *map(server, "abcdefgh"),
+        evacuations=tuple(replace(seen[0], server=x) for x in "abcdefgh"),
+        refuted=True,
     )
     it = replace(crowd, cluster=Cluster(True, "ctl1", {"cmp1": replace(node(), record=LIVING)}))
     assert "a, b, c, d, e, f and 2 more" in decide(it, settings()).incidents["cmp1"].reason
@@ -87,13 +90,13 @@ def test_what_was_sent_to_a_host_that_lives_is_named_until_it_is_off() -> None:
 def test_a_host_that_returns_running_is_not_let_back() -> None:
     """C3: its nova-compute has not restarted, so it has never been off."""
     record = Record(Phase.RETURNING, FENCED, FENCED)
-    moved = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    moved = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 9, NOW - 5)
     back = Node("cmp1", True, record, member=True, probed_running=FENCED + 30)
-    it = decide(sight(back, server("a"), moves=(moved,), compute_restarted=True), settings())
+    it = decide(sight(back, server("a"), evacuations=(moved,), compute_restarted=True), settings())
     assert (it.incidents["cmp1"].rule, it.steps) == ("returns-running", ())
     assert it.incidents["cmp1"].reason.endswith("then pcs stonith fence cmp1")
-    done = replace(moved, status=MoveStatus.COMPLETED)
-    assert decide(sight(back, server("a"), moves=(done,), compute_restarted=True), settings()).steps
+    done = replace(moved, status=EvacuationStatus.COMPLETED)
+    assert decide(sight(back, server("a"), evacuations=(done,), compute_restarted=True), settings()).steps
 
 
 def test_the_late_end_of_a_fencing_is_no_second_one() -> None:

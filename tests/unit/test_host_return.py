@@ -11,7 +11,7 @@ import pytest
 from muster.core.cluster_facts import Cluster, Phase, Record
 from muster.core.decide import Decision, decide
 from muster.core.errors import Answer
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Service
 from muster.core.operator_orders import Orders
 from muster.core.server_case import State, Verdict
 from muster.core.sight import Calls, HostSight, Outcome, Sent
@@ -33,8 +33,8 @@ from tests.unit.sights import DOWN, FENCED, NOW, node, sent, server, sight
 @pytest.mark.parametrize("verdict_of", ["accepted", "pre-migrating"])
 def test_nova_compute_is_kept_away_while_an_evacuation_is_open(verdict_of: str) -> None:
     """D1."""
-    moving = Move("1", "a", "cmp1", MoveStatus(verdict_of), "cmp2", NOW - 1, NOW - 1)
-    decision = decide(sight(node(), server("a"), moves=(moving,)), settings())
+    moving = Evacuation("1", "a", "cmp1", EvacuationStatus(verdict_of), "cmp2", NOW - 1, NOW - 1)
+    decision = decide(sight(node(), server("a"), evacuations=(moving,)), settings())
     assert not any(isinstance(s, DropHold) for s in decision.steps)
 
 
@@ -48,9 +48,9 @@ def test_settled_lets_the_host_return_and_names_what_stays() -> None:
 
 def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> None:
     """D1: to everything else that is settled an open row means nothing; this one has arrived nowhere."""
-    died = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp3", NOW - 300, NOW - 300)
-    lost = Move("2", "a", "cmp1", MoveStatus.COMPLETED, "cmp2", NOW - 200, NOW - 200)
-    base = sight(node(), server("a", updated=NOW - 200, task_state="rebuilding"), moves=(died, lost))
+    died = Evacuation("1", "a", "cmp1", EvacuationStatus.PRE_MIGRATING, "cmp3", NOW - 300, NOW - 300)
+    lost = Evacuation("2", "a", "cmp1", EvacuationStatus.COMPLETED, "cmp2", NOW - 200, NOW - 200)
+    base = sight(node(), server("a", updated=NOW - 200, task_state="rebuilding"), evacuations=(died, lost))
     it = replace(
         base, hosts={"cmp1": replace(base.hosts["cmp1"], dead_evacuations=frozenset({"1"}), first_listed_at=NOW - 9)}
     )
@@ -58,7 +58,7 @@ def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> No
     assert incident.findings["a"].rule == "completed-but-not-moved"
     assert incident.rule == "rows-open"
     skipped = replace(it.hosts["cmp1"].servers["a"], task_state="", vm_state="shelved_offloaded")
-    other = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], servers={"a": skipped}, moves={"a": (died,)})})
+    other = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], servers={"a": skipped}, evacuations={"a": (died,)})})
     assert decide(other, settings()).incidents["cmp1"].rule == "settled"
 
 
@@ -68,12 +68,13 @@ def test_settled_is_only_said_after_a_fresh_complete_list() -> None:
 
 def test_a_list_without_a_server_that_was_evacuated_from_there_settles_nothing() -> None:
     """B31: whoever answered it: Nova's evacuations name a server that it ought to show."""
-    done = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 200, NOW - 200)
-    decision = decide(sight(node(), moves=(done,)), settings())
+    done = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 200, NOW - 200)
+    decision = decide(sight(node(), evacuations=(done,)), settings())
     assert decision.incidents["cmp1"].rule == "list-short"
     assert decision.steps == ()
     assert (
-        decide(sight(node(), moves=(done,), dropped=frozenset({"1"})), settings()).incidents["cmp1"].rule == "settled"
+        decide(sight(node(), evacuations=(done,), dropped=frozenset({"1"})), settings()).incidents["cmp1"].rule
+        == "settled"
     )
 
 
@@ -89,18 +90,18 @@ def test_a_list_that_a_silent_cell_may_have_cut_short_makes_no_server_gone(doubt
 
 class TestReturn:
     back = node(Phase.RETURNING)
-    done = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 9, NOW - 5)
-    completed = replace(done, status=MoveStatus.COMPLETED)
+    done = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 9, NOW - 5)
+    completed = replace(done, status=EvacuationStatus.COMPLETED)
 
     def test_stays_forced_down_until_nova_compute_has_finished_its_rows(self) -> None:
         """D3, D5."""
-        unread = {"moves": (self.done,), "compute_restarted": True, "back_at": 0.0}
-        for facts in (unread, {"moves": (self.done,), "compute_restarted": True}, {"compute_restarted": False}):
+        unread = {"evacuations": (self.done,), "compute_restarted": True, "back_at": 0.0}
+        for facts in (unread, {"evacuations": (self.done,), "compute_restarted": True}, {"compute_restarted": False}):
             assert decide(sight(self.back, **facts), settings()).steps == ()  # type: ignore[arg-type]
 
     def test_nova_compute_is_started_anew_where_it_has_finished_a_part_of_its_rows(self) -> None:
         """D9: Nova completes one evacuation of a server at a start, and refuses to lift while another is `done`."""
-        seen: dict[str, Any] = {"moves": (self.done,), "compute_restarted": True, "back_at": NOW - 1}
+        seen: dict[str, Any] = {"evacuations": (self.done,), "compute_restarted": True, "back_at": NOW - 1}
         here = replace(self.back, member=True)
         record = here.record
         assert record
@@ -115,12 +116,14 @@ class TestReturn:
 
     def test_waits_for_no_row_that_nova_has_deleted(self) -> None:
         """D7."""
-        steps = decide(sight(self.back, moves=(self.done,), compute_restarted=True, dropped={"1"}), settings()).steps
+        steps = decide(
+            sight(self.back, evacuations=(self.done,), compute_restarted=True, dropped={"1"}), settings()
+        ).steps
         assert [type(step) for step in steps] == [ForceUp]
 
     def test_says_when_its_nova_compute_has_to_start_once_more(self) -> None:
         """D5: of two evacuations of one server it finishes one at a start, and lifting is refused until the other is."""
-        facts = {"moves": (self.done,), "compute_restarted": True, "back_at": NOW - 1}
+        facts = {"evacuations": (self.done,), "compute_restarted": True, "back_at": NOW - 1}
         told = decide(sight(self.back, **facts), settings())  # type: ignore[arg-type]
         assert (told.incidents["cmp1"].rule, told.steps) == ("half-finished", ())
         assert "pcs resource restart RESOURCE cmp1" in told.incidents["cmp1"].reason
@@ -132,7 +135,7 @@ class TestReturn:
 
     def test_lifts_what_muster_did(self) -> None:
         """D1."""
-        step = decide(sight(self.back, moves=(self.completed,), compute_restarted=True), settings()).steps[0]
+        step = decide(sight(self.back, evacuations=(self.completed,), compute_restarted=True), settings()).steps[0]
         assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=True)
 
     @pytest.mark.parametrize("reason", ["disk swap on friday", "see muster: it comes back by itself", " muster: x"])
@@ -233,8 +236,8 @@ class TestReturn:
 
 def test_a_destination_that_died_lets_its_guests_go_on_and_waits_for_them() -> None:
     """B11."""
-    stuck = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp2", FENCED + 1.0, FENCED + 2.0)
-    first = sight(node(), server("a"), moves=(stuck,))
+    stuck = Evacuation("1", "a", "cmp1", EvacuationStatus.PRE_MIGRATING, "cmp2", FENCED + 1.0, FENCED + 2.0)
+    first = sight(node(), server("a"), evacuations=(stuck,))
     dead2 = replace(node(), name="cmp2", record=Record(Phase.EVACUATING, FENCED + 5, FENCED + 5))
     second = HostSight(services=(DOWN, replace(DOWN, id="u2", host="cmp2")), listed_at=NOW - 1)
     host1 = replace(first.hosts["cmp1"], services=second.services)
@@ -254,22 +257,22 @@ def test_a_destination_that_died_lets_its_guests_go_on_and_waits_for_them() -> N
 def test_on_the_way_back_nova_is_still_asked_about_calls() -> None:
     """B19, C6: a worker that begins then has to know what has arrived by the row of an earlier call."""
     rows = tuple(
-        Move(n, "a", "cmp1", MoveStatus(s), d, NOW - 60, NOW - 60)
+        Evacuation(n, "a", "cmp1", EvacuationStatus(s), d, NOW - 60, NOW - 60)
         for n, s, d in (("1", "done", "cmp2"), ("2", "accepted", ""))
     )
     there = replace(server("a"), host="cmp2")
-    decision = decide(sight(node(Phase.RETURNING), there, moves=rows), settings())
+    decision = decide(sight(node(Phase.RETURNING), there, evacuations=rows), settings())
     assert ReadCalls("cmp1", "a") in decision.steps
 
 
 def test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_servers() -> None:
     """B29."""
-    row = Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", NOW - 90, NOW - 90)
+    row = Evacuation("1", "a", "cmp1", EvacuationStatus.ACCEPTED, "", NOW - 90, NOW - 90)
     waiting = Calls(NOW - 5, Calls.state_of((row,)), traces=(), claimed=("cmp2.example.org",))
-    base = sight(node(), server("a"), moves=(row,), calls={"a": waiting})
+    base = sight(node(), server("a"), evacuations=(row,), calls={"a": waiting})
     second = replace(node(), name="cmp2")
     own = replace(DOWN, id="u2", host="cmp2")
-    empty = HostSight(services=(DOWN, own), listed_at=NOW - 1, first_listed_at=NOW - 9, moves_at=NOW)
+    empty = HostSight(services=(DOWN, own), listed_at=NOW - 1, first_listed_at=NOW - 9, evacuations_at=NOW)
     cluster = Cluster(True, "ctl1", {"cmp1": node(), "cmp2": second})
     hosts = {"cmp1": replace(base.hosts["cmp1"], services=(DOWN, own)), "cmp2": empty}
     said = decide(replace(base, cluster=cluster, hosts=hosts), settings()).incidents["cmp2"]
@@ -283,9 +286,9 @@ def test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_serve
 def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
     """D10: until an operator has emptied the queue, and says so."""
     there = [replace(server(x), host="cmp2") for x in "abcd"]
-    arrived = tuple(Move(s.id, s.id, "cmp1", MoveStatus.DONE, "cmp2", NOW - 60, NOW - 50) for s in there)
+    arrived = tuple(Evacuation(s.id, s.id, "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 60, NOW - 50) for s in there)
     facts: dict[str, Any] = {
-        "moves": arrived,
+        "evacuations": arrived,
         "queued_start": dict.fromkeys("abcd", "start"),
         "first_listed_at": NOW - 9,
     }
@@ -299,15 +302,15 @@ def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
     assert decide(seen, settings()).steps == ()
     released = node(orders=Orders(FENCED, released=True))
     assert decide(sight(released, *there, **facts), settings()).incidents["cmp1"].rule == "settled"
-    here = sight(node(), server("a"), **{**facts, "moves": ()})
+    here = sight(node(), server("a"), **{**facts, "evacuations": ()})
     assert decide(here, settings()).incidents["cmp1"].rule == "working"
 
 
 def test_a_start_that_waits_keeps_the_host_away_where_the_guest_may_run_already() -> None:
     """D10, A17: a rebuild that failed had started it, and Nova still shows it on the dead host."""
-    failed = Move("1", "a", "cmp1", MoveStatus.FAILED, "cmp2", NOW - 60, NOW - 50)
+    failed = Evacuation("1", "a", "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 60, NOW - 50)
     log = OwnerLog(Power.RUNNING, waits="start", read_at=NOW)
     facts: dict[str, Any] = {"queued_start": {"a": "start"}, "first_listed_at": NOW - 9, "logs": {"a": log}}
-    for status, rule in ((MoveStatus.FAILED, "start-waits"), (MoveStatus.ERROR, "settled")):
-        seen = sight(node(), server("a", vm_state="paused"), moves=(replace(failed, status=status),), **facts)
+    for status, rule in ((EvacuationStatus.FAILED, "start-waits"), (EvacuationStatus.ERROR, "settled")):
+        seen = sight(node(), server("a", vm_state="paused"), evacuations=(replace(failed, status=status),), **facts)
         assert decide(seen, settings()).incidents["cmp1"].rule == rule

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from muster.core.cluster_facts import Phase
 from muster.core.decide import Decision, decide
-from muster.core.nova_facts import Move, MoveStatus, Power, Server
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server
 from muster.core.ports import Policy
 from muster.core.sight import Outcome, Sent, Sight
 from muster.core.steps import (
@@ -49,8 +49,8 @@ class Truth:
 
     @property
     def under_way(self) -> set[str]:
-        moves = self.seen.hosts["cmp1"].moves
-        return self.lost | {ident for ident, ms in moves.items() if any(m.status.open for m in ms)}
+        evacuations = self.seen.hosts["cmp1"].evacuations
+        return self.lost | {ident for ident, ms in evacuations.items() if any(m.status.open for m in ms)}
 
 
 def carried_out(truth: Truth, step: Step, shows: bool = True) -> Truth:
@@ -79,12 +79,14 @@ def carried_out(truth: Truth, step: Step, shows: bool = True) -> Truth:
             host, servers={**host.servers, step.server: replace(host.servers[step.server], vm_state="active")}
         )
     elif isinstance(step, Evacuate) and shows:
-        new = Move(f"new-{step.server}", step.server, "cmp1", MoveStatus.ACCEPTED, "", NOW, NOW)
-        host = replace(host, moves={**host.moves, step.server: (*host.moves.get(step.server, ()), new)})
+        new = Evacuation(f"new-{step.server}", step.server, "cmp1", EvacuationStatus.ACCEPTED, "", NOW, NOW)
+        host = replace(
+            host, evacuations={**host.evacuations, step.server: (*host.evacuations.get(step.server, ()), new)}
+        )
     elif isinstance(step, Evacuate):
         lost |= {step.server}
     if isinstance(step, Evacuate):
-        call = Sent(NOW, Outcome.TAKEN if shows else Outcome.UNCERTAIN, NOW + 30, step.moves_before)
+        call = Sent(NOW, Outcome.TAKEN if shows else Outcome.UNCERTAIN, NOW + 30, step.evacuations_before)
         host = replace(host, sent={**host.sent, step.server: call})
     cluster = replace(seen.cluster, nodes={**seen.cluster.nodes, "cmp1": it})
     host = replace(host, services=(service, *others))
@@ -94,7 +96,7 @@ def carried_out(truth: Truth, step: Step, shows: bool = True) -> Truth:
 def taken_over(truth: Truth) -> Truth:
     """Another worker sees the same, and knows nothing of calls, wishes and proofs."""
     host = truth.seen.hosts["cmp1"]
-    at_rest = {ident: wanted for ident, wanted in host.wanted.items() if not host.moves.get(ident)}
+    at_rest = {ident: wanted for ident, wanted in host.wanted.items() if not host.evacuations.get(ident)}
     host = replace(
         host,
         wait_from=NOW if truth.phase is Phase.EVACUATING else 0.0,
@@ -168,7 +170,7 @@ def truths(draw: st.DrawFn) -> Truth:
     it = node(phase, hold=phase is not None and draw(st.integers(0, 4)) > 0, member=back)
     up = replace(DOWN, forced_down=False, enabled=True, disabled_reason="", up=draw(st.booleans()))
     servers: list[Server] = []
-    moves: list[Move] = []
+    evacuations: list[Evacuation] = []
     wanted: dict[str, Power] = {}
     for ident in "abcd"[: draw(st.integers(0, 4))]:
         task = draw(st.sampled_from([*[""] * 6, "deleting"]))
@@ -177,7 +179,9 @@ def truths(draw: st.DrawFn) -> Truth:
         )
         status = draw(st.sampled_from(STATUSES)) if begun else None
         if status:
-            moves.append(Move(f"m-{ident}", ident, "cmp1", MoveStatus(status), "cmp2", NOW - 10, NOW - 8))
+            evacuations.append(
+                Evacuation(f"m-{ident}", ident, "cmp1", EvacuationStatus(status), "cmp2", NOW - 10, NOW - 8)
+            )
         arrived = status in ("done", "completed") and draw(st.booleans())
         servers.append(replace(it_is, host="cmp2") if arrived else it_is)
         wanted[ident] = draw(st.sampled_from([*[Power.RUNNING] * 4, Power.STOPPED, Power.UNKNOWN]))
@@ -188,7 +192,7 @@ def truths(draw: st.DrawFn) -> Truth:
         "wait_from": draw(st.sampled_from([0.0, 0.0, NOW - 200, NOW - 1])) if begun else 0.0,
     }
     service = DOWN if begun and draw(st.integers(0, 9)) else up
-    return Truth(sight(it, *servers, service=service, moves=tuple(moves), **facts))
+    return Truth(sight(it, *servers, service=service, evacuations=tuple(evacuations), **facts))
 
 
 POLICIES = st.builds(

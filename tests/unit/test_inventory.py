@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from muster.core.nova_facts import Move, MoveStatus, Server
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server
 from muster.core.server_case import SKEW_S
 from muster.engine.inventory import Change, Inventory, Reading
 
 FENCED = 1_000
-DONE = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", FENCED + 10.0, FENCED + 20.0)
-COMPLETED = Move("2", "b", "cmp1", MoveStatus.COMPLETED, "cmp2", FENCED + 10.0, FENCED + 90.0)
-OPEN = replace(DONE, status=MoveStatus.PRE_MIGRATING)
+DONE = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", FENCED + 10.0, FENCED + 20.0)
+COMPLETED = Evacuation("2", "b", "cmp1", EvacuationStatus.COMPLETED, "cmp2", FENCED + 10.0, FENCED + 90.0)
+OPEN = replace(DONE, status=EvacuationStatus.PRE_MIGRATING)
 SERVER = Server("a", "cmp1", "active", updated=FENCED + 500.0)
 
 
@@ -25,8 +25,8 @@ class Known:
         self.inventory = Inventory()
         self.evacuations = self.inventory.evacuations
 
-    def listed(self, at: float, *moves: Move) -> Change:
-        return self.evacuations.note_all(moves, at, at, {})
+    def listed(self, at: float, *evacuations: Evacuation) -> Change:
+        return self.evacuations.note_all(evacuations, at, at, {})
 
     def answered(self, at: float) -> frozenset[str]:
         self.inventory.cell_answered(at)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable
-from muster.core.nova_facts import Move, MoveStatus, Server, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Service
 from muster.engine.lists import CREATED_APART_S, SINGLY, SINGLY_S
 from muster.engine.look import Look
 from muster.engine.memory import Memory
@@ -23,7 +23,7 @@ class SlowNova:
     def __init__(self, clock: FakeClock, answer_s: float) -> None:
         self._clock = clock
         self._answer_s = answer_s
-        self.moves: list[Move] = []
+        self.evacuations: list[Evacuation] = []
         self.beat = 0.0
         self.read: list[str] = []
 
@@ -51,9 +51,9 @@ class SlowNova:
     def single(self, ident: str) -> Server:
         raise NovaRefused("HTTP 404: not found", status=404, answer=Answer.NOT_FOUND)
 
-    def moves_from(self, host: str, since: float, page: int = 1000) -> Sequence[Move]:
-        self._take("moves_from")
-        return self.moves
+    def evacuations_from(self, host: str, since: float, page: int = 1000) -> Sequence[Evacuation]:
+        self._take("evacuations_from")
+        return self.evacuations
 
 
 class Watched:
@@ -76,19 +76,19 @@ def test_a_sight_is_as_old_as_the_first_thing_in_it() -> None:
     assert it.clock.at >= began + 3 * ANSWER_S
     assert sight.now == began
     host = sight.hosts["cmp1"]
-    assert max(host.listed_at, host.moves_at, host.first_listed_at) <= sight.now
+    assert max(host.listed_at, host.evacuations_at, host.first_listed_at) <= sight.now
 
 
 def test_what_a_list_of_evacuations_leaves_out_is_not_forgotten() -> None:
     """B12."""
     it = Watched(answer_s=0.0)
-    it.nova.moves = [Move("1", "a", "cmp1", MoveStatus.ACCEPTED, "", it.clock.at, it.clock.at)]
+    it.nova.evacuations = [Evacuation("1", "a", "cmp1", EvacuationStatus.ACCEPTED, "", it.clock.at, it.clock.at)]
     it.look.sight()
-    it.nova.moves = []
+    it.nova.evacuations = []
     it.clock.pass_by(30.0)
     sight = it.look.sight()
-    assert it.nova.read.count("moves_from") > 1
-    assert [move.id for move in sight.hosts["cmp1"].moves["a"]] == ["1"]
+    assert it.nova.read.count("evacuations_from") > 1
+    assert [evacuation.id for evacuation in sight.hosts["cmp1"].evacuations["a"]] == ["1"]
 
 
 def test_what_is_on_the_last_list_of_its_servers_is_known() -> None:
@@ -106,7 +106,7 @@ def test_the_servers_are_listed_before_their_evacuations() -> None:
     """A13: what another hand has just begun shows by its task before its row is there."""
     it = Watched()
     it.look.sight()
-    assert it.nova.read.index("servers_on") < it.nova.read.index("moves_from")
+    assert it.nova.read.index("servers_on") < it.nova.read.index("evacuations_from")
 
 
 def test_nothing_is_asked_of_nova_while_nobody_is_dead() -> None:
@@ -162,7 +162,9 @@ def test_a_server_is_deleted_when_nova_neither_finds_nor_lists_it() -> None:
 def test_when_an_evacuation_had_ended_is_kept_as_it_was_first_seen() -> None:
     """B40: by our clock, whatever Nova's says."""
     it = Watched(answer_s=1.0)
-    it.nova.moves = [Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", it.clock.at, it.clock.at + 500.0)]
+    it.nova.evacuations = [
+        Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", it.clock.at, it.clock.at + 500.0)
+    ]
     first = it.look.sight().hosts["cmp1"]
     assert first.read_at["a"] < first.ended_at["1"] <= it.clock.at
     it.clock.pass_by(30.0)
@@ -206,15 +208,15 @@ def test_an_evacuation_that_does_not_say_when_it_was_may_be_of_any_incident() ->
     it.cluster.nodes = {name: Node(name, True, record, hold=True) for name in ("cmp1", "cmp2")}
     services = [replace(row, host=name) for row in it.nova.services() for name in ("cmp1", "cmp2")]
     it.nova.services = lambda: services  # type: ignore[method-assign]
-    untimed = Move("1", "a", "cmp1", MoveStatus.OTHER, unreadable="no time")
-    timed = Move("2", "b", "cmp2", MoveStatus.ACCEPTED, "", it.clock.at, it.clock.at)
+    untimed = Evacuation("1", "a", "cmp1", EvacuationStatus.OTHER, unreadable="no time")
+    timed = Evacuation("2", "b", "cmp2", EvacuationStatus.ACCEPTED, "", it.clock.at, it.clock.at)
     since: list[float] = []
 
-    def moves_of_all(when: float, page: int = 1000) -> Sequence[Move]:
+    def evacuations_of_all(when: float, page: int = 1000) -> Sequence[Evacuation]:
         since.append(when)
         return [untimed, timed]
 
-    it.nova.moves_of_all = moves_of_all  # type: ignore[attr-defined]
+    it.nova.evacuations_of_all = evacuations_of_all  # type: ignore[attr-defined]
     it.look.sight()
     for waiting in (False, True):
         it.memory.polling.note_decided(sending=False, waiting=waiting)
@@ -222,7 +224,7 @@ def test_an_evacuation_that_does_not_say_when_it_was_may_be_of_any_incident() ->
         it.memory.polling.note_polled(0.0)
         it.memory.polling.note_servers_read(it.clock.at)
         hosts = it.look.sight().hosts
-        assert (hosts["cmp1"].moves["a"], hosts["cmp2"].moves["b"]) == ((untimed,), (timed,))
+        assert (hosts["cmp1"].evacuations["a"], hosts["cmp2"].evacuations["b"]) == ((untimed,), (timed,))
     assert since[-1] == timed.created - CREATED_APART_S
 
 
@@ -260,7 +262,7 @@ def test_a_list_is_as_fresh_as_when_it_was_complete() -> None:
     """B35: beside a cell that hangs it takes minutes, and so does the next look."""
     it = Watched(answer_s=60.0)
     host = it.look.sight().hosts["cmp1"]
-    assert it.nova.read == ["services", "servers_on", "moves_from", "services"]
+    assert it.nova.read == ["services", "servers_on", "evacuations_from", "services"]
     assert (host.listed_by, host.listed_at) == (it.clock.at - 60.0, it.clock.at - 240.0)
 
 
@@ -282,7 +284,7 @@ def test_what_took_long_is_not_asked_for_again_before_anything_is_sent() -> None
     it.clock.pass_by(0.5)
     it.nova.read.clear()
     it.look.sight()
-    assert "moves_from" not in it.nova.read
+    assert "evacuations_from" not in it.nova.read
 
 
 def test_servers_that_cannot_be_read_keep_no_other_from_being_read() -> None:

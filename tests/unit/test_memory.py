@@ -9,17 +9,17 @@ import pytest
 
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import NovaUnavailable
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
 from muster.core.server_case import SKEW_S, Finding, Verdict
 from muster.engine.memory import MISDATED_S, HostMemory, Memory
-from muster.engine.troubles import MOVES
+from muster.engine.troubles import EVACUATIONS
 
 FENCED = 1_000
 SERVER = Server("a", "cmp1", "active", updated=FENCED + 5.0)
-DONE = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", FENCED + 10.0, FENCED + 20.0)
-FAILED = replace(DONE, status=MoveStatus.FAILED)
+DONE = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", FENCED + 10.0, FENCED + 20.0)
+FAILED = replace(DONE, status=EvacuationStatus.FAILED)
 SECOND = replace(FAILED, id="2", created=FENCED + 30.0)
-OPEN = replace(SECOND, status=MoveStatus.ACCEPTED)
+OPEN = replace(SECOND, status=EvacuationStatus.ACCEPTED)
 
 
 def test_troubles_are_forgotten_with_what_they_were_about() -> None:
@@ -27,10 +27,10 @@ def test_troubles_are_forgotten_with_what_they_were_about() -> None:
     memory = Memory()
     memory.hosts["cmp1"] = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED))
     memory.hosts["cmp1"].inventory.want_server("a")
-    for kind in ("list cmp1", "list cmp2", "server a", "server b", MOVES):
+    for kind in ("list cmp1", "list cmp2", "server a", "server b", EVACUATIONS):
         memory.troubles.note_failed_read(kind, NovaUnavailable("no"), 1000.0)
     memory.keep_troubles()
-    assert set(memory.troubles.by_kind) == {"list cmp1", "server a", MOVES}
+    assert set(memory.troubles.by_kind) == {"list cmp1", "server a", EVACUATIONS}
     memory.hosts.clear()
     memory.keep_troubles()
     assert memory.troubles.by_kind == {}
@@ -45,7 +45,7 @@ def test_what_nova_wrote_since_the_fencing_belongs_to_it_though_our_clock_is_beh
     assert host.since == 10_000 - SKEW_S - 3600.0
 
 
-def host(*evacuations: Move) -> HostMemory:
+def host(*evacuations: Evacuation) -> HostMemory:
     """One whose evacuations were read before its servers."""
     it = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED), name="cmp1")
     it.note_evacuations(evacuations, FENCED + 40.0, FENCED + 40.0, whole=True)
@@ -75,7 +75,7 @@ def test_a_change_of_its_state_may_be_its_owners() -> None:
 
 
 @pytest.mark.parametrize(("rows", "asked"), [((), True), ((FAILED,), True), ((FAILED, OPEN), False)])
-def test_what_its_owner_asks_of_a_dead_host_the_action_log_knows(rows: tuple[Move, ...], asked: bool) -> None:
+def test_what_its_owner_asks_of_a_dead_host_the_action_log_knows(rows: tuple[Evacuation, ...], asked: bool) -> None:
     """A2: an evacuation that is under way has such tasks of its own."""
     it = note(host(*rows), SERVER)
     note(it, replace(SERVER, task_state="powering-off"))
@@ -98,7 +98,7 @@ def test_what_was_proved_stays_so_when_its_cell_falls_silent() -> None:
     [((), (FAILED,), True), ((FAILED,), (SECOND,), False), ((FAILED, SECOND), (SECOND,), True), ((), (OPEN,), True)],
 )
 def test_between_two_evacuations_the_owner_may_ask_for_something_else(
-    before: tuple[Move, ...], shown: tuple[Move, ...], kept: bool
+    before: tuple[Evacuation, ...], shown: tuple[Evacuation, ...], kept: bool
 ) -> None:
     """A2: what the action log said holds for the first one."""
     it = host(*before)
@@ -108,7 +108,7 @@ def test_between_two_evacuations_the_owner_may_ask_for_something_else(
 
 def test_what_died_with_its_destination_stays_dead_unless_that_lives() -> None:
     """B11, C3: it may return, and its record go."""
-    it = host(replace(OPEN, status=MoveStatus.PRE_MIGRATING, dest="cmp2", updated=FENCED + 31.0), DONE)
+    it = host(replace(OPEN, status=EvacuationStatus.PRE_MIGRATING, dest="cmp2", updated=FENCED + 31.0), DONE)
     it.note_deaths({"cmp2": FENCED + 30.0}, ())
     assert it.dead_evacuations == set(), "it began after that"
     it.note_deaths({"cmp2": FENCED + 31.0}, ())
@@ -149,16 +149,16 @@ def test_when_its_last_fencing_was_first_seen_is_known() -> None:
 
 def test_only_of_a_host_that_was_let_return_the_service_tells_how_far_it_has_come() -> None:
     node, down = Node("cmp1", True, member=True), Service("u1", "cmp1", forced_down=True, enabled=False)
-    it = host(replace(DONE, status=MoveStatus.COMPLETED, updated=FENCED + 90.0))
+    it = host(replace(DONE, status=EvacuationStatus.COMPLETED, updated=FENCED + 90.0))
     for phase, restarted in ((Phase.EVACUATING, False), (Phase.RETURNING, True)):
         it.observe_node(node, replace(it.record, phase=phase), FENCED + 100.0)
         it.observe_service(node, down, FENCED + 100.0, FENCED + 101.0)
         assert it.returning.compute_restarted is restarted
 
 
-@pytest.mark.parametrize(("status", "restarted"), [(MoveStatus.DONE, False), (MoveStatus.COMPLETED, True)])
+@pytest.mark.parametrize(("status", "restarted"), [(EvacuationStatus.DONE, False), (EvacuationStatus.COMPLETED, True)])
 def test_its_rows_tell_that_a_compute_has_restarted_before_its_service_is_read_again(
-    status: MoveStatus, restarted: bool
+    status: EvacuationStatus, restarted: bool
 ) -> None:
     """D3."""
     assert host(replace(DONE, status=status, updated=FENCED + 90.0)).compute_restarted is restarted

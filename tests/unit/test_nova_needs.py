@@ -36,8 +36,8 @@ def test_an_evacuation_without_its_source_is_half_an_answer(hidden: dict[str, ob
     """B32: from Nova 32 on a policy hides both hosts, and it would read as one that has no destination yet."""
     row = {"id": 1, "instance_uuid": "s1", "status": "accepted", "created_at": "2026-11-30T00:00:00Z"}
     with pytest.raises(NovaUnavailable, match="os-migrations:index:host"):
-        parsing.move({**row, **hidden})
-    assert parsing.move({**row, "source_compute": "cmp1", "dest_compute": None}).dest == ""
+        parsing.evacuation({**row, **hidden})
+    assert parsing.evacuation({**row, "source_compute": "cmp1", "dest_compute": None}).dest == ""
 
 
 def test_a_login_that_fails_in_the_middle_ends_no_question(tmp_path: Path) -> None:

@@ -9,21 +9,21 @@ from typing import cast
 import pytest
 
 from muster.core.cluster_facts import Phase, Record
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
 from muster.core.ports import NovaPort
 from muster.core.server_case import Verdict
 from muster.engine.observer import observe
 from tests.fakes import FakeClock, FakeCluster, settings
 
-STOPPED = {"arrived": ("cmp2", MoveStatus.DONE), "failed": ("cmp1", MoveStatus.FAILED)}
+STOPPED = {"arrived": ("cmp2", EvacuationStatus.DONE), "failed": ("cmp1", EvacuationStatus.FAILED)}
 
 
 class Quiet:
     """A dead host; its one server, which its owner had stopped, was evacuated once."""
 
-    def __init__(self, at: float, host: str, status: MoveStatus) -> None:
+    def __init__(self, at: float, host: str, status: EvacuationStatus) -> None:
         self._server = Server("a", host, "stopped", updated=at)
-        self._move = Move("1", "a", "cmp1", status, "cmp2", at - 60.0, at - 50.0)
+        self._evacuation = Evacuation("1", "a", "cmp1", status, "cmp2", at - 60.0, at - 50.0)
 
     def services(self) -> Sequence[Service]:
         return [Service("u1", "cmp1", forced_down=True, enabled=False, disabled_reason="muster: x")]
@@ -34,8 +34,8 @@ class Quiet:
     def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
         return [self._server]
 
-    def moves_from(self, host: str, since: float, page: int = 1000) -> Sequence[Move]:
-        return [self._move]
+    def evacuations_from(self, host: str, since: float, page: int = 1000) -> Sequence[Evacuation]:
+        return [self._evacuation]
 
     def owner_log(self, server: str) -> OwnerLog:
         return OwnerLog(Power.STOPPED)

@@ -140,7 +140,7 @@ def test_a_row_of_an_evacuation_that_cannot_be_read_counts_as_under_way(
     key: str, value: object, created: float
 ) -> None:
     """B43."""
-    it = parsing.move({**ROW, key: value})
+    it = parsing.evacuation({**ROW, key: value})
     assert (it.id, it.server, it.source, it.status.open, it.created) == ("7", "s1", "cmp1", True, created)
     assert it.unreadable
 
@@ -149,11 +149,11 @@ def test_a_row_of_an_evacuation_that_cannot_be_read_counts_as_under_way(
 def test_rows_that_do_not_say_which_they_are_are_half_a_list(row: Mapping[str, Any]) -> None:
     """B43: two of them without an id would be one."""
     with pytest.raises(NovaUnavailable, match="the number 'id'"):
-        parsing.move(row)
+        parsing.evacuation(row)
     for nobody in ({**ROW, "instance_uuid": None}, {**ROW, "source_compute": 5}):
         with pytest.raises(NovaUnavailable):
-            parsing.move(nobody)
-    assert parsing.move({**ROW, "source_compute": 5}, "cmp1").source == "cmp1"
+            parsing.evacuation(nobody)
+    assert parsing.evacuation({**ROW, "source_compute": 5}, "cmp1").source == "cmp1"
 
 
 def test_an_evacuation_that_does_not_say_when_it_was_ends_no_list() -> None:
@@ -164,8 +164,8 @@ def test_an_evacuation_that_does_not_say_when_it_was_ends_no_list() -> None:
     answer = {"migrations": [*rows, {**ROW, "id": "3"}]}
     asked = mock.patch.object(nova.login, "get", lambda *_args: answer)
     with mock.patch.object(nova, "_connect"), mock.patch.object(nova, "_speak", lambda version: version), asked:
-        for moves in (nova.moves_from("cmp1", 1767225600.0), nova.moves_of_all(1767225600.0)):
-            assert [move.id for move in moves] == ["6", "5", "7"]
+        for evacuations in (nova.evacuations_from("cmp1", 1767225600.0), nova.evacuations_of_all(1767225600.0)):
+            assert [evacuation.id for evacuation in evacuations] == ["6", "5", "7"]
 
 
 @pytest.mark.parametrize("path", ["/servers/detail", "/servers/1/os-instance-actions"])

@@ -15,7 +15,7 @@ from muster.cli import orders as cli
 from muster.core.cluster_facts import Cluster as Seen
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.decide import Decision, decide
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
 from muster.core.operator_orders import SERVERS_LIMIT, Orders
 from muster.core.server_case import State, Verdict
 from muster.core.sight import HostSight, Sight
@@ -92,14 +92,16 @@ def server(ident: str, **facts: Any) -> Server:
     return Server(ident, "cmp1", facts.pop("vm_state", "active"), name=ident, updated=NOW - 900, **facts)
 
 
-def failed(ident: str, number: int) -> Move:
-    return Move(f"{ident}-{number}", ident, "cmp1", MoveStatus.FAILED, "", FENCED + number, FENCED + number + 1.0)
+def failed(ident: str, number: int) -> Evacuation:
+    return Evacuation(
+        f"{ident}-{number}", ident, "cmp1", EvacuationStatus.FAILED, "", FENCED + number, FENCED + number + 1.0
+    )
 
 
 def decision(
     orders: Orders | None,
     *servers: Server,
-    moves: tuple[Move, ...] = (),
+    evacuations: tuple[Evacuation, ...] = (),
     phase: Phase = Phase.EVACUATING,
     service: Service = DOWN,
     paused: str = "",
@@ -119,7 +121,7 @@ def decision(
     host = HostSight(
         services=(service, SPARE),
         servers={s.id: s for s in servers},
-        moves={s.id: tuple(m for m in moves if m.server == s.id) for s in servers},
+        evacuations={s.id: tuple(m for m in evacuations if m.server == s.id) for s in servers},
         first_listed_at=NOW - 9,
         listed_at=NOW - 1,
         logs={s.id: OwnerLog(Power.RUNNING) for s in servers},
@@ -146,23 +148,23 @@ def test_orders_of_an_earlier_incident_mean_nothing() -> None:
 
 
 def test_does_not_call_back_what_is_under_way() -> None:
-    move = Move("1", "a", "cmp1", MoveStatus.PRE_MIGRATING, "cmp2", NOW - 5, NOW - 5)
+    evacuation = Evacuation("1", "a", "cmp1", EvacuationStatus.PRE_MIGRATING, "cmp2", NOW - 5, NOW - 5)
     for orders in (Orders(FENCED).skip("a"), Orders(FENCED, released=True)):
-        it = decision(orders, server("a"), moves=(move,))
+        it = decision(orders, server("a"), evacuations=(evacuation,))
         assert (verdict(it, "a"), it.incidents["cmp1"].state) == (Verdict.EVACUATING, State.EVACUATING)
 
 
 def test_tries_again_what_was_given_up() -> None:
-    moves = tuple(failed("a", n) for n in (1, 2, 3))
-    assert verdict(decision(None, server("a"), moves=moves), "a") is Verdict.HELD
-    it = decision(Orders(FENCED).retry("a", FENCED + 20), server("a"), moves=moves)
+    evacuations = tuple(failed("a", n) for n in (1, 2, 3))
+    assert verdict(decision(None, server("a"), evacuations=evacuations), "a") is Verdict.HELD
+    it = decision(Orders(FENCED).retry("a", FENCED + 20), server("a"), evacuations=evacuations)
     assert sent(it) == ["a"]
-    again = (*moves, *(failed("a", n) for n in (30, 31, 32)))
-    assert verdict(decision(Orders(FENCED).retry("", FENCED + 20), server("a"), moves=again), "a") is Verdict.HELD
+    again = (*evacuations, *(failed("a", n) for n in (30, 31, 32)))
+    assert verdict(decision(Orders(FENCED).retry("", FENCED + 20), server("a"), evacuations=again), "a") is Verdict.HELD
 
 
 def test_lets_a_host_return_with_what_is_not_under_way() -> None:
-    it = decision(Orders(FENCED, released=True), server("a"), server("b"), moves=(failed("b", 1),))
+    it = decision(Orders(FENCED, released=True), server("a"), server("b"), evacuations=(failed("b", 1),))
     assert [verdict(it, s) for s in "ab"] == [Verdict.HELD, Verdict.HELD]
     released = [step for step in it.steps if isinstance(step, SwapRecord)]
     assert [step.new.phase for step in released] == [Phase.RETURNING]
@@ -257,6 +259,12 @@ def test_an_operator_confirms_that_a_host_is_off(
 
 def test_an_order_of_the_future_does_not_make_tries_endless() -> None:
     """Given on a controller whose clock is an hour ahead: no failed try counted, and each was followed by the next."""
-    moves = tuple(failed("a", n) for n in range(3))
-    assert verdict(decision(Orders(FENCED, all_retried=int(NOW) + 3), server("a"), moves=moves), "a") is Verdict.QUEUED
-    assert verdict(decision(Orders(FENCED, all_retried=int(NOW) + 60), server("a"), moves=moves), "a") is Verdict.HELD
+    evacuations = tuple(failed("a", n) for n in range(3))
+    assert (
+        verdict(decision(Orders(FENCED, all_retried=int(NOW) + 3), server("a"), evacuations=evacuations), "a")
+        is Verdict.QUEUED
+    )
+    assert (
+        verdict(decision(Orders(FENCED, all_retried=int(NOW) + 60), server("a"), evacuations=evacuations), "a")
+        is Verdict.HELD
+    )

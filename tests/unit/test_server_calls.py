@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from muster.core.nova_facts import MoveStatus, Trace
+from muster.core.nova_facts import EvacuationStatus, Trace
 from muster.core.server_case import Verdict
 from muster.core.server_rules import judge
 from muster.core.sight import Calls, Outcome, Tries
 from tests.fakes import settings
-from tests.unit.server_cases import ACTIVE, NOW, calls, case, failure, move, sent, verdict
+from tests.unit.server_cases import ACTIVE, NOW, calls, case, evacuation, failure, sent, verdict
 
 
 def test_a_lost_reply_is_not_followed_by_a_second_call_until_the_first_must_have_shown() -> None:
@@ -71,7 +71,7 @@ def test_another_workers_call_may_still_be_under_way() -> None:
 
 def test_a_failure_says_nothing_before_it_is_known_where_it_came() -> None:
     """A17: Nova writes `failed` for whatever goes wrong, also after the guest was started (facts.md N15)."""
-    failed = move("failed", "other", age=60)
+    failed = evacuation("failed", "other", age=60)
     assert verdict(case(ACTIVE, failed)) == (Verdict.QUEUED, "failure-unread", "read-calls")
     older = calls((), failure("other", harmless=True))
     assert verdict(case(ACTIVE, failed, calls=older)) == (Verdict.QUEUED, "failure-unread", "read-calls")
@@ -79,10 +79,10 @@ def test_a_failure_says_nothing_before_it_is_known_where_it_came() -> None:
 
 def test_what_failed_before_its_guest_was_started_may_go_anywhere() -> None:
     """A17, B9."""
-    failed = move("failed", "other", age=60)
+    failed = evacuation("failed", "other", age=60)
     finding, step = judge(case(ACTIVE, failed, calls=calls((failed,), failure("other", harmless=True))))
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "")
-    assert judge(case(ACTIVE, move("failed", age=60)))[0].rule == "ready", "it was let in nowhere"
+    assert judge(case(ACTIVE, evacuation("failed", age=60)))[0].rule == "ready", "it was let in nowhere"
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_what_failed_before_its_guest_was_started_may_go_anywhere() -> None:
 )
 def test_what_may_have_been_started_is_tried_there_and_nowhere_else(known: tuple[Trace, ...]) -> None:
     """A17: Nova refuses it there if its guest is there."""
-    failed = move("failed", "other", age=60)
+    failed = evacuation("failed", "other", age=60)
     finding, step = judge(case(ACTIVE, failed, calls=calls((failed,), *known)))
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "other")
 
 
 def test_a_failure_that_nova_does_not_show_counts_as_one_after_the_start() -> None:
     """A17."""
-    failed = move("failed", "other", age=60)
+    failed = evacuation("failed", "other", age=60)
     unread = [verdict(case(ACTIVE, failed, calls=calls((failed,), age=60.0, tries=n, read=False))) for n in (1, 2, 3)]
     assert [it[1:] for it in unread] == [
         ("failure-unread", "read-calls"),
@@ -117,18 +117,18 @@ def test_a_failure_that_nova_does_not_show_counts_as_one_after_the_start() -> No
 
 def test_a_guest_that_nova_has_met_is_held_until_an_operator_has_removed_it() -> None:
     """A17."""
-    moves = (move("failed", "other", age=90), move("failed", "other", age=60, ident="2"))
-    met = calls(moves, failure("other"), failure("other", harmless=True, met_guest=True))
-    finding, step = judge(case(ACTIVE, *moves, calls=met))
+    evacuations = (evacuation("failed", "other", age=90), evacuation("failed", "other", age=60, ident="2"))
+    met = calls(evacuations, failure("other"), failure("other", harmless=True, met_guest=True))
+    finding, step = judge(case(ACTIVE, *evacuations, calls=met))
     assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "guest-left", "")
     assert "virsh destroy s1; virsh undefine s1" in finding.reason
-    again, step = judge(case(ACTIVE, *moves, calls=met, retried_at=NOW - 1))
+    again, step = judge(case(ACTIVE, *evacuations, calls=met, retried_at=NOW - 1))
     assert (again.rule, step, again.target) == ("ready", "evacuate", "other")
 
 
 def test_whether_calls_are_over_does_not_hang_on_the_clock_of_the_record() -> None:
     """B8, B25: one of a controller whose clock was an hour ahead waited for ever for what had died in the conductor."""
-    row = move("accepted", age=60)
+    row = evacuation("accepted", age=60)
     it = case(ACTIVE, row, calls=calls((row,), failure()), first=NOW + 3600)
     assert verdict(it)[1:] == ("ready", "evacuate")
     earlier = replace(failure(), at=NOW - 1000)
@@ -138,9 +138,9 @@ def test_whether_calls_are_over_does_not_hang_on_the_clock_of_the_record() -> No
 @pytest.mark.parametrize("facts", [{}, {"skipped": True}, {"retried_at": 0.0, "released": True}])
 def test_orders_that_wait_are_read_before_a_server_that_may_run_elsewhere_is_left(facts: dict[str, object]) -> None:
     """D10: a start that waits for the dead host would be the second guest, and who took over has not seen it."""
-    moves = (move("failed", "other", age=90), move("failed", "other", age=60, ident="2"))
-    met = calls(moves, failure("other"), failure("other", harmless=True, met_guest=True))
-    it = case(ACTIVE, *moves, calls=met, ended_at=NOW - 50, **facts)
+    evacuations = (evacuation("failed", "other", age=90), evacuation("failed", "other", age=60, ident="2"))
+    met = calls(evacuations, failure("other"), failure("other", harmless=True, met_guest=True))
+    it = case(ACTIVE, *evacuations, calls=met, ended_at=NOW - 50, **facts)
     assert verdict(it) == (Verdict.QUEUED, "waiting-order-unread", "read-log")
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 51))[1] == "waiting-order-unread"
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 50))[1] != "waiting-order-unread"
@@ -149,14 +149,14 @@ def test_orders_that_wait_are_read_before_a_server_that_may_run_elsewhere_is_lef
 
 def test_what_may_run_on_two_hosts_is_a_persons_to_decide() -> None:
     """A17."""
-    moves = (move("failed", "other", age=90), move("failed", "third", age=60, ident="2"))
-    finding, step = judge(case(ACTIVE, *moves, calls=calls(moves, failure("other"), failure("third"))))
+    evacuations = (evacuation("failed", "other", age=90), evacuation("failed", "third", age=60, ident="2"))
+    finding, step = judge(case(ACTIVE, *evacuations, calls=calls(evacuations, failure("other"), failure("third"))))
     assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "failed-on-several", "")
 
 
 def test_a_host_that_was_fenced_since_has_no_guest_left_from_a_failure() -> None:
     """A17, B11."""
-    failed = move("failed", "other", age=60)
+    failed = evacuation("failed", "other", age=60)
     finding, step = judge(case(ACTIVE, failed, dead={"other": NOW - 10}))
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "")
     assert judge(case(ACTIVE, failed, dead={"other": NOW - 70}))[0].target == "other"
@@ -165,18 +165,18 @@ def test_a_host_that_was_fenced_since_has_no_guest_left_from_a_failure() -> None
 
 def test_the_last_word_about_a_guest_that_may_run_names_its_host() -> None:
     """A17: the advice is never one that starts a second guest."""
-    moves = tuple(move("failed", "other", age=90 - n, ident=str(n)) for n in range(3))
-    finding, _ = judge(case(ACTIVE, *moves, calls=calls(moves, *[failure("other")] * 3)))
+    evacuations = tuple(evacuation("failed", "other", age=90 - n, ident=str(n)) for n in range(3))
+    finding, _ = judge(case(ACTIVE, *evacuations, calls=calls(evacuations, *[failure("other")] * 3)))
     assert finding.rule == "exhausted"
     assert "it may run on other, where its rebuild failed: muster tries it nowhere else" in finding.reason
-    no_room = (move("failed", "other", age=90), move("error", "other", age=1, ident="2"))
+    no_room = (evacuation("failed", "other", age=90), evacuation("error", "other", age=1, ident="2"))
     finding, _ = judge(case(ACTIVE, *no_room, calls=calls(no_room, failure("other"))))
     assert (finding.rule, finding.target) == ("waits-for-retry", "other")
 
 
 def test_a_call_that_the_conductor_has_dropped_is_sent_again() -> None:
     """B19: its row stays `accepted` for ever (facts.md N32)."""
-    dropped = move("accepted", age=60)
+    dropped = evacuation("accepted", age=60)
     assert verdict(case(ACTIVE, dropped)) == (Verdict.EVACUATING, "not-begun", "read-calls")
     over = case(ACTIVE, dropped, calls=calls((dropped,), failure()))
     assert verdict(over)[1:] == ("ready", "evacuate")
@@ -189,20 +189,20 @@ def test_a_call_that_the_conductor_has_dropped_is_sent_again() -> None:
     "known",
     [
         calls((), failure()),
-        calls((move("accepted", age=60),), replace(failure(), over=False)),
-        calls((move("accepted", age=60),)),
-        calls((move("accepted", age=60),), read=False),
+        calls((evacuation("accepted", age=60),), replace(failure(), over=False)),
+        calls((evacuation("accepted", age=60),)),
+        calls((evacuation("accepted", age=60),), read=False),
     ],
     ids=["read before the row", "not over", "no call", "not shown"],
 )
 def test_a_call_that_may_still_be_carried_out_is_waited_for(known: Calls) -> None:
     """B6, B19."""
-    assert verdict(case(ACTIVE, move("accepted", age=60), calls=known))[:2] == (Verdict.EVACUATING, "not-begun")
+    assert verdict(case(ACTIVE, evacuation("accepted", age=60), calls=known))[:2] == (Verdict.EVACUATING, "not-begun")
 
 
 def test_one_call_that_is_not_over_keeps_every_row_open() -> None:
     """B19: the conductor takes any row that is `accepted`."""
-    rows = (move("accepted", age=90), move("accepted", age=60, ident="2"))
+    rows = (evacuation("accepted", age=90), evacuation("accepted", age=60, ident="2"))
     assert verdict(case(ACTIVE, *rows, calls=calls(rows, failure())))[1] == "not-begun"
     assert verdict(case(ACTIVE, *rows, calls=calls(rows, failure(), replace(failure(), over=False))))[1] == "not-begun"
     assert verdict(case(ACTIVE, *rows, calls=calls(rows, failure(), failure())))[2] == "evacuate"
@@ -210,7 +210,7 @@ def test_one_call_that_is_not_over_keeps_every_row_open() -> None:
 
 def test_a_call_of_an_earlier_incident_has_made_no_row_of_this_one() -> None:
     """B19: nor does it say anything of those that have."""
-    dropped = move("accepted", age=60)
+    dropped = evacuation("accepted", age=60)
     earlier = replace(failure(), at=NOW - 3600)
     known = case(ACTIVE, dropped, calls=calls((dropped,), earlier), first=NOW - 100)
     assert verdict(known)[:2] == (Verdict.EVACUATING, "not-begun")
@@ -219,19 +219,19 @@ def test_a_call_of_an_earlier_incident_has_made_no_row_of_this_one() -> None:
 
 def test_a_call_that_died_with_its_destination_has_a_row_of_its_own() -> None:
     """B19, B11: it keeps no other row open, and before its claim it has none."""
-    begun, dropped = move("pre-migrating", "other", age=90), move("accepted", age=60, ident="2")
+    begun, dropped = evacuation("pre-migrating", "other", age=90), evacuation("accepted", age=60, ident="2")
     landed = Trace("req-1", NOW - 90, "other", NOW - 89)
     known = calls((begun, dropped), landed, failure())
     assert verdict(case(ACTIVE, begun, dropped, calls=known, dead={"other": NOW}))[2] == "evacuate"
     assert verdict(case(ACTIVE, begun, dropped, calls=known))[1] == "on-the-way"
-    before = (replace(begun, status=MoveStatus.ACCEPTED), dropped)
+    before = (replace(begun, status=EvacuationStatus.ACCEPTED), dropped)
     assert verdict(case(ACTIVE, *before, calls=calls(before, landed, failure())))[1] == "not-begun"
 
 
 def test_what_has_arrived_by_the_row_of_an_earlier_call_is_proved() -> None:
     """B19: the row of the later call stays `accepted`."""
     there = replace(ACTIVE, host="other", updated=NOW)
-    rows = (move("done", "other", age=20), move("accepted", age=15, ident="2"))
+    rows = (evacuation("done", "other", age=20), evacuation("accepted", age=15, ident="2"))
     assert verdict(case(there, *rows)) == (Verdict.EVACUATING, "not-begun", "read-calls")
     landed = Trace("req-2", NOW - 15, "other", NOW - 14, NOW - 5, over=True)
     assert verdict(case(there, *rows, calls=calls(rows, failure(), landed)))[:2] == (
@@ -242,7 +242,7 @@ def test_what_has_arrived_by_the_row_of_an_earlier_call_is_proved() -> None:
 
 def test_nova_is_asked_ever_more_seldom_about_a_call_that_does_not_begin() -> None:
     """B19."""
-    row = move("accepted", age=500)
+    row = evacuation("accepted", age=500)
     asked = [
         verdict(case(ACTIVE, row, calls=calls((row,), age=age, tries=n)))[2]
         for n, age in ((1, 29), (1, 31), (2, 59), (2, 61), (9, 601))
@@ -254,12 +254,13 @@ def test_nova_is_asked_ever_more_seldom_about_a_call_that_does_not_begin() -> No
 def test_an_operator_ends_the_wait_for_what_nova_does_not_begin(order: str) -> None:
     """B19: only once it has taken as long as it may."""
     policy = settings(stuck_after_s="60")
-    young, old = move("accepted", age=50), move("accepted", age=70)
+    young, old = evacuation("accepted", age=50), evacuation("accepted", age=70)
     assert verdict(case(ACTIVE, young, policy=policy, **{order: True}))[1] == "not-begun"
     assert verdict(case(ACTIVE, old, policy=policy, **{order: True}))[:2] == (Verdict.HELD, "never-begun")
     assert f"muster skip {ACTIVE.id}" in judge(case(ACTIVE, old, policy=policy))[0].reason
     assert (
-        verdict(case(ACTIVE, move("pre-migrating", "other", age=70), policy=policy, **{order: True}))[1] == "on-the-way"
+        verdict(case(ACTIVE, evacuation("pre-migrating", "other", age=70), policy=policy, **{order: True}))[1]
+        == "on-the-way"
     )
 
 
@@ -273,19 +274,19 @@ def test_what_nova_is_just_taking_is_not_sent_a_second_time() -> None:
 
 def test_a_call_that_is_not_begun_names_the_host_that_it_waits_for() -> None:
     """B29: by placement, which has the hypervisor's name."""
-    row = move("accepted", age=90)
+    row = evacuation("accepted", age=90)
     waiting = replace(calls((row,)), claimed=("dead.example.org", "other.example.org"))
     finding, _ = judge(case(ACTIVE, row, calls=waiting))
     assert (finding.rule, finding.waits_for) == ("not-begun", "other.example.org")
     assert "not begun for 90 s: it waits for other.example.org and begins when nova-compute runs" in finding.reason
     unknown, _ = judge(case(ACTIVE, row, calls=calls((row,))))
     assert (unknown.waits_for, "waits for" in unknown.reason) == ("", False)
-    named = move("accepted", "third", age=90)
+    named = evacuation("accepted", "third", age=90)
     assert judge(case(ACTIVE, named, calls=calls((named,))))[0].waits_for == "third"
-    assert judge(case(ACTIVE, replace(row, status=MoveStatus.DONE), calls=waiting))[0].waits_for == ""
+    assert judge(case(ACTIVE, replace(row, status=EvacuationStatus.DONE), calls=waiting))[0].waits_for == ""
     older = case(ACTIVE, replace(row, id="2"), calls=waiting)
     assert older.waits_for == ""
-    assert replace(older, moves=()).waits_for == ""
+    assert replace(older, evacuations=()).waits_for == ""
 
 
 def test_what_an_earlier_incident_may_have_left_counts_in_the_next() -> None:

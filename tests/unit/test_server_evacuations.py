@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from muster.core.nova_facts import Move, MoveStatus, Power
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power
 from muster.core.server_case import Verdict
 from muster.core.server_rules import judge
 from muster.core.sight import Outcome, Sent
-from tests.unit.server_cases import ACTIVE, NOW, calls, case, failure, move, verdict
+from tests.unit.server_cases import ACTIVE, NOW, calls, case, evacuation, failure, verdict
 
 
 @pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
@@ -19,50 +19,53 @@ from tests.unit.server_cases import ACTIVE, NOW, calls, case, failure, move, ver
 def test_never_sends_while_an_evacuation_is_open(status: str, vm_state: str) -> None:
     """B6, B10."""
     server = replace(ACTIVE, vm_state=vm_state)
-    assert verdict(case(server, move(status, "other"))) == (Verdict.EVACUATING, "on-the-way", "")
+    assert verdict(case(server, evacuation(status, "other"))) == (Verdict.EVACUATING, "on-the-way", "")
 
 
 @pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
 def test_a_host_is_released_with_nothing_under_way(status: str) -> None:
     """B6, D1: an operator leaves on it what waits, and what Nova is at goes on: its nova-compute must not start yet."""
     assert verdict(case(ACTIVE, released=True))[:2] == (Verdict.HELD, "released")
-    assert verdict(case(ACTIVE, move(status, "other"), released=True))[:2] == (Verdict.EVACUATING, "on-the-way")
-    sent = Sent(NOW - 1, Outcome.UNCERTAIN, quiet_until=NOW + 29, moves_before=0)
+    assert verdict(case(ACTIVE, evacuation(status, "other"), released=True))[:2] == (Verdict.EVACUATING, "on-the-way")
+    sent = Sent(NOW - 1, Outcome.UNCERTAIN, quiet_until=NOW + 29, evacuations_before=0)
     assert verdict(case(ACTIVE, sent=sent, released=True))[:2] == (Verdict.EVACUATING, "call-pending")
 
 
 def test_an_unknown_migration_status_counts_as_open() -> None:
-    assert verdict(case(ACTIVE, Move("1", "s1", "dead", MoveStatus.OTHER, "x", NOW, NOW)))[2] == ""
+    assert verdict(case(ACTIVE, Evacuation("1", "s1", "dead", EvacuationStatus.OTHER, "x", NOW, NOW)))[2] == ""
 
 
 def test_active_on_the_dead_host_after_a_refused_claim_is_not_evacuated() -> None:
     """B9."""
-    refused = move("failed", "other", age=5)
+    refused = evacuation("failed", "other", age=5)
     found = verdict(case(ACTIVE, refused, calls=calls((refused,), failure("other", harmless=True))))
     assert found == (Verdict.PARKED, "waits-for-retry", "")
 
 
 def test_done_is_evacuated_only_where_nova_says_the_server_is() -> None:
     there = replace(ACTIVE, host="other", updated=NOW)
-    assert verdict(case(there, move("done", "other")))[0] is Verdict.EVACUATED
-    assert verdict(case(replace(there, host="third"), move("done", "other")))[0] is not Verdict.EVACUATED
-    assert verdict(case(replace(there, host="dead"), move("done", "other")))[0] is Verdict.UNKNOWN
+    assert verdict(case(there, evacuation("done", "other")))[0] is Verdict.EVACUATED
+    assert verdict(case(replace(there, host="third"), evacuation("done", "other")))[0] is not Verdict.EVACUATED
+    assert verdict(case(replace(there, host="dead"), evacuation("done", "other")))[0] is Verdict.UNKNOWN
 
 
 def test_completed_with_the_server_still_rebuilding_on_the_dead_host_is_held() -> None:
     stuck = replace(ACTIVE, task_state="rebuilding")
-    assert verdict(case(stuck, move("completed", "other", age=500)))[:2] == (Verdict.HELD, "completed-but-not-moved")
+    assert verdict(case(stuck, evacuation("completed", "other", age=500)))[:2] == (
+        Verdict.HELD,
+        "completed-but-not-moved",
+    )
 
 
 def test_a_server_that_came_back_after_an_earlier_evacuation_is_evacuated_again() -> None:
-    back = case(ACTIVE, move("completed", "other", age=500))
+    back = case(ACTIVE, evacuation("completed", "other", age=500))
     assert verdict(replace(back, first=NOW - 400))[2] == "evacuate"
 
 
 @pytest.mark.parametrize("updated", [NOW - 400, NOW - 1])
 def test_completed_says_nothing_of_a_server_that_is_not_there_yet(updated: float) -> None:
     """A nova-compute started by hand on the dead host completes what is under way: the guest came up twice."""
-    fresh = replace(case(replace(ACTIVE, updated=updated), move("completed", "other", age=5)), first=NOW - 10)
+    fresh = replace(case(replace(ACTIVE, updated=updated), evacuation("completed", "other", age=5)), first=NOW - 10)
     assert verdict(fresh)[:2] == (Verdict.UNKNOWN, "finish-unseen")
     later = replace(fresh, now=NOW + 90)
     assert verdict(later)[:2] == (Verdict.HELD, "completed-but-not-moved")
@@ -70,23 +73,23 @@ def test_completed_says_nothing_of_a_server_that_is_not_there_yet(updated: float
 
 def test_tries_are_counted_from_nova_and_end() -> None:
     """B8."""
-    failed = [move("failed", age=100 - i, ident=str(i)) for i in range(3)]
+    failed = [evacuation("failed", age=100 - i, ident=str(i)) for i in range(3)]
     assert verdict(case(ACTIVE, *failed[:2], host_became_usable_at=0.0))[2] == "evacuate"
     assert verdict(case(ACTIVE, *failed))[:2] == (Verdict.HELD, "exhausted")
 
 
 def test_what_another_hand_tried_before_muster_began_uses_no_attempt_up() -> None:
     """B8."""
-    failed = [move("failed", age=100 - i, ident=str(i)) for i in range(3)]
+    failed = [evacuation("failed", age=100 - i, ident=str(i)) for i in range(3)]
     assert verdict(case(ACTIVE, *failed, claimed_at=NOW - 90))[2] == "evacuate"
-    ours = [move("failed", age=80 - i, ident=str(i)) for i in range(3, 6)]
+    ours = [evacuation("failed", age=80 - i, ident=str(i)) for i in range(3, 6)]
     assert verdict(case(ACTIVE, *failed, *ours, claimed_at=NOW - 90))[:2] == (Verdict.HELD, "exhausted")
 
 
 def test_the_pause_between_tries_doubles_and_ends_when_room_appears() -> None:
     """B7."""
     error = replace(ACTIVE, vm_state="error", fault="No valid host was found.")
-    first, second = move("error", age=15, ident="1"), move("error", age=15, ident="2")
+    first, second = evacuation("error", age=15, ident="1"), evacuation("error", age=15, ident="2")
     assert verdict(case(error, first))[2] == "evacuate"
     assert verdict(case(error, first, second))[0] is Verdict.PARKED
     assert verdict(case(error, first, second, host_became_usable_at=NOW - 1))[2] == "evacuate"
@@ -95,7 +98,7 @@ def test_the_pause_between_tries_doubles_and_ends_when_room_appears() -> None:
 
 def test_a_move_to_a_host_that_died_is_void_and_only_then() -> None:
     """B11."""
-    stuck = move("pre-migrating", "second", age=100)
+    stuck = evacuation("pre-migrating", "second", age=100)
     assert verdict(case(ACTIVE, stuck))[0] is Verdict.EVACUATING
     assert verdict(case(ACTIVE, stuck, dead={"second": NOW - 200}))[0] is Verdict.EVACUATING
     assert verdict(case(ACTIVE, stuck, dead={"second": NOW - 50}))[2] == "evacuate"
@@ -106,20 +109,20 @@ def test_a_move_to_a_host_that_died_is_void_and_only_then() -> None:
 
 def test_what_was_proved_stays_proved_whatever_its_owner_does() -> None:
     there = replace(ACTIVE, host="other", vm_state="paused")
-    assert verdict(case(there, move("done", "other"), proved=True))[0] is Verdict.EVACUATED
-    assert verdict(case(there, move("done", "other")))[0] is Verdict.HELD
+    assert verdict(case(there, evacuation("done", "other"), proved=True))[0] is Verdict.EVACUATED
+    assert verdict(case(there, evacuation("done", "other")))[0] is Verdict.HELD
 
 
 def test_a_rebuild_that_takes_too_long_raises_an_alarm_and_nothing_else() -> None:
     """B10."""
-    finding, step = judge(case(ACTIVE, move("pre-migrating", "other", age=1000)))
+    finding, step = judge(case(ACTIVE, evacuation("pre-migrating", "other", age=1000)))
     assert (finding.verdict, finding.alarm, step) == (Verdict.EVACUATING, True, "")
 
 
 def test_what_its_host_did_to_a_server_as_it_came_back_is_told() -> None:
     """A20: an order that had waited for the host is carried out there, and Nova believes it."""
     there = replace(ACTIVE, host="other", updated=NOW)
-    arrived = move("done", "other", age=500)
+    arrived = evacuation("done", "other", age=500)
     proved = {"proved": True, "before": there, "log_read": True, "back_at": NOW - 9}
     assert verdict(case(there, arrived, **proved))[:2] == (Verdict.EVACUATED, "proved")
     error = replace(there, vm_state="error")
@@ -163,7 +166,7 @@ def test_what_is_not_known_long_after_the_return_is_left_to_a_person() -> None:
 
 def test_an_evacuation_of_unknown_age_takes_nobodys_place() -> None:
     """B43: with in_flight=1 one such row would stop everything for good.  But nothing says that it hangs."""
-    row = Move("7", "s1", "dead", MoveStatus.OTHER, created=0.0, unreadable="no time")
+    row = Evacuation("7", "s1", "dead", EvacuationStatus.OTHER, created=0.0, unreadable="no time")
     timed = replace(row, created=NOW - 10)
     assert [(f.under_way, f.alarm) for f, _ in (judge(case(ACTIVE, r)) for r in (row, timed))] == [
         (False, False),

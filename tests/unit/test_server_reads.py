@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from muster.core.errors import Answer
-from muster.core.nova_facts import Move, MoveStatus, Power, Server
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server
 from muster.core.server_case import Verdict
 from muster.core.server_rules import judge
 from muster.core.sight import Outcome, Sent, Tries
 from tests.fakes import settings
-from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
+from tests.unit.server_cases import ACTIVE, NOW, case, evacuation, verdict
 
 
 def test_a_log_that_nova_does_not_give_is_asked_for_less_often_and_not_for_ever() -> None:
@@ -26,7 +26,7 @@ def test_a_log_that_nova_does_not_give_is_asked_for_less_often_and_not_for_ever(
 
 def test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ended() -> None:
     """B40: a minute after the row was first seen to be done it is read once more, by our own clock."""
-    lost = case(ACTIVE, move("done", "other", age=500), ended_at=NOW - 59, read_at=NOW)
+    lost = case(ACTIVE, evacuation("done", "other", age=500), ended_at=NOW - 59, read_at=NOW)
     assert verdict(lost) == (Verdict.UNKNOWN, "finish-unseen", "")
     late = replace(lost, ended_at=NOW - 70)
     assert verdict(replace(late, read_at=NOW - 70)) == (Verdict.UNKNOWN, "finish-older", "read-server")
@@ -37,7 +37,7 @@ def test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ende
 def test_nobody_is_sent_to_a_server_that_was_read_before_its_owners_wish() -> None:
     """B40: it may have been carried out by the time the wish was read."""
     there = case(
-        replace(ACTIVE, host="other", vm_state="stopped"), move("done", "other"), log_read=True, log_read_at=NOW
+        replace(ACTIVE, host="other", vm_state="stopped"), evacuation("done", "other"), log_read=True, log_read_at=NOW
     )
     assert verdict(replace(there, read_at=NOW - 1)) == (Verdict.UNKNOWN, "arrived-older", "read-server")
     assert verdict(there)[:2] == (Verdict.HELD, "arrived-otherwise")
@@ -52,7 +52,7 @@ def test_nobody_is_sent_to_look_for_a_call_whose_server_was_not_read_since() -> 
 
 def test_nothing_is_given_up_by_what_was_read_before_the_last_failure() -> None:
     """B40."""
-    failed = case(ACTIVE, move("failed"), policy=settings(attempts=1), ended_at=NOW - 1)
+    failed = case(ACTIVE, evacuation("failed"), policy=settings(attempts=1), ended_at=NOW - 1)
     assert verdict(replace(failed, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
     assert verdict(failed)[:2] == (Verdict.HELD, "exhausted")
     refused = case(
@@ -77,7 +77,7 @@ def test_an_action_log_that_fails_holds_nobody_up_until_it_is_asked_for_again() 
 def test_of_a_stopped_server_that_arrived_its_owners_orders_are_read() -> None:
     """D10: a start that was given right before it was sent waits for the dead host."""
     there = replace(ACTIVE, host="other", vm_state="stopped", updated=NOW)
-    it = case(there, move("done", "other"), wanted=Power.STOPPED, ended_at=NOW - 5)
+    it = case(there, evacuation("done", "other"), wanted=Power.STOPPED, ended_at=NOW - 5)
     assert verdict(it) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 6)) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 5))[:2] == (Verdict.EVACUATED, "arrived-proved")
@@ -93,12 +93,12 @@ def test_a_server_whose_row_cannot_be_read_is_unknown_and_named() -> None:
 
 
 @pytest.mark.parametrize("created", [0.0, NOW - 10])
-@pytest.mark.parametrize("others", [(), (move("failed", "other", ident="2"),), (move("error", ident="2"),)])
+@pytest.mark.parametrize("others", [(), (evacuation("failed", "other", ident="2"),), (evacuation("error", ident="2"),)])
 def test_an_evacuation_that_cannot_be_read_keeps_its_server_from_being_sent(
-    created: float, others: tuple[Move, ...]
+    created: float, others: tuple[Evacuation, ...]
 ) -> None:
     """B43: whether it is under way nobody can tell."""
-    row = Move("7", "s1", "dead", MoveStatus.OTHER, created=created, unreadable="no time")
+    row = Evacuation("7", "s1", "dead", EvacuationStatus.OTHER, created=created, unreadable="no time")
     for server in (ACTIVE, replace(ACTIVE, vm_state="error"), replace(ACTIVE, host="other")):
         finding, step = judge(case(server, row, *others))
         assert (finding.verdict, finding.rule, step) == (Verdict.UNKNOWN, "evacuation-unreadable", "")

@@ -14,7 +14,7 @@ from muster.core.server_rules import REFUSED_STATES, RESIZE_TASKS, RULES, judge
 from muster.core.sight import Outcome, Sent, Tries
 from muster.reporting.report import REASON_LIMIT
 from tests.fakes import settings
-from tests.unit.server_cases import ACTIVE, NOW, case, move, verdict
+from tests.unit.server_cases import ACTIVE, NOW, case, evacuation, verdict
 
 
 def test_a_running_server_on_a_dead_host_is_ready_to_be_evacuated() -> None:
@@ -33,19 +33,19 @@ def test_error_is_not_evacuated_before_its_owners_wish_is_known() -> None:
 def test_a_stopped_server_that_came_up_running_is_stopped_before_it_counts() -> None:
     """A2."""
     there = replace(ACTIVE, host="other", updated=NOW)
-    assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED))[2] == "read-log"
-    assert verdict(case(there, move("done", "other"), wanted=Power.STOPPED, log_read=True)) == (
+    assert verdict(case(there, evacuation("done", "other"), wanted=Power.STOPPED))[2] == "read-log"
+    assert verdict(case(there, evacuation("done", "other"), wanted=Power.STOPPED, log_read=True)) == (
         Verdict.EVACUATING,
         "arrived-running-unwanted",
         "stop",
     )
     stopped = replace(there, vm_state="stopped")
-    assert verdict(case(stopped, move("done", "other"), wanted=Power.STOPPED))[0] is Verdict.EVACUATED
+    assert verdict(case(stopped, evacuation("done", "other"), wanted=Power.STOPPED))[0] is Verdict.EVACUATED
 
 
 def test_a_stop_is_not_repeated_at_once() -> None:
     there = replace(ACTIVE, host="other", updated=NOW)
-    again = case(there, move("done", "other"), wanted=Power.STOPPED, stops=Tries(NOW - 1, 1), log_read=True)
+    again = case(there, evacuation("done", "other"), wanted=Power.STOPPED, stops=Tries(NOW - 1, 1), log_read=True)
     assert verdict(again) == (Verdict.EVACUATING, "arrived-running-unwanted", "")
 
 
@@ -112,14 +112,14 @@ def test_the_tag_is_matched_by_its_exact_key_only(place: str) -> None:
 def test_what_its_owner_deleted_is_gone_whatever_was_under_way() -> None:
     """A12."""
     deleted = replace(ACTIVE, deleted=True)
-    for it in (case(deleted), case(deleted, move("failed", "other")), case(deleted, move("accepted"))):
+    for it in (case(deleted), case(deleted, evacuation("failed", "other")), case(deleted, evacuation("accepted"))):
         assert verdict(it) == (Verdict.GONE, "deleted", "")
 
 
 def test_moved_by_another_hand_is_left_alone() -> None:
     """A13."""
     assert verdict(case(replace(ACTIVE, host="elsewhere")))[:2] == (Verdict.SKIPPED, "moved-by-hand")
-    ours = Sent(NOW - 5, Outcome.TAKEN, quiet_until=NOW + 55, moves_before=0)
+    ours = Sent(NOW - 5, Outcome.TAKEN, quiet_until=NOW + 55, evacuations_before=0)
     assert verdict(case(replace(ACTIVE, host="elsewhere"), sent=ours))[:2] == (Verdict.EVACUATING, "call-pending")
 
 
@@ -203,7 +203,7 @@ def test_no_reason_has_a_placeholder_where_the_servers_id_belongs() -> None:
     back = case(replace(unshelved, known=False), back_at=NOW - 500)
     assert all("openstack" not in r or " 0af1" in r for r in (*reasons, judge(back)[0].reason))
     fault = replace(ACTIVE, host="other", vm_state="error", fault="Support ID 4711")
-    reasons.append(judge(case(fault, move("done", "other"), log_read=True))[0].reason)
+    reasons.append(judge(case(fault, evacuation("done", "other"), log_read=True))[0].reason)
     assert "Support ID 4711. See: openstack server show s1" in reasons[-1]
     assert not any(re.search(r"\b(ID|RESOURCE)\b|[{}]", reason) for reason in reasons[:-1])
     whole = [judge(case(replace(server, id="f" * 36)))[0].reason for server in (*states, *tasks, unshelved)]

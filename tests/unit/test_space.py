@@ -19,7 +19,7 @@ from muster.core import host_rules, server_rules
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import Answer
 from muster.core.host_case import MARK, HostCase
-from muster.core.nova_facts import Move, MoveStatus, Power, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service, Trace
 from muster.core.operator_orders import Orders
 from muster.core.server_case import Finding, ServerCase, State, Verdict
 from muster.core.server_rules import judge
@@ -44,26 +44,30 @@ TASKS = ["", "deleting", "migrating", "rebuild_spawning", "powering-off"]
 HOSTS = ["source", "dest", "dead-dest", "third", ""]
 
 
-def move(status: MoveStatus, dest: str = "dest", at: float = LONG_AGO, ident: str = "1") -> Move:
-    return Move(ident, "s", "source", status, dest, at, at)
+def evacuation(status: EvacuationStatus, dest: str = "dest", at: float = LONG_AGO, ident: str = "1") -> Evacuation:
+    return Evacuation(ident, "s", "source", status, dest, at, at)
 
 
-MOVES: list[tuple[Move, ...]] = [()]
-MOVES += [
-    (move(status, dest, at),)
-    for status in MoveStatus
+EVACUATIONS: list[tuple[Evacuation, ...]] = [()]
+EVACUATIONS += [
+    (evacuation(status, dest, at),)
+    for status in EvacuationStatus
     for dest in ("dest", "dead-dest", "")
     for at in (LONG_AGO, JUST_NOW)
 ]
-MOVES += [
-    (move(first, at=LONG_AGO), move(second, at=JUST_NOW, ident="2"))
-    for first in (MoveStatus.FAILED, MoveStatus.PRE_MIGRATING, MoveStatus.COMPLETED)
-    for second in (MoveStatus.FAILED, MoveStatus.ACCEPTED, MoveStatus.DONE)
+EVACUATIONS += [
+    (evacuation(first, at=LONG_AGO), evacuation(second, at=JUST_NOW, ident="2"))
+    for first in (EvacuationStatus.FAILED, EvacuationStatus.PRE_MIGRATING, EvacuationStatus.COMPLETED)
+    for second in (EvacuationStatus.FAILED, EvacuationStatus.ACCEPTED, EvacuationStatus.DONE)
 ]
-MOVES += [
-    (replace(move(MoveStatus.OTHER, at=at), unreadable="no status"), *others)
+EVACUATIONS += [
+    (replace(evacuation(EvacuationStatus.OTHER, at=at), unreadable="no status"), *others)
     for at in (0.0, JUST_NOW)
-    for others in ((), (move(MoveStatus.DONE, "dest", LONG_AGO, "2"),), (move(MoveStatus.FAILED, "dest", ident="2"),))
+    for others in (
+        (),
+        (evacuation(EvacuationStatus.DONE, "dest", LONG_AGO, "2"),),
+        (evacuation(EvacuationStatus.FAILED, "dest", ident="2"),),
+    )
 ]
 SENT: list[Optional[Sent]] = [
     None,
@@ -80,15 +84,15 @@ SENT: list[Optional[Sent]] = [
 NOT_FOUND = SENT[6]
 WISHES = [(Power.RUNNING, True), (Power.STOPPED, True), (Power.UNKNOWN, False)]
 SERVER = Server("s", "source", "active", updated=LONG_AGO)
-CASE = ServerCase(SERVER, "source", POLICY, NOW, moves_at=NOW, dead={"dead-dest": NOW - 100}, read_at=NOW)
+CASE = ServerCase(SERVER, "source", POLICY, NOW, evacuations_at=NOW, dead={"dead-dest": NOW - 100}, read_at=NOW)
 
 
 def cases() -> Iterator[ServerCase]:
     some = [state for state in STATES if state not in ("rescued", "resized", "shelved", "soft-delete", "deleted")]
-    for vm_state, task, host, moves, sent in itertools.product(some, TASKS, HOSTS[:-1], MOVES, SENT):
+    for vm_state, task, host, evacuations, sent in itertools.product(some, TASKS, HOSTS[:-1], EVACUATIONS, SENT):
         server = replace(SERVER, vm_state=vm_state, task_state=task, host=host)
         for wanted, read in WISHES:
-            yield replace(CASE, server=server, moves=moves, sent=sent, wanted=wanted, log_read=read)
+            yield replace(CASE, server=server, evacuations=evacuations, sent=sent, wanted=wanted, log_read=read)
     # What decides alone, over fewer of the others.
     alone = [
         {"server": {"updated": JUST_NOW}},
@@ -117,8 +121,8 @@ def cases() -> Iterator[ServerCase]:
         {"log_read_at": NOW, "read_at": NOW - 1},
         {"sent": Sent(LONG_AGO, Outcome.TAKEN, NOW - 400, 0, "req-1"), "read_at": NOW - 401},
         {"resumed_until": NOW + 9},
-        {"resumed_until": NOW - 5, "moves_at": NOW - 8},
-        {"sent": Sent(NOW - 35, Outcome.UNCERTAIN, NOW - 5, 0, "req-1"), "moves_at": NOW - 8},
+        {"resumed_until": NOW - 5, "evacuations_at": NOW - 8},
+        {"sent": Sent(NOW - 35, Outcome.UNCERTAIN, NOW - 5, 0, "req-1"), "evacuations_at": NOW - 8},
         {"host_became_usable_at": NOW},
         {"wanted": Power.UNKNOWN},
         {"host_back": True},
@@ -134,18 +138,20 @@ def cases() -> Iterator[ServerCase]:
         {"released": True},
         *({"retried_at": NOW - 200, "sent": sent} for sent in SENT),
     ]
-    for extra, vm_state, host, moves in itertools.product(alone, STATES, HOSTS, MOVES):
+    for extra, vm_state, host, evacuations in itertools.product(alone, STATES, HOSTS, EVACUATIONS):
         facts = {"updated": LONG_AGO, **extra.get("server", {})}  # type: ignore[dict-item]
         server = replace(SERVER, vm_state=vm_state, host=host, **facts)  # type: ignore[arg-type]
         rest = {key: value for key, value in extra.items() if key != "server"}
         for wanted in (Power.RUNNING, Power.STOPPED):
-            yield replace(CASE, **{"server": server, "moves": moves, "wanted": wanted, "log_read": True, **rest})  # type: ignore[arg-type]
+            yield replace(
+                CASE, **{"server": server, "evacuations": evacuations, "wanted": wanted, "log_read": True, **rest}
+            )  # type: ignore[arg-type]
 
     yield from calls_read()
 
 
 def calls_read() -> Iterator[ServerCase]:
-    """What Nova says of the calls, read for these moves or for others."""
+    """What Nova says of the calls, read for these evacuations or for others."""
     traces = [
         Trace("r", LONG_AGO, dest, LONG_AGO if dest else 0.0, LONG_AGO, "why", True, over, harmless, met)
         for dest in ("", "dest", "dead-dest", "third")
@@ -158,14 +164,14 @@ def calls_read() -> Iterator[ServerCase]:
     ]
     known = [None, (), *((t,) for t in traces), *itertools.product(traces[::5], traces[::7])]
     two = [
-        (move(first, dest), move(second, "dest", JUST_NOW, "2"))
-        for first in (MoveStatus.FAILED, MoveStatus.ACCEPTED, MoveStatus.DONE)
-        for second in (MoveStatus.FAILED, MoveStatus.ACCEPTED)
+        (evacuation(first, dest), evacuation(second, "dest", JUST_NOW, "2"))
+        for first in (EvacuationStatus.FAILED, EvacuationStatus.ACCEPTED, EvacuationStatus.DONE)
+        for second in (EvacuationStatus.FAILED, EvacuationStatus.ACCEPTED)
         for dest in ("third", "dest")
     ]
-    old = [moves for moves in MOVES if len(moves) == 1 and moves[0].created == LONG_AGO]
-    for moves, read, fresh, host in itertools.product([*old, *two], known, (True, False), ("source", "dest")):
-        calls = Calls(LONG_AGO, Calls.state_of(moves if fresh else ()), 3, read)
+    old = [evacuations for evacuations in EVACUATIONS if len(evacuations) == 1 and evacuations[0].created == LONG_AGO]
+    for evacuations, read, fresh, host in itertools.product([*old, *two], known, (True, False), ("source", "dest")):
+        calls = Calls(LONG_AGO, Calls.state_of(evacuations if fresh else ()), 3, read)
         for facts in (
             {},
             {"skipped": True},
@@ -174,38 +180,40 @@ def calls_read() -> Iterator[ServerCase]:
             {"failed_earlier": True},
         ):
             server = replace(SERVER, host=host)
-            yield replace(CASE, server=server, moves=moves, calls=calls, wanted=Power.RUNNING, log_read=True, **facts)
+            yield replace(
+                CASE, server=server, evacuations=evacuations, calls=calls, wanted=Power.RUNNING, log_read=True, **facts
+            )
 
 
 def all_over(c: ServerCase) -> bool:
     """Nova has said so since the last of its evacuations changed."""
     known = c.calls
-    if known is None or not known.traces or known.moves != {(m.id, m.status) for m in c.moves}:
+    if known is None or not known.traces or known.evacuations != {(m.id, m.status) for m in c.evacuations}:
         return False
     begun = [t.dest for t in known.traces if not t.over]
-    rows = [m.dest for m in c.moves if m.status is MoveStatus.PRE_MIGRATING]
-    return len(known.traces) >= len(c.moves) and all(d and begun.count(d) <= rows.count(d) for d in begun)
+    rows = [m.dest for m in c.evacuations if m.status is EvacuationStatus.PRE_MIGRATING]
+    return len(known.traces) >= len(c.evacuations) and all(d and begun.count(d) <= rows.count(d) for d in begun)
 
 
 def may_have_left_a_guest(c: ServerCase) -> set[str]:
     """Hosts where a rebuild of it failed, unless each failure there is known to be of before the guest was started."""
     known = c.calls
-    current = known is not None and known.moves == {(m.id, m.status) for m in c.moves}
+    current = known is not None and known.evacuations == {(m.id, m.status) for m in c.evacuations}
     traces = [t for t in (known.traces or ()) if t.failed] if known and current else []
     found = set()
-    for m in c.moves:
+    for m in c.evacuations:
         fenced = m.dest == "dead-dest" and m.created <= NOW - 100
         if (
-            m.status is MoveStatus.FAILED
+            m.status is EvacuationStatus.FAILED
             and m.dest not in ("", "source")
             and not fenced
             and m.id not in c.dead_evacuations
         ):
-            rows = [x for x in c.moves if x.status is MoveStatus.FAILED and x.dest == m.dest]
+            rows = [x for x in c.evacuations if x.status is EvacuationStatus.FAILED and x.dest == m.dest]
             there = [t for t in traces if t.dest == m.dest]
             if len(there) < len(rows) or not all(t.harmless for t in there) or there[-1].met_guest:
                 found.add(m.dest)
-    rows_on = {m.dest for m in c.moves if m.status is MoveStatus.FAILED} | {"", "source"}
+    rows_on = {m.dest for m in c.evacuations if m.status is EvacuationStatus.FAILED} | {"", "source"}
     for t in traces:  # none has succeeded since, in this space
         if (
             t.dest not in rows_on
@@ -216,33 +224,33 @@ def may_have_left_a_guest(c: ServerCase) -> set[str]:
     return found
 
 
-def is_open(m: Move, c: ServerCase) -> bool:
+def is_open(m: Evacuation, c: ServerCase) -> bool:
     """Not ended, and not begun on a host that was fenced since: what is only accepted may wait there for its return."""
     died = (
-        m.status is MoveStatus.PRE_MIGRATING
+        m.status is EvacuationStatus.PRE_MIGRATING
         and m.dest == "dead-dest"
         and m.created <= NOW - 100
         or m.id in c.dead_evacuations
     )
-    if m.status is MoveStatus.ACCEPTED and all_over(c):
+    if m.status is EvacuationStatus.ACCEPTED and all_over(c):
         return False
-    return m.status in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER) and not died
+    return m.status in (EvacuationStatus.ACCEPTED, EvacuationStatus.PRE_MIGRATING, EvacuationStatus.OTHER) and not died
 
 
-def after_arrival(c: ServerCase) -> tuple[Move, ...]:
-    """The moves since the one that brought it to where it is: those before have ended, whatever their rows say."""
-    ends = [i for i, m in enumerate(c.moves) if m.status.arrived and m.dest == c.server.host != c.source]
-    return c.moves[ends[-1] :] if ends else c.moves
+def after_arrival(c: ServerCase) -> tuple[Evacuation, ...]:
+    """The evacuations since the one that brought it to where it is: those before have ended, whatever their rows say."""
+    ends = [i for i, m in enumerate(c.evacuations) if m.status.arrived and m.dest == c.server.host != c.source]
+    return c.evacuations[ends[-1] :] if ends else c.evacuations
 
 
 def may_come_up(c: ServerCase) -> bool:
     """A guest may still come up from an evacuation that Nova knows, or from a call that it may still carry out."""
     rows = any(is_open(m, c) for m in after_arrival(c))
     sent = c.sent
-    if sent is None or sent.outcome is Outcome.REFUSED or len(c.moves) > sent.moves_before:
+    if sent is None or sent.outcome is Outcome.REFUSED or len(c.evacuations) > sent.evacuations_before:
         return rows
     # What Nova took and nobody sees, an operator may have looked into.
-    return rows or c.moves_at < sent.quiet_until or (sent.outcome is Outcome.TAKEN and sent.at >= c.retried_at)
+    return rows or c.evacuations_at < sent.quiet_until or (sent.outcome is Outcome.TAKEN and sent.at >= c.retried_at)
 
 
 def may_be_touched(c: ServerCase) -> bool:
@@ -278,7 +286,7 @@ def test_no_server_is_ever_touched_that_must_not_be() -> None:
             assert not may_come_up(c), c
             assert may_be_touched(c), c
             assert c.now >= c.due, c
-            assert c.moves or c.moves_at >= c.resumed_until, c
+            assert c.evacuations or c.evacuations_at >= c.resumed_until, c
         if step == "evacuate":
             assert c.server.vm_state in ("active", "stopped", "error"), c
             assert c.wanted is not Power.UNKNOWN, c
@@ -289,7 +297,7 @@ def test_no_server_is_ever_touched_that_must_not_be() -> None:
         if step == "stop":
             assert c.wanted is Power.STOPPED, c
         if step == "stop" or (finding.verdict is Verdict.EVACUATED and not c.proved):
-            arrived = [m for m in c.moves if m.status in (MoveStatus.DONE, MoveStatus.COMPLETED)]
+            arrived = [m for m in c.evacuations if m.status in (EvacuationStatus.DONE, EvacuationStatus.COMPLETED)]
             assert c.server.host in {m.dest for m in arrived} - {"source", ""}, c
             assert not c.server.task_state, c
             assert not any(is_open(m, c) for m in after_arrival(c)), c
@@ -323,7 +331,13 @@ FINDINGS = [
     (Finding(replace(SERVER, host="h"), Verdict.EVACUATING, "on-the-way", "why"),),
     (Finding(replace(SERVER, host="d"), Verdict.EVACUATED, "a rule", "why", queued_start="start"),),
 ]
-ROWS = [{}, *({"s": (move(status),)} for status in (MoveStatus.ACCEPTED, MoveStatus.DONE, MoveStatus.COMPLETED))]
+ROWS = [
+    {},
+    *(
+        {"s": (evacuation(status),)}
+        for status in (EvacuationStatus.ACCEPTED, EvacuationStatus.DONE, EvacuationStatus.COMPLETED)
+    ),
+]
 RECORDS = [
     None,
     *(
@@ -340,13 +354,13 @@ def host_cases() -> Iterator[HostCase]:
     base = HostCase(Node("n", True), NOW, settings(), asked=True)
     sights = [
         HostSight(
-            moves=rows,
+            evacuations=rows,
             first_listed_at=LONG_AGO,
             listed_at=listed,
             heartbeat_after_fencing=beat,
             compute_restarted=again,
             back_at=LONG_AGO * again,
-            moves_at=JUST_NOW,
+            evacuations_at=JUST_NOW,
         )
         for rows in ROWS
         for listed, beat, again in ((JUST_NOW, False, False), (JUST_NOW, False, True), (JUST_NOW, True, False))
@@ -387,18 +401,18 @@ def host_cases() -> Iterator[HostCase]:
         {"sight": HostSight(listed_at=JUST_NOW, seen_at=FENCED - 9.0, seen_from=FENCED - 10.0)},
         {"clocks_apart": "100 s"},
         {"now": FENCED - 10.0},
-        {"node": {"probed_running": FENCED + 1}, "sight": HostSight(moves=ROWS[2], listed_at=JUST_NOW)},
+        {"node": {"probed_running": FENCED + 1}, "sight": HostSight(evacuations=ROWS[2], listed_at=JUST_NOW)},
         *(
             {
                 "sight": HostSight(
-                    moves=ROWS[2], compute_restarted=True, back_at=LONG_AGO, moves_at=NOW, compute_stops=n
+                    evacuations=ROWS[2], compute_restarted=True, back_at=LONG_AGO, evacuations_at=NOW, compute_stops=n
                 ),
                 "node": {"member": True},
             }
             for n in (0, 2)
         ),
         {"sight": HostSight(compute_stopped_at=NOW - 10)},
-        {"sight": HostSight(moves=ROWS[1], first_listed_at=LONG_AGO, listed_at=JUST_NOW)},
+        {"sight": HostSight(evacuations=ROWS[1], first_listed_at=LONG_AGO, listed_at=JUST_NOW)},
     ]
     for extra, record, hold, service, findings in itertools.product(alone, RECORDS, (True, False), SERVICES, FINDINGS):
         facts = {"fenced_at": FENCED, **extra.get("node", {})}  # type: ignore[dict-item]
@@ -445,7 +459,7 @@ def test_no_host_is_ever_begun_or_released_that_must_not_be() -> None:
 
 def check_host_step(c: HostCase, step: object) -> None:
     record, service = c.node.record, c.service
-    rows = [m.status for moves in c.sight.moves.values() for m in moves]
+    rows = [m.status for evacuations in c.sight.evacuations.values() for m in evacuations]
     if isinstance(step, WriteRecord):
         fenced = record is None or step.record.first > record.first
         assert not (fenced and c.node.unproved and not c.node.confirmed_at), c
@@ -455,7 +469,7 @@ def check_host_step(c: HostCase, step: object) -> None:
         if record and record.phase is Phase.RETURNING and step.record.phase is Phase.EVACUATING:
             # Only for an operator who asked for it or began by hand, while the fencing on record still says that it is
             # off.
-            assert c.node.standing_orders.retried_at("s") or MoveStatus.ACCEPTED in rows, c
+            assert c.node.standing_orders.retried_at("s") or EvacuationStatus.ACCEPTED in rows, c
             assert (c.node.member, c.sight.compute_restarted) == (False, False), c
             assert isinstance(service, Service), c
             assert (service.forced_down, service.up) == (True, False), c
@@ -476,11 +490,11 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert c.sight.first_listed_at <= c.sight.listed_at - 1, c
         assert not c.sight.doubted, c
         assert c.now >= c.sight.force_down_late_until, c
-        assert MoveStatus.ACCEPTED not in rows or c.findings, c
+        assert EvacuationStatus.ACCEPTED not in rows or c.findings, c
     if isinstance(step, StopCompute):
         assert record is not None, c
         assert (record.phase, c.node.member) == (Phase.RETURNING, True), c
-        assert MoveStatus.DONE in rows, c
+        assert EvacuationStatus.DONE in rows, c
     if isinstance(step, DropHold):
         assert record is not None, c
         assert record.phase in (Phase.RETURNING, Phase.CLOSED) or not any(f.verdict.open for f in c.findings), c
@@ -495,7 +509,7 @@ def check_host_step(c: HostCase, step: object) -> None:
     if isinstance(step, ForceUp):
         assert record is not None, c
         assert record.phase is Phase.RETURNING, c
-        assert MoveStatus.DONE not in rows, c
+        assert EvacuationStatus.DONE not in rows, c
         assert not (step.unforce and record.kept), c
         assert isinstance(service, Service), c
         assert not step.enable or service.disabled_reason.startswith(MARK), c

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable
-from muster.core.nova_facts import Move, MoveStatus, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Service, Trace
 from muster.reporting import nova_history, times
 from muster.reporting.history import Change, ServerStory, Story
 from muster.reporting.nova_history import Records, attempts_of, from_nova, groups, with_nova
@@ -23,8 +23,10 @@ from tests.told import FENCED, from_worker, report, server_id
 T = float(FENCED)
 
 
-def move(number: int, at: float, status: MoveStatus = MoveStatus.DONE, dest: str = "cmp2", server: str = "a") -> Move:
-    return Move(str(number), server, "cmp1", status, dest, at, at + 9)
+def evacuation(
+    number: int, at: float, status: EvacuationStatus = EvacuationStatus.DONE, dest: str = "cmp2", server: str = "a"
+) -> Evacuation:
+    return Evacuation(str(number), server, "cmp1", status, dest, at, at + 9)
 
 
 def trace(request_id: str, at: float, words: str = "", ended: float = 8.0) -> Trace:
@@ -40,16 +42,16 @@ def place(server: str, host: str = "cmp2", deleted: bool = False) -> Server:
 
 def test_each_migration_has_the_call_that_made_it() -> None:
     """Also where a call made none, and where one was never ours."""
-    moves = [move(1, T + 2.0, MoveStatus.FAILED), move(2, T + 40.0), move(3, T + 50)]
+    evacuations = [evacuation(1, T + 2.0, EvacuationStatus.FAILED), evacuation(2, T + 40.0), evacuation(3, T + 50)]
     traces = [trace("req-1", T + 1.9, "Claim refused"), trace("req-lost", T + 20), trace("req-2", T + 39.5)]
-    told = [(a.request_id, a.status) for a in attempts_of(moves, traces)]
+    told = [(a.request_id, a.status) for a in attempts_of(evacuations, traces)]
     assert told == [("req-1", "failed"), ("req-lost", ""), ("req-2", "done"), ("", "done")]
 
 
 def test_a_row_that_was_touched_at_the_return_does_not_say_when_it_had_ended() -> None:
-    (attempt,) = attempts_of([replace(move(1, T), status=MoveStatus.COMPLETED, updated=T + 900)], [])
+    (attempt,) = attempts_of([replace(evacuation(1, T), status=EvacuationStatus.COMPLETED, updated=T + 900)], [])
     assert attempt.ended is None
-    (attempt,) = attempts_of([move(1, T)], [])
+    (attempt,) = attempts_of([evacuation(1, T)], [])
     assert attempt.ended == T + 9
 
 
@@ -59,37 +61,44 @@ def test_a_row_that_was_touched_at_the_return_does_not_say_when_it_had_ended() -
 @pytest.mark.parametrize(
     ("status", "server", "traces", "verdict", "words"),
     [
-        (MoveStatus.DONE, place("a"), [], "evacuated", "Nova shows it there"),
-        (MoveStatus.COMPLETED, place("a", "cmp3"), [trace("r", T)], "evacuated", "now on cmp3"),
-        (MoveStatus.COMPLETED, place("a", "", True), [trace("r", T)], "evacuated", "deleted since"),
+        (EvacuationStatus.DONE, place("a"), [], "evacuated", "Nova shows it there"),
+        (EvacuationStatus.COMPLETED, place("a", "cmp3"), [trace("r", T)], "evacuated", "now on cmp3"),
+        (EvacuationStatus.COMPLETED, place("a", "", True), [trace("r", T)], "evacuated", "deleted since"),
         # facts.md N12: completed alone is no success.
-        (MoveStatus.COMPLETED, place("a", "cmp1"), [], "unknown", "Nova does not show that it came up there"),
-        (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, ended=0.0)], "unknown", "Nova does not show"),
-        (MoveStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, "boom")], "unknown", "Nova does not show"),
-        (MoveStatus.DONE, None, [], "unknown", "Nova does not show that it came up there"),
-        (MoveStatus.FAILED, place("a", "cmp1"), [trace("r", T, "No room")], "unknown", "failed: No room"),
-        (MoveStatus.PRE_MIGRATING, place("a", "cmp1"), [], "unknown", "pre-migrating"),
+        (EvacuationStatus.COMPLETED, place("a", "cmp1"), [], "unknown", "Nova does not show that it came up there"),
+        (EvacuationStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, ended=0.0)], "unknown", "Nova does not show"),
+        (EvacuationStatus.COMPLETED, place("a", "cmp1"), [trace("r", T, "boom")], "unknown", "Nova does not show"),
+        (EvacuationStatus.DONE, None, [], "unknown", "Nova does not show that it came up there"),
+        (EvacuationStatus.FAILED, place("a", "cmp1"), [trace("r", T, "No room")], "unknown", "failed: No room"),
+        (EvacuationStatus.PRE_MIGRATING, place("a", "cmp1"), [], "unknown", "pre-migrating"),
     ],
 )
 def test_says_no_more_than_novas_records_show(
-    status: MoveStatus, server: Optional[Server], traces: list[Trace], verdict: str, words: str
+    status: EvacuationStatus, server: Optional[Server], traces: list[Trace], verdict: str, words: str
 ) -> None:
-    records = Records("cmp1", T, [move(1, T, status)], {"a": traces}, {"a": server} if server else {})
+    records = Records("cmp1", T, [evacuation(1, T, status)], {"a": traces}, {"a": server} if server else {})
     (told,) = from_nova("cmp1", records).servers
     assert (told.verdict, words in told.reason) == (verdict, True), told.reason
 
 
 def test_what_nova_cannot_know_is_named_as_missing() -> None:
-    story = from_nova("cmp1", Records("cmp1", T, [move(1, T)], missing=("half of it",)))
+    story = from_nova("cmp1", Records("cmp1", T, [evacuation(1, T)], missing=("half of it",)))
     assert story.fenced is None
     assert "not sent (held, skipped)" in story.missing[0]
     assert story.missing[1] == "half of it"
 
 
 def test_evacuations_an_hour_apart_are_two_incidents() -> None:
-    found = groups([move(1, T), move(2, T + 3000), move(3, T + 6000), move(4, T + 6000 + nova_history.GAP_S + 1)])
+    found = groups(
+        [
+            evacuation(1, T),
+            evacuation(2, T + 3000),
+            evacuation(3, T + 6000),
+            evacuation(4, T + 6000 + nova_history.GAP_S + 1),
+        ]
+    )
     assert [[m.id for m in group] for group in found] == [["1", "2", "3"], ["4"]]
-    assert groups([move(1, 0.0)]) == []
+    assert groups([evacuation(1, 0.0)]) == []
 
 
 # -------------------------------------------------------------------- the two
@@ -98,9 +107,9 @@ def test_evacuations_an_hour_apart_are_two_incidents() -> None:
 def test_nova_adds_the_attempts_and_changes_no_verdict_of_the_worker() -> None:
     story = from_worker(report(3, held=1, failed_once=1), "w")
     ident = server_id(1)
-    moves = [move(1, T + 2, MoveStatus.FAILED, server=ident), move(2, T + 32, server=ident)]
+    evacuations = [evacuation(1, T + 2, EvacuationStatus.FAILED, server=ident), evacuation(2, T + 32, server=ident)]
     traces = {ident: [trace("req-first", T + 1.5, "boom"), trace("req-1-" + ident, T + 31.5)]}
-    told = with_nova(story, Records("cmp1", T + 60, moves, traces))
+    told = with_nova(story, Records("cmp1", T + 60, evacuations, traces))
     assert told.counts == story.counts == {"held": 1, "evacuated": 2}
     (twice,) = [server for server in told.servers if server.id == ident]
     assert [(a.status, a.words) for a in twice.attempts] == [("failed", "boom"), ("done", "")]
@@ -112,13 +121,13 @@ def test_a_report_that_another_worker_overtook_is_judged_by_nova_where_it_was_op
     told = report(2, held=1)
     ident = server_id(1)
     told["proofs"][1].update(verdict="evacuating", to="", ended=None, seconds=None)
-    records = Records("cmp1", T + 60, [move(1, T, server=ident)], {}, {ident: place(ident)})
+    records = Records("cmp1", T + 60, [evacuation(1, T, server=ident)], {}, {ident: place(ident)})
     assert with_nova(from_worker(told, "w"), records, final=True).counts == {"held": 1, "evacuating": 1}
     assert with_nova(from_worker(told, "w"), records, final=False).counts == {"held": 1, "evacuated": 1}
 
 
 def test_a_server_that_the_worker_never_saw_is_told_too() -> None:
-    records = Records("cmp1", T, [move(1, T, server="new")], {}, {"new": place("new")})
+    records = Records("cmp1", T, [evacuation(1, T, server="new")], {}, {"new": place("new")})
     told = with_nova(from_worker(report(1), "w"), records)
     assert [server.name for server in told.servers if server.id == "new"] == ["name-new"]
 
@@ -137,13 +146,13 @@ class Archive:
 
     def __init__(self, clock: FakeClock, servers: int, seconds: float = 0.0, silent_after: int = 10**6) -> None:
         self.clock, self.seconds, self.silent_after, self.asked = clock, seconds, silent_after, 0
-        self.moves = [move(n, T + n, server=f"s{n}") for n in range(servers)]
+        self.evacuations = [evacuation(n, T + n, server=f"s{n}") for n in range(servers)]
 
     def services(self) -> list[Service]:
         return []
 
-    def moves_from(self, host: str, since: float) -> list[Move]:
-        return self.moves
+    def evacuations_from(self, host: str, since: float) -> list[Evacuation]:
+        return self.evacuations
 
     def server(self, ident: str) -> Server:
         if ident == "s1":
@@ -178,7 +187,7 @@ def test_asks_within_bounds_and_says_what_is_missing(archive: tuple[int, ...], a
 def test_asks_only_for_what_belongs_to_the_incident() -> None:
     clock = FakeClock()
     archive = Archive(clock, 0)
-    archive.moves = [move(1, T, server="s0"), move(2, T + 9000, server="s2")]
+    archive.evacuations = [evacuation(1, T, server="s0"), evacuation(2, T + 9000, server="s2")]
 
     def servers(**wanted: object) -> list[str]:
         return list(gather(archive, clock, "cmp1", Wanted(T - 60, **wanted)).traces)  # type: ignore[arg-type]
@@ -186,13 +195,14 @@ def test_asks_only_for_what_belongs_to_the_incident() -> None:
     assert servers() == ["s0", "s2"]
     assert servers(until=T + 100) == ["s0"]
     assert (servers(group=0), servers(group=-1)) == (["s0"], ["s2"])
-    archive.moves.append(move(3, 0.0, server="s3"))  # it does not say when it was
+    archive.evacuations.append(evacuation(3, 0.0, server="s3"))  # it does not say when it was
     assert (servers(group=0), servers(group=-1)) == (["s3", "s0"], ["s3", "s2"])
-    archive.moves = archive.moves[-1:]
+    archive.evacuations = archive.evacuations[-1:]
     assert servers(group=0) == ["s3"]
-    timed = [move(1, T, server="s0")]
+    timed = [evacuation(1, T, server="s0")]
     told, alone = (
-        nova_history.from_nova("cmp1", Records("cmp1", T, moves)) for moves in ([*archive.moves, *timed], timed)
+        nova_history.from_nova("cmp1", Records("cmp1", T, evacuations))
+        for evacuations in ([*archive.evacuations, *timed], timed)
     )
     assert told.incident == alone.incident
 
@@ -223,7 +233,7 @@ def test_a_bar_waits_is_scheduled_is_rebuilt_and_waits_again() -> None:
 def test_novas_own_times_are_drawn_where_they_are_known() -> None:
     story = from_worker(report(1), "w")
     ident = server_id(0)
-    records = Records("cmp1", T, [move(1, T + 2, server=ident)], {ident: [trace("r", T + 2)]})
+    records = Records("cmp1", T, [evacuation(1, T + 2, server=ident)], {ident: [trace("r", T + 2)]})
     assert bars(with_nova(story, records))[ident] == [
         (Kind.WAITING, 0.0, 2.0),
         (Kind.SCHEDULING, 2.0, 3.0),

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from muster.core.errors import NovaUnavailable
-from muster.engine.troubles import MOVES, SERVERS, SERVICES, Troubles
+from muster.engine.troubles import EVACUATIONS, SERVERS, SERVICES, Troubles
 
 
 def test_each_kind_of_read_waits_for_its_own_failures_only() -> None:
     """B41: longer each time, and never longer than half a minute, or than it takes."""
     it, now = Troubles(), 1000.0
     for pause in (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 30.0):
-        it.note_failed_read(MOVES, NovaUnavailable("no"), now)
-        assert not it.may_read(MOVES, now + pause - 0.1)
-        assert it.may_read(MOVES, now + pause)
+        it.note_failed_read(EVACUATIONS, NovaUnavailable("no"), now)
+        assert not it.may_read(EVACUATIONS, now + pause - 0.1)
+        assert it.may_read(EVACUATIONS, now + pause)
         assert it.may_read(SERVICES, now)
     it.note_failed_read(SERVICES, NovaUnavailable("no"), now)
     assert it.may_read(SERVICES, now + 1.0)
@@ -47,11 +47,11 @@ def test_what_fails_for_one_host_is_told_of_that_host() -> None:
 
 def test_a_read_that_succeeds_ends_its_row_of_failures() -> None:
     it = Troubles()
-    it.note_failed_read(MOVES, NovaUnavailable("no"), 1000.0)
-    assert (it.lists_fail, it.faults(MOVES)) == (True, 1)
-    it.note_read(MOVES)
-    it.note_read(MOVES)
-    assert (it.lists_fail, it.faults(MOVES), it.may_read(MOVES, 1000.0)) == (False, 0, True)
+    it.note_failed_read(EVACUATIONS, NovaUnavailable("no"), 1000.0)
+    assert (it.lists_fail, it.faults(EVACUATIONS)) == (True, 1)
+    it.note_read(EVACUATIONS)
+    it.note_read(EVACUATIONS)
+    assert (it.lists_fail, it.faults(EVACUATIONS), it.may_read(EVACUATIONS, 1000.0)) == (False, 0, True)
 
 
 def test_a_call_that_failed_is_told_of_its_node_for_a_second() -> None:

@@ -19,7 +19,7 @@ from lxml import etree
 from muster.agents import fence
 from muster.core.cluster_facts import Record
 from muster.core.errors import ClusterError, NovaUnavailable, SettingsError
-from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, OwnerLog, Server, Service, Trace
 from muster.gateways.nova import parsing, placement
 from muster.gateways.pacemaker import cib, cib_fencing, cib_writes
 from muster.installation.fencing_topology import objection
@@ -174,8 +174,8 @@ def test_a_server_is_read_or_refused(row: dict[str, Any]) -> None:
 @given(rows("id", "instance_uuid", "source_compute", "dest_compute", "status", "created_at", "updated_at"))
 def test_a_migration_is_read_or_refused(row: dict[str, Any]) -> None:
     with contextlib.suppress(NovaUnavailable):
-        it = parsing.move(row)
-        assert isinstance(it, Move)
+        it = parsing.evacuation(row)
+        assert isinstance(it, Evacuation)
         known = ("done", "completed", "failed", "error")
         assert it.status.open == (bool(it.unreadable) or row.get("status") not in known)
         assert it.unreadable or it.created > 0

@@ -10,7 +10,7 @@ import pytest
 
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import ClusterError
-from muster.core.nova_facts import Move, MoveStatus
+from muster.core.nova_facts import Evacuation, EvacuationStatus
 from muster.core.sight import Sight
 from muster.core.steps import Evacuate
 from muster.engine.memory import HostMemory, Memory
@@ -117,8 +117,8 @@ def test_the_first_evacuation_does_not_wait_for_notes_to_be_taken() -> None:
 
 
 def test_what_is_proved_is_kept() -> None:
-    done = Move("1", "a", "cmp1", MoveStatus.DONE, "cmp2", NOW - 50, NOW - 20)
-    seen = sight(node(), replace(server("a"), host="cmp2"), server("b"), moves=(done,))
+    done = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 50, NOW - 20)
+    seen = sight(node(), replace(server("a"), host="cmp2"), server("b"), evacuations=(done,))
     it = Passes(seen)
     it.worker.one_pass()
     it.memory.hosts["cmp1"] = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED))
@@ -128,7 +128,7 @@ def test_what_is_proved_is_kept() -> None:
 
 def test_what_died_with_its_destination_is_kept() -> None:
     """B11."""
-    begun = Move("1", "a", "cmp0", MoveStatus.PRE_MIGRATING, "cmp1", FENCED - 5, FENCED - 5)
+    begun = Evacuation("1", "a", "cmp0", EvacuationStatus.PRE_MIGRATING, "cmp1", FENCED - 5, FENCED - 5)
     it = Passes(sight(node()))
     it.memory.hosts["cmp0"] = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED))
     it.memory.hosts["cmp0"].inventory.evacuations.note([begun], NOW, NOW, {})

@@ -77,11 +77,11 @@ class Incidents:
         """Groups of evacuations that begin in no incident known otherwise."""
         site = self._reachable()
         nova, nodes = wiring.nova(site.settings), list(site.cluster.nodes)
-        hosts, moves = nova_records.evacuations(nova, nodes, site.settings.host_map, time.time() - BACK_S)
-        for host in sorted({move.source for move in moves}):
+        hosts, evacuations = nova_records.evacuations(nova, nodes, site.settings.host_map, time.time() - BACK_S)
+        for host in sorted({evacuation.source for evacuation in evacuations}):
             node = hosts.get(host, host)
             ours = [one.first for one in known if one.node == node]
-            for group in nova_history.groups(move for move in moves if move.source == host):
+            for group in nova_history.groups(evacuation for evacuation in evacuations if evacuation.source == host):
                 first = group[0].created
                 if not any(at - SKEW_S <= first < at + nova_history.GAP_S for at in ours):
                     source = "Nova's records; the time is that of the first evacuation"
@@ -150,7 +150,7 @@ class Incidents:
         records = nova_records.gather(nova, Clock(), host, wanted)
         if story is not None:
             return nova_history.with_nova(story, records, final)
-        if not records.moves:
+        if not records.evacuations:
             raise ClusterError("it shows no evacuation from there in that time")
         return nova_history.from_nova(node, records)
 

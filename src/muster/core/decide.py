@@ -13,7 +13,7 @@ from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.host_case import HEARTBEAT_SKEW_S, LOOKED_AFTER_S, NOT_NAMED, HostCase
 from muster.core.host_rules import HostRule, assess
 from muster.core.naming import Names
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
 from muster.core.operator_orders import Orders
 from muster.core.ports import Policy
 from muster.core.sequence import sequence
@@ -140,7 +140,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     dead = _dead(sight, services)
     failed = sum(_failed(n) for n in nodes)
     limit = policy.max_failed_hosts.hosts(computes(sight.cluster, policy))
-    moved = Counter(server for host in sight.hosts.values() for server in host.moves)
+    moved = Counter(server for host in sight.hosts.values() for server in host.evacuations)
     named = {node.name: services.get(node.name, NOT_NAMED) for node in nodes}
     judged = {node.name: _judge_host(node, named[node.name], sight, policy, dead, moved) for node in nodes}
     inbound = _inbound(judged, sight)
@@ -197,7 +197,7 @@ def _even_paused(step: Step) -> bool:
 def first_calls(decision: Decision) -> tuple[Step, ...]:
     """All that half a look may do: give places away, in the order of the line, to what nothing has moved yet."""
     calls = [step for step in decision.steps if isinstance(step, (Evacuate, Reset))]
-    return tuple(takewhile(lambda step: isinstance(step, Evacuate) and not step.moves_before, calls))
+    return tuple(takewhile(lambda step: isinstance(step, Evacuate) and not step.evacuations_before, calls))
 
 
 def _failed(node: Node) -> bool:
@@ -249,10 +249,10 @@ def _inbound(judged: Mapping[str, Sequence[tuple[Finding, str]]], sight: Sight) 
     from and host."""
     found: Counter[Union[str, tuple[str, str]]] = Counter()
     for name, findings in judged.items():
-        moves = sight.hosts[name].moves if name in sight.hosts else {}
+        evacuations = sight.hosts[name].evacuations if name in sight.hosts else {}
         for finding, _ in findings:
             if finding.verdict.open:
-                for dest in {m.dest for m in moves.get(finding.server.id, ()) if _begun(m)}:
+                for dest in {m.dest for m in evacuations.get(finding.server.id, ()) if _begun(m)}:
                     found[dest] += 1
                     found[name, dest] += 1
     return found
@@ -263,8 +263,8 @@ def _awaited(host: str, judged: Iterable[Sequence[tuple[Finding, str]]]) -> int:
     return sum(bool(f.waits_for) and same_host(f.waits_for, host) for findings in judged for f, _ in findings)
 
 
-def _begun(move: Move) -> bool:
-    return move.status is MoveStatus.PRE_MIGRATING
+def _begun(evacuation: Evacuation) -> bool:
+    return evacuation.status is EvacuationStatus.PRE_MIGRATING
 
 
 def _server_case(
@@ -280,19 +280,19 @@ def _server_case(
 ) -> ServerCase:
     """:param moved: by server id, how many incidents have evacuations of it."""
     log = host.logs.get(server.id)
-    moves = host.moves.get(server.id, ())
-    elsewhere = moved.get(server.id, 0) > (server.id in host.moves)
+    evacuations = host.evacuations.get(server.id, ())
+    elsewhere = moved.get(server.id, 0) > (server.id in host.evacuations)
     return ServerCase(
         server=server,
         source=service.host,
         policy=policy,
         now=sight.now,
-        moves=moves,
-        moves_at=host.moves_at,
+        evacuations=evacuations,
+        evacuations_at=host.evacuations_at,
         dead=dead,
         dead_evacuations=host.dead_evacuations,
         sent=host.sent.get(server.id),
-        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(moves) + elsewhere),
+        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(evacuations) + elsewhere),
         log_read=log is not None,
         unread=host.unread.get(server.id, NEVER_TRIED),
         log_read_at=log.read_at if log else 0.0,
@@ -307,7 +307,7 @@ def _server_case(
         listed=server.id in host.listed,
         host_became_usable_at=sight.host_became_usable_at,
         read_at=host.read_at.get(server.id, 0.0),
-        ended_at=max((host.ended_at.get(move.id, 0.0) for move in moves), default=0.0),
+        ended_at=max((host.ended_at.get(evacuation.id, 0.0) for evacuation in evacuations), default=0.0),
         reread=server.id in host.reread,
         proved=server.id in host.proved,
         host_back=node.member,
@@ -333,12 +333,12 @@ def _claimed_at(service: Service, first: int) -> float:
     return min(service.updated_at - API_CLOCKS_S, float(first)) if claimed else 0.0
 
 
-def _wanted(seen: Power, log: Optional[OwnerLog], moves: int) -> Power:
+def _wanted(seen: Power, log: Optional[OwnerLog], evacuations: int) -> Power:
     """What was seen at rest holds for the first evacuation, of whichever incident: between two the owner may ask for
     something else, and what has been evacuated may be at rest in a state that nobody wanted."""
     if log and log.wanted is not Power.UNKNOWN:
         return log.wanted
-    return seen if log or moves < 2 else Power.UNKNOWN
+    return seen if log or evacuations < 2 else Power.UNKNOWN
 
 
 def _incident(case: HostCase, rule: HostRule) -> Incident:
@@ -399,8 +399,8 @@ def _admit(
         if step == "reset":
             steps.append(Reset(server.id, server.name, server.vm_state))
             continue
-        moves_before = len(sight.hosts[node].moves.get(server.id, ()))
-        steps.append(Evacuate(node, server.id, server.name, finding.source, target, moves_before))
+        evacuations_before = len(sight.hosts[node].evacuations.get(server.id, ()))
+        steps.append(Evacuate(node, server.id, server.name, finding.source, target, evacuations_before))
     return steps
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Union
 
 from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
-from muster.core.nova_facts import MoveStatus, Server, Service
+from muster.core.nova_facts import EvacuationStatus, Server, Service
 from muster.core.ports import Policy
 from muster.core.server_case import Finding, Verdict
 from muster.core.sight import HostSight
@@ -95,7 +95,10 @@ class HostCase:
         """
         settled = {f.server.id for f in self.findings if not f.verdict.open and f.rule != "completed-but-not-moved"}
         return sum(
-            move.status.open for server, moves in self.sight.moves.items() if server not in settled for move in moves
+            evacuation.status.open
+            for server, evacuations in self.sight.evacuations.items()
+            if server not in settled
+            for evacuation in evacuations
         )
 
     @property
@@ -108,14 +111,14 @@ class HostCase:
     @property
     def unshown(self) -> int:
         """Servers of evacuations that Nova still shows, and no list of its servers does."""
-        moves = self.sight.moves.items()
-        known = {server for server, ms in moves if any(m.id not in self.sight.dropped for m in ms)}
+        evacuations = self.sight.evacuations.items()
+        known = {server for server, ms in evacuations if any(m.id not in self.sight.dropped for m in ms)}
         return len(known - set(self.sight.servers))
 
     @property
     def uncompleted_rows(self) -> int:
-        rows = (m for moves in self.sight.moves.values() for m in moves)
-        return sum(m.status is MoveStatus.DONE and m.id not in self.sight.dropped for m in rows)
+        rows = (m for evacuations in self.sight.evacuations.values() for m in evacuations)
+        return sum(m.status is EvacuationStatus.DONE and m.id not in self.sight.dropped for m in rows)
 
     @property
     def disabled_by_us(self) -> bool:
@@ -155,7 +158,7 @@ class HostCase:
         (nova/compute/manager.py, _destroy_evacuated_instances), and what it leaves `done` keeps Nova from lifting the
         force-down."""
         left = self.uncompleted_rows > 0 and (self.known_service.forced_down or self.disabled_by_us)
-        return self.phase is Phase.RETURNING and left and 0.0 < self.sight.back_at < self.sight.moves_at
+        return self.phase is Phase.RETURNING and left and 0.0 < self.sight.back_at < self.sight.evacuations_at
 
     @property
     def misdated(self) -> bool:
@@ -216,8 +219,8 @@ class HostCase:
             return 0
         here = self.known_service.host  # what has left it is not evacuated from it by anybody
         begun = (f for f in self.findings if f.rule in ("not-begun", "on-the-way") and f.server.host == here)
-        rows = (m for f in begun for m in self.sight.moves.get(f.server.id, ())[-1:])
-        return sum(m.status is MoveStatus.ACCEPTED or (m.status.open and self.sight.released) for m in rows)
+        rows = (m for f in begun for m in self.sight.evacuations.get(f.server.id, ())[-1:])
+        return sum(m.status is EvacuationStatus.ACCEPTED or (m.status.open and self.sight.released) for m in rows)
 
     @property
     def orders_done_at(self) -> float:

@@ -14,7 +14,7 @@ from muster.core.host_case import (
     MARK,
     HostCase,
 )
-from muster.core.nova_facts import MoveStatus
+from muster.core.nova_facts import EvacuationStatus
 from muster.core.printable import counted
 from muster.core.server_case import State, Verdict
 from muster.core.sight import Outcome
@@ -78,7 +78,11 @@ def _note_life(c: HostCase) -> tuple[Step, ...]:
 
 def _twice(c: HostCase) -> str:
     """What was sent by then, and may run in two places as long as the host does."""
-    rows = (f for f in c.findings if any(m.status is not MoveStatus.ERROR for m in c.sight.moves.get(f.server.id, ())))
+    rows = (
+        f
+        for f in c.findings
+        if any(m.status is not EvacuationStatus.ERROR for m in c.sight.evacuations.get(f.server.id, ()))
+    )
     calls = (f for f in c.findings if (sent := c.sight.sent.get(f.server.id)) and sent.outcome is not Outcome.REFUSED)
     ids = {f.server.id: f.server.name or f.server.id for f in (*rows, *calls)}
     if not ids:

@@ -97,7 +97,7 @@ class Server:
     unreadable: str = ""
 
 
-class MoveStatus(enum.Enum):
+class EvacuationStatus(enum.Enum):
     """The statuses of an evacuation in Nova, as far as they mean different things to us."""
 
     ACCEPTED = "accepted"
@@ -111,15 +111,15 @@ class MoveStatus(enum.Enum):
     @property
     def open(self) -> bool:
         """Not terminal: a guest may still come up from it.  What we do not know counts as open."""
-        return self in (MoveStatus.ACCEPTED, MoveStatus.PRE_MIGRATING, MoveStatus.OTHER)
+        return self in (EvacuationStatus.ACCEPTED, EvacuationStatus.PRE_MIGRATING, EvacuationStatus.OTHER)
 
     @property
     def arrived(self) -> bool:
-        return self in (MoveStatus.DONE, MoveStatus.COMPLETED)
+        return self in (EvacuationStatus.DONE, EvacuationStatus.COMPLETED)
 
 
 @dataclass(frozen=True)
-class Move:
+class Evacuation:
     """One evacuation of one server: a migration of type evacuation.
 
     :param dest: empty as long as the scheduler has not decided.
@@ -130,7 +130,7 @@ class Move:
     id: str
     server: str
     source: str
-    status: MoveStatus
+    status: EvacuationStatus
     dest: str = ""
     created: float = 0.0
     updated: float = 0.0

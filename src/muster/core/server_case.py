@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from muster.core.errors import Answer
-from muster.core.nova_facts import Move, MoveStatus, Power, Server, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
 from muster.core.ports import Policy
 from muster.core.sight import NEVER_TRIED, Calls, Outcome, Sent, Tries
 
@@ -98,14 +98,17 @@ def same_host(one: str, other: str) -> bool:
     return one.partition(".")[0].casefold() == other.partition(".")[0].casefold()
 
 
-def died_under_way(move: Move, dead: Mapping[str, float]) -> bool:
+def died_under_way(evacuation: Evacuation, dead: Mapping[str, float]) -> bool:
     """It had begun on a host that was fenced since, or had failed there and may have left a guest behind.
 
     One that is only accepted may still wait for that host in a queue, and is carried out when it returns; one that
     began after the fencing, whenever it was asked for, is a sign of life.
     """
-    begun = move.status in (MoveStatus.PRE_MIGRATING, MoveStatus.FAILED) and move.dest != move.source
-    return begun and dead.get(move.dest, 0.0) >= max(move.created, move.updated) > 0
+    begun = (
+        evacuation.status in (EvacuationStatus.PRE_MIGRATING, EvacuationStatus.FAILED)
+        and evacuation.dest != evacuation.source
+    )
+    return begun and dead.get(evacuation.dest, 0.0) >= max(evacuation.created, evacuation.updated) > 0
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,8 @@ class ServerCase:
     """One server of a dead host, with everything its verdict depends on.
 
     :param source: the dead host, by Nova's name.
-    :param moves: its evacuations from there in this incident, oldest first.
-    :param moves_at: when Nova was asked for them: a call may have been carried out since.
+    :param evacuations: its evacuations from there in this incident, oldest first.
+    :param evacuations_at: when Nova was asked for them: a call may have been carried out since.
     :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
     :param dead_evacuations: ids of evacuations that this worker has known to have died with their destination.
     :param listed_at: when the servers of the host were last listed, its cell answering.
@@ -139,8 +142,8 @@ class ServerCase:
     source: str
     policy: Policy
     now: float
-    moves: tuple[Move, ...] = ()
-    moves_at: float = 0.0
+    evacuations: tuple[Evacuation, ...] = ()
+    evacuations_at: float = 0.0
     dead: Mapping[str, float] = field(default_factory=dict)
     dead_evacuations: frozenset[str] = frozenset()
     sent: Optional[Sent] = None
@@ -171,18 +174,18 @@ class ServerCase:
     first: float = 0.0
     claimed_at: float = 0.0
 
-    def void(self, move: Move) -> bool:
+    def void(self, evacuation: Evacuation) -> bool:
         """Nothing can come up from it any more, whatever became of its destination since."""
-        if move.unreadable:
+        if evacuation.unreadable:
             return False  # where it goes may be what cannot be read
-        if move.id in self.dead_evacuations or died_under_way(move, self.dead):
+        if evacuation.id in self.dead_evacuations or died_under_way(evacuation, self.dead):
             return True
-        return move.status is MoveStatus.ACCEPTED and self.calls_over
+        return evacuation.status is EvacuationStatus.ACCEPTED and self.calls_over
 
     @functools.cached_property
     def current_calls(self) -> Optional[Calls]:
         """What Nova said of the evacuate calls for it, as long as none of its evacuations has changed since."""
-        return self.calls if self.calls and self.calls.moves == Calls.state_of(self.moves) else None
+        return self.calls if self.calls and self.calls.evacuations == Calls.state_of(self.evacuations) else None
 
     @property
     def traces(self) -> tuple[Trace, ...]:
@@ -192,7 +195,7 @@ class ServerCase:
     def waits_for(self) -> str:
         """Where Nova holds room for what it has not begun; empty where that is not known."""
         claimed = self.current_calls.claimed if self.current_calls else ()
-        named = self.open_move.dest if self.open_move else ""
+        named = self.open_evacuation.dest if self.open_evacuation else ""
         return next((name for name in claimed if not same_host(name, self.source)), named)
 
     @functools.cached_property
@@ -203,30 +206,32 @@ class ServerCase:
         one, for the conductor takes any that is `accepted` (facts.md N32).  What has begun on a destination has a row.
         """
         # Of this incident, by Nova's clock as they are: the record's may have been another one.
-        since = min((move.created for move in self.moves if move.created), default=self.first) - SKEW_S
+        since = min((it.created for it in self.evacuations if it.created), default=self.first) - SKEW_S
         traces = [trace for trace in self.traces if trace.at >= since]
         begun = Counter(trace.dest for trace in traces if not trace.over)
-        rows = Counter(move.dest for move in self.moves if move.status is MoveStatus.PRE_MIGRATING)
-        return len(traces) >= len(self.moves) and "" not in begun and not begun - rows
+        rows = Counter(it.dest for it in self.evacuations if it.status is EvacuationStatus.PRE_MIGRATING)
+        return len(traces) >= len(self.evacuations) and "" not in begun and not begun - rows
 
     @functools.cached_property
     def failed_on(self) -> tuple[str, ...]:
         """Hosts on which a guest of it may run although its rebuild there `failed`: Nova writes that for whatever goes
         wrong, also after the guest was started (facts.md N15).  Without a destination no host had let it in."""
-        failed = [m for m in self.moves if m.status is MoveStatus.FAILED and m.dest and not self.void(m)]
+        failed = [m for m in self.evacuations if m.status is EvacuationStatus.FAILED and m.dest and not self.void(m)]
         known = {m.dest for m in failed if not self._harmless(m.dest, failed)}
         return tuple(sorted((known | self._failed_earlier) - {self.source}))
 
     @property
     def _failed_earlier(self) -> set[str]:
         """The same for calls of earlier incidents, whose evacuations are listed no more, up to the last success."""
-        listed = {move.dest for move in self.moves if move.status is MoveStatus.FAILED} | {""}
+        listed = {
+            evacuation.dest for evacuation in self.evacuations if evacuation.status is EvacuationStatus.FAILED
+        } | {""}
         arrived_at = max((trace.at for trace in self.traces if trace.over and not trace.failed), default=0.0)
         failed = [trace for trace in self.traces if trace.failed and trace.at > arrived_at]
         left = [trace for trace in failed if trace.met_guest or not trace.harmless]
         return {trace.dest for trace in left if self.dead.get(trace.dest, 0.0) < trace.ended} - listed
 
-    def _harmless(self, dest: str, failed: Sequence[Move]) -> bool:
+    def _harmless(self, dest: str, failed: Sequence[Evacuation]) -> bool:
         traces = self._failures_on(dest)
         if len(traces) < sum(m.dest == dest for m in failed):
             return False
@@ -254,27 +259,27 @@ class ServerCase:
         return self.now - known.read_at >= min(CALLS_AGAIN_S * 2.0 ** (known.tries - 1), RETRY_DELAY_LIMIT_S)
 
     @functools.cached_property
-    def open_move(self) -> Optional[Move]:
+    def open_evacuation(self) -> Optional[Evacuation]:
         """The newest that may still bring up a guest.  What began before it arrived here has ended, whatever Nova says:
         the row of an evacuation that died with its destination stays open for good (facts.md N14)."""
-        for move in reversed(self.moves):
-            if move.status.arrived and move.dest == self.server.host != self.source:
+        for evacuation in reversed(self.evacuations):
+            if evacuation.status.arrived and evacuation.dest == self.server.host != self.source:
                 return None
-            if move.status.open and not self.void(move):
-                return move
+            if evacuation.status.open and not self.void(evacuation):
+                return evacuation
         return None
 
     @functools.cached_property
-    def arrival(self) -> Optional[Move]:
+    def arrival(self) -> Optional[Evacuation]:
         """The finished evacuation that brought it to where Nova says it is; the half of a proof."""
         here = self.server.host
-        if not here or here == self.source or self.open_move:
+        if not here or here == self.source or self.open_evacuation:
             return None
-        return next((m for m in reversed(self.moves) if m.status.arrived and m.dest == here), None)
+        return next((m for m in reversed(self.evacuations) if m.status.arrived and m.dest == here), None)
 
     @property
-    def last(self) -> Optional[Move]:
-        return self.moves[-1] if self.moves else None
+    def last(self) -> Optional[Evacuation]:
+        return self.evacuations[-1] if self.evacuations else None
 
     @property
     def changed(self) -> bool:
@@ -285,34 +290,36 @@ class ServerCase:
     @property
     def failures(self) -> int:
         """Tries that use attempts up."""
-        failed = sum(self._failed(m) and self._counts(m) for m in self.moves)
+        failed = sum(self._failed(m) and self._counts(m) for m in self.evacuations)
         return failed + sum(at >= self.retried_at for at in (self.sent.refused if self.sent else ()))
 
     @property
     def tries(self) -> int:
         """Those that waited for room (no valid host: status error, facts.md N9) as well."""
-        return self.failures + sum(m.status is MoveStatus.ERROR and self._counts(m) for m in self.moves)
+        return self.failures + sum(m.status is EvacuationStatus.ERROR and self._counts(m) for m in self.evacuations)
 
-    def _failed(self, move: Move) -> bool:
-        return move.status is MoveStatus.FAILED or (move.status is MoveStatus.ACCEPTED and self.calls_over)
+    def _failed(self, evacuation: Evacuation) -> bool:
+        return evacuation.status is EvacuationStatus.FAILED or (
+            evacuation.status is EvacuationStatus.ACCEPTED and self.calls_over
+        )
 
-    def _counts(self, move: Move) -> bool:
+    def _counts(self, evacuation: Evacuation) -> bool:
         """Not what another hand had tried before muster began, nor what had failed before an operator asked for another
         try."""
-        return move.created >= max(self.retried_at, self.claimed_at)
+        return evacuation.created >= max(self.retried_at, self.claimed_at)
 
     @property
     def pending(self) -> bool:
         """A call of this worker has no visible evacuation yet."""
         sent = self.sent
-        if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.moves_at):
+        if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.evacuations_at):
             return False
-        return sent.unseen(self.moves)
+        return sent.unseen(self.evacuations)
 
     @property
     def asked(self) -> bool:
         """A call of this worker may still be on its way, whatever is to be seen."""
-        return self.pending and self.sent is not None and self.moves_at < self.sent.quiet_until
+        return self.pending and self.sent is not None and self.evacuations_at < self.sent.quiet_until
 
     @property
     def sent_at(self) -> float:
@@ -333,7 +340,7 @@ class ServerCase:
         """When it may be tried again: a delay that doubles with each try, cut short when room appears."""
         if not self.tries:
             return 0.0
-        base = max([m.updated for m in self.moves] + [self.sent.at if self.sent else 0.0])
+        base = max([m.updated for m in self.evacuations] + [self.sent.at if self.sent else 0.0])
         delay = min(self.policy.retry_delay_s * 2.0 ** min(self.tries - 1, 10), RETRY_DELAY_LIMIT_S)
         return base if self.host_became_usable_at > base else base + delay
 
@@ -346,7 +353,7 @@ class ServerCase:
         """Nova's own words about the last failure."""
         refused = self.sent.words if self.sent and self.sent.outcome is Outcome.REFUSED else ""
         last = self.last
-        if last and last.status is MoveStatus.ACCEPTED and self.traces:
+        if last and last.status is EvacuationStatus.ACCEPTED and self.traces:
             return refused or self.traces[-1].words
         status = f"migration {last.status.value}" + (f" on {last.dest}" if last.dest else "") if last else ""
         return refused or self.server.fault or status or "no reason given"

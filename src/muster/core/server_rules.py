@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
-from muster.core.nova_facts import MoveStatus, Power
+from muster.core.nova_facts import EvacuationStatus, Power
 from muster.core.printable import counted
 from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, Verdict
 from muster.core.sight import Outcome, Tries
@@ -105,13 +105,13 @@ def _empty_rebuild(c: ServerCase) -> bool:
 
 
 def _lost(c: ServerCase) -> bool:
-    """Nova calls the move finished, yet the server is on the dead host (facts.md N12)."""
+    """Nova calls the evacuation finished, yet the server is on the dead host (facts.md N12)."""
     last = c.last
     if last is None or not last.status.arrived or c.server.host != c.source or c.skipped or c.released:
         return False
     # One of an earlier incident was completed at the return, and the server has been moved back since.
     earlier = last.created < c.first - SKEW_S / 2 and not c.server.task_state.startswith("rebuild")
-    return last.status is MoveStatus.DONE or not earlier
+    return last.status is EvacuationStatus.DONE or not earlier
 
 
 def _shown_by(c: ServerCase) -> float:
@@ -170,8 +170,8 @@ def _resizing(c: ServerCase) -> bool:
 
 
 def _age(c: ServerCase) -> int:
-    move = c.open_move
-    return max(0, int(c.now - move.created)) if move and move.created else 0
+    evacuation = c.open_evacuation
+    return max(0, int(c.now - evacuation.created)) if evacuation and evacuation.created else 0
 
 
 def _too_long(c: ServerCase) -> bool:
@@ -180,12 +180,12 @@ def _too_long(c: ServerCase) -> bool:
 
 def _ageless(c: ServerCase) -> bool:
     """It does not say when it began: it may be as old as one that hangs, and as young as any other."""
-    return c.open_move is not None and not c.open_move.created
+    return c.open_evacuation is not None and not c.open_evacuation.created
 
 
 def _not_begun(c: ServerCase) -> bool:
     """Taken by Nova, and by no destination yet; with one that it was sent to its row names that, too."""
-    return c.open_move is not None and c.open_move.status is MoveStatus.ACCEPTED
+    return c.open_evacuation is not None and c.open_evacuation.status is EvacuationStatus.ACCEPTED
 
 
 def _late(c: ServerCase) -> bool:
@@ -201,7 +201,7 @@ def _given_up(c: ServerCase) -> bool:
 
 def _unreadable(c: ServerCase) -> str:
     """Whether something is under way, and where, nobody can tell then."""
-    return next((f"migration {m.id}: {m.unreadable}" for m in c.moves if m.unreadable and not c.void(m)), "")
+    return next((f"migration {m.id}: {m.unreadable}" for m in c.evacuations if m.unreadable and not c.void(m)), "")
 
 
 def _on_the_way(c: ServerCase) -> str:
@@ -209,13 +209,15 @@ def _on_the_way(c: ServerCase) -> str:
         remedy = f". To let its host return without it: muster skip {c.server.id}" if _too_long(c) else ""
         queue = f": it waits for {c.waits_for} and begins when nova-compute runs there" if c.waits_for else ""
         return f"Nova accepted the evacuation, but has not begun for {_age(c)} s{queue}{remedy}"
-    move = c.open_move
-    return f"on its way to {(move.dest if move else '') or 'a host that Nova has not named'} for {_age(c)} s"
+    evacuation = c.open_evacuation
+    return (
+        f"on its way to {(evacuation.dest if evacuation else '') or 'a host that Nova has not named'} for {_age(c)} s"
+    )
 
 
 def _taking(c: ServerCase) -> bool:
     """Nova writes the task before it writes the migration (nova/compute/api.py, evacuate)."""
-    accepted = any(move.status is MoveStatus.ACCEPTED for move in c.moves)
+    accepted = any(evacuation.status is EvacuationStatus.ACCEPTED for evacuation in c.evacuations)
     return c.server.task_state == "rebuilding" and not accepted and not _stale(c)
 
 
@@ -366,7 +368,7 @@ RULES: tuple[ServerRule, ...] = (
         ),
     ),
     ServerRule("not-begun", _late, Verdict.EVACUATING, _on_the_way, "read-calls"),
-    ServerRule("on-the-way", lambda c: c.open_move is not None, Verdict.EVACUATING, _on_the_way),
+    ServerRule("on-the-way", lambda c: c.open_evacuation is not None, Verdict.EVACUATING, _on_the_way),
     ServerRule(
         "moved-by-hand",
         lambda c: c.server.host not in ("", c.source) and not c.asked,
@@ -630,7 +632,7 @@ RULES: tuple[ServerRule, ...] = (
     ServerRule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
     ServerRule(
         "waits-for-earlier-call",
-        lambda c: c.moves_at < c.resumed_until,
+        lambda c: c.evacuations_at < c.resumed_until,
         Verdict.QUEUED,
         lambda c: "waiting: an earlier worker may have sent its evacuation",
     ),
@@ -648,10 +650,10 @@ RULES: tuple[ServerRule, ...] = (
 def judge(case: ServerCase) -> tuple[Finding, str]:
     """The finding of the first row that fits, and the step it asks for (empty: none)."""
     rule = next(r for r in RULES if r.when(case))
-    move = case.arrival or case.open_move
+    evacuation = case.arrival or case.open_evacuation
     step = rule.step
     verdict, reason = rule.verdict, rule.reason(case)
-    pending = case.open_move is not None or case.asked or rule.name == "call-begun"
+    pending = case.open_evacuation is not None or case.asked or rule.name == "call-begun"
     if verdict.open and case.back_at and case.now - case.back_at > RETURN_PROOFS_S:
         step = ""
         verdict, reason = (
@@ -672,14 +674,14 @@ def judge(case: ServerCase) -> tuple[Finding, str]:
         rule=rule.name,
         reason=reason,
         source=case.source,
-        dest=move.dest if move else "",
+        dest=evacuation.dest if evacuation else "",
         request_id=case.request_id,
         due=case.due if verdict is Verdict.PARKED else 0.0,
-        began=move.created if move else 0.0,
-        ended=move.updated if move and move.status.arrived else 0.0,
+        began=evacuation.created if evacuation else 0.0,
+        ended=evacuation.updated if evacuation and evacuation.status.arrived else 0.0,
         under_way=verdict.open and pending and not _ageless(case),
         alarm=_too_long(case),
-        attempts=len(case.moves),
+        attempts=len(case.evacuations),
         target=case.target,
         queued_start=case.queued_start,
         may_run=bool(case.failed_on),

@@ -13,7 +13,7 @@ from typing import Optional
 
 from muster.core.cluster_facts import Cluster
 from muster.core.errors import Answer
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Trace
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Calls:
     """What the action log of a server says of its evacuate calls in this incident.
 
     :param read_at: when it was asked for.
-    :param moves: id and status of the server's evacuations as they were known then.
+    :param evacuations: id and status of the server's evacuations as they were known then.
     :param tries: how often it was asked for since these have changed, in vain ones included.
     :param traces: oldest first; None: it could not be read.
     :param claimed: the hypervisors on which placement holds room for it, while a destination has not begun; none where
@@ -29,15 +29,15 @@ class Calls:
     """
 
     read_at: float
-    moves: frozenset[tuple[str, MoveStatus]]
+    evacuations: frozenset[tuple[str, EvacuationStatus]]
     tries: int = 1
     traces: Optional[tuple[Trace, ...]] = None
     claimed: tuple[str, ...] = ()
 
     @staticmethod
-    def state_of(moves: Sequence[Move]) -> frozenset[tuple[str, MoveStatus]]:
+    def state_of(evacuations: Sequence[Evacuation]) -> frozenset[tuple[str, EvacuationStatus]]:
         """What they are read again for when it changes."""
-        return frozenset((move.id, move.status) for move in moves)
+        return frozenset((evacuation.id, evacuation.status) for evacuation in evacuations)
 
 
 class Outcome(enum.Enum):
@@ -53,22 +53,22 @@ class Sent:
     """This worker's last evacuate call for a server; known to no other worker.
 
     :param quiet_until: until then no repeat, whatever is or is not to be seen: the call may still be carried out.
-    :param moves_before: how many of the server's evacuations were known when it was sent; one more is ours.
+    :param evacuations_before: how many of the server's evacuations were known when it was sent; one more is ours.
     :param refused: when Nova refused it in this worker's life.
     """
 
     at: float
     outcome: Outcome
     quiet_until: float
-    moves_before: int
+    evacuations_before: int
     request_id: str = ""
     answer: Answer = Answer.OTHER
     words: str = ""
     refused: tuple[float, ...] = ()
 
-    def unseen(self, moves: Sequence[Move]) -> bool:
+    def unseen(self, evacuations: Sequence[Evacuation]) -> bool:
         """Nova has not refused it, and none of the server's evacuations is its."""
-        return self.outcome is not Outcome.REFUSED and len(moves) <= self.moves_before
+        return self.outcome is not Outcome.REFUSED and len(evacuations) <= self.evacuations_before
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,15 @@ class HostSight:
     """What Nova said of one dead host, and what this worker knows of it.
 
     :param servers: by id: those on the host and those that left it since the record.
-    :param moves: by server id, oldest first: evacuations from this host that belong to the incident.
+    :param evacuations: by server id, oldest first: evacuations from this host that belong to the incident.
     :param first_listed_at: when its servers were first listed by this worker, its cell answering; 0.0 = never.
     :param listed_at: when they were last listed; 0.0 = never.
     :param listed_by: when that list was complete.
     :param doubted: its cell may have been silent then: it has not been seen to answer since.
     :param listed: ids of the servers that were on it then.
     :param dropped: ids of those that Nova shows no more, its cell answering: their servers were deleted (facts.md N31).
-    :param moves_at: when its evacuations were last asked for, its cell answering; what Nova did since may not show yet.
+    :param evacuations_at: when its evacuations were last asked for, its cell answering; what Nova did since may not
+        show yet.
     :param wait_from: since when this worker waits for heartbeats and calls of an earlier one, or for heartbeats that it
         may have missed itself; 0.0 = it has missed none.
     :param force_down_late_until: before this a force-down may still be carried out that nobody waits for any more, or
@@ -134,14 +135,14 @@ class HostSight:
 
     services: tuple[Service, ...] = ()
     servers: Mapping[str, Server] = field(default_factory=dict)
-    moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
+    evacuations: Mapping[str, tuple[Evacuation, ...]] = field(default_factory=dict)
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     listed_by: float = 0.0
     doubted: bool = False
     listed: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
-    moves_at: float = 0.0
+    evacuations_at: float = 0.0
     wait_from: float = 0.0
     force_down_late_until: float = 0.0
     seen_at: float = 0.0

@@ -125,7 +125,7 @@ class Reset:
 class Evacuate:
     """Ask Nova to rebuild the server elsewhere.
 
-    :param moves_before: evacuations of it that are known, so that the one more can be recognised as this one.
+    :param evacuations_before: evacuations of it that are known, so that the one more can be recognised as this one.
     """
 
     node: str
@@ -133,7 +133,7 @@ class Evacuate:
     name: str
     source: str
     target: Optional[str]
-    moves_before: int
+    evacuations_before: int
 
 
 Step = Union[

@@ -296,7 +296,7 @@ class Act:
             at=at,
             outcome=outcome,
             quiet_until=self._clock.now() + quiet_s,
-            moves_before=step.moves_before,
+            evacuations_before=step.evacuations_before,
             request_id=request_id or (exc.request_id if exc else "") or "",
             answer=exc.answer if exc else Answer.OTHER,
             words=str(exc) if exc else "",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from muster.core.nova_facts import Move, OwnerLog, Power, Trace
+from muster.core.nova_facts import Evacuation, OwnerLog, Power, Trace
 from muster.core.sight import NEVER_TRIED, Calls, Outcome, Sent, Tries
 from muster.engine.inventory import Evacuations
 
@@ -68,7 +68,7 @@ class ActionLogs:
         known = self.calls.get(server)
         if known and 0.0 < log.failed_at < since and server not in self.owners:
             # They may have been read without those of earlier incidents.
-            self.calls[server] = replace(known, moves=frozenset())
+            self.calls[server] = replace(known, evacuations=frozenset())
         self.owners[server] = log
         if log.waits and log.waits_at >= since:
             self.queued_start[server] = log.waits
@@ -88,10 +88,10 @@ class ActionLogs:
         known = self.calls.get(server)
         return {trace.request_id: trace for trace in (known.traces or () if known else ()) if trace.over}
 
-    def calls_asked(self, server: str, asked_at: float, moves: Sequence[Move]) -> None:
+    def calls_asked(self, server: str, asked_at: float, evacuations: Sequence[Evacuation]) -> None:
         """Nothing is known of its calls until the answer (:meth:`note_calls`)."""
-        state, before = Calls.state_of(moves), self.calls.get(server)
-        tries = 1 + (before.tries if before and before.moves == state else 0)
+        state, before = Calls.state_of(evacuations), self.calls.get(server)
+        tries = 1 + (before.tries if before and before.evacuations == state else 0)
         self.calls[server] = Calls(asked_at, state, tries)
 
     def note_calls(self, server: str, traces: Sequence[Trace], claimed: Collection[str]) -> None:

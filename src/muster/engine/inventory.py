@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from muster.core.nova_facts import Move, MoveStatus, Server
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server
 from muster.core.server_case import SKEW_S
 
 
@@ -62,7 +62,7 @@ class Change:
 class Evacuations:
     """Those from one host that belong to its incident."""
 
-    known: dict[str, tuple[Move, ...]] = field(default_factory=dict)
+    known: dict[str, tuple[Evacuation, ...]] = field(default_factory=dict)
     """By server, oldest first: all that were ever seen.  What a list leaves out may be under way all the same."""
     reading: Reading = Reading()
     """Of whole lists."""
@@ -77,16 +77,20 @@ class Evacuations:
     """By id, of each that has ended: when that was first seen."""
 
     @property
-    def all(self) -> list[Move]:
-        return [move for moves in self.known.values() for move in moves]
+    def all(self) -> list[Evacuation]:
+        return [evacuation for evacuations in self.known.values() for evacuation in evacuations]
 
-    def of(self, server: str) -> tuple[Move, ...]:
+    def of(self, server: str) -> tuple[Evacuation, ...]:
         return self.known.get(server, ())
 
     def all_finished(self, since: float) -> bool:
         """Of those that were touched since then one is completed, and none only done."""
-        touched = {move.status for move in self.all if move.updated > since and move.id not in self.dropped}
-        return MoveStatus.COMPLETED in touched and MoveStatus.DONE not in touched
+        touched = {
+            evacuation.status
+            for evacuation in self.all
+            if evacuation.updated > since and evacuation.id not in self.dropped
+        }
+        return EvacuationStatus.COMPLETED in touched and EvacuationStatus.DONE not in touched
 
     def cell_answered(self, at: float) -> None:
         if self.reading.is_proved_by(at):
@@ -95,29 +99,37 @@ class Evacuations:
     def cell_silent(self) -> None:
         self.reading, self.left_out = self.reading.cell_silent(), self.dropped
 
-    def note_all(self, shown: Sequence[Move], asked_at: float, seen_at: float, sent_at: Mapping[str, float]) -> Change:
+    def note_all(
+        self, shown: Sequence[Evacuation], asked_at: float, seen_at: float, sent_at: Mapping[str, float]
+    ) -> Change:
         """The same for a list of all that belong to the incident: what it leaves out may be there no more."""
         change = self.note(shown, asked_at, seen_at, sent_at)
         self.reading = self.reading.read_again(asked_at)
-        self.left_out = frozenset(move.id for move in self.all) - {move.id for move in shown}
+        self.left_out = frozenset(evacuation.id for evacuation in self.all) - {evacuation.id for evacuation in shown}
         return change
 
-    def note(self, shown: Sequence[Move], asked_at: float, seen_at: float, sent_at: Mapping[str, float]) -> Change:
+    def note(
+        self, shown: Sequence[Evacuation], asked_at: float, seen_at: float, sent_at: Mapping[str, float]
+    ) -> Change:
         """What a list has shown.  What is known and not among it has not gone away.
 
         :param asked_at: when the list was asked for.
         :param seen_at: when it was there.
         :param sent_at: by server, when this worker has sent its last evacuate.
         """
-        before, moves = self.known, {move.id: move for move in self.all}
-        moves.update({move.id: move for move in shown})
-        self.known = _by_server(moves.values())
-        self.dropped -= {move.id for move in shown}
-        arrived = [move for move in moves.values() if move.id in self.open_since and move.status.arrived]
+        before, evacuations = self.known, {evacuation.id: evacuation for evacuation in self.all}
+        evacuations.update({evacuation.id: evacuation for evacuation in shown})
+        self.known = _by_server(evacuations.values())
+        self.dropped -= {evacuation.id for evacuation in shown}
+        arrived = [
+            evacuation
+            for evacuation in evacuations.values()
+            if evacuation.id in self.open_since and evacuation.status.arrived
+        ]
         took = [duration_s(m.updated - m.created, asked_at - self.open_since[m.id]) for m in arrived]
-        open_ = [move for move in moves.values() if move.status.open]
+        open_ = [evacuation for evacuation in evacuations.values() if evacuation.status.open]
         self.open_since = {m.id: self.open_since.get(m.id, sent_at.get(m.server, asked_at)) for m in open_}
-        over = [move.id for move in moves.values() if not move.status.open]
+        over = [evacuation.id for evacuation in evacuations.values() if not evacuation.status.open]
         self.end_seen_at = {ident: self.end_seen_at.get(ident, seen_at) for ident in over}
         changed = [server for server, of_it in self.known.items() if of_it != before.get(server)]
         ended = [server for server in changed if _ends(self.known[server]) != _ends(before.get(server, ()))]
@@ -223,12 +235,12 @@ def duration_s(by_nova: float, as_seen: float) -> float:
     return min(max(by_nova, as_seen), by_nova + 1.0)
 
 
-def _by_server(moves: Iterable[Move]) -> dict[str, tuple[Move, ...]]:
-    found: dict[str, list[Move]] = {}
-    for move in sorted(moves, key=lambda move: (move.created, move.id)):
-        found.setdefault(move.server, []).append(move)
+def _by_server(evacuations: Iterable[Evacuation]) -> dict[str, tuple[Evacuation, ...]]:
+    found: dict[str, list[Evacuation]] = {}
+    for evacuation in sorted(evacuations, key=lambda evacuation: (evacuation.created, evacuation.id)):
+        found.setdefault(evacuation.server, []).append(evacuation)
     return {server: tuple(of_it) for server, of_it in found.items()}
 
 
-def _ends(moves: Iterable[Move]) -> frozenset[tuple[str, MoveStatus]]:
-    return frozenset((move.id, move.status) for move in moves if not move.status.open)
+def _ends(evacuations: Iterable[Evacuation]) -> frozenset[tuple[str, EvacuationStatus]]:
+    return frozenset((evacuation.id, evacuation.status) for evacuation in evacuations if not evacuation.status.open)

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Optional
 
 from muster.core.errors import Answer, NovaError, NovaRefused
-from muster.core.nova_facts import Move, Server
+from muster.core.nova_facts import Evacuation, Server
 from muster.core.ports import ClockPort, NovaPort
 from muster.engine.memory import HostMemory, Memory
 from muster.engine.polling import STILL
-from muster.engine.troubles import MOVES, OF_ALL, SERVERS
+from muster.engine.troubles import EVACUATIONS, OF_ALL, SERVERS
 
 CREATED_APART_S = 5.0
 """An evacuation may show so much later than one that was created after it."""
@@ -47,7 +47,7 @@ class Lists:
         memory.troubles.note_read(kind)
         return True
 
-    def evacuations_of(self, hosts: int, recent: bool) -> Callable[[HostMemory], Sequence[Move]]:
+    def evacuations_of(self, hosts: int, recent: bool) -> Callable[[HostMemory], Sequence[Evacuation]]:
         """The evacuations of one host after the other.  Of several hosts they are asked for together, and only once.
 
         :param recent: none that are older than all that were open: they have ended, and it is dear to list them again.
@@ -63,37 +63,39 @@ class Lists:
             new = 1 + sum(len(host.unseen) for host in all_hosts)
             return began, {"page": sum(m.created >= began for m in known) + new}
 
-        def of_one(host: HostMemory) -> Sequence[Move]:
+        def of_one(host: HostMemory) -> Sequence[Evacuation]:
             began, page = window()
-            return self._nova.moves_from(host.name, max(host.since, began), **page)
+            return self._nova.evacuations_from(host.name, max(host.since, began), **page)
 
         if hosts == 1:
             return of_one
 
         @functools.cache
-        def by_source() -> dict[str, list[Move]]:
+        def by_source() -> dict[str, list[Evacuation]]:
             began, page = window()
-            found: dict[str, list[Move]] = {}
-            for move in self._nova.moves_of_all(max(began, min(host.since for host in all_hosts)), **page):
-                found.setdefault(move.source, []).append(move)
+            found: dict[str, list[Evacuation]] = {}
+            for evacuation in self._nova.evacuations_of_all(max(began, min(host.since for host in all_hosts)), **page):
+                found.setdefault(evacuation.source, []).append(evacuation)
             return found
 
-        def of_its_own(host: HostMemory) -> Sequence[Move]:
-            moves = by_source().get(host.name, ())
-            return [move for move in moves if move.created >= host.since or not move.created]
+        def of_its_own(host: HostMemory) -> Sequence[Evacuation]:
+            evacuations = by_source().get(host.name, ())
+            return [
+                evacuation for evacuation in evacuations if evacuation.created >= host.since or not evacuation.created
+            ]
 
         return of_its_own
 
     def read_evacuations(
         self,
         host: HostMemory,
-        evacuations_of: Callable[[HostMemory], Sequence[Move]],
+        evacuations_of: Callable[[HostMemory], Sequence[Evacuation]],
         now: float,
         asked_at: float,
         whole: bool,
     ) -> None:
         """:param whole: those are all that belong to the incident."""
-        self.read(MOVES, lambda: self._note_moves(host, evacuations_of(host), asked_at, whole))
+        self.read(EVACUATIONS, lambda: self._note_evacuations(host, evacuations_of(host), asked_at, whole))
         inventory = host.inventory
         if inventory.evacuations.known.keys() - inventory.servers.keys():
             self._memory.polling.want_servers()
@@ -106,18 +108,19 @@ class Lists:
 
     def read_host(self, host: HostMemory, now: float) -> None:
         """Everything of this host: what is on it, what left it, and what became of that."""
-        # The servers first: one that another hand has just begun to move shows it by its task before its row is there.
+        # The servers first: one that another hand has just begun to move shows it by its task before its row
+        # is there.
         at = self._clock.now()
         on_it = self._nova.servers_on(host.name)
-        moves_at = self._clock.now()
-        moves = self._nova.moves_from(host.name, host.since)
-        # The moves first: what a server is after a move says nothing of what its owner wanted before.
-        self._note_moves(host, moves, moves_at)
+        evacuations_at = self._clock.now()
+        evacuations = self._nova.evacuations_from(host.name, host.since)
+        # The evacuations first: what a server is after a evacuation says nothing of what its owner wanted before.
+        self._note_evacuations(host, evacuations, evacuations_at)
         inventory = host.inventory
         for server in on_it:
             host.note_changed_server(server, now, at)
         inventory.note_on_host(server.id for server in on_it)
-        self._find_gone(host, moves, now)
+        self._find_gone(host, evacuations, now)
         if host.returning.servers_before is not None:
             # What was proved, too: what had waited for the host is carried out now.
             at = self._clock.now()
@@ -126,12 +129,12 @@ class Lists:
                 host.note_changed_server(server, now, at)
         inventory.note_listed(now, self._clock.now())
 
-    def _find_gone(self, host: HostMemory, moves: Sequence[Move], now: float) -> None:
+    def _find_gone(self, host: HostMemory, evacuations: Sequence[Evacuation], now: float) -> None:
         """What has become of those that are on the host no more."""
         inventory = host.inventory
         # What becomes of a server after it was proved changes nothing.
         known = {server.id for server in inventory.servers.values() if not server.deleted}
-        moved = {m.server for m in moves if m.server not in inventory.servers}
+        moved = {m.server for m in evacuations if m.server not in inventory.servers}
         gone = (moved | known) - inventory.on_host - set(host.proofs)
         young = now - host.since <= YOUNG_S and not self._memory.troubles.faults(SERVERS)
         if gone and (young or len(gone) > SINGLY):
@@ -201,8 +204,10 @@ class Lists:
             inventory.note_changes_read(now)
         memory.polling.note_servers_read(now)
 
-    def _note_moves(self, host: HostMemory, moves: Sequence[Move], asked_at: float, whole: bool = True) -> None:
-        change = host.note_evacuations(moves, asked_at, self._clock.now(), whole)
+    def _note_evacuations(
+        self, host: HostMemory, evacuations: Sequence[Evacuation], asked_at: float, whole: bool = True
+    ) -> None:
+        change = host.note_evacuations(evacuations, asked_at, self._clock.now(), whole)
         self._memory.polling.note_evacuations(change, asked_at)
 
 

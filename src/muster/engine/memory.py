@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.decide import wanted_now
 from muster.core.host_case import HEARTBEAT_SKEW_S
-from muster.core.nova_facts import Move, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import Evacuation, OwnerLog, Power, Server, Service
 from muster.core.server_case import SKEW_S, Finding, died_under_way
 from muster.core.sight import HostSight, Sent
 from muster.engine.calls import ActionLogs, SentCalls
@@ -107,7 +107,7 @@ class HostMemory:
         if self.record.phase is Phase.RETURNING:
             self.returning.observe_service(node, service, self.compute_finished_its_rows, now)
 
-    def note_evacuations(self, shown: Sequence[Move], asked_at: float, seen_at: float, whole: bool) -> Change:
+    def note_evacuations(self, shown: Sequence[Evacuation], asked_at: float, seen_at: float, whole: bool) -> Change:
         """:param whole: the list was of all that belong to the incident."""
         evacuations = self.inventory.evacuations
         note = evacuations.note_all if whole else evacuations.note
@@ -121,18 +121,18 @@ class HostMemory:
         """:param now: when the pass began that has read it.
         :param asked_at: when it was asked for.
         """
-        known, moves = self.inventory.servers.get(server.id), self.inventory.evacuations.of(server.id)
+        known, evacuations = self.inventory.servers.get(server.id), self.inventory.evacuations.of(server.id)
         if not server.known and server.id in self.proofs:
             return  # its cell is silent now; what was proved stays as it was
         self.inventory.note_server(server, asked_at)
         if known and known.vm_state != server.vm_state:
             self.logs.outdated(server.id)
         # Its evacuations were read before it: else it may be at rest in a state that one of them brought.
-        moves_known = self.inventory.evacuations.reading.read_at >= now
-        at_home = moves_known and not moves and server.host == self.name
+        evacuations_known = self.inventory.evacuations.reading.read_at >= now
+        at_home = evacuations_known and not evacuations and server.host == self.name
         if at_home and wanted_now(server) is not Power.UNKNOWN:
             self.logs.note_at_rest(server.id, wanted_now(server))
-        if server.task_state in POWER_TASKS and server != known and not any(m.status.open for m in moves):
+        if server.task_state in POWER_TASKS and server != known and not any(m.status.open for m in evacuations):
             self.logs.owner_asked(server.id)  # and the dead host will not do it: the action log knows
 
     def note_proof(self, server: str, finding: Finding) -> None:
@@ -145,8 +145,8 @@ class HostMemory:
         :param dead: by Nova host, up to when that proves what began there dead.
         """
         evacuations = self.inventory.evacuations.all
-        self.dead_evacuations |= {move.id for move in evacuations if died_under_way(move, dead)}
-        self.dead_evacuations -= {move.id for move in evacuations if move.dest in alive}
+        self.dead_evacuations |= {evacuation.id for evacuation in evacuations if died_under_way(evacuation, dead)}
+        self.dead_evacuations -= {evacuation.id for evacuation in evacuations if evacuation.dest in alive}
 
     def note_changed_server(self, server: Server, now: float, asked_at: float) -> None:
         """The same, where it was read with all others that have changed."""
@@ -160,14 +160,14 @@ class HostMemory:
         return HostSight(
             services=services,
             servers=dict(inventory.servers),
-            moves=dict(evacuations.known),
+            evacuations=dict(evacuations.known),
             first_listed_at=inventory.first_proven_at,
             listed_at=inventory.listed_at,
             listed_by=inventory.listed_by,
             doubted=inventory.doubted,
             listed=inventory.on_host,
             dropped=evacuations.dropped,
-            moves_at=evacuations.reading.proven_at,
+            evacuations_at=evacuations.reading.proven_at,
             wait_from=liveness.wait_from,
             seen_at=self.seen_at,
             seen_from=self.seen_from,
@@ -259,9 +259,11 @@ class Memory:
     def servers_due(self, now: float) -> bool:
         """What has changed of servers is to be asked for: also where one that has arrived is not seen there yet."""
         return self.polling.are_servers_due(now) or any(
-            moves and moves[-1].status.arrived and host.inventory.servers[server].host != moves[-1].dest
+            evacuations
+            and evacuations[-1].status.arrived
+            and host.inventory.servers[server].host != evacuations[-1].dest
             for host in self.hosts.values()
-            for server, moves in host.inventory.evacuations.known.items()
+            for server, evacuations in host.inventory.evacuations.known.items()
             if server in host.inventory.servers and server not in host.proofs
         )
 

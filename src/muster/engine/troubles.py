@@ -10,8 +10,8 @@ from muster.core.errors import NovaError
 
 NOVA_BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 LONGEST_READ_S = 120.0
-SERVICES, MOVES, SERVERS = "services", "moves", "servers"
-OF_ALL = (SERVICES, MOVES, SERVERS)
+SERVICES, EVACUATIONS, SERVERS = "services", "evacuations", "servers"
+OF_ALL = (SERVICES, EVACUATIONS, SERVERS)
 """The kinds of reads that are for all incidents; each incident has its own, and each server that is read by itself."""
 
 
@@ -92,7 +92,7 @@ class Troubles:
     @property
     def lists_fail(self) -> bool:
         """What is asked for all incidents together cannot be had."""
-        return MOVES in self.by_kind or SERVERS in self.by_kind
+        return EVACUATIONS in self.by_kind or SERVERS in self.by_kind
 
     def of_all(self, now: float) -> str:
         """Why nothing can be decided about any incident; empty when something can."""
@@ -110,7 +110,7 @@ class Troubles:
 
     def any_list_failed(self, node: str) -> str:
         """Why what hangs on any list cannot be decided."""
-        return self._first_of(f"list {node}", MOVES, SERVERS)
+        return self._first_of(f"list {node}", EVACUATIONS, SERVERS)
 
     def _first_of(self, *kinds: str) -> str:
         return next((self.by_kind[kind].words for kind in kinds if kind in self.by_kind), "")

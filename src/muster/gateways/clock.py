@@ -10,9 +10,9 @@ from dataclasses import fields, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Optional, TypeVar
 
-from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, OwnerLog, Server, Service, Trace
 
-Fact = TypeVar("Fact", Service, Server, Move, Trace, OwnerLog)
+Fact = TypeVar("Fact", Service, Server, Evacuation, Trace, OwnerLog)
 TIMES = frozenset({"updated_at", "created", "updated", "at", "landed", "ended", "waits_at", "failed_at"})
 ANSWERS = 16
 

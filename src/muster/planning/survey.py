@@ -12,7 +12,7 @@ from typing import Optional, Protocol, Union
 
 from muster.core.cluster_facts import Cluster
 from muster.core.errors import ClusterError, NovaError
-from muster.core.nova_facts import Move, MoveStatus, Server, Service, Size
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Service, Size
 from muster.core.ports import ClockPort
 from muster.core.unknown import Unknown
 from muster.planning.capacity import left_by_host
@@ -29,7 +29,7 @@ class SurveyPort(Protocol):
     def services(self) -> Sequence[Service]: ...
     def servers(self) -> Sequence[Server]: ...
     def servers_on(self, host: str) -> Sequence[Server]: ...
-    def arrivals(self, limit: int) -> Sequence[Move]: ...
+    def arrivals(self, limit: int) -> Sequence[Evacuation]: ...
     def evacuation_s(self, server: str) -> Optional[float]: ...
     def requests_made(self) -> int: ...
 
@@ -76,9 +76,13 @@ def _pace(nova: SurveyPort) -> Union[Pace, Unknown]:
     came back, hours later perhaps: there the action log of the server tells."""
     try:
         arrived = nova.arrivals(ARRIVALS)
-        took = [move.updated - move.created for move in arrived if move.status is MoveStatus.DONE]
+        took = [
+            evacuation.updated - evacuation.created
+            for evacuation in arrived
+            if evacuation.status is EvacuationStatus.DONE
+        ]
         if not took:
-            newest = list(dict.fromkeys(move.server for move in arrived))[:TIMED]
+            newest = list(dict.fromkeys(evacuation.server for evacuation in arrived))[:TIMED]
             took = [seconds for seconds in map(nova.evacuation_s, newest) if seconds is not None]
     except NovaError as exc:
         return Unknown(f"unknown: {exc}")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from muster.core.nova_facts import Move, MoveStatus, Server, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Trace
 from muster.core.server_case import State, Verdict
 from muster.reporting.history import Attempt, ServerStory, Source, Story, in_order, incident_name
 
@@ -30,14 +30,14 @@ FROM_NOVA = (
 class Records:
     """What Nova has on record about one incident.
 
-    :param moves: evacuations from the host, oldest first.
+    :param evacuations: evacuations from the host, oldest first.
     :param traces: by server id, what its action log says; no entry: not asked.
     :param servers: by id; one that Nova no longer knows is ``deleted``.  No entry: not asked.
     """
 
     host: str
     at: float
-    moves: Sequence[Move] = ()
+    evacuations: Sequence[Evacuation] = ()
     traces: Mapping[str, Sequence[Trace]] = field(default_factory=dict)
     servers: Mapping[str, Server] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ def with_nova(story: Story, records: Records, final: bool = True) -> Story:
 
     :param final: the worker's verdicts are its last; else those that it had left open are judged by Nova's records.
     """
-    by_server = _by_server(records.moves)
+    by_server = _by_server(records.evacuations)
     servers = []
     for server in story.servers:
         attempts = attempts_of(by_server.get(server.id, ()), records.traces.get(server.id, ()))
@@ -78,7 +78,7 @@ def from_nova(node: str, records: Records) -> Story:
 
     It is called by its first evacuation: nothing says when the host was fenced.
     """
-    begin = min((move.created for move in records.moves if move.created), default=0.0)
+    begin = min((evacuation.created for evacuation in records.evacuations if evacuation.created), default=0.0)
     bare = Story(
         incident=incident_name(node, begin),
         node=node,
@@ -86,58 +86,58 @@ def from_nova(node: str, records: Records) -> Story:
         state=State.CLOSED.value,
         reason="Pacemaker has no record of it any more",
         fenced=None,
-        until=max((move.updated for move in records.moves), default=begin),
+        until=max((evacuation.updated for evacuation in records.evacuations), default=begin),
         missing=(FROM_NOVA,),
     )
     return with_nova(bare, records)
 
 
-def groups(moves: Iterable[Move]) -> list[list[Move]]:
+def groups(evacuations: Iterable[Evacuation]) -> list[list[Evacuation]]:
     """The evacuations from one host, incident by incident, oldest first; those that do not say when are in none."""
-    found: list[list[Move]] = []
-    for move in sorted((m for m in moves if m.created), key=lambda m: (m.created, m.id)):
-        if not found or move.created - found[-1][-1].created > GAP_S:
+    found: list[list[Evacuation]] = []
+    for evacuation in sorted((m for m in evacuations if m.created), key=lambda m: (m.created, m.id)):
+        if not found or evacuation.created - found[-1][-1].created > GAP_S:
             found.append([])
-        found[-1].append(move)
+        found[-1].append(evacuation)
     return found
 
 
-def attempts_of(moves: Sequence[Move], traces: Sequence[Trace]) -> tuple[Attempt, ...]:
+def attempts_of(evacuations: Sequence[Evacuation], traces: Sequence[Trace]) -> tuple[Attempt, ...]:
     """Each migration with the action that made it: the newest that is not younger, and not much older.
 
     A call that has left no migration stands on its own.
     """
     left = sorted(traces, key=lambda t: t.at)
     attempts = []
-    for move in sorted(moves, key=lambda m: (m.created, m.id)):
-        made = [t for t in left if -SAME_SECOND_S <= move.created - t.at <= MADE_WITHIN_S]
+    for evacuation in sorted(evacuations, key=lambda m: (m.created, m.id)):
+        made = [t for t in left if -SAME_SECOND_S <= evacuation.created - t.at <= MADE_WITHIN_S]
         trace = made[-1] if made else None
         if trace:
             left.remove(trace)
-        attempts.append(_attempt(move, trace))
+        attempts.append(_attempt(evacuation, trace))
     attempts += [_attempt(None, trace) for trace in left]
     return tuple(sorted(attempts, key=lambda a: a.asked or 0.0))
 
 
-def _attempt(move: Optional[Move], trace: Optional[Trace]) -> Attempt:
-    over = move is not None and not move.status.open and move.status is not MoveStatus.COMPLETED
+def _attempt(evacuation: Optional[Evacuation], trace: Optional[Trace]) -> Attempt:
+    over = evacuation is not None and not evacuation.status.open and evacuation.status is not EvacuationStatus.COMPLETED
     # A completed row was touched again when its old host came back, so it does not say when it had ended.
-    ended = (trace.ended if trace else 0.0) or (move.updated if move and over else 0.0)
+    ended = (trace.ended if trace else 0.0) or (evacuation.updated if evacuation and over else 0.0)
     return Attempt(
         request_id=trace.request_id if trace else "",
-        status=move.status.value if move else "",
-        dest=(move.dest if move else "") or (trace.dest if trace else ""),
-        asked=(trace.at if trace else 0.0) or (move.created if move else 0.0) or None,
+        status=evacuation.status.value if evacuation else "",
+        dest=(evacuation.dest if evacuation else "") or (trace.dest if trace else ""),
+        asked=(trace.at if trace else 0.0) or (evacuation.created if evacuation else 0.0) or None,
         landed=(trace.landed if trace else 0.0) or None,
         ended=ended or None,
         words=trace.words if trace else "",
     )
 
 
-def _stranger(ident: str, moves: Sequence[Move], records: Records) -> ServerStory:
+def _stranger(ident: str, evacuations: Sequence[Evacuation], records: Records) -> ServerStory:
     """A server that only Nova speaks of."""
     known = records.servers.get(ident)
-    attempts = attempts_of(moves, records.traces.get(ident, ()))
+    attempts = attempts_of(evacuations, records.traces.get(ident, ()))
     last = attempts[-1]
     return ServerStory(
         id=ident,
@@ -179,8 +179,8 @@ def _judged(server: ServerStory, records: Records) -> ServerStory:
     )
 
 
-def _by_server(moves: Iterable[Move]) -> dict[str, list[Move]]:
-    found: dict[str, list[Move]] = {}
-    for move in moves:
-        found.setdefault(move.server, []).append(move)
+def _by_server(evacuations: Iterable[Evacuation]) -> dict[str, list[Evacuation]]:
+    found: dict[str, list[Evacuation]] = {}
+    for evacuation in evacuations:
+        found.setdefault(evacuation.server, []).append(evacuation)
     return found

@@ -9,7 +9,7 @@ from typing import Optional, Protocol
 
 from muster.core.errors import Answer, NovaError, NovaRefused
 from muster.core.naming import service_of
-from muster.core.nova_facts import Move, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, Server, Service, Trace
 from muster.core.ports import ClockPort
 from muster.core.unknown import Unknown
 from muster.reporting.nova_history import Records, groups
@@ -23,8 +23,8 @@ class RecordsPort(Protocol):
     """Nova, as far as a report needs it.  Raises NovaUnavailable, or NovaRefused where it knows no such server."""
 
     def services(self) -> Sequence[Service]: ...
-    def moves_from(self, host: str, since: float) -> Sequence[Move]: ...
-    def moves_of_all(self, since: float) -> Sequence[Move]: ...
+    def evacuations_from(self, host: str, since: float) -> Sequence[Evacuation]: ...
+    def evacuations_of_all(self, since: float) -> Sequence[Evacuation]: ...
     def server(self, ident: str) -> Server: ...
     def traces(self, server: str, since: float) -> Sequence[Trace]: ...
 
@@ -37,13 +37,13 @@ def host_of(node: str, nodes: Iterable[str], services: Sequence[Service], host_m
 
 def evacuations(
     nova: RecordsPort, nodes: Sequence[str], host_map: Mapping[str, str], since: float
-) -> tuple[Mapping[str, str], Sequence[Move]]:
+) -> tuple[Mapping[str, str], Sequence[Evacuation]]:
     """The node of each Nova host, and every evacuation since then.
 
     :raises NovaError: when Nova does not answer.
     """
     services = nova.services()
-    return {host_of(node, nodes, services, host_map): node for node in nodes}, nova.moves_of_all(since)
+    return {host_of(node, nodes, services, host_map): node for node in nodes}, nova.evacuations_of_all(since)
 
 
 def node_of_server(nova: RecordsPort, nodes: Sequence[str], host_map: Mapping[str, str], server: str) -> Optional[str]:
@@ -80,17 +80,19 @@ class Wanted:
 
 def gather(nova: RecordsPort, clock: ClockPort, host: str, wanted: Wanted) -> Records:
     """:raises NovaError: when Nova does not tell the evacuations; what it does not tell later, the records name."""
-    moves = [m for m in nova.moves_from(host, wanted.since) if wanted.until is None or m.created < wanted.until]
-    found = groups(moves)
+    evacuations = [
+        m for m in nova.evacuations_from(host, wanted.since) if wanted.until is None or m.created < wanted.until
+    ]
+    found = groups(evacuations)
     if wanted.group is not None and found:
-        moves = [*(m for m in moves if not m.created), *found[wanted.group]]
-    return _look_up(nova, clock, Records(host, clock.now(), moves), wanted.since, wanted.told)
+        evacuations = [*(m for m in evacuations if not m.created), *found[wanted.group]]
+    return _look_up(nova, clock, Records(host, clock.now(), evacuations), wanted.since, wanted.told)
 
 
 def _look_up(nova: RecordsPort, clock: ClockPort, records: Records, since: float, told: frozenset[str]) -> Records:
     """The records with what Nova says of each of their servers, as far as the limits go."""
     end = clock.monotonic() + TIME_LIMIT_S
-    asked = list(dict.fromkeys(move.server for move in records.moves))
+    asked = list(dict.fromkeys(evacuation.server for evacuation in records.evacuations))
     traces: dict[str, Sequence[Trace]] = {}
     servers: dict[str, Server] = {}
     why = ""

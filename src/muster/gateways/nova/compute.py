@@ -15,7 +15,7 @@ from typing import Any, Optional
 import novaclient.exceptions
 
 from muster.core.errors import NovaRefused, NovaUnavailable
-from muster.core.nova_facts import Move, OwnerLog, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, OwnerLog, Server, Service, Trace
 from muster.gateways.clock import Clock, Fact
 from muster.gateways.nova import login
 from muster.gateways.nova import parsing as facts
@@ -104,7 +104,7 @@ class Nova(NovaConnection):
         rows = self._pages("/servers/detail", "servers", params, SERVERS_BRIEF if brief else SERVERS)
         return [self._ours(facts.server(row)) for row in rows]
 
-    def moves_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Move]:
+    def evacuations_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Evacuation]:
         """Evacuations from ``host`` created since then, oldest first.
 
         :param page: Nova is asked for so many at once; where few are expected few cost it less.
@@ -113,37 +113,37 @@ class Nova(NovaConnection):
         the evacuations of a conductor that is down would be missing (nova.db.main.api, migration_get_all_by_filters).
         The list is newest first, so it is read until it gets older than ``since``.
         """
-        return self._moves({"migration_type": "evacuation", "source_compute": host}, since, page)
+        return self._evacuations({"migration_type": "evacuation", "source_compute": host}, since, page)
 
-    def moves_of_all(self, since: float, page: int = PAGE) -> Sequence[Move]:
+    def evacuations_of_all(self, since: float, page: int = PAGE) -> Sequence[Evacuation]:
         """The same from every host."""
-        return self._moves({"migration_type": "evacuation"}, since, page)
+        return self._evacuations({"migration_type": "evacuation"}, since, page)
 
-    def _moves(self, params: Mapping[str, str], since: float, page: int) -> Sequence[Move]:
+    def _evacuations(self, params: Mapping[str, str], since: float, page: int) -> Sequence[Evacuation]:
         if self._speak(MIGRATIONS) >= MIGRATIONS:
             rows = self._pages("/os-migrations", "migrations", params, MIGRATIONS, page=page)
         else:  # the whole list in one page: older Nova does not page it
             rows = iter(_rows(self._get("/os-migrations", params, MIGRATIONS), "migrations"))
-        moves = []
-        for move in (self._ours(facts.move(row, params.get("source_compute", ""))) for row in rows):
-            old = 0.0 < move.created < since
+        evacuations = []
+        for evacuation in (self._ours(facts.evacuation(row, params.get("source_compute", ""))) for row in rows):
+            old = 0.0 < evacuation.created < since
             if old and self._speak(MIGRATIONS) >= MIGRATIONS:
                 break
             if not old:
-                moves.append(move)
-        return sorted(moves, key=lambda m: (m.created, m.id))
+                evacuations.append(evacuation)
+        return sorted(evacuations, key=lambda m: (m.created, m.id))
 
     def servers(self) -> Sequence[Server]:
         """Every server of the cloud, of all projects and over all pages."""
         rows = self._pages("/servers/detail", "servers", {"all_tenants": "1"}, SERVERS, PAGE_TIMEOUT_S)
         return [self._ours(facts.server(row)) for row in rows]
 
-    def arrivals(self, limit: int) -> Sequence[Move]:
+    def arrivals(self, limit: int) -> Sequence[Evacuation]:
         """The finished ones among the last ``limit`` evacuations of the cloud, newest first; one request."""
         params = {"migration_type": "evacuation", "limit": str(limit)}
         rows = _rows(self._get("/os-migrations", params, MIGRATIONS), "migrations")
-        moves = map(self._ours, map(facts.move, rows))
-        return sorted((m for m in moves if m.status.arrived), key=lambda m: m.created, reverse=True)
+        evacuations = map(self._ours, map(facts.evacuation, rows))
+        return sorted((m for m in evacuations if m.status.arrived), key=lambda m: m.created, reverse=True)
 
     def evacuation_s(self, server: str) -> Optional[float]:
         """How long the newest evacuation of a server took, by its action log; None if that does not say."""

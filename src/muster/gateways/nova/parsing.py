@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from muster.core.cluster_facts import LATEST
 from muster.core.errors import NovaUnavailable
-from muster.core.nova_facts import Move, MoveStatus, OwnerLog, Power, Server, Service, Size, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Size, Trace
 
 POWER_OF_ACTION = {
     "create": Power.RUNNING,
@@ -140,7 +140,7 @@ HOSTS_HIDDEN = (
 )
 
 
-def move(row: Mapping[str, Any], source: str = "") -> Move:
+def evacuation(row: Mapping[str, Any], source: str = "") -> Evacuation:
     """A row of GET /os-migrations.
 
     Every evacuation has its source from the beginning (nova/compute/api.py, evacuate); its destination comes later.
@@ -154,26 +154,26 @@ def move(row: Mapping[str, Any], source: str = "") -> Move:
         raise NovaUnavailable(HOSTS_HIDDEN)
     ident, server = _number(row), _text(row, "instance_uuid")
     try:
-        return _move(row, ident, server)
+        return _evacuation(row, ident, server)
     except NovaUnavailable as exc:
         words = str(exc)
     created = 0.0
     with contextlib.suppress(NovaUnavailable):
         created = timestamp(row.get("created_at"))
-    return Move(
-        ident, server, source or _text(row, "source_compute"), MoveStatus.OTHER, created=created, unreadable=words
+    return Evacuation(
+        ident, server, source or _text(row, "source_compute"), EvacuationStatus.OTHER, created=created, unreadable=words
     )
 
 
-def _move(row: Mapping[str, Any], ident: str, server: str) -> Move:
+def _evacuation(row: Mapping[str, Any], ident: str, server: str) -> Evacuation:
     try:
-        status = MoveStatus(_word(row, "status"))
+        status = EvacuationStatus(_word(row, "status"))
     except ValueError:
-        status = MoveStatus.OTHER
+        status = EvacuationStatus.OTHER
     created = timestamp(row.get("created_at"))
     if not created:
         raise NovaUnavailable("the reply has a row without 'created_at'")
-    return Move(
+    return Evacuation(
         id=ident,
         server=server,
         source=_text(row, "source_compute"),
@@ -221,7 +221,7 @@ _BEFORE_SPAWN = frozenset(
         "get_allocations_for_consumer",
         "update_pci_request_with_placement_allocations",
         "rebuild_claim",
-        "_move_claim",
+        "_claim_of_evacuation",
         "_validate_instance_group_policy",
         "_check_instance_exists",
         "_check_trusted_certs",

@@ -116,12 +116,12 @@ class NovaRights(Nova):
 
     def _of_servers(self) -> Iterator[Right]:
         servers: list[Mapping[str, Any]] = []
-        moves: list[Mapping[str, Any]] = []
+        evacuations: list[Mapping[str, Any]] = []
         yield self._may(SERVERS_SEEN, lambda: servers.extend(self._some_servers(True)))
         yield self._may(OF_ONE_HOST, self._no_servers_of_no_host)
-        yield self._may(MOVES_LISTED, lambda: moves.extend(self._some_migrations()))
-        if moves or self._silent:
-            yield self._may(MOVES_HOSTS, lambda: _hosts_shown(moves))
+        yield self._may(MOVES_LISTED, lambda: evacuations.extend(self._some_migrations()))
+        if evacuations or self._silent:
+            yield self._may(MOVES_HOSTS, lambda: _hosts_shown(evacuations))
         else:
             yield _untold(MOVES_HOSTS, NO_ROW)
         yield self._may(FORCED_DOWN, self._force_nothing_down, refused_with=(404,))
@@ -308,6 +308,6 @@ def _untold(need: Need, why: str) -> Right:
     return Right(need.name, None, f"{why} ({need.rules})", moot=True)
 
 
-def _hosts_shown(moves: Sequence[Mapping[str, Any]]) -> None:
-    if not moves[0].get("source_compute"):
+def _hosts_shown(evacuations: Sequence[Mapping[str, Any]]) -> None:
+    if not evacuations[0].get("source_compute"):
         raise NovaRefused("Nova does not show source_compute", status=403)
