@@ -6,7 +6,6 @@ All faults are found at once; each names parameter, value and remedy.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from muster import parameters
 from muster.core.errors import SettingsError
+from muster.core.policy import FailedHosts, Policy
 from muster.parameters import Parameter
 
 AGENT = "ComputeRecovery"
@@ -24,40 +24,11 @@ _FALSE = frozenset({"no", "false", "off", "0", "n", "f", "nein"})
 
 
 @dataclass(frozen=True)
-class FailedHosts:
-    """So many hosts, or so many of a hundred."""
-
-    number: int
-    percent: bool = False
-
-    def hosts(self, total: int) -> int:
-        """As a number of hosts, of ``total``; at least one, or a small cloud could never evacuate."""
-        return max(1, math.floor(total * self.number / 100)) if self.percent else self.number
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Each field is the parameter of that name; its meaning is in ``ocf_meta/parameters.xml``."""
+class Settings(Policy):
+    """Every parameter: the policy, and what gateways and outlets need."""
 
     cloud: str
     clouds_file: str
-    shared_storage: bool
-    in_flight: int
-    per_destination: int
-    attempts: int
-    max_failed_hosts: FailedHosts
-    evacuate: str
-    tag: str
-    left_to_others: tuple[tuple[str, str], ...]
-    reset_states: frozenset[str]
-    priority_key: str
-    host_map: Mapping[str, str]
-    target_map: Mapping[str, str]
-    delay_s: int
-    report_interval_s: int
-    late_call_s: int
-    retry_delay_s: int
-    stuck_after_s: int
     nova_api_version: str
     hook: str
     metrics_file: str

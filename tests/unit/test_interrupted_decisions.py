@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from muster.core.cluster_facts import Phase
 from muster.core.decide import Decision, decide
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server
-from muster.core.ports import Policy
+from muster.core.policy import Policy
 from muster.core.sight import Outcome, Sent, Sight
 from muster.core.steps import (
     DropHold,

@@ -9,7 +9,8 @@ import pytest
 
 from muster import parameters
 from muster.core.errors import SettingsError
-from muster.settings import AGENT, FailedHosts, Settings, from_environment
+from muster.core.policy import FailedHosts
+from muster.settings import AGENT, Settings, from_environment
 from tests.fakes import settings
 
 
@@ -20,9 +21,7 @@ def faults(**values: str) -> tuple[str, ...]:
 
 
 def test_fields_and_parameters_are_the_same_names() -> None:
-    assert [f.name for f in dataclasses.fields(Settings)] == [p.name for p in parameters.parameters(AGENT)] or {
-        f.name for f in dataclasses.fields(Settings)
-    } == {p.name for p in parameters.parameters(AGENT)}
+    assert {f.name for f in dataclasses.fields(Settings)} == {p.name for p in parameters.parameters(AGENT)}
 
 
 def test_only_what_has_no_default_is_required() -> None:

@@ -15,7 +15,7 @@ from muster.core.host_rules import HostRule, assess
 from muster.core.naming import Names
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
 from muster.core.operator_orders import Orders
-from muster.core.ports import Policy
+from muster.core.policy import Policy
 from muster.core.sequence import sequence
 from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, State, Verdict, same_host
 from muster.core.server_rules import RESETTABLE_STATES, judge

@@ -9,7 +9,7 @@ from typing import Union
 
 from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
 from muster.core.nova_facts import EvacuationStatus, Server, Service
-from muster.core.ports import Policy
+from muster.core.policy import Policy
 from muster.core.server_case import Finding, Verdict
 from muster.core.sight import HostSight
 from muster.core.unknown import Unknown

@@ -17,7 +17,7 @@ from typing import Optional
 
 from muster.core.errors import Answer
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
-from muster.core.ports import Policy
+from muster.core.policy import Policy
 from muster.core.sight import NEVER_TRIED, Calls, Outcome, Sent, Tries
 
 POWER_OF_STATE = {"active": Power.RUNNING, "stopped": Power.STOPPED}

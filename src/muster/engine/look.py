@@ -17,7 +17,8 @@ from muster.core.decide import has_incident, resumed_s
 from muster.core.errors import NovaError
 from muster.core.naming import Names
 from muster.core.nova_facts import Service
-from muster.core.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort, Policy
+from muster.core.policy import Policy
+from muster.core.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort
 from muster.core.sight import HostSight, Sight
 from muster.core.unknown import Unknown
 from muster.engine.lists import Lists

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from muster.core.decide import Decision, dead_hosts, decide, first_calls, lying_hosts
 from muster.core.errors import ClusterError
-from muster.core.ports import ClockPort, ClusterPort, Policy
+from muster.core.policy import Policy
+from muster.core.ports import ClockPort, ClusterPort
 from muster.core.server_case import State, Verdict
 from muster.core.sight import Sight
 from muster.core.steps import Evacuate
