@@ -21,7 +21,7 @@ def hosts() -> list[Row]:
 
 
 def servers() -> list[Row]:
-    return [(r.name, r.verdict.value, r.step) for r in server_rules.RULES]
+    return [(r.name, r.verdict.value, r.step.value if r.step else "") for r in server_rules.RULES]
 
 
 def drawn(title: str, rows: Iterable[Row]) -> str:

@@ -244,7 +244,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("reads no failure for one without a guest", "A17", patch(server_case.ServerCase, "_harmless", _if_unread)),
     Mutant("takes every row that is accepted for dropped", "B19", patch(server_case.ServerCase, "calls_over", True)),
     Mutant("takes one dropped call for all", "B19", patch(server_case.ServerCase, "calls_over", property(_any_is_over))),
-    Mutant("never asks what has become of a call", "B19", row(server_rules, "not-begun", step="")),
+    Mutant("never asks what has become of a call", "B19", row(server_rules, "not-begun", step=None)),
     Mutant("waits for an action log for ever", "B4", patch(server_rules, "LOG_TRIES", 1_000_000)),
     Mutant("asks for quorum once for many steps", "C10", patch(act.Act, "carry_out", _asking_once)),
     Mutant("changes things while it is paused", "D8", patch(decide, "_even_paused", lambda step: True)),

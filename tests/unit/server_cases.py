@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
-from muster.core.server_case import ServerCase, Verdict
+from muster.core.server_case import Finding, ServerCase, Verdict
 from muster.core.server_rules import judge
 from muster.core.sight import Calls, Outcome, Sent
 from muster.gateways.nova.faults import answer_of
@@ -39,8 +39,14 @@ def calls(
     return Calls(NOW - age, Calls.state_of(evacuations), tries, traces if read else None)
 
 
-def verdict(it: ServerCase) -> tuple[Verdict, str, str]:
+def judged(it: ServerCase) -> tuple[Finding, str]:
+    """With the word for the step; empty for none."""
     finding, step = judge(it)
+    return finding, step.value if step else ""
+
+
+def verdict(it: ServerCase) -> tuple[Verdict, str, str]:
+    finding, step = judged(it)
     return finding.verdict, finding.rule, step
 
 

@@ -9,10 +9,9 @@ import pytest
 
 from muster.core.nova_facts import EvacuationStatus, Trace
 from muster.core.server_case import Verdict
-from muster.core.server_rules import judge
 from muster.core.sight import Calls, Outcome, Tries
 from tests.fakes import settings
-from tests.unit.server_cases import ACTIVE, NOW, calls, case, evacuation, failure, sent, verdict
+from tests.unit.server_cases import ACTIVE, NOW, calls, case, evacuation, failure, judged, sent, verdict
 
 
 def test_a_lost_reply_is_not_followed_by_a_second_call_until_the_first_must_have_shown() -> None:
@@ -38,7 +37,7 @@ def test_a_refusal_is_that_servers_own_affair() -> None:
     assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 403, 1)))[:2] == (Verdict.HELD, "forbidden")
     assert verdict(case(sent=sent(Outcome.REFUSED, 1, 0, 409, 1)))[0] is Verdict.PARKED
     assert verdict(case(sent=sent(Outcome.REFUSED, 11, 0, 409, 1)))[2] == "evacuate"
-    finding, _ = judge(case(sent=sent(Outcome.REFUSED, 1, 0, 409, 3)))
+    finding, _ = judged(case(sent=sent(Outcome.REFUSED, 1, 0, 409, 3)))
     assert finding.verdict is Verdict.HELD
     assert "No." in finding.reason
 
@@ -47,7 +46,7 @@ def test_a_destination_that_nova_does_not_know_makes_no_server_gone() -> None:
     """A9."""
     mapped = settings(target_map="dead:cmp9")
     assert verdict(case(policy=mapped, listed_at=NOW, sent=sent(Outcome.REFUSED, 1, 0, 404, 1)))[0] is Verdict.PARKED
-    finding, _ = judge(case(policy=mapped, listed_at=NOW, sent=sent(Outcome.REFUSED, 1, 0, 404, 3)))
+    finding, _ = judged(case(policy=mapped, listed_at=NOW, sent=sent(Outcome.REFUSED, 1, 0, 404, 3)))
     assert (finding.verdict, "No." in finding.reason) == (Verdict.HELD, True)
 
 
@@ -80,9 +79,9 @@ def test_a_failure_says_nothing_before_it_is_known_where_it_came() -> None:
 def test_what_failed_before_its_guest_was_started_may_go_anywhere() -> None:
     """A17, B9."""
     failed = evacuation("failed", "other", age=60)
-    finding, step = judge(case(ACTIVE, failed, calls=calls((failed,), failure("other", harmless=True))))
+    finding, step = judged(case(ACTIVE, failed, calls=calls((failed,), failure("other", harmless=True))))
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "")
-    assert judge(case(ACTIVE, evacuation("failed", age=60)))[0].rule == "ready", "it was let in nowhere"
+    assert judged(case(ACTIVE, evacuation("failed", age=60)))[0].rule == "ready", "it was let in nowhere"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +97,7 @@ def test_what_failed_before_its_guest_was_started_may_go_anywhere() -> None:
 def test_what_may_have_been_started_is_tried_there_and_nowhere_else(known: tuple[Trace, ...]) -> None:
     """A17: Nova refuses it there if its guest is there."""
     failed = evacuation("failed", "other", age=60)
-    finding, step = judge(case(ACTIVE, failed, calls=calls((failed,), *known)))
+    finding, step = judged(case(ACTIVE, failed, calls=calls((failed,), *known)))
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "other")
 
 
@@ -111,7 +110,7 @@ def test_a_failure_that_nova_does_not_show_counts_as_one_after_the_start() -> No
         ("failure-unread", "read-calls"),
         ("ready", "evacuate"),
     ]
-    assert judge(case(ACTIVE, failed, calls=calls((failed,), tries=3, read=False)))[0].target == "other"
+    assert judged(case(ACTIVE, failed, calls=calls((failed,), tries=3, read=False)))[0].target == "other"
     assert verdict(case(ACTIVE, failed, calls=calls((failed,), age=10.0, read=False)))[1:] == ("failure-unread", "")
 
 
@@ -119,10 +118,10 @@ def test_a_guest_that_nova_has_met_is_held_until_an_operator_has_removed_it() ->
     """A17."""
     evacuations = (evacuation("failed", "other", age=90), evacuation("failed", "other", age=60, ident="2"))
     met = calls(evacuations, failure("other"), failure("other", harmless=True, met_guest=True))
-    finding, step = judge(case(ACTIVE, *evacuations, calls=met))
+    finding, step = judged(case(ACTIVE, *evacuations, calls=met))
     assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "guest-left", "")
     assert "virsh destroy s1; virsh undefine s1" in finding.reason
-    again, step = judge(case(ACTIVE, *evacuations, calls=met, retried_at=NOW - 1))
+    again, step = judged(case(ACTIVE, *evacuations, calls=met, retried_at=NOW - 1))
     assert (again.rule, step, again.target) == ("ready", "evacuate", "other")
 
 
@@ -150,27 +149,27 @@ def test_orders_that_wait_are_read_before_a_server_that_may_run_elsewhere_is_lef
 def test_what_may_run_on_two_hosts_is_a_persons_to_decide() -> None:
     """A17."""
     evacuations = (evacuation("failed", "other", age=90), evacuation("failed", "third", age=60, ident="2"))
-    finding, step = judge(case(ACTIVE, *evacuations, calls=calls(evacuations, failure("other"), failure("third"))))
+    finding, step = judged(case(ACTIVE, *evacuations, calls=calls(evacuations, failure("other"), failure("third"))))
     assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "failed-on-several", "")
 
 
 def test_a_host_that_was_fenced_since_has_no_guest_left_from_a_failure() -> None:
     """A17, B11."""
     failed = evacuation("failed", "other", age=60)
-    finding, step = judge(case(ACTIVE, failed, dead={"other": NOW - 10}))
+    finding, step = judged(case(ACTIVE, failed, dead={"other": NOW - 10}))
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "")
-    assert judge(case(ACTIVE, failed, dead={"other": NOW - 70}))[0].target == "other"
-    assert judge(case(ACTIVE, failed, dead_evacuations=frozenset({"1"})))[0].target == ""
+    assert judged(case(ACTIVE, failed, dead={"other": NOW - 70}))[0].target == "other"
+    assert judged(case(ACTIVE, failed, dead_evacuations=frozenset({"1"})))[0].target == ""
 
 
 def test_the_last_word_about_a_guest_that_may_run_names_its_host() -> None:
     """A17: the advice is never one that starts a second guest."""
     evacuations = tuple(evacuation("failed", "other", age=90 - n, ident=str(n)) for n in range(3))
-    finding, _ = judge(case(ACTIVE, *evacuations, calls=calls(evacuations, *[failure("other")] * 3)))
+    finding, _ = judged(case(ACTIVE, *evacuations, calls=calls(evacuations, *[failure("other")] * 3)))
     assert finding.rule == "exhausted"
     assert "it may run on other, where its rebuild failed: muster tries it nowhere else" in finding.reason
     no_room = (evacuation("failed", "other", age=90), evacuation("error", "other", age=1, ident="2"))
-    finding, _ = judge(case(ACTIVE, *no_room, calls=calls(no_room, failure("other"))))
+    finding, _ = judged(case(ACTIVE, *no_room, calls=calls(no_room, failure("other"))))
     assert (finding.rule, finding.target) == ("waits-for-retry", "other")
 
 
@@ -182,7 +181,7 @@ def test_a_call_that_the_conductor_has_dropped_is_sent_again() -> None:
     assert verdict(over)[1:] == ("ready", "evacuate")
     assert over.failures == 1
     parked = case(ACTIVE, replace(dropped, updated=NOW), calls=calls((dropped,), failure()))
-    assert "1 of 3 tries failed: MessagingTimeout" in judge(parked)[0].reason
+    assert "1 of 3 tries failed: MessagingTimeout" in judged(parked)[0].reason
 
 
 @pytest.mark.parametrize(
@@ -257,7 +256,7 @@ def test_an_operator_ends_the_wait_for_what_nova_does_not_begin(order: str) -> N
     young, old = evacuation("accepted", age=50), evacuation("accepted", age=70)
     assert verdict(case(ACTIVE, young, policy=policy, **{order: True}))[1] == "not-begun"
     assert verdict(case(ACTIVE, old, policy=policy, **{order: True}))[:2] == (Verdict.HELD, "never-begun")
-    assert f"muster skip {ACTIVE.id}" in judge(case(ACTIVE, old, policy=policy))[0].reason
+    assert f"muster skip {ACTIVE.id}" in judged(case(ACTIVE, old, policy=policy))[0].reason
     assert (
         verdict(case(ACTIVE, evacuation("pre-migrating", "other", age=70), policy=policy, **{order: True}))[1]
         == "on-the-way"
@@ -268,7 +267,7 @@ def test_what_nova_is_just_taking_is_not_sent_a_second_time() -> None:
     """B24: the task is written before the migration."""
     taking = replace(ACTIVE, task_state="rebuilding", updated=NOW - 5)
     assert verdict(case(taking)) == (Verdict.UNKNOWN, "call-begun", "")
-    assert judge(case(taking))[0].under_way, "it takes a place of in_flight"
+    assert judged(case(taking))[0].under_way, "it takes a place of in_flight"
     assert verdict(case(replace(taking, updated=NOW - 90)))[2] == "evacuate"
 
 
@@ -276,14 +275,14 @@ def test_a_call_that_is_not_begun_names_the_host_that_it_waits_for() -> None:
     """B29: by placement, which has the hypervisor's name."""
     row = evacuation("accepted", age=90)
     waiting = replace(calls((row,)), claimed=("dead.example.org", "other.example.org"))
-    finding, _ = judge(case(ACTIVE, row, calls=waiting))
+    finding, _ = judged(case(ACTIVE, row, calls=waiting))
     assert (finding.rule, finding.waits_for) == ("not-begun", "other.example.org")
     assert "not begun for 90 s: it waits for other.example.org and begins when nova-compute runs" in finding.reason
-    unknown, _ = judge(case(ACTIVE, row, calls=calls((row,))))
+    unknown, _ = judged(case(ACTIVE, row, calls=calls((row,))))
     assert (unknown.waits_for, "waits for" in unknown.reason) == ("", False)
     named = evacuation("accepted", "third", age=90)
-    assert judge(case(ACTIVE, named, calls=calls((named,))))[0].waits_for == "third"
-    assert judge(case(ACTIVE, replace(row, status=EvacuationStatus.DONE), calls=waiting))[0].waits_for == ""
+    assert judged(case(ACTIVE, named, calls=calls((named,))))[0].waits_for == "third"
+    assert judged(case(ACTIVE, replace(row, status=EvacuationStatus.DONE), calls=waiting))[0].waits_for == ""
     older = case(ACTIVE, replace(row, id="2"), calls=waiting)
     assert older.waits_for == ""
     assert replace(older, evacuations=()).waits_for == ""
@@ -294,12 +293,12 @@ def test_what_an_earlier_incident_may_have_left_counts_in_the_next() -> None:
     earlier = case(replace(ACTIVE, vm_state="error"), failed_earlier=True)
     assert verdict(earlier) == (Verdict.QUEUED, "failure-unread", "read-calls")
     known = replace(earlier, calls=calls((), failure("other")))
-    finding, step = judge(known)
+    finding, step = judged(known)
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "other")
-    assert judge(replace(known, dead={"other": NOW}))[0].target == ""
+    assert judged(replace(known, dead={"other": NOW}))[0].target == ""
     arrived = Trace("req-2", NOW - 5, "third", NOW - 4, NOW - 3, over=True)
-    assert judge(replace(known, calls=calls((), failure("other"), arrived)))[0].target == ""
-    assert judge(replace(known, calls=calls((), failure("other", harmless=True))))[0].target == ""
+    assert judged(replace(known, calls=calls((), failure("other"), arrived)))[0].target == ""
+    assert judged(replace(known, calls=calls((), failure("other", harmless=True))))[0].target == ""
     met = replace(known, calls=calls((), failure("other", harmless=True, met_guest=True)))
     assert verdict(met)[:2] == (Verdict.HELD, "guest-left")
 

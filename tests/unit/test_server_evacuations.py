@@ -9,9 +9,8 @@ import pytest
 
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power
 from muster.core.server_case import Verdict
-from muster.core.server_rules import judge
 from muster.core.sight import Outcome, Sent
-from tests.unit.server_cases import ACTIVE, NOW, calls, case, evacuation, failure, verdict
+from tests.unit.server_cases import ACTIVE, NOW, calls, case, evacuation, failure, judged, verdict
 
 
 @pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
@@ -93,7 +92,7 @@ def test_the_pause_between_tries_doubles_and_ends_when_room_appears() -> None:
     assert verdict(case(error, first))[2] == "evacuate"
     assert verdict(case(error, first, second))[0] is Verdict.PARKED
     assert verdict(case(error, first, second, host_became_usable_at=NOW - 1))[2] == "evacuate"
-    assert "No valid host" in judge(case(error, first, second))[0].reason
+    assert "No valid host" in judged(case(error, first, second))[0].reason
 
 
 def test_a_move_to_a_host_that_died_is_void_and_only_then() -> None:
@@ -115,7 +114,7 @@ def test_what_was_proved_stays_proved_whatever_its_owner_does() -> None:
 
 def test_a_rebuild_that_takes_too_long_raises_an_alarm_and_nothing_else() -> None:
     """B10."""
-    finding, step = judge(case(ACTIVE, evacuation("pre-migrating", "other", age=1000)))
+    finding, step = judged(case(ACTIVE, evacuation("pre-migrating", "other", age=1000)))
     assert (finding.verdict, finding.alarm, step) == (Verdict.EVACUATING, True, "")
 
 
@@ -131,7 +130,7 @@ def test_what_its_host_did_to_a_server_as_it_came_back_is_told() -> None:
         "changed-unread",
         "read-log",
     )
-    finding, _ = judge(case(error, arrived, **proved))
+    finding, _ = judged(case(error, arrived, **proved))
     assert (finding.verdict, finding.rule) == (Verdict.HELD, "changed-at-return")
     assert finding.reason.startswith("error on other since dead is back, active before")
     stopped = replace(there, vm_state="stopped")
@@ -144,11 +143,11 @@ def test_what_is_on_a_host_that_is_back_is_open_no_more() -> None:
     """D2, A18: nothing is sent from a host that runs its servers again, and no incident ends with a server in the line."""
     assert verdict(case(back_at=NOW - 9)) == (Verdict.SKIPPED, "left-on-host", "")
     error = replace(ACTIVE, vm_state="error", fault="No luck")
-    finding, step = judge(case(error, back_at=NOW - 9, first=NOW - 900))
+    finding, step = judged(case(error, back_at=NOW - 9, first=NOW - 900))
     assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "failed-at-return", "")
     assert finding.reason == "ERROR on its host, which is back (No luck): openstack server reboot --hard s1"
     caught = replace(error, task_state="resize_migrating", fault="")
-    told = judge(case(caught, back_at=NOW - 9, first=NOW - 900))[0].reason
+    told = judged(case(caught, back_at=NOW - 9, first=NOW - 900))[0].reason
     assert told.endswith("back: openstack server set --state active s1, then openstack server reboot --hard s1")
     young = replace(error, created=NOW - 900)
     assert verdict(case(young, back_at=NOW - 9, first=NOW - 900))[:2] == (Verdict.HELD, "failed-at-return")
@@ -159,7 +158,7 @@ def test_what_is_on_a_host_that_is_back_is_open_no_more() -> None:
 def test_what_is_not_known_long_after_the_return_is_left_to_a_person() -> None:
     silent = replace(ACTIVE, known=False)
     assert verdict(case(silent, back_at=NOW - 100))[0] is Verdict.UNKNOWN
-    finding, _ = judge(case(silent, back_at=NOW - 121))
+    finding, _ = judged(case(silent, back_at=NOW - 121))
     assert (finding.verdict, finding.rule) == (Verdict.HELD, "cell-silent")
     assert finding.reason.startswith("its host is back, but its outcome is still open: ")
 
@@ -168,7 +167,7 @@ def test_an_evacuation_of_unknown_age_takes_nobodys_place() -> None:
     """B43: with in_flight=1 one such row would stop everything for good.  But nothing says that it hangs."""
     row = Evacuation("7", "s1", "dead", EvacuationStatus.OTHER, created=0.0, unreadable="no time")
     timed = replace(row, created=NOW - 10)
-    assert [(f.under_way, f.alarm) for f, _ in (judge(case(ACTIVE, r)) for r in (row, timed))] == [
+    assert [(f.under_way, f.alarm) for f, _ in (judged(case(ACTIVE, r)) for r in (row, timed))] == [
         (False, False),
         (True, False),
     ]

@@ -10,10 +10,9 @@ import pytest
 from muster.core.errors import Answer
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server
 from muster.core.server_case import Verdict
-from muster.core.server_rules import judge
 from muster.core.sight import Outcome, Sent, Tries
 from tests.fakes import settings
-from tests.unit.server_cases import ACTIVE, NOW, case, evacuation, verdict
+from tests.unit.server_cases import ACTIVE, NOW, case, evacuation, judged, verdict
 
 
 def test_a_log_that_nova_does_not_give_is_asked_for_less_often_and_not_for_ever() -> None:
@@ -81,13 +80,13 @@ def test_of_a_stopped_server_that_arrived_its_owners_orders_are_read() -> None:
     assert verdict(it) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 6)) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
     assert verdict(replace(it, log_read=True, log_read_at=NOW - 5))[:2] == (Verdict.EVACUATED, "arrived-proved")
-    assert judge(replace(it, queued_start="start"))[0].queued_start == "start"
+    assert judged(replace(it, queued_start="start"))[0].queued_start == "start"
 
 
 def test_a_server_whose_row_cannot_be_read_is_unknown_and_named() -> None:
     """B43."""
     unread = Server("s1", "dead", "", known=False, unreadable="the reply has 5 where the text 'status' belongs")
-    finding, step = judge(case(unread))
+    finding, step = judged(case(unread))
     assert (finding.verdict, finding.rule, step) == (Verdict.UNKNOWN, "server-unreadable", "")
     assert "cannot read Nova's entry of server s1: the reply has 5 where the text 'status' belongs" in finding.reason
 
@@ -100,9 +99,9 @@ def test_an_evacuation_that_cannot_be_read_keeps_its_server_from_being_sent(
     """B43: whether it is under way nobody can tell."""
     row = Evacuation("7", "s1", "dead", EvacuationStatus.OTHER, created=created, unreadable="no time")
     for server in (ACTIVE, replace(ACTIVE, vm_state="error"), replace(ACTIVE, host="other")):
-        finding, step = judge(case(server, row, *others))
+        finding, step = judged(case(server, row, *others))
         assert (finding.verdict, finding.rule, step) == (Verdict.UNKNOWN, "evacuation-unreadable", "")
         assert "an evacuation of server s1: migration 7: no time" in finding.reason
-    assert judge(case(replace(ACTIVE, host="other"), row, proved=True))[0].rule == "proved"
+    assert judged(case(replace(ACTIVE, host="other"), row, proved=True))[0].rule == "proved"
     # Not even if it had died with its destination: that may be another one by now.
-    assert judge(case(ACTIVE, row, dead_evacuations=frozenset({"7"})))[0].rule == "evacuation-unreadable"
+    assert judged(case(ACTIVE, row, dead_evacuations=frozenset({"7"})))[0].rule == "evacuation-unreadable"

@@ -10,11 +10,11 @@ import pytest
 
 from muster.core.nova_facts import Power
 from muster.core.server_case import Verdict
-from muster.core.server_rules import REFUSED_STATES, RESIZE_TASKS, RULES, judge
+from muster.core.server_rules import REFUSED_STATES, RESIZE_TASKS, RULES
 from muster.core.sight import Outcome, Sent, Tries
 from muster.reporting.report import REASON_LIMIT
 from tests.fakes import settings
-from tests.unit.server_cases import ACTIVE, NOW, case, evacuation, verdict
+from tests.unit.server_cases import ACTIVE, NOW, case, evacuation, judged, verdict
 
 
 def test_a_running_server_on_a_dead_host_is_ready_to_be_evacuated() -> None:
@@ -180,7 +180,7 @@ def test_no_state_is_reset_of_what_is_not_to_be_evacuated() -> None:
 def test_a_resize_under_way_is_left_to_a_person(task: str) -> None:
     """A18: its next message waits for the dead host, whatever becomes of the server."""
     resizing = replace(ACTIVE, task_state=task)
-    finding, step = judge(case(resizing))
+    finding, step = judged(case(resizing))
     assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "resizing", "")
     assert "openstack server set --state active s1" in finding.reason
     assert verdict(case(resizing, retried_at=NOW - 1))[2] == ("evacuate" if task == "resize_prep" else "")
@@ -191,7 +191,7 @@ def test_an_unshelve_that_was_interrupted_is_held(task: str) -> None:
     """A18."""
     shelved = replace(ACTIVE, vm_state="shelved_offloaded", task_state=task)
     assert verdict(case(shelved)) == (Verdict.HELD, "unshelving", "")
-    assert "db-shelved" in judge(case(shelved))[0].reason
+    assert "db-shelved" in judged(case(shelved))[0].reason
 
 
 def test_no_reason_has_a_placeholder_where_the_servers_id_belongs() -> None:
@@ -199,12 +199,12 @@ def test_no_reason_has_a_placeholder_where_the_servers_id_belongs() -> None:
     states = [replace(ACTIVE, id="0af1", vm_state=state) for state in REFUSED_STATES]
     tasks = [replace(ACTIVE, id="0af1", task_state=task) for task in RESIZE_TASKS]
     unshelved = replace(ACTIVE, id="0af1", vm_state="shelved_offloaded", task_state="spawning")
-    reasons = [judge(case(server))[0].reason for server in (*states, *tasks, unshelved)]
+    reasons = [judged(case(server))[0].reason for server in (*states, *tasks, unshelved)]
     back = case(replace(unshelved, known=False), back_at=NOW - 500)
-    assert all("openstack" not in r or " 0af1" in r for r in (*reasons, judge(back)[0].reason))
+    assert all("openstack" not in r or " 0af1" in r for r in (*reasons, judged(back)[0].reason))
     fault = replace(ACTIVE, host="other", vm_state="error", fault="Support ID 4711")
-    reasons.append(judge(case(fault, evacuation("done", "other"), log_read=True))[0].reason)
+    reasons.append(judged(case(fault, evacuation("done", "other"), log_read=True))[0].reason)
     assert "Support ID 4711. See: openstack server show s1" in reasons[-1]
     assert not any(re.search(r"\b(ID|RESOURCE)\b|[{}]", reason) for reason in reasons[:-1])
-    whole = [judge(case(replace(server, id="f" * 36)))[0].reason for server in (*states, *tasks, unshelved)]
+    whole = [judged(case(replace(server, id="f" * 36)))[0].reason for server in (*states, *tasks, unshelved)]
     assert all(len(reason) <= REASON_LIMIT for reason in whole)

@@ -22,7 +22,7 @@ from muster.core.host_case import MARK, HostCase
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service, Trace
 from muster.core.operator_orders import Orders
 from muster.core.server_case import Finding, ServerCase, State, Verdict
-from muster.core.server_rules import judge
+from muster.core.server_rules import ServerStep, judge
 from muster.core.sight import Calls, HostSight, Outcome, Sent, Tries
 from muster.core.steps import DropHold, DropRecord, ForceDown, ForceUp, StopCompute, SwapRecord, WriteRecord
 from muster.core.unknown import Unknown
@@ -282,21 +282,21 @@ def test_no_server_is_ever_touched_that_must_not_be() -> None:
         finding, step = judge(c)
         seen[finding.rule] = seen.get(finding.rule, 0) + 1
         assert not step or finding.verdict.open, c
-        if step in ("evacuate", "reset"):
+        if step in (ServerStep.EVACUATE, ServerStep.RESET):
             assert not may_come_up(c), c
             assert may_be_touched(c), c
             assert c.now >= c.due, c
             assert c.evacuations or c.evacuations_at >= c.resumed_until, c
-        if step == "evacuate":
+        if step is ServerStep.EVACUATE:
             assert c.server.vm_state in ("active", "stopped", "error"), c
             assert c.wanted is not Power.UNKNOWN, c
             left = may_have_left_a_guest(c)
             assert left in (set(), {finding.target}), c
-        if step == "reset":
+        if step is ServerStep.RESET:
             assert c.server.vm_state in c.policy.reset_states, c
-        if step == "stop":
+        if step is ServerStep.STOP:
             assert c.wanted is Power.STOPPED, c
-        if step == "stop" or (finding.verdict is Verdict.EVACUATED and not c.proved):
+        if step is ServerStep.STOP or (finding.verdict is Verdict.EVACUATED and not c.proved):
             arrived = [m for m in c.evacuations if m.status in (EvacuationStatus.DONE, EvacuationStatus.COMPLETED)]
             assert c.server.host in {m.dest for m in arrived} - {"source", ""}, c
             assert not c.server.task_state, c

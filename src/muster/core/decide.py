@@ -18,7 +18,7 @@ from muster.core.operator_orders import Orders
 from muster.core.policy import Policy
 from muster.core.sequence import sequence
 from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, State, Verdict, same_host
-from muster.core.server_rules import RESETTABLE_STATES, judge
+from muster.core.server_rules import RESETTABLE_STATES, ServerStep, judge
 from muster.core.sight import NEVER_TRIED, HostSight, Sight
 from muster.core.steps import (
     Evacuate,
@@ -37,9 +37,10 @@ from muster.core.unknown import Unknown
 API_CLOCKS_S = 5.0
 """Nova writes when a row was created by the clock of the controller that took the call: so far they may be apart."""
 
+Judged = tuple[Finding, Optional[ServerStep]]
+
 LOG_READS_A_PASS = 20
 CALL_READS_A_PASS = 5
-TO_SEND = ("evacuate", "reset")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,19 @@ class Decision:
     hindrance: str = ""
     paused: str = ""
     waiting: int = 0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a row asks for about a server of this node."""
+
+    node: str
+    finding: Finding
+    step: ServerStep
+
+    @property
+    def server(self) -> str:
+        return self.finding.server.id
 
 
 def has_incident(node: Node) -> bool:
@@ -146,7 +160,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     inbound = _inbound(judged, sight)
     incidents: dict[str, Incident] = {}
     steps: list[Step] = []
-    wishes: list[tuple[str, Finding, str]] = []
+    wishes: list[Wish] = []
     for node in nodes:
         service = named[node.name]
         case = HostCase(
@@ -169,7 +183,8 @@ def decide(sight: Sight, policy: Policy) -> Decision:
         rule = assess(case)
         incidents[node.name] = _incident(case, rule)
         steps += rule.steps(case)
-        wishes += [(node.name, finding, step) for finding, step in judged[node.name] if _serves(rule, finding, step)]
+        asked = (Wish(node.name, finding, step) for finding, step in judged[node.name] if step)
+        wishes += [wish for wish in asked if _serves(rule, wish)]
     of_servers, waiting = _server_steps(wishes, incidents.values(), sight, policy)
     steps += of_servers
     hindrance, paused = _hindrance(sight.cluster), sight.cluster.paused
@@ -180,11 +195,10 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     return Decision(incidents, tuple(steps), hindrance, paused, waiting)
 
 
-def _serves(rule: HostRule, finding: Finding, step: str) -> bool:
+def _serves(rule: HostRule, wish: Wish) -> bool:
     """On the way back nothing is sent; but a worker that begins then has to prove anew what has arrived."""
-    proof = step in ("read-log", "read-server") and finding.verdict is Verdict.UNKNOWN
-    proof = proof or step == "read-calls"
-    return bool(step) and (rule.sends or (rule.proves and proof))
+    reads = wish.step in (ServerStep.READ_LOG, ServerStep.READ_SERVER) and wish.finding.verdict is Verdict.UNKNOWN
+    return rule.sends or (rule.proves and (reads or wish.step is ServerStep.READ_CALLS))
 
 
 def _even_paused(step: Step) -> bool:
@@ -233,7 +247,7 @@ def _judge_host(
     policy: Policy,
     dead: Mapping[str, float],
     moved: Mapping[str, int],
-) -> list[tuple[Finding, str]]:
+) -> list[Judged]:
     host = sight.hosts.get(node.name)
     if host is None or isinstance(service, Unknown):
         return []
@@ -244,7 +258,7 @@ def _judge_host(
     ]
 
 
-def _inbound(judged: Mapping[str, Sequence[tuple[Finding, str]]], sight: Sight) -> Counter[Union[str, tuple[str, str]]]:
+def _inbound(judged: Mapping[str, Sequence[Judged]], sight: Sight) -> Counter[Union[str, tuple[str, str]]]:
     """Servers that were on their way to a host and are not safe yet (facts.md N28): by host, and by node that they come
     from and host."""
     found: Counter[Union[str, tuple[str, str]]] = Counter()
@@ -258,7 +272,7 @@ def _inbound(judged: Mapping[str, Sequence[tuple[Finding, str]]], sight: Sight) 
     return found
 
 
-def _awaited(host: str, judged: Iterable[Sequence[tuple[Finding, str]]]) -> int:
+def _awaited(host: str, judged: Iterable[Sequence[Judged]]) -> int:
     """How many evacuations of other hosts wait for this one."""
     return sum(bool(f.waits_for) and same_host(f.waits_for, host) for findings in judged for f, _ in findings)
 
@@ -357,50 +371,60 @@ def _incident(case: HostCase, rule: HostRule) -> Incident:
 
 
 def _server_steps(
-    wishes: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
+    wishes: Iterable[Wish], incidents: Iterable[Incident], sight: Sight, policy: Policy
 ) -> tuple[list[Step], int]:
     """:returns: what is to be done about servers now, and for how many more there is no place."""
     # Two incidents may know one server, where it arrived on a host that died since: each has its own wish.
-    by_id: dict[str, list[tuple[str, Finding, str]]] = {}
+    by_id: dict[str, list[Wish]] = {}
     for wish in wishes:
-        by_id.setdefault(wish[1].server.id, []).append(wish)
-    servers = (same[0][1].server for same in by_id.values())
+        by_id.setdefault(wish.server, []).append(wish)
+    servers = (same[0].finding.server for same in by_id.values())
     line = [wish for server in sequence(servers, policy.priority_key) for wish in by_id[server.id]]
-    reads = list(dict.fromkeys(ReadLog(f.server.id) for _, f, step in line if step == "read-log"))[:LOG_READS_A_PASS]
-    servers_read = list(dict.fromkeys(ReadServer(f.server.id) for _, f, step in line if step == "read-server"))
-    calls = [ReadCalls(node, f.server.id) for node, f, step in line if step == "read-calls"][:CALL_READS_A_PASS]
-    stops = list(dict.fromkeys(Stop(f.server.id) for _, f, step in line if step == "stop"))
-    # The order is strict: as long as the log of a server is unread, those behind it wait for their turn.
-    ready: dict[str, tuple[str, Finding, str]] = {}
-    for node, finding, step in line:
-        if step == "read-log" and finding.verdict is Verdict.QUEUED:
-            break
-        if step in TO_SEND:
-            ready.setdefault(finding.server.id, (node, finding, step))
-    admitted = _admit(ready.values(), incidents, sight, policy)
-    return [*reads, *servers_read, *stops, *admitted, *calls], len(ready) - len(admitted)
+    reads = [ReadLog(server) for server in _asked(line, ServerStep.READ_LOG)][:LOG_READS_A_PASS]
+    servers_read = [ReadServer(server) for server in _asked(line, ServerStep.READ_SERVER)]
+    stops = [Stop(server) for server in _asked(line, ServerStep.STOP)]
+    calls = [ReadCalls(wish.node, wish.server) for wish in line if wish.step is ServerStep.READ_CALLS]
+    ready = _ready(line)
+    admitted = _admit(ready, incidents, sight, policy)
+    steps = [*reads, *servers_read, *stops, *admitted, *calls[:CALL_READS_A_PASS]]
+    return steps, len(ready) - len(admitted)
 
 
-def _admit(
-    ready: Iterable[tuple[str, Finding, str]], incidents: Iterable[Incident], sight: Sight, policy: Policy
-) -> list[Step]:
+def _asked(line: Iterable[Wish], step: ServerStep) -> list[str]:
+    return list(dict.fromkeys(wish.server for wish in line if wish.step is step))
+
+
+def _ready(line: Iterable[Wish]) -> list[Wish]:
+    """Those that may be sent, one for each server.  The order is strict: as long as the log of a server is unread,
+    those behind it wait for their turn."""
+    before_unread = takewhile(
+        lambda wish: wish.step is not ServerStep.READ_LOG or wish.finding.verdict is not Verdict.QUEUED, line
+    )
+    ready: dict[str, Wish] = {}
+    for wish in before_unread:
+        if wish.step in (ServerStep.EVACUATE, ServerStep.RESET):
+            ready.setdefault(wish.server, wish)
+    return list(ready.values())
+
+
+def _admit(ready: Iterable[Wish], incidents: Iterable[Incident], sight: Sight, policy: Policy) -> list[Step]:
     """As many as the limits leave room for, from the head of the line.  What is stuck does not hold up the others."""
     flying = [f for i in incidents for f in i.findings.values() if f.under_way and not f.alarm]
     bound: dict[str, int] = {}
     for finding in flying:
         bound[finding.dest] = bound.get(finding.dest, 0) + 1
     steps: list[Step] = []
-    for node, finding, step in ready:
+    for wish in ready:
+        finding, server = wish.finding, wish.finding.server
         target = finding.target or None
         if len(flying) + len(steps) >= policy.in_flight or not _room(bound, target, policy.per_destination):
             break
         bound[target or ""] = bound.get(target or "", 0) + 1
-        server = finding.server
-        if step == "reset":
+        if wish.step is ServerStep.RESET:
             steps.append(Reset(server.id, server.name, server.vm_state))
             continue
-        evacuations_before = len(sight.hosts[node].evacuations.get(server.id, ()))
-        steps.append(Evacuate(node, server.id, server.name, finding.source, target, evacuations_before))
+        evacuations_before = len(sight.hosts[wish.node].evacuations.get(server.id, ()))
+        steps.append(Evacuate(wish.node, server.id, server.name, finding.source, target, evacuations_before))
     return steps
 
 

@@ -6,6 +6,7 @@ Policy about servers stands here and nowhere else; about hosts in :mod:`muster.c
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
@@ -71,19 +72,26 @@ RETURN_PROOFS_S = 120.0
 """What is not known of a server so long after its host came back is left to a person."""
 
 
+class ServerStep(enum.Enum):
+    """What a row asks for; :mod:`muster.core.decide` says whether and when it becomes a step of the pass."""
+
+    EVACUATE = "evacuate"
+    RESET = "reset"
+    STOP = "stop"
+    READ_LOG = "read-log"
+    READ_SERVER = "read-server"
+    READ_CALLS = "read-calls"
+
+
 @dataclass(frozen=True)
 class ServerRule:
-    """One row: if ``when`` holds, the server has this verdict for this reason.
-
-    :param step: the effect the row asks for: "evacuate", "reset", "stop", "read-log", "read-server" or "read-calls";
-        empty for none.
-    """
+    """One row: if ``when`` holds, the server has this verdict for this reason."""
 
     name: str
     when: Callable[[ServerCase], bool]
     verdict: Verdict
     reason: Callable[[ServerCase], str]
-    step: str = ""
+    step: Optional[ServerStep] = None
 
 
 def _vm_power(c: ServerCase) -> Optional[Power]:
@@ -278,7 +286,7 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: c.changed and not c.log_read and _readable(c),
         Verdict.UNKNOWN,
         lambda c: "it changed after its host came back: reading its action log",
-        "read-log",
+        ServerStep.READ_LOG,
     ),
     ServerRule(
         "changed-at-return",
@@ -313,7 +321,7 @@ RULES: tuple[ServerRule, ...] = (
         ),
         Verdict.UNKNOWN,
         lambda c: f"on {c.server.host}: reading its action log",
-        "read-log",
+        ServerStep.READ_LOG,
     ),
     ServerRule(
         "arrived-proved",
@@ -329,7 +337,7 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: _woken(c) and not _outdated(c) and (c.stops.times < REPEATS or not _stale(c)),
         Verdict.EVACUATING,
         lambda c: f"on {c.server.host} and running, but its owner had stopped it: stopping it",
-        "stop",
+        ServerStep.STOP,
     ),
     ServerRule(
         "arrived-working",
@@ -343,7 +351,7 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: bool(c.arrival) and c.read_at < c.log_read_at,
         Verdict.UNKNOWN,
         lambda c: f"on {c.server.host}: reading the server again, because its action log was read later",
-        "read-server",
+        ServerStep.READ_SERVER,
     ),
     ServerRule(
         "arrived-otherwise",
@@ -367,7 +375,7 @@ RULES: tuple[ServerRule, ...] = (
             f" may still begin. Before you start the server on {c.source}: openstack server event list {c.server.id}"
         ),
     ),
-    ServerRule("not-begun", _late, Verdict.EVACUATING, _on_the_way, "read-calls"),
+    ServerRule("not-begun", _late, Verdict.EVACUATING, _on_the_way, ServerStep.READ_CALLS),
     ServerRule("on-the-way", lambda c: c.open_evacuation is not None, Verdict.EVACUATING, _on_the_way),
     ServerRule(
         "moved-by-hand",
@@ -387,7 +395,7 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: _lost(c) and c.read_at < _shown_by(c),
         Verdict.UNKNOWN,
         lambda c: "its migration has finished, but the server was read before that: reading the server again",
-        "read-server",
+        ServerStep.READ_SERVER,
     ),
     ServerRule(
         "completed-but-not-moved",
@@ -410,7 +418,7 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: _vanished(c) and c.sent is not None and c.read_at < c.sent.quiet_until,
         Verdict.UNKNOWN,
         lambda c: f"Nova shows no migration for request {c.request_id}: reading the server again",
-        "read-server",
+        ServerStep.READ_SERVER,
     ),
     ServerRule(
         "call-vanished",
@@ -431,7 +439,7 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: bool(c.failed_on) and c.log_read_at < c.ended_at and c.unread.times < CALL_TRIES,
         Verdict.QUEUED,
         lambda c: "a rebuild of it failed: reading its action log for orders that wait for its host",
-        "read-log",
+        ServerStep.READ_LOG,
     ),
     # -- it is on the dead host and nothing moves it: may it be moved?
     ServerRule(
@@ -556,7 +564,7 @@ RULES: tuple[ServerRule, ...] = (
         _calls_unread,
         Verdict.QUEUED,
         lambda c: f"reading where its last rebuild{' on ' if c.failed_on else ''}{' and '.join(c.failed_on)} failed",
-        "read-calls",
+        ServerStep.READ_CALLS,
     ),
     ServerRule(
         "failure-unknown",
@@ -591,7 +599,7 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: _exhausted(c) and c.read_at < max(c.ended_at, c.sent.at if c.sent else 0.0),
         Verdict.UNKNOWN,
         lambda c: f"{_tried(c)}; reading the server again",
-        "read-server",
+        ServerStep.READ_SERVER,
     ),
     ServerRule(
         "exhausted",
@@ -621,7 +629,7 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: c.wanted is Power.UNKNOWN and not c.log_read and _readable(c),
         Verdict.QUEUED,
         lambda c: "reading its action log",
-        "read-log",
+        ServerStep.READ_LOG,
     ),
     ServerRule(
         "owner-unknown",
@@ -641,33 +649,36 @@ RULES: tuple[ServerRule, ...] = (
         _to_reset,
         Verdict.QUEUED,
         lambda c: f"{c.server.vm_state}: muster resets it to active and evacuates it (reset_states)",
-        "reset",
+        ServerStep.RESET,
     ),
-    ServerRule("ready", lambda c: True, Verdict.QUEUED, lambda c: "waiting for its turn", "evacuate"),
+    ServerRule("ready", lambda c: True, Verdict.QUEUED, lambda c: "waiting for its turn", ServerStep.EVACUATE),
 )
 
 
-def judge(case: ServerCase) -> tuple[Finding, str]:
-    """The finding of the first row that fits, and the step it asks for (empty: none)."""
+def _is_due(step: ServerStep, c: ServerCase) -> bool:
+    """What had no effect or no answer is repeated after a pause; meanwhile it does not hold up those behind it."""
+    if step is ServerStep.STOP:
+        return _repeat_due(c.stops, c.now)
+    if step is ServerStep.RESET:
+        return _repeat_due(c.resets, c.now)
+    if step is ServerStep.READ_LOG:
+        failed = c.unread
+        return not failed.times or c.now - failed.at >= min(2.0**failed.times, REPEAT_S)
+    return step is not ServerStep.READ_CALLS or c.calls_due
+
+
+def judge(case: ServerCase) -> tuple[Finding, Optional[ServerStep]]:
+    """The finding of the first row that fits, and the step that is due for it now."""
     rule = next(r for r in RULES if r.when(case))
     evacuation = case.arrival or case.open_evacuation
-    step = rule.step
     verdict, reason = rule.verdict, rule.reason(case)
     pending = case.open_evacuation is not None or case.asked or rule.name == "call-begun"
+    step = rule.step if rule.step and _is_due(rule.step, case) else None
     if verdict.open and case.back_at and case.now - case.back_at > RETURN_PROOFS_S:
-        step = ""
-        verdict, reason = (
-            Verdict.HELD,
-            f"its host is back, but its outcome is still open: {reason}. See: openstack server show {case.server.id}",
+        step, verdict = None, Verdict.HELD
+        reason = (
+            f"its host is back, but its outcome is still open: {reason}. See: openstack server show {case.server.id}"
         )
-    tried = {"stop": case.stops, "reset": case.resets}.get(step)
-    if tried is not None and not _repeat_due(tried, case.now):
-        step = ""
-    if step == "read-calls" and not case.calls_due:
-        step = ""
-    failed = case.unread
-    if step == "read-log" and failed.times and case.now - failed.at < min(2.0**failed.times, REPEAT_S):
-        step = ""  # meanwhile it does not hold up those behind it
     finding = Finding(
         server=case.server,
         verdict=verdict,

@@ -9,14 +9,14 @@ from dataclasses import replace
 from muster.core.decide import Decision, decide
 from muster.core.errors import NovaError
 from muster.core.ports import ClockPort, ClusterPort, NovaPort
-from muster.core.server_rules import RULES
+from muster.core.server_rules import RULES, ServerStep
 from muster.core.sight import Sight
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.settings import Settings
 
 OBSERVED_LOGS = 200
-UNREAD_RULES = frozenset(rule.name for rule in RULES if rule.step == "read-log")
+UNREAD_RULES = frozenset(rule.name for rule in RULES if rule.step is ServerStep.READ_LOG)
 
 
 def observe(cluster: ClusterPort, nova: NovaPort, clock: ClockPort, settings: Settings) -> Decision:
