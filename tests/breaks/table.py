@@ -594,10 +594,18 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D10",
         "leaves a server that may run elsewhere with its waiting orders unread",
-        RULES,
-        "bool(c.failed_on) and c.log_read_at < c.ended_at and c.unread.times < CALL_TRIES",
+        "src/muster/core/server_case.py",
+        "(left or bool(self.failed_on)) and self.queue_read_at < self.ended_at",
+        "left and self.queue_read_at < self.ended_at",
+        ("unit/test_server_calls.py::test_of_a_server_that_may_run_elsewhere_it_is_known_whether_its_log_was_read",),
+    ),
+    Break(
+        "D10",
+        "lets a host return whose waiting orders cannot be read",
+        "src/muster/core/host_rules.py",
+        "bool(c.queue_unknown) and not c.node.standing_orders.released",
         "False",
-        ("unit/test_server_calls.py::test_orders_that_wait_are_read_before_a_server_that_may_run_elsewhere_is_left",),
+        ("unit/test_host_return.py::test_what_waits_for_the_host_is_read_before_it_may_return",),
     ),
     Break(
         "B8",

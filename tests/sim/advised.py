@@ -28,7 +28,7 @@ class Advised:
         for incident in incidents:
             if incident.rule == "half-finished":
                 self._soon((incident.node, incident.rule, ""), lambda i=incident: self._start_again(i))  # type: ignore[misc]
-            if incident.rule == "start-waits":
+            if incident.rule in ("start-waits", "queue-unknown"):
                 self._soon((incident.node, incident.rule, ""), lambda i=incident: self._empty_queue(i))  # type: ignore[misc]
             for finding in incident.findings.values():
                 if finding.rule == "guest-left":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sim.process import Process
 from tests.sim.stage import Stage
 
 
@@ -86,4 +87,30 @@ def test_a_host_returns_although_evacuated_servers_were_deleted_meanwhile(delete
     it.power_on("cmp1")
     it.until(it.over("cmp1"))
     assert not it.cloud.computes["cmp1"].forced_down
+    it.fair()
+
+
+@pytest.mark.parametrize("fails", [0.0, 1.0])
+def test_starts_no_second_guest_whose_waiting_order_cannot_be_read(fails: float) -> None:
+    """D10: asked for right before its evacuation was sent, and Nova did not show its action log: its host returned, and
+    nova-compute there started the guest."""
+    it = Stage(servers=0, hosts=2, attempts=1)
+    it.cloud.add_server("s0", "cmp1", "stopped")
+    it.cloud.withheld.add("s0")
+    it.cloud.odds.fail_late = fails
+
+    def ask(process: Process, kind: str, moment: str) -> None:
+        if (kind, moment) == ("evacuate", "before") and not it.cloud.rows:
+            it.owner_starts("s0")
+            it.server("s0").asked_at = it.now
+
+    it.on_call = ask
+    it.fence("cmp1")
+    it.until(lambda: it.state() == "blocked", 900.0)
+    assert it.current is not None
+    assert it.current.incidents["cmp1"].rule == "queue-unknown"
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"), 600.0)
+    assert it.faults.injected["operator empties a queue"] == 1
+    assert "cmp1" not in it.server("s0").guests
     it.fair()

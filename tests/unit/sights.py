@@ -59,6 +59,9 @@ def sight(
     facts.setdefault("back_at", NOW - 20 if facts.get("compute_restarted") else 0.0)
     for name in (
         "queued_start",
+        "queue_read_at",
+        "ended_at",
+        "unread",
         "first_listed_at",
         "compute_stopped_at",
         "compute_stops",

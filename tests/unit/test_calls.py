@@ -79,6 +79,14 @@ def test_what_waits_for_its_host_is_known_from_then_on(log: OwnerLog, queued: di
     assert it.queued_start == queued
 
 
+def test_what_waits_was_read_whatever_its_owner_asks_for_afterwards() -> None:
+    """D10: once it has left its host nothing more begins to wait there."""
+    it = ActionLogs()
+    it.note_owner_log("a", replace(LOG, read_at=30.0), SINCE)
+    it.owner_asked("a")
+    assert (it.owners, it.queue_read_at) == ({}, {"a": 30.0})
+
+
 def test_what_its_owner_asks_for_outdates_what_was_known_of_his_wish() -> None:
     """A2."""
     it = ActionLogs()

@@ -14,7 +14,7 @@ from muster.core.errors import Answer
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Service
 from muster.core.operator_orders import Orders
 from muster.core.server_case import State, Verdict
-from muster.core.sight import Calls, HostSight, Outcome, Sent
+from muster.core.sight import Calls, HostSight, Outcome, Sent, Tries
 from muster.core.steps import (
     DropHold,
     DropRecord,
@@ -309,8 +309,46 @@ def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
 def test_a_start_that_waits_keeps_the_host_away_where_the_guest_may_run_already() -> None:
     """D10, A17: a rebuild that failed had started it, and Nova still shows it on the dead host."""
     failed = Evacuation("1", "a", "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 60, NOW - 50)
-    log = OwnerLog(Power.RUNNING, waits="start", read_at=NOW)
-    facts: dict[str, Any] = {"queued_start": {"a": "start"}, "first_listed_at": NOW - 9, "logs": {"a": log}}
+    facts: dict[str, Any] = {"queued_start": {"a": "start"}, "first_listed_at": NOW - 9}
     for status, rule in ((EvacuationStatus.FAILED, "start-waits"), (EvacuationStatus.ERROR, "settled")):
         seen = sight(node(), server("a", vm_state="paused"), evacuations=(replace(failed, status=status),), **facts)
         assert decide(seen, settings()).incidents["cmp1"].rule == rule
+
+
+def test_what_waits_for_the_host_is_read_before_it_may_return() -> None:
+    """D10: a start that nobody has read would be the second guest, and an action log that cannot be read says no more."""
+    failed = Evacuation("1", "a", "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 60, NOW - 50)
+    facts: dict[str, Any] = {"evacuations": (failed,), "first_listed_at": NOW - 9, "ended_at": {"1": NOW - 40}}
+    seen = sight(node(), server("a", vm_state="paused"), **facts)
+    decision = decide(seen, settings())
+    assert (decision.incidents["cmp1"].state, decision.incidents["cmp1"].rule) == (State.EVACUATING, "queue-unread")
+    assert decision.steps == (ReadLog("a"),)
+    failing = sight(node(), server("a", vm_state="paused"), **facts, unread={"a": Tries(NOW - 3, 2)})
+    assert decide(failing, settings()).steps == ()
+    for tries, steps in ((Tries(NOW - 29, 9), ()), (Tries(NOW - 30, 9), (ReadLog("a"),))):
+        unknown = sight(node(), server("a", vm_state="paused"), **facts, unread={"a": tries})
+        decision = decide(unknown, settings())
+        held = decision.incidents["cmp1"]
+        assert (held.state, held.rule, decision.steps) == (State.BLOCKED, "queue-unknown", steps)
+        assert "does not show the action log of a, so muster cannot tell" in held.reason
+        assert held.reason.endswith("rabbitmqctl purge_queue compute.cmp1; then muster release cmp1")
+    released = node(orders=Orders(FENCED, released=True))
+    read = sight(node(), server("a", vm_state="paused"), **facts, queue_read_at={"a": NOW - 40})
+    gone = sight(node(), server("a", vm_state="paused", deleted=True), **facts)
+    for it in (sight(released, server("a", vm_state="paused"), **facts), read, gone):
+        assert decide(it, settings()).incidents["cmp1"].rule == "settled"
+
+
+def test_the_servers_whose_orders_are_unknown_are_named_and_read_a_few_at_once() -> None:
+    """D10."""
+    idents = [f"s{n:02}" for n in range(30)]
+    rows = [Evacuation(s, s, "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 60, NOW - 50) for s in idents]
+    facts: dict[str, Any] = {"first_listed_at": NOW - 9, "ended_at": dict.fromkeys(idents, NOW - 40)}
+    facts["unread"] = dict.fromkeys(idents[:10], Tries(NOW - 31, 9))
+    servers = [server(s, vm_state="paused") for s in idents]
+    decision = decide(sight(node(), *servers, evacuations=tuple(rows), **facts), settings())
+    assert decision.incidents["cmp1"].rule == "queue-unread"
+    assert len(decision.steps) == 20
+    facts["unread"] = dict.fromkeys(idents, Tries(NOW, 9))
+    decision = decide(sight(node(), *servers, evacuations=tuple(rows), **facts), settings())
+    assert "log of s00, s01, s02 and others, so" in decision.incidents["cmp1"].reason

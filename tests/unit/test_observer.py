@@ -49,5 +49,6 @@ def test_an_action_log_that_it_has_read_counts_as_read(case: str) -> None:
     cluster.change("cmp1", record=Record(Phase.EVACUATING, first, first), hold=True)
     nova = cast(NovaPort, Quiet(clock.now(), *STOPPED[case]))
     finding = observe(cluster, nova, clock, settings()).incidents["cmp1"].findings["a"]
-    assert finding.rule not in ("arrived-unread", "waiting-order-unread")
+    assert finding.rule != "arrived-unread"
+    assert not finding.queue_unread
     assert (finding.verdict is Verdict.EVACUATED) is (case == "arrived")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from muster.core.nova_facts import EvacuationStatus, Trace
+from muster.core.nova_facts import EvacuationStatus, Power, Trace
 from muster.core.server_case import Verdict
 from muster.core.sight import Calls, Outcome, Tries
 from tests.fakes import settings
@@ -135,15 +135,36 @@ def test_whether_calls_are_over_does_not_hang_on_the_clock_of_the_record() -> No
 
 
 @pytest.mark.parametrize("facts", [{}, {"skipped": True}, {"retried_at": 0.0, "released": True}])
-def test_orders_that_wait_are_read_before_a_server_that_may_run_elsewhere_is_left(facts: dict[str, object]) -> None:
+def test_of_a_server_that_may_run_elsewhere_it_is_known_whether_its_log_was_read(facts: dict[str, object]) -> None:
     """D10: a start that waits for the dead host would be the second guest, and who took over has not seen it."""
     evacuations = (evacuation("failed", "other", age=90), evacuation("failed", "other", age=60, ident="2"))
     met = calls(evacuations, failure("other"), failure("other", harmless=True, met_guest=True))
     it = case(ACTIVE, *evacuations, calls=met, ended_at=NOW - 50, **facts)
-    assert verdict(it) == (Verdict.QUEUED, "waiting-order-unread", "read-log")
-    assert verdict(replace(it, log_read=True, log_read_at=NOW - 51))[1] == "waiting-order-unread"
-    assert verdict(replace(it, log_read=True, log_read_at=NOW - 50))[1] != "waiting-order-unread"
-    assert verdict(replace(it, unread=Tries(NOW, 3)))[1] != "waiting-order-unread"
+    assert judge(it)[0].queue_unread
+    assert judge(replace(it, queue_read_at=NOW - 51))[0].queue_unread
+    assert not judge(replace(it, queue_read_at=NOW - 50))[0].queue_unread
+    assert judge(replace(it, unread=Tries(NOW, 99)))[0].queue_unread, "not that it cannot be read"
+    harmless = replace(it, calls=calls(evacuations, failure("other", harmless=True), failure("other", harmless=True)))
+    assert not judge(harmless)[0].queue_unread
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "wanted", "unread"),
+    [
+        ("active", Power.RUNNING, False),
+        ("stopped", Power.STOPPED, True),
+        ("stopped", Power.RUNNING, True),
+        ("active", Power.UNKNOWN, True),
+    ],
+)
+def test_what_was_running_before_it_left_its_host_was_not_to_be_started(
+    vm_state: str, wanted: Power, unread: bool
+) -> None:
+    """D10."""
+    there = replace(ACTIVE, host="other", vm_state=vm_state)
+    it = case(there, evacuation("done", "other"), wanted=wanted, ended_at=NOW - 5)
+    assert judge(it)[0].queue_unread is unread
+    assert not judge(replace(it, queue_read_at=NOW - 5))[0].queue_unread
 
 
 def test_what_may_run_on_two_hosts_is_a_persons_to_decide() -> None:

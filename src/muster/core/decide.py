@@ -310,6 +310,7 @@ def _server_case(
         log_read=log is not None,
         unread=host.unread.get(server.id, NEVER_TRIED),
         log_read_at=log.read_at if log else 0.0,
+        queue_read_at=host.queue_read_at.get(server.id, 0.0),
         log_request_id=log.request_id if log else "",
         calls=host.calls.get(server.id),
         failed_earlier=bool(log and 0.0 < log.failed_at < orders.first - SKEW_S),

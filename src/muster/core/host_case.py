@@ -11,7 +11,7 @@ from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
 from muster.core.nova_facts import EvacuationStatus, Server, Service
 from muster.core.policy import Policy
 from muster.core.server_case import Finding, Verdict
-from muster.core.sight import HostSight
+from muster.core.sight import NEVER_TRIED, HostSight
 from muster.core.unknown import Unknown
 
 MARK = "muster: "
@@ -30,6 +30,11 @@ ORDERS_DONE_S = 5.0
 """So long after a heartbeat of a nova-compute that has started, what had waited for it has been carried out."""
 ORDERS_LATEST_S = 60.0
 """The same where a server on the host has a task, or had one that has come to nothing yet."""
+QUEUE_TRIES = 3
+QUEUE_AGAIN_S = 30.0
+QUEUE_READS_A_PASS = 20
+"""After so many failures in a row a person is told that Nova does not say which orders wait for the host; it is asked
+on, so often at least, and for so many servers at once."""
 
 NOT_NAMED = Unknown("")
 
@@ -107,6 +112,24 @@ class HostCase:
         here = self.known_service.host
         away = [f for f in self.findings if f.queued_start and (f.server.host != here or f.may_run)]
         return ", ".join(f"{f.queued_start} of {f.server.id}" for f in away[:3]) + " and others" * (len(away) > 3)
+
+    @property
+    def queue_unread(self) -> list[str]:
+        """Servers that run elsewhere, or may, and of which nobody knows yet what waits for this host."""
+        return [f.server.id for f in self.findings if f.queue_unread and f.verdict is not Verdict.GONE]
+
+    @property
+    def queue_unknown(self) -> list[str]:
+        """Those among them of which Nova does not say it."""
+        tries = self.sight.unread
+        return [server for server in self.queue_unread if tries.get(server, NEVER_TRIED).times >= QUEUE_TRIES]
+
+    @property
+    def queue_to_read(self) -> list[str]:
+        """Those among them whose action log is to be asked for now: of one that cannot be read ever more seldom."""
+        tries = self.sight.unread
+        due = [s for s in self.queue_unread if tries.get(s, NEVER_TRIED).due(self.now, QUEUE_AGAIN_S)]
+        return due[:QUEUE_READS_A_PASS]
 
     @property
     def unshown(self) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from muster.core.cluster_facts import UNTOUCHED, Phase, Record
@@ -24,6 +24,7 @@ from muster.core.steps import (
     ForceDown,
     ForceUp,
     ListAgain,
+    ReadLog,
     Step,
     StopCompute,
     SwapRecord,
@@ -135,6 +136,14 @@ def _close(c: HostCase) -> tuple[Step, ...]:
 def _release(c: HostCase) -> tuple[Step, ...]:
     returning = replace(c.record, phase=Phase.RETURNING)
     return (SwapRecord(c.node.name, c.record, returning), DropHold(c.node.name))
+
+
+def _read_queue(c: HostCase) -> tuple[Step, ...]:
+    return tuple(ReadLog(server) for server in c.queue_to_read)
+
+
+def _first(servers: Sequence[str]) -> str:
+    return ", ".join(servers[:3]) + " and others" * (len(servers) > 3)
 
 
 def _with_awaited(c: HostCase, *words: str) -> str:
@@ -502,6 +511,17 @@ RULES: tuple[HostRule, ...] = (
         ),
     ),
     HostRule(
+        # A start among them would be a second guest; once muster-hold is gone it is too late to look.
+        "queue-unread",
+        lambda c: len(c.queue_unread) > len(c.queue_unknown) and not c.node.standing_orders.released,
+        State.EVACUATING,
+        lambda c: (
+            f"{_named(c, *_ALL)}; reading which orders of {counted(len(c.queue_unread), 'server')} still wait for this"
+            " host"
+        ),
+        _read_queue,
+    ),
+    HostRule(
         "start-waits",
         lambda c: bool(c.start_waits) and not c.node.standing_orders.released,
         State.BLOCKED,
@@ -512,6 +532,19 @@ RULES: tuple[HostRule, ...] = (
             + f" Empty the queue on a host of RabbitMQ: rabbitmqctl purge_queue compute.{c.known_service.host}; then"
             f" muster release {c.node.name}"
         ),
+    ),
+    HostRule(
+        "queue-unknown",
+        lambda c: bool(c.queue_unknown) and not c.node.standing_orders.released,
+        State.BLOCKED,
+        lambda c: (
+            f"Nova does not show the action log of {_first(c.queue_unknown)}, so muster cannot tell whether a start"
+            f" still waits for {c.known_service.host}. nova-compute there would start the guest a second time. muster"
+            f" continues when the log can be read: openstack server event list {c.queue_unknown[0]}. If it cannot,"
+            f" empty the queue on a host of RabbitMQ: rabbitmqctl purge_queue compute.{c.known_service.host}; then"
+            f" muster release {c.node.name}"
+        ),
+        _read_queue,
     ),
     HostRule(
         "list-again",

@@ -70,6 +70,8 @@ class Finding:
     :param queued_start: what waits for the dead host's nova-compute and would start it there: "start" or "rescue".
     :param may_run: its guest may run elsewhere, where a rebuild failed.
     :param target: the only host that it may be sent to; empty where any will do.
+    :param queue_unread: nobody has read which orders of it wait for the dead host's nova-compute; a start among them
+        would be a second guest.
     :param waits_for: the host in whose queue its evacuation waits, by what placement says.
     :param attempts: evacuations of it that Nova has on record in this incident.
     """
@@ -90,6 +92,7 @@ class Finding:
     target: str = ""
     queued_start: str = ""
     may_run: bool = False
+    queue_unread: bool = False
     waits_for: str = ""
 
 
@@ -123,6 +126,7 @@ class ServerCase:
     :param listed_at: when the servers of the host were last listed, its cell answering.
     :param listed: it was on that list.
     :param read_at: when what is known of the server was asked for, by our clock.
+    :param queue_read_at: when what waits for its host was last asked for.
     :param ended_at: when the newest end of its evacuations was first seen, by our clock.
     :param reread: it is to be read again before anything is said of it.
     :param proved: this worker has already proved it evacuated.
@@ -151,6 +155,7 @@ class ServerCase:
     log_read: bool = False
     log_read_at: float = 0.0
     unread: Tries = NEVER_TRIED
+    queue_read_at: float = 0.0
     log_request_id: str = ""
     calls: Optional[Calls] = None
     queued_start: str = ""
@@ -276,6 +281,13 @@ class ServerCase:
         if not here or here == self.source or self.open_evacuation:
             return None
         return next((m for m in reversed(self.evacuations) if m.status.arrived and m.dest == here), None)
+
+    @property
+    def queue_unread(self) -> bool:
+        """It runs elsewhere, or may, and since that began nobody has read its action log.  What was seen running before
+        it left its host was not to be started; of the others a start may wait there (facts.md N19)."""
+        left = bool(self.arrival) and (self.server.vm_state == "stopped" or self.wanted is Power.UNKNOWN)
+        return (left or bool(self.failed_on)) and self.queue_read_at < self.ended_at
 
     @property
     def last(self) -> Optional[Evacuation]:

@@ -432,15 +432,6 @@ RULES: tuple[ServerRule, ...] = (
     ServerRule(
         "call-begun", _taking, Verdict.UNKNOWN, lambda c: "Nova is accepting an evacuation of it; no migration yet"
     ),
-    ServerRule(
-        # Its guest may run where a rebuild failed, and a start that waits for the dead host would be the second one:
-        # before the host may return, whatever else is said of it.
-        "waiting-order-unread",
-        lambda c: bool(c.failed_on) and c.log_read_at < c.ended_at and c.unread.times < CALL_TRIES,
-        Verdict.QUEUED,
-        lambda c: "a rebuild of it failed: reading its action log for orders that wait for its host",
-        ServerStep.READ_LOG,
-    ),
     # -- it is on the dead host and nothing moves it: may it be moved?
     ServerRule(
         # One 404 may be about the destination, or from a Nova that has lost its way to a cell: a list has to agree.
@@ -662,8 +653,7 @@ def _is_due(step: ServerStep, c: ServerCase) -> bool:
     if step is ServerStep.RESET:
         return _repeat_due(c.resets, c.now)
     if step is ServerStep.READ_LOG:
-        failed = c.unread
-        return not failed.times or c.now - failed.at >= min(2.0**failed.times, REPEAT_S)
+        return c.unread.due(c.now, REPEAT_S)
     return step is not ServerStep.READ_CALLS or c.calls_due
 
 
@@ -696,6 +686,7 @@ def judge(case: ServerCase) -> tuple[Finding, Optional[ServerStep]]:
         target=case.target,
         queued_start=case.queued_start,
         may_run=bool(case.failed_on),
+        queue_unread=case.queue_unread,
         waits_for=case.waits_for if rule.name == "not-begun" else "",
     )
     return finding, step

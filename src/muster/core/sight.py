@@ -81,6 +81,10 @@ class Tries:
     def once_more(self, at: float) -> Tries:
         return Tries(at, self.times + 1)
 
+    def due(self, now: float, longest_s: float) -> bool:
+        """Again after a pause that doubles each time."""
+        return not self.times or now - self.at >= min(2.0**self.times, longest_s)
+
 
 NEVER_TRIED = Tries()
 
@@ -120,6 +124,7 @@ class HostSight:
     :param back_at: when a heartbeat of it was first seen there; 0.0 = not yet.
     :param before: by id, its servers as they were last read before its nova-compute could start again.
     :param queued_start: by server id, what waits for its nova-compute and would start it: "start" or "rescue".
+    :param queue_read_at: by server id, when its action log was last asked for that could be read.
     :param unread: by server id, when and how often in a row its action log could not be read.
     :param wanted: power states seen while the servers were at rest on the host.
     :param read_at: by server id, when what is known of it was asked for, by our clock.
@@ -164,6 +169,7 @@ class HostSight:
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)
     calls: Mapping[str, Calls] = field(default_factory=dict)
     queued_start: Mapping[str, str] = field(default_factory=dict)
+    queue_read_at: Mapping[str, float] = field(default_factory=dict)
     unread: Mapping[str, Tries] = field(default_factory=dict)
     wanted: Mapping[str, Power] = field(default_factory=dict)
     read_at: Mapping[str, float] = field(default_factory=dict)

@@ -49,6 +49,8 @@ class ActionLogs:
     """When and how often in a row it could not be read; none once it could."""
     queued_start: dict[str, str] = field(default_factory=dict)
     """What has ever been seen to wait for its nova-compute and would start it."""
+    queue_read_at: dict[str, float] = field(default_factory=dict)
+    """When it was last asked for what waits.  Once it has left the host nothing more begins to wait there."""
     calls: dict[str, Calls] = field(default_factory=dict)
 
     def note_at_rest(self, server: str, power: Power) -> None:
@@ -69,7 +71,7 @@ class ActionLogs:
         if known and 0.0 < log.failed_at < since and server not in self.owners:
             # They may have been read without those of earlier incidents.
             self.calls[server] = replace(known, evacuations=frozenset())
-        self.owners[server] = log
+        self.owners[server], self.queue_read_at[server] = log, log.read_at
         if log.waits and log.waits_at >= since:
             self.queued_start[server] = log.waits
         self.failures.pop(server, None)

@@ -189,6 +189,7 @@ class HostMemory:
             logs=dict(self.logs.owners),
             calls=dict(self.logs.calls),
             queued_start=dict(self.logs.queued_start),
+            queue_read_at=dict(self.logs.queue_read_at),
             unread=dict(self.logs.failures),
             wanted=dict(self.logs.wanted),
             read_at=dict(inventory.read_at),

@@ -26,7 +26,7 @@ def observe(cluster: ClusterPort, nova: NovaPort, clock: ClockPort, settings: Se
     look.sight()
     decision = _as_the_worker(look.sight(), settings)
     findings = [finding for incident in decision.incidents.values() for finding in incident.findings.values()]
-    unread = [finding.server.id for finding in findings if finding.rule in UNREAD_RULES][:OBSERVED_LOGS]
+    unread = [f.server.id for f in findings if f.rule in UNREAD_RULES or f.queue_unread][:OBSERVED_LOGS]
     for server in unread:
         with contextlib.suppress(NovaError):
             asked_at = clock.now()
