@@ -264,7 +264,8 @@ class Cloud:
     def force_up(self, service: str, unforce: bool, enable: bool, by: str = "muster") -> str:
         host = self._host_of(service)
         if unforce and any(r.source == host.name and r.status == "done" and self.kept(r) for r in self.rows):
-            raise NovaRefused("HTTP 400: it has evacuations that are not completed", status=400)
+            words = "HTTP 400: it has evacuations that are not completed"
+            raise NovaRefused(words, status=400, answer=Answer.UNFIT)
         if unforce:
             host.forced_down, host.forced_by = False, ""
         if enable:

@@ -187,14 +187,13 @@ def _inbound_stuck(world: World, node: Node) -> bool:
 def _true_hold(world: World, node: Node, incident: Incident) -> bool:
     if incident.rule in ("fencing-refuted", "found-running", "returns-running"):
         # Nova shows one time for heartbeats and for an admin's changes: after one that was taken back the safe side is
-        # right, and so it is after a lift, carried out late, of a worker that is dead, or after a further fencing: whose
-        # incident begins with an empty memory.
+        # right.
         host = world.cloud.computes[node.name]
         if node.record and abs(node.record.last - world.site.fenced_at.get(node.name, 0.0)) > 5.0:
             return True  # recorded by a wrong clock, and who had seen it come died before it could date it anew
         if world.current and abs(world.current.clock.now() - world.now) > 5.0:
             return True  # the worker's own clock was wrong when it began: the safe side, until the incident is over
-        if node.record and max(host.let_back_at, host.lifted_at) > node.record.last:
+        if node.record and host.let_back_at > node.record.last:
             return True
         if node.confirmed_at and world.faults.injected["controller's clock set"]:
             return True  # an operator's word that was dated by a wrong clock

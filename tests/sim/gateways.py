@@ -193,15 +193,7 @@ class NovaGateway:
     def force_up(self, service: str, unforce: bool, enable: bool) -> str:
         name = service.removeprefix("service-")
         self._world.judge.lift_sent(self._process, name, unforce, enable)
-
-        sent_for = self._world.site.nodes[name].record
-
-        def lift() -> str:
-            request_id = self._cloud.force_up(service, unforce, enable)
-            if not self._process.alive or self._world.site.nodes[name].record != sent_for:
-                self._cloud.computes[name].lifted_at = self._world.now
-            return request_id
-
+        lift = functools.partial(self._cloud.force_up, service, unforce, enable)
         return self._write("force_up", lift, service, "unforce" * unforce, "enable" * enable)
 
     def evacuate(self, server: str, target: Optional[str]) -> str:

@@ -23,7 +23,6 @@ class Compute:
     :param lives_since: when nova-compute began to run although the host was counted as fenced; 0.0: it does not.
     :param stamped: its latest heartbeat, and what Nova's clock showed then.
     :param let_back_at: when an operator last enabled its service.
-    :param lifted_at: when a lift was last carried out so late that its worker was dead, or its host fenced again.
     :param queue: messages that wait for its nova-compute.
     """
 
@@ -49,7 +48,6 @@ class Compute:
     disabled_by: str = ""
     touched_at: float = 0.0
     let_back_at: float = 0.0
-    lifted_at: float = 0.0
     queue: list[Callable[[], None]] = field(default_factory=list)
 
     @property

@@ -76,7 +76,9 @@ class Judge(Obedience):
         self._rules_of_sending(process, inst, target)
         if record is None or record.phase is not Phase.EVACUATING or host.name not in world.site.fenced:
             self.blame("1", f"evacuate of {ident} from {host.name} without a record of its fencing")
-        elif world.now < self._fenced_last(process, host.name) + world.policy.delay_s - self._clocks_s():
+        elif world.now < self._fenced_last(process, host.name) + world.policy.delay_s - self._record_s(
+            process, host.name
+        ):
             self.blame("1", f"evacuate of {ident} from {host.name} before its storage leases have run out")
         if host.up(world.now) and not world.cloud.silent(host.name):
             self.blame("2", f"evacuate of {ident} while Nova calls {host.name} up")
@@ -106,6 +108,13 @@ class Judge(Obedience):
         """Whole seconds, and what the controllers' clocks are apart: who has not seen it come knows no better."""
         off = [self.world.clocks.get(controller, 0.0) for controller in CONTROLLERS]
         return 1.0 + max(off) - min(off)
+
+    def _record_s(self, process: Process, name: str) -> float:
+        """Who has seen the fencing come dates its record by its own clock.  Whoever begins later knows no more than that
+        record, and a clock that was wrong then may be right by now."""
+        if process.began_at < process.fenced_at.get(name, 0.0):
+            return self._clocks_s()
+        return max(self._clocks_s(), 1.0 + self.world.site.clocks_were_apart_s)
 
     def _fenced_last(self, process: Process, name: str) -> float:
         """When the latest fencing was that it has seen: in truth, for the record may be by another clock."""

@@ -39,6 +39,7 @@ class Process:
         self.world = world
         self.controller = controller
         self.alive = True
+        self.began_at = world.now
         self.paused_until = 0.0
         self.knew_quorum = self.knew_current = False
         self.read_at: dict[str, float] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sim.inventory import Call, Compute, Instance, Row
 from tests.sim.stage import Stage
 
 HOSTS = 12
@@ -43,3 +44,24 @@ def test_an_incident_costs_one_call_a_server_and_few_reads(dead: int, servers: i
     assert it.passes <= 28 + 8 * waves
     # Before and after its request a call to Nova counts twice, and each effect is behind a look at the quorum.
     assert it.calls <= 3 * servers + 10 * it.passes
+
+
+def test_a_server_that_fails_once_costs_two_reads_and_a_call() -> None:
+    """D10, A17: what its owner wants, and where it failed; what waits for its host is read only where that matters."""
+    it = Stage(hosts=HOSTS, servers=100, in_flight=WIDTH)
+    it.verbose = False
+    failing, claim = {f"s{n}" for n in range(20)}, it.cloud.rebuild._claim
+
+    def fails_once(inst: Instance, row: Row, dest: Compute, call: Call) -> None:
+        it.cloud.odds.refuse = float(inst.id in failing)
+        failing.discard(inst.id)
+        claim(inst, row, dest, call)
+        it.cloud.odds.refuse = 0.0
+
+    it.cloud.rebuild._claim = fails_once  # type: ignore[method-assign]
+    it.fence("cmp1")
+    it.until(it.settled(), 3600.0)
+    it.fair()
+    print(dict(it.asked))
+    assert it.asked["evacuate"] == 120
+    assert it.asked["owner_log"] == it.asked["traces"] == 20

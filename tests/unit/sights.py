@@ -65,6 +65,8 @@ def sight(
         "first_listed_at",
         "compute_stopped_at",
         "compute_stops",
+        "lift_refused_at",
+        "unchanged_for_s",
         "calls",
         "heartbeat_after_fencing",
         "compute_restarted",

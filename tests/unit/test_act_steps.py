@@ -287,3 +287,12 @@ def test_who_is_not_the_worker_any_more_does_nothing() -> None:
     it._act._current = lambda: False
     assert it.do(DOWN, Evacuate("cmp1", "a", "a", "cmp1", None, 0)) == 0
     assert (it.nova.asked, it.said) == ([], ["not the worker any more"])
+
+
+@pytest.mark.parametrize(("answer", "counts"), [(Answer.UNFIT, True), (Answer.FORBIDDEN, False)])
+def test_that_a_lift_was_refused_for_what_is_not_completed_is_remembered(answer: Answer, counts: bool) -> None:
+    """D9."""
+    it = Engine(Phase.RETURNING)
+    it.nova.fault = NovaRefused("no", answer=answer)
+    assert it.do(ForceUp("cmp1", "u1", "cmp1", True, True)) == 0
+    assert bool(it.host.returning.lift_refused_at) is counts

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
-from muster.core.decide import Decision, decide, first_calls, lying_hosts, wanted_now
+from muster.core.decide import Decision, dead_hosts, decide, first_calls, lying_hosts, wanted_now
+from muster.core.host_case import HEARTBEAT_SKEW_S
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server
 from muster.core.server_case import Verdict
 from muster.core.sight import Calls, HostSight, Outcome, Sent, Sight
@@ -119,6 +120,17 @@ def test_knows_by_novas_name_which_host_lives() -> None:
     assert lying_hosts(sight(node()), settings()) == frozenset()
     nameless = sight(node(), service=replace(DOWN, host="foreign"), heartbeat_after_fencing=True)
     assert lying_hosts(nameless, settings()) == frozenset()
+
+
+def test_a_host_that_is_still_off_proves_dead_what_began_there() -> None:
+    """A17: it was let return, and a later worker tried for ever there what may run only there."""
+    away = node(Phase.RETURNING)
+    silent: dict[str, Any] = {"unchanged_for_s": 22.0}
+    assert dead_hosts(sight(away, **silent), settings()) == {"cmp1": FENCED + HEARTBEAT_SKEW_S}
+    assert dead_hosts(sight(node(Phase.CLOSED), **silent), settings()) == {}
+    assert dead_hosts(sight(replace(away, member=True), **silent), settings()) == {}
+    for facts in ({"has_rejoined": True}, {"compute_restarted": True}, {"unchanged_for_s": 21.9}, {"refuted": True}):
+        assert dead_hosts(sight(away, **{**silent, **facts}), settings()) == {}
 
 
 def test_an_unnamed_destination_counts_for_every_destination() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import decide
+from muster.core.host_case import HEARTBEAT_SKEW_S
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Service
 from muster.core.server_case import State
 from muster.core.sight import Outcome, Sent, Sight
@@ -277,3 +278,27 @@ def test_clocks_that_do_not_agree_stop_the_incident() -> None:
     it = replace(sight(node(), server("a")), clocks_apart="the clocks are 100 s apart")
     decision = decide(it, settings())
     assert (decision.incidents["cmp1"].rule, decision.steps) == ("clocks-apart", ())
+
+
+@pytest.mark.parametrize("mark", ["forced", "kept"])
+@pytest.mark.parametrize(("later_s", "refuted"), [(HEARTBEAT_SKEW_S, False), (HEARTBEAT_SKEW_S + 1.0, True)])
+def test_a_lift_that_is_carried_out_late_is_no_sign_of_life(mark: str, later_s: float, refuted: bool) -> None:
+    """C3, D3: fenced again while it returned, and what its worker had sent to lift its force-down came after that."""
+    at = FENCED + settings().late_call_s + later_s
+    lifted = replace(DOWN, forced_down=False, enabled=True, disabled_reason="", updated_at=at)
+    facts: dict[str, Any] = {mark: True}
+    for phase, rule in ((Phase.FENCED, "heartbeat-watched"), (Phase.EVACUATING, "force-down")):
+        record = Record(phase, FENCED, FENCED, **facts)
+        it = sight(replace(node(), record=record), server("a"), service=lifted)
+        told = decide(it, settings()).incidents["cmp1"]
+        assert told.rule == ("fencing-refuted" if refuted else rule)
+        plain = sight(replace(node(), record=Record(phase, FENCED, FENCED)), server("a"), service=lifted)
+        assert decide(plain, settings()).incidents["cmp1"].rule == "fencing-refuted"
+
+
+def test_that_a_return_was_cut_short_is_on_record_until_the_next_one() -> None:
+    """C3: whoever takes over knows it, too."""
+    record = Record(Phase.FENCED, FENCED, FENCED, forced=True)
+    before = replace(DOWN, forced_down=False, enabled=True, disabled_reason="")
+    claim = decide(sight(replace(node(), record=record), service=before), settings()).steps[0]
+    assert claim == SwapRecord("cmp1", record, replace(record, phase=Phase.EVACUATING))

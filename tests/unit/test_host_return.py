@@ -114,6 +114,19 @@ class TestReturn:
         let_go = replace(kept, now=NOW + 1)
         assert decide(let_go, settings()).steps == (DropHold("cmp1"),)
 
+    def test_nova_compute_is_started_anew_where_only_novas_refusal_tells_of_a_row(self) -> None:
+        """D9: the conductor had taken the row of an earlier incident, and nobody lists that."""
+        here = replace(self.back, member=True)
+        seen: dict[str, Any] = {"evacuations": (self.completed,), "compute_restarted": True, "back_at": NOW - 9}
+        assert here.record
+        refused = sight(here, **seen, lift_refused_at=NOW - 59)
+        assert decide(refused, settings()).steps == (StopCompute("cmp1", here.record),)
+        twice = decide(sight(here, **seen, lift_refused_at=NOW - 59, compute_stops=2), settings())
+        assert (twice.incidents["cmp1"].rule, twice.steps) == ("half-finished", ())
+        assert "did not clean up after an evacuation of an earlier incident: one" in twice.incidents["cmp1"].reason
+        for facts in ({"lift_refused_at": NOW - 60, "compute_stops": 2}, {}):
+            assert [type(step) for step in decide(sight(here, **seen, **facts), settings()).steps] == [ForceUp]
+
     def test_waits_for_no_row_that_nova_has_deleted(self) -> None:
         """D7."""
         steps = decide(

@@ -114,6 +114,17 @@ def test_a_force_down_that_was_lost_may_look_like_one() -> None:
     assert read(it, replace(DOWN, updated_at=FENCED + late), first_at=BEGAN + 90.0).heartbeat_after_fencing
 
 
+def test_until_it_is_known_which_it_was_nothing_is_sent() -> None:
+    """C3, B15: a heartbeat that might have been the lost force-down ended the wait for the next one, and servers of a host
+    that lived were sent."""
+    it = read(liveness(Phase.EVACUATING), DOWN)
+    it.force_down_lost(BEGAN)
+    late = BEGAN + LATE_CALL_S
+    read(it, replace(DOWN, updated_at=FENCED + 50.0), first_at=late)
+    assert it.doubtful_until > late
+    assert it.wait_from == late
+
+
 def test_who_takes_over_waits_for_heartbeats_anew() -> None:
     """C6: what the worker before had seen of them is lost with it, and its force-down may come late."""
     assert read(liveness(Phase.EVACUATING), DOWN).wait_from == 0.0
@@ -163,7 +174,7 @@ def test_what_pacemaker_found_running_is_not_forgotten_before_another_fencing() 
 def returning(*services: Service, node: Node = BACK) -> Return:
     it = Return()
     for number, service in enumerate(services):
-        it.observe_service(node, service, False, BEGAN + number)
+        it.observe_service(node, service, False, BEGAN + number, BEGAN + number)
     return it
 
 
@@ -178,7 +189,7 @@ def test_only_a_heartbeat_of_a_host_that_has_joined_is_a_return() -> None:
 
 def test_rows_that_nova_compute_has_completed_show_its_start_and_no_heartbeat() -> None:
     it = returning(DOWN)
-    it.observe_service(BACK, DOWN, True, BEGAN + 5.0)
+    it.observe_service(BACK, DOWN, True, BEGAN + 5.0, BEGAN + 5.0)
     assert (it.compute_restarted, it.first_beat_at) == (True, 0.0)
 
 
@@ -221,3 +232,25 @@ def test_its_servers_are_kept_as_they_were_before_its_compute_could_change_them(
     assert it.servers_before == before
     it.observe_servers(RETURNING, GONE, {})
     assert it.servers_before is None
+
+
+def test_a_host_that_is_away_is_known_to_have_been_silent() -> None:
+    """A17: its fencing goes on proving that nothing runs there."""
+    it = Return()
+    beats = beating(DOWN, 60.0, 70.0)
+    for asked, service in ((0.0, beats[0]), (10.0, beats[0]), (20.0, beats[1]), (30.0, beats[1]), (55.0, beats[1])):
+        it.observe_service(GONE, service, False, BEGAN + asked, BEGAN + asked + 1.0)
+        if asked == 10.0:
+            assert it.unchanged_for_s == 9.0
+        if asked == 20.0:
+            assert it.unchanged_for_s == 0.0
+    assert it.unchanged_for_s == 34.0, "from when the first answer was there, until the last one was asked for"
+
+
+def test_a_refused_lift_counts_until_nova_compute_is_stopped_for_another_start() -> None:
+    """D9."""
+    it = Return()
+    it.lift_refused(BEGAN)
+    assert it.lift_refused_at == BEGAN
+    it.compute_stopped(BEGAN + 1.0)
+    assert it.lift_refused_at == 0.0

@@ -256,7 +256,8 @@ ANSWERS = {
     Answer.FORBIDDEN: (403,),
     Answer.NOT_FOUND: (404,),
     Answer.LOST: (0, 408, 502, 504),
-    Answer.OTHER: (400, 409, 500, 501, 503),
+    Answer.UNFIT: (400,),
+    Answer.OTHER: (409, 500, 501, 503),
 }
 
 

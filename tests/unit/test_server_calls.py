@@ -140,12 +140,12 @@ def test_of_a_server_that_may_run_elsewhere_it_is_known_whether_its_log_was_read
     evacuations = (evacuation("failed", "other", age=90), evacuation("failed", "other", age=60, ident="2"))
     met = calls(evacuations, failure("other"), failure("other", harmless=True, met_guest=True))
     it = case(ACTIVE, *evacuations, calls=met, ended_at=NOW - 50, **facts)
-    assert judge(it)[0].queue_unread
-    assert judge(replace(it, queue_read_at=NOW - 51))[0].queue_unread
-    assert not judge(replace(it, queue_read_at=NOW - 50))[0].queue_unread
-    assert judge(replace(it, unread=Tries(NOW, 99)))[0].queue_unread, "not that it cannot be read"
+    assert judged(it)[0].queue_unread
+    assert judged(replace(it, queue_read_at=NOW - 51))[0].queue_unread
+    assert not judged(replace(it, queue_read_at=NOW - 50))[0].queue_unread
+    assert judged(replace(it, unread=Tries(NOW, 99)))[0].queue_unread, "not that it cannot be read"
     harmless = replace(it, calls=calls(evacuations, failure("other", harmless=True), failure("other", harmless=True)))
-    assert not judge(harmless)[0].queue_unread
+    assert not judged(harmless)[0].queue_unread
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_what_was_running_before_it_left_its_host_was_not_to_be_started(
     """D10."""
     there = replace(ACTIVE, host="other", vm_state=vm_state)
     it = case(there, evacuation("done", "other"), wanted=wanted, ended_at=NOW - 5)
-    assert judge(it)[0].queue_unread is unread
-    assert not judge(replace(it, queue_read_at=NOW - 5))[0].queue_unread
+    assert judged(it)[0].queue_unread is unread
+    assert not judged(replace(it, queue_read_at=NOW - 5))[0].queue_unread
 
 
 def test_what_may_run_on_two_hosts_is_a_persons_to_decide() -> None:
@@ -188,7 +188,7 @@ def test_the_last_word_about_a_guest_that_may_run_names_its_host() -> None:
     evacuations = tuple(evacuation("failed", "other", age=90 - n, ident=str(n)) for n in range(3))
     finding, _ = judged(case(ACTIVE, *evacuations, calls=calls(evacuations, *[failure("other")] * 3)))
     assert finding.rule == "exhausted"
-    assert "it may run on other, where its rebuild failed: muster tries it nowhere else" in finding.reason
+    assert "it may run on other, where its rebuild failed: muster tries it nowhere else. If that" in finding.reason
     no_room = (evacuation("failed", "other", age=90), evacuation("error", "other", age=1, ident="2"))
     finding, _ = judged(case(ACTIVE, *no_room, calls=calls(no_room, failure("other"))))
     assert (finding.rule, finding.target) == ("waits-for-retry", "other")

@@ -116,6 +116,7 @@ def test_a_rebuild_that_takes_too_long_raises_an_alarm_and_nothing_else() -> Non
     """B10."""
     finding, step = judged(case(ACTIVE, evacuation("pre-migrating", "other", age=1000)))
     assert (finding.verdict, finding.alarm, step) == (Verdict.EVACUATING, True, "")
+    assert not finding.under_way, "it takes nobody's place"
 
 
 def test_what_its_host_did_to_a_server_as_it_came_back_is_told() -> None:
@@ -171,3 +172,18 @@ def test_an_evacuation_of_unknown_age_takes_nobodys_place() -> None:
         (False, False),
         (True, False),
     ]
+
+
+def test_only_what_is_seen_to_be_on_its_way_is_said_to_hang() -> None:
+    """B43: what cannot be read, or is waited for no longer, sends nobody to fence a host."""
+    unreadable = Evacuation("7", "s1", "dead", EvacuationStatus.OTHER, created=NOW - 1000, unreadable="no time")
+    accepted = evacuation("accepted", age=1000)
+    cases = (
+        case(ACTIVE, unreadable),
+        case(ACTIVE, accepted, skipped=True),
+        case(replace(ACTIVE, known=False), accepted),
+        case(ACTIVE, accepted, back_at=NOW - 500),
+    )
+    found = [judged(it)[0] for it in cases]
+    assert [f.rule for f in found] == ["evacuation-unreadable", "never-begun", "cell-silent", "not-begun"]
+    assert not any(f.alarm or f.under_way for f in found)

@@ -49,6 +49,15 @@ def test_a_stop_is_not_repeated_at_once() -> None:
     assert verdict(again) == (Verdict.EVACUATING, "arrived-running-unwanted", "")
 
 
+@pytest.mark.parametrize(("read_after_s", "step"), [(1, "read-log"), (29, "read-log"), (30, "stop")])
+def test_before_a_stop_is_repeated_its_owners_wish_is_read_again(read_after_s: int, step: str) -> None:
+    """A2: the first one had its effect, unseen, and its owner started it; the second one stopped it."""
+    there = replace(ACTIVE, host="other", updated=NOW)
+    stops, read_at = Tries(NOW - 31, 1), NOW - 31 + read_after_s
+    it = case(there, evacuation("done", "other"), wanted=Power.STOPPED, stops=stops, log_read=True, log_read_at=read_at)
+    assert verdict(it)[2] == step
+
+
 @pytest.mark.parametrize(
     ("vm_state", "expected"),
     [

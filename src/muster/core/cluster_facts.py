@@ -43,7 +43,8 @@ class Record:
     :param first: when the incident's first fencing was recorded; evacuations since then belong to it.
     :param last: its latest fencing; a heartbeat after it refutes the fencing.
     :param kept: the service was already forced down by an operator before muster touched it, and stays so.
-    :param forced: it may still be forced down by muster, from an incident whose return was cut short by this one.
+    :param forced: it may still be forced down by muster, from an incident whose return was cut short by this one; and
+        what that had sent to lift it may come late.
     :param lives: it was seen to live after its last fencing.  Only one that began later takes that back: the next
         ``off`` of fence_muster, or an operator's ``muster confirm``.  Pacemaker's time of a fencing is that of its end,
         which may come minutes after the off (fenced_remote.c, finalize_op), and proves nothing new.

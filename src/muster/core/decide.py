@@ -131,12 +131,21 @@ def _dead(sight: Sight, services: Mapping[str, Union[Service, Unknown]]) -> dict
         node = sight.cluster.nodes.get(name)
         record = node.record if node else None
         service = services[name]
-        if record is None or isinstance(service, Unknown) or record.phase is not Phase.EVACUATING:
+        if node is None or record is None or isinstance(service, Unknown):
+            continue
+        if record.phase is not Phase.EVACUATING and not _is_still_off(node, record, host):
             continue
         waits = host.wait_from and sight.now < host.wait_from + resumed_s(host.late_call_s, host.beats_every_s)
         if service.forced_down and not service.up and not host.lives and not waits:
             dead[service.host] = record.last + HEARTBEAT_SKEW_S
     return dead
+
+
+def _is_still_off(node: Node, record: Record, host: HostSight) -> bool:
+    """It was let return, and is not back: it has not joined since, and was silent for longer than a host that lives."""
+    back = node.member or host.has_rejoined or host.compute_restarted
+    silent = host.unchanged_for_s >= host.beats_every_s + LOOKED_AFTER_S
+    return record.phase is Phase.RETURNING and silent and not back
 
 
 def lying_hosts(sight: Sight, policy: Policy) -> frozenset[str]:
@@ -410,7 +419,7 @@ def _ready(line: Iterable[Wish]) -> list[Wish]:
 
 def _admit(ready: Iterable[Wish], incidents: Iterable[Incident], sight: Sight, policy: Policy) -> list[Step]:
     """As many as the limits leave room for, from the head of the line.  What is stuck does not hold up the others."""
-    flying = [f for i in incidents for f in i.findings.values() if f.under_way and not f.alarm]
+    flying = [f for i in incidents for f in i.findings.values() if f.under_way]
     bound: dict[str, int] = {}
     for finding in flying:
         bound[finding.dest] = bound.get(finding.dest, 0) + 1

@@ -24,6 +24,7 @@ class Answer(enum.Enum):
     LOST = "lost"  # none from Nova itself, or that it has waited in vain: the call may still be under way
     NOT_FOUND = "not found"  # Nova knows no such server, or no such host
     FORBIDDEN = "forbidden"  # this user may not
+    UNFIT = "unfit"  # not as things are: what is asked for hangs on something that has not happened yet
     OTHER = "other"  # Nova is done with the call
 
 

@@ -30,6 +30,8 @@ ORDERS_DONE_S = 5.0
 """So long after a heartbeat of a nova-compute that has started, what had waited for it has been carried out."""
 ORDERS_LATEST_S = 60.0
 """The same where a server on the host has a task, or had one that has come to nothing yet."""
+LIFT_AGAIN_S = 60.0
+"""So long after Nova has refused to lift the force-down it is asked again, where nothing shows that it would not."""
 QUEUE_TRIES = 3
 QUEUE_AGAIN_S = 30.0
 QUEUE_READS_A_PASS = 20
@@ -162,10 +164,18 @@ class HostCase:
         if self.sight.heartbeat_after_fencing or self.record.lives:
             return True
         service = self.known_service
-        early = service.updated_at > self.record.last + HEARTBEAT_SKEW_S
+        early = service.updated_at > self.record.last + HEARTBEAT_SKEW_S and not self._may_be_late_lift
         # An admin's change moves that time, too: if somebody disabled it, Nova has to call it down first.
         changed = service.forced_down or not (service.enabled or service.up)
         return early and not self.disabled_by_us and not changed
+
+    @property
+    def _may_be_late_lift(self) -> bool:
+        """This incident has cut a return short: what its worker had sent to lift the force-down may have been carried
+        out since.  A host that lives beats again, and is watched for that."""
+        cut_short = self.record.forced or self.record.kept
+        latest = self.record.first + self.policy.late_call_s + HEARTBEAT_SKEW_S
+        return cut_short and self.known_service.updated_at <= latest
 
     @property
     def back_too_soon(self) -> bool:
@@ -179,8 +189,10 @@ class HostCase:
     def completed_in_part(self) -> bool:
         """Of several evacuations of one server a start completes one, before its first heartbeat
         (nova/compute/manager.py, _destroy_evacuated_instances), and what it leaves `done` keeps Nova from lifting the
-        force-down."""
-        left = self.uncompleted_rows > 0 and (self.known_service.forced_down or self.disabled_by_us)
+        force-down.  Of an earlier incident one may be done only by now, for the conductor takes any row that is
+        `accepted` (facts.md N32), and only Nova's refusal tells of it."""
+        refused = self.now < self.sight.lift_refused_at + LIFT_AGAIN_S
+        left = (self.uncompleted_rows > 0 or refused) and (self.known_service.forced_down or self.disabled_by_us)
         return self.phase is Phase.RETURNING and left and 0.0 < self.sight.back_at < self.sight.evacuations_at
 
     @property

@@ -110,7 +110,7 @@ def _claim(c: HostCase) -> tuple[Step, ...]:
     """The record first, and only if nobody else has changed it the service: steps end at the first that fails."""
     service = c.known_service
     kept = c.record.kept or (service.forced_down and not c.disabled_by_us and not c.record.forced)
-    claimed = replace(c.record, phase=Phase.EVACUATING, kept=kept, forced=False)
+    claimed = replace(c.record, phase=Phase.EVACUATING, kept=kept)
     return (SwapRecord(c.node.name, c.record, claimed), *_force_down(c))
 
 
@@ -164,7 +164,8 @@ def _named(c: HostCase, *words: str) -> str:
 
 
 def _not_cleaned_up(c: HostCase) -> str:
-    return f"did not clean up after {counted(c.uncompleted_rows, 'evacuation')}"
+    rows = counted(c.uncompleted_rows, "evacuation") if c.uncompleted_rows else "an evacuation of an earlier incident"
+    return f"did not clean up after {rows}"
 
 
 _ALL = ("evacuated", "evacuating", "queued", "parked", "unknown", "held", "skipped", "gone")

@@ -65,8 +65,9 @@ class Finding:
     :param due: for a parked one, when it is tried next.
     :param dest: where it is, or is on its way to.
     :param under_way: Nova has been asked to evacuate it and may be at work, even where its cell does not say so now.
-        What does not say when it began is none: it would hold up the others for good.
-    :param alarm: it takes longer than it may.
+        What does not say when it began is none, nor is what takes longer than it may: it would hold up the others for
+        good.
+    :param alarm: it is seen to be on its way, and takes longer than it may.
     :param queued_start: what waits for the dead host's nova-compute and would start it there: "start" or "rescue".
     :param may_run: its guest may run elsewhere, where a rebuild failed.
     :param target: the only host that it may be sent to; empty where any will do.

@@ -147,8 +147,9 @@ def _readable(c: ServerCase) -> bool:
 
 
 def _outdated(c: ServerCase) -> bool:
-    """A stop is to be repeated, and the log was read before the last one: its owner may have started it since."""
-    return c.stops.times > 0 and _repeat_due(c.stops, c.now) and c.log_read_at <= c.stops.at
+    """A stop is to be repeated, and the log was read before that was due: the stop may have had its effect, and its
+    owner have started it since."""
+    return c.stops.times > 0 and _repeat_due(c.stops, c.now) and c.log_read_at < c.stops.at + REPEAT_S
 
 
 def _nothing_says(c: ServerCase) -> str:
@@ -247,7 +248,10 @@ def _may_run(c: ServerCase) -> str:
     """What to tell where nothing proves that a failed rebuild has left no guest."""
     if not c.failed_on:
         return ""
-    return f"; it may run on {' or '.join(c.failed_on)}, where its rebuild failed: muster tries it nowhere else"
+    return (
+        f"; it may run on {' or '.join(c.failed_on)}, where its rebuild failed: muster tries it nowhere else. If that"
+        " host is dead, fence it; muster then continues"
+    )
 
 
 def _evacuate(c: ServerCase) -> str:
@@ -680,8 +684,8 @@ def judge(case: ServerCase) -> tuple[Finding, Optional[ServerStep]]:
         due=case.due if verdict is Verdict.PARKED else 0.0,
         began=evacuation.created if evacuation else 0.0,
         ended=evacuation.updated if evacuation and evacuation.status.arrived else 0.0,
-        under_way=verdict.open and pending and not _ageless(case),
-        alarm=_too_long(case),
+        under_way=verdict.open and pending and not (_ageless(case) or _too_long(case)),
+        alarm=verdict is Verdict.EVACUATING and _too_long(case),
         attempts=len(case.evacuations),
         target=case.target,
         queued_start=case.queued_start,

@@ -111,7 +111,8 @@ class HostSight:
     :param seen_from: when it had last looked, with quorum, and had not seen it; 0.0 = it did not look then.
     :param late_call_s: how long a lost call may still be carried out, by the setting.
     :param beats_every_s: how often a nova-compute writes to Nova, by the setting and by what was seen.
-    :param unchanged_for_s: before the claim: for how long its service has been seen without any change.
+    :param unchanged_for_s: before the claim, and on the way back: for how long its service has been seen without any
+        change.
     :param heartbeat_after_fencing: nova-compute wrote to Nova after it was forced down, so the host lives.
     :param found_running: Pacemaker found nova-compute running after the fencing, so the host lives.
     :param refuted: the record says so, by whatever an earlier pass or worker has seen.
@@ -120,6 +121,7 @@ class HostSight:
     :param compute_restarted: nova-compute wrote to Nova after it was let start again.
     :param compute_stopped_at: when this worker last had nova-compute stopped, to start it anew; 0.0 = never.
     :param compute_stops: how often it did.
+    :param lift_refused_at: when Nova last refused to lift the force-down, since then; 0.0 = it did not.
     :param calls: by server id, what Nova says of its evacuate calls, where that was asked for.
     :param back_at: when a heartbeat of it was first seen there; 0.0 = not yet.
     :param before: by id, its servers as they were last read before its nova-compute could start again.
@@ -164,6 +166,7 @@ class HostSight:
     before: Mapping[str, Server] = field(default_factory=dict)
     compute_stopped_at: float = 0.0
     compute_stops: int = 0
+    lift_refused_at: float = 0.0
     released: bool = False
     sent: Mapping[str, Sent] = field(default_factory=dict)
     logs: Mapping[str, OwnerLog] = field(default_factory=dict)

@@ -180,7 +180,12 @@ class Act:
             self._log.info("not lifted", node=step.node, reason=f"paused by {cluster.paused}")
             return
         self._memory.services.outdate()
-        request_id = self._nova.force_up(step.service, step.unforce, step.enable)
+        try:
+            request_id = self._nova.force_up(step.service, step.unforce, step.enable)
+        except NovaRefused as exc:
+            if exc.answer is Answer.UNFIT:
+                host.returning.lift_refused(self._clock.now())
+            raise
         self._log.info(
             "lifted",
             node=step.node,

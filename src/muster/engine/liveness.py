@@ -106,7 +106,8 @@ class Liveness:
             self.doubtful_until = now + HEARTBEAT_SKEW_S + self.beats_every_s + LATE_BEAT_S
         if doubtful or not _unchanged(self.baseline, service):
             self.baseline = service
-            self.wait_from = 0.0 if self._watched_throughout(now) and now >= self.late_call_until else now
+            certain = self._watched_throughout(now) and now >= self.late_call_until and not doubtful
+            self.wait_from = 0.0 if certain else now
         # Of one that was fenced again, a heartbeat of before may be read late: what it is sent waits for longer.
         self._note_heartbeat(service, not self._fenced_again or self._is_after_fencing(service))
 
@@ -136,6 +137,10 @@ class Return:
     """The host has been a member of the cluster since it was let return; it may have left again."""
     baseline: Optional[Service] = None
     """Its service as it was first read, since then or since nova-compute was last stopped."""
+    last: Optional[Service] = None
+    same_from: float = 0.0
+    same_until: float = 0.0
+    """As it was read last, and from when until when it has been read as that, without even a heartbeat."""
     compute_restarted: bool = False
     first_beat_at: float = 0.0
     """When a heartbeat of it was first seen; 0.0: none was.  Where there is one, ``compute_restarted`` is true."""
@@ -143,6 +148,8 @@ class Return:
     """Its servers as they were last read before its nova-compute could start; None as long as it cannot."""
     compute_stopped_at: float = 0.0
     compute_stops: int = 0
+    lift_refused_at: float = 0.0
+    """When Nova last refused to lift the force-down, since nova-compute was last stopped; 0.0: it did not."""
 
     def record_swapped(self, record: Record) -> None:
         self.released = record.phase is Phase.RETURNING
@@ -151,6 +158,11 @@ class Return:
         """It is to start anew: what was seen of it before that says nothing any more."""
         self.compute_stopped_at, self.compute_stops = now, self.compute_stops + 1
         self.compute_restarted, self.baseline, self.first_beat_at = False, None, 0.0
+        self.lift_refused_at = 0.0
+
+    def lift_refused(self, now: float) -> None:
+        """Nova still has evacuations from there that no start has completed (facts.md N17)."""
+        self.lift_refused_at = now
 
     def observe_node(self, record: Record, node: Node) -> None:
         self.joined = self.joined or (record.phase is Phase.RETURNING and node.member)
@@ -162,10 +174,18 @@ class Return:
         elif self.servers_before is None:
             self.servers_before = dict(servers)
 
-    def observe_service(self, node: Node, service: Service, rows_finished: bool, now: float) -> None:
+    @property
+    def unchanged_for_s(self) -> float:
+        return max(0.0, self.same_until - self.same_from)
+
+    def observe_service(self, node: Node, service: Service, rows_finished: bool, asked_at: float, now: float) -> None:
         """:param rows_finished: nova-compute has completed its evacuations, which it does when it starts.
+        :param asked_at: when Nova was asked for it.
         :param now: not earlier than the service was read.
         """
+        if service != self.last:
+            self.last, self.same_from = service, now
+        self.same_until = asked_at
         beat = node.member and _beat(self.baseline, service)
         self.compute_restarted = self.compute_restarted or rows_finished or beat
         if beat:

@@ -105,7 +105,7 @@ class HostMemory:
         """:param now: not earlier than the service was read."""
         self.liveness.observe_service(service, asked_at, now)
         if self.record.phase is Phase.RETURNING:
-            self.returning.observe_service(node, service, self.compute_finished_its_rows, now)
+            self.returning.observe_service(node, service, self.compute_finished_its_rows, asked_at, now)
 
     def note_evacuations(self, shown: Sequence[Evacuation], asked_at: float, seen_at: float, whole: bool) -> Change:
         """:param whole: the list was of all that belong to the incident."""
@@ -174,7 +174,7 @@ class HostMemory:
             beats_every_s=liveness.beats_every_s,
             late_call_s=liveness.late_call_s,
             force_down_late_until=liveness.force_down_late_until,
-            unchanged_for_s=liveness.unchanged_for_s,
+            unchanged_for_s=(returning if self.record.phase is Phase.RETURNING else liveness).unchanged_for_s,
             heartbeat_after_fencing=liveness.heartbeat_after_fencing,
             found_running=liveness.found_running,
             refuted=self.record.lives,
@@ -184,6 +184,7 @@ class HostMemory:
             before=returning.servers_before or {},
             compute_stopped_at=returning.compute_stopped_at,
             compute_stops=returning.compute_stops,
+            lift_refused_at=returning.lift_refused_at,
             released=returning.released,
             sent=dict(self.sent.evacuates),
             logs=dict(self.logs.owners),

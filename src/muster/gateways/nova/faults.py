@@ -29,6 +29,7 @@ NOT_IMPLEMENTED = 501
 """Of the 5xx the only one that is a refusal."""
 _ANSWERS = {
     0: Answer.LOST,
+    400: Answer.UNFIT,
     403: Answer.FORBIDDEN,
     404: Answer.NOT_FOUND,
     408: Answer.LOST,
