@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 from muster.core.cluster_facts import Phase
 from muster.core.decide import Incident
 from muster.core.server_case import Finding
-
-if TYPE_CHECKING:
-    from tests.sim.world import World
+from tests.sim.parts import World
 
 SOON_S = (3.0, 30.0)
 

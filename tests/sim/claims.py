@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from muster.core.decide import Incident
 from muster.core.nova_facts import Power
 from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, Verdict
 from tests.sim.inventory import Instance, Row
-
-if TYPE_CHECKING:
-    from tests.sim.process import Process
-    from tests.sim.world import World
+from tests.sim.parts import Process, World
 
 SERVER_GRACE_S = 14.0
 """Changed servers are listed every 10 s."""

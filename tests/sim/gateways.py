@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 from muster.core.cluster_facts import Cluster, Record
 from muster.core.errors import (
@@ -22,9 +22,7 @@ from muster.gateways.clock import Fact
 from muster.gateways.nova.faults import answer_of
 from muster.gateways.nova.login import READ_RETRIES, READ_TIMEOUT_S
 from tests.sim.faults import PROXY_SAYS
-
-if TYPE_CHECKING:
-    from tests.sim.process import Process
+from tests.sim.parts import Process
 
 T = TypeVar("T")
 

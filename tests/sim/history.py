@@ -9,7 +9,7 @@ from typing import Any
 
 from muster.core.nova_facts import Power
 from tests.sim import misfortunes
-from tests.sim.cloud import Odds
+from tests.sim.cloud_state import Odds
 from tests.sim.ending import run_to_the_end
 from tests.sim.site import CONTROLLERS
 from tests.sim.world import World

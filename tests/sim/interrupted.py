@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 from muster.core.cluster_facts import Phase
 from muster.core.errors import ClusterError
 from tests.sim.history import server_facts
 from tests.sim.inventory import OPEN
+from tests.sim.parts import Process
 from tests.sim.stage import Stage
-
-if TYPE_CHECKING:
-    from tests.sim.process import Process
 
 DIES, DIES_MEANWHILE, IS_STOPPED, HEARS_NOTHING = WAYS = ("dies", "dies-meanwhile", "is-stopped", "hears-nothing")
 """Its worker dies right after the step; or during it, and what was asked of Nova may be carried out, late.  Or it lives on, and

@@ -8,7 +8,7 @@ of events cannot be known to any client (a fact that changed after it was read),
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from muster.core.cluster_facts import Phase, Record
 from muster.core.nova_facts import Power
@@ -18,10 +18,8 @@ from muster.core.server_case import Finding
 from tests.sim.claims import SERVER_GRACE_S
 from tests.sim.inventory import Compute, Instance, Row
 from tests.sim.obedience import Obedience
+from tests.sim.parts import Process
 from tests.sim.site import CONTROLLERS
-
-if TYPE_CHECKING:
-    from tests.sim.process import Process
 
 LOOKED_AFTER_S = 12.0
 """A heartbeat comes every interval and services are read every 10 s: who has read them so much later has seen it."""
@@ -311,12 +309,3 @@ class Judge(Obedience):
         limit = self.world.policy.max_failed_hosts.hosts(len(self.world.site.nodes))
         if len(dead) > limit and not self.orders_seen(process, name).approved:
             self.blame("C12", f"{name} begun while {len(dead)} hosts are dead, max_failed_hosts is {limit}")
-
-    # ------------------------------------------------------------ at the end
-
-    def end(self) -> None:
-        """Invariant 8, once nothing disturbs any more: everything has come to an end, or says truly why not."""
-        from tests.sim.ending import unfinished
-
-        for what in unfinished(self.world):
-            self.blame("8", what)

@@ -6,16 +6,12 @@ A worker has to obey what its last look at Pacemaker showed: nobody can know wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from muster.core.cluster_facts import Node
 from muster.core.operator_orders import Orders
 from muster.core.server_case import Finding
 from tests.sim.claims import Claims
 from tests.sim.inventory import Instance
-
-if TYPE_CHECKING:
-    from tests.sim.process import Process
+from tests.sim.parts import Process
 
 RESETS = 3
 """So often a state is reset at most, before it is called what Nova refuses."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from muster.core.cluster_facts import Node
 from muster.core.decide import Incident
@@ -14,11 +14,8 @@ from muster.engine.memory import Memory
 from muster.engine.worker import Worker
 from tests.sim.gateways import ClusterGateway, NovaGateway
 from tests.sim.inventory import Instance
+from tests.sim.parts import World
 from tests.sim.timeline import Clock
-
-if TYPE_CHECKING:
-    from tests.sim.world import World
-
 
 STALE_LIMIT_S = 90.0
 """Whatever was read or not: nobody may act on older facts."""

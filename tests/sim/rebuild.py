@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import Callable, Optional
 
+from tests.sim.cloud_state import CloudState
 from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
-
-if TYPE_CHECKING:
-    from tests.sim.cloud import Cloud
 
 
 class Rebuild:
     """Conductor, scheduler and the destination's nova-compute."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: CloudState) -> None:
         self._cloud = cloud
         self.on_claim: Callable[[Compute], None] = lambda dest: None
         self.on_cast: Callable[[Compute], None] = lambda dest: None

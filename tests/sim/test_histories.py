@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from tests.sim import parts
 from tests.sim.fingerprint import fingerprint
 from tests.sim.history import play
 from tests.sim.mutants import MUTANTS, planted
@@ -43,6 +44,12 @@ def test_the_fingerprint_of_a_history_changes_with_what_is_sent_and_with_nothing
     assert fingerprint(100) == before
     with planted(backwards):
         assert fingerprint(100) != before
+
+
+def test_a_world_and_its_processes_are_what_their_parts_take_them_for() -> None:
+    it = Stage(servers=1)
+    assert isinstance(it, parts.World)
+    assert isinstance(it.current, parts.Process)
 
 
 def _whole_incident(kill_at: int) -> Stage:

@@ -11,7 +11,7 @@ import uuid as uuidlib
 from nova.virt import fake
 
 from tests.bed.nova import driver, state
-from tests.bed.nova.control import operation
+from tests.bed.nova.operations import operation
 
 # Tables that speak of one server: database -> (table, column with its UUID)
 TABLES = {

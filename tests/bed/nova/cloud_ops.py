@@ -11,8 +11,8 @@ from nova.api.openstack import api_version_request
 from nova.api.openstack.compute import versions
 
 from tests.bed.nova import driver
-from tests.bed.nova.control import operation
 from tests.bed.nova.faults import is_own_request
+from tests.bed.nova.operations import operation
 
 COMPLAINTS = ("WARNING", "ERROR", "CRITICAL", "TRACE")
 OPEN = ("accepted", "preparing", "pre-migrating", "migrating", "running")

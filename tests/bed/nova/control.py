@@ -6,14 +6,9 @@ import logging
 import time
 import traceback
 
+from tests.bed.nova.operations import OPERATIONS
+
 LOG = logging.getLogger(__name__)
-OPERATIONS = {}
-
-
-def operation(function):
-    """Offer ``function(bed, **arguments)`` under its own name."""
-    OPERATIONS[function.__name__] = function
-    return function
 
 
 class Control:

@@ -7,7 +7,7 @@ from nova import context, objects
 from oslo_messaging._drivers import impl_fake
 
 from tests.bed.nova import driver
-from tests.bed.nova.control import operation
+from tests.bed.nova.operations import operation
 
 
 def _known(bed, host):

@@ -12,7 +12,7 @@ from nova.network import neutron as network
 from nova.network import security_group_api
 from nova.scheduler.client import query
 
-from tests.bed.nova.control import operation
+from tests.bed.nova.operations import operation
 
 LOST = {}  # what is lost -> how many calls more, -1: all
 

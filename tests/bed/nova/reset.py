@@ -8,7 +8,7 @@ from nova.compute import api as compute_api
 from oslo_messaging._drivers import impl_fake
 
 from tests.bed.nova import clone, cloud_ops, conf, driver, losses, state
-from tests.bed.nova.control import operation
+from tests.bed.nova.operations import operation
 
 WIPED = {
     "cell1": (

@@ -11,8 +11,8 @@ import urllib.request
 
 from nova import context, objects
 
-from tests.bed.nova.control import operation
 from tests.bed.nova.faults import OWN_HEADER
+from tests.bed.nova.operations import operation
 
 IMAGE = "155d900f-4e14-4e4c-a73d-069cbf4541e6"  # one of GlanceFixture's
 VERSION = "2.74"  # the host of a new server
