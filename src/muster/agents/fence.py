@@ -11,9 +11,9 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from typing import NoReturn, Optional, TextIO
+from typing import NoReturn, TextIO
 
-from muster.core.cluster_facts import Record
+from muster.core.cluster_facts import Phase
 from muster.core.errors import ClusterError
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.cluster import Pacemaker
@@ -112,10 +112,9 @@ def _status(node: str, cluster: Pacemaker) -> int:
     snapshot = cluster.snapshot()
     if cib.node_id(snapshot, node) is None:
         return _fail(f"the cluster has no node {node!r}")
-    fenced: Optional[object] = cib.node_record(snapshot, node)
-    if fenced is None or (isinstance(fenced, Record) and fenced.phase.value == "closed"):
-        return ON
-    return OFF
+    record = cib.node_record(snapshot, node)
+    back = record.value.phase is Phase.CLOSED if record.value else not record.unreadable
+    return ON if back else OFF
 
 
 def _fail(reason: str) -> int:

@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional
 
 from lxml import etree
 
@@ -27,6 +27,7 @@ from muster.gateways.pacemaker.cib_xml import (
     REFUSED,
     STATUS,
     VERSION,
+    Attribute,
     connections,
     names,
     nodes_named,
@@ -104,8 +105,7 @@ def quorate(cib: Element) -> bool:
     return cib.get("have-quorum") == "1"
 
 
-def node_record(cib: Element, name: str) -> Union[Record, str, None]:
-    """The record of a node; a string if the attribute is there and cannot be read; None without one."""
+def node_record(cib: Element, name: str) -> Attribute[Record]:
     return read_value(nodes_named(cib, name), RECORD, Record.parse)
 
 
@@ -243,23 +243,23 @@ def _node(index: _Index, name: str) -> Node:
     state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
     member, fenced_at = since(state.get("in_ccm", "")) > 0, since(state.get("node_fenced", ""))
     shown = transient(states[0], STATUS) if states else ""
-    open_record = isinstance(record, Record) and record.phase is not Phase.RETURNING
+    open_record = record.value is not None and record.value.phase is not Phase.RETURNING
     return Node(
         name=name,
         remote=name in index.remotes,
-        record=record if isinstance(record, Record) else None,
-        unreadable_record=record if isinstance(record, str) else "",
+        record=record.value,
+        unreadable_record=record.unreadable,
         hold=bool(values_of(nodes, HOLD)),
         member=member,
         fenced_at=fenced_at,
         lost_at=0 if member else lost_at(index.histories.get(name, ())),  # a connection is called like its node
         found_running=found_running(states[0], index.held, ("monitor", "stop")) if states else 0,
         probed_running=found_running(states[0], index.held, ("monitor",)) if states else 0,
-        orders=orders if isinstance(orders, Orders) else None,
-        unreadable_orders=orders if isinstance(orders, str) else "",
+        orders=orders.value,
+        unreadable_orders=orders.unreadable,
         shown=shown,
         # A member is a compute by whoever has put it on record.
-        compute=name in index.computes or (name not in index.remotes and isinstance(record, Record)),
+        compute=name in index.computes or (name not in index.remotes and record.value is not None),
         unproved=_unproved(index, name, shown) if fenced_at and not member and not open_record else "",
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, Union
+from dataclasses import dataclass
+from typing import Generic, Optional, TypeVar
 
 from muster.core.cluster_facts import LATEST
 from muster.gateways.pacemaker.attributes import Element, pairs
@@ -19,7 +20,7 @@ REFUSED = "muster-refused-"
 """With a node's name behind it: a transient attribute of each controller."""
 PAUSED = "muster-paused"
 """A meta attribute of the worker's resource: to change one restarts nothing."""
-Said = TypeVar("Said")
+Value = TypeVar("Value")
 
 
 def names(cib: Element) -> list[str]:
@@ -67,16 +68,27 @@ def values_of(nodes: Iterable[Element], attribute: str) -> set[str]:
     }
 
 
-def read_value(nodes: Iterable[Element], attribute: str, parse: Callable[[str], Said]) -> Union[Said, str, None]:
-    """What an attribute says; a string if it is there and cannot be read; None without one."""
+@dataclass(frozen=True)
+class Attribute(Generic[Value]):
+    """What a permanent attribute of a node says.
+
+    :param value: None without the attribute, and where it cannot be read.
+    :param unreadable: its text where it cannot be read, which is never taken for "none".
+    """
+
+    value: Optional[Value] = None
+    unreadable: str = ""
+
+
+def read_value(nodes: Iterable[Element], attribute: str, parse: Callable[[str], Value]) -> Attribute[Value]:
     values = values_of(nodes, attribute)
     if not values:
-        return None
-    value = " and ".join(sorted(values))
+        return Attribute()
+    text = " and ".join(sorted(values))
     try:
-        return parse(value)
+        return Attribute(parse(text))
     except ValueError:
-        return value or "empty"
+        return Attribute(unreadable=text or "empty")
 
 
 def transient(state: Element, attribute: str) -> str:

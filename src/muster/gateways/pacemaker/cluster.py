@@ -144,14 +144,14 @@ class Pacemaker:
             if node in cib.strangers(snapshot):
                 return None
             old = cib.node_record(snapshot, node)
-            if isinstance(old, str):
+            if old.unreadable:
                 raise ClusterRefused(
-                    f"attribute {cib_xml.RECORD} of {node} is {old!r}, which is no record. To remove it:"
+                    f"attribute {cib_xml.RECORD} of {node} is {old.unreadable!r}, which is no record. To remove it:"
                     f" crm_attribute -t nodes -N {node} -n {cib_xml.RECORD} -D"
                 )
-            record = old.fenced_again(at) if old else Record.parse(f"fenced:{at}:{at}")
+            record = old.value.fenced_again(at) if old.value else Record.parse(f"fenced:{at}:{at}")
             try:
-                self._write_over(snapshot, node, old, record)
+                self._write_over(snapshot, node, old.value, record)
             except ClusterRefused:
                 # The worker changed it in between: read it again, and record the fencing in what is there now.
                 if attempt == RECORD_TRIES - 1 or not cib.quorate(snapshot):
