@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,11 @@ from muster.cli import site
 from muster.cli.incidents import Incidents
 from muster.cli.view import Seen, view
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
+from muster.core.decide import Incident
+from muster.core.nova_facts import Server
+from muster.core.server_case import Finding, State, Verdict
 from muster.installation.installed import Resource
+from muster.reporting import report
 from muster.reporting.documents import (
     FORMAT,
     Heard,
@@ -69,6 +75,21 @@ BY_NAME = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda it: type(it)
 @BY_NAME
 def test_what_is_written_is_read_as_it_was(document: Any) -> None:
     assert read(type(document), json.dumps(as_json(document))) == document
+
+
+def test_a_report_costs_few_calls_for_each_server() -> None:
+    """It is written at every change, and a host may have thousands: counted, for this machine's time is nobody's."""
+    servers = {f"{n:03}": Server(f"{n:03}", "cmp2", "active") for n in range(200)}
+    findings = {key: Finding(one, Verdict.EVACUATED, "proved", "", ended=9.0) for key, one in servers.items()}
+    incident = Incident("cmp1", "cmp1", State.SETTLED, "settled", "", 1, 1, findings)
+    calls = Counter[str]()
+    report.report(incident, findings)  # whatever is worked out once
+    sys.setprofile(lambda frame, event, argument: calls.update((event,)))
+    try:
+        report.report(incident, findings)
+    finally:
+        sys.setprofile(None)
+    assert calls["call"] + calls["c_call"] < 20 * len(servers)
 
 
 @BY_NAME
