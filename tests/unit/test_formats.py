@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one version of muster writes another one reads, or says that it cannot."""
+"""E11: what one version of muster writes another one reads, or says that it cannot."""
 
 from __future__ import annotations
 
@@ -96,8 +96,14 @@ def test_a_report_costs_few_calls_for_each_server() -> None:
 def test_one_from_before_the_format_was_written_has_the_first(document: Any) -> None:
     """An upgrade in the middle of an incident finds such ones."""
     before = {key: value for key, value in as_json(document).items() if key != "format"}
-    assert FORMAT == 1
     assert read(type(document), json.dumps(before)) == document
+    assert read(type(document), json.dumps({**before, "format": 1})) == document
+
+
+@BY_NAME
+def test_what_calls_an_incident_blocked_is_no_document_of_the_first_format(document: Any) -> None:
+    """There it was on-hold: a command of that version would take it for nothing special, and show no HOST LIVES."""
+    assert as_json(document)["format"] == 2
 
 
 def test_the_first_name_of_a_blocked_incident_is_understood() -> None:
@@ -109,13 +115,25 @@ def test_the_first_name_of_a_blocked_incident_is_understood() -> None:
     cluster, resource = Cluster(True, "ctl1", {"cmp1": node}), Resource("muster", active_on=("ctl2",))
     (todo,) = view(Seen(FENCED, cluster, resource, heard=Heard(heard, "ctl2"))).todo
     assert (todo.level, todo.about, todo.what) == ("trouble", "cmp1", "HOST LIVES")
-    assert read(Report, json.dumps(lives)) == Report(node="cmp1", state="blocked", reason="HOST LIVES", fenced=FENCED)
+    event = {"at": 1.0, "what": "on-hold: HOST LIVES"}
+    assert read(Report, json.dumps({**lives, "events": [event, {"what": 3}, 3]})) == Report(
+        node="cmp1",
+        state="blocked",
+        reason="HOST LIVES",
+        fenced=FENCED,
+        events=(ReportEvent(1.0, "blocked: HOST LIVES"), ReportEvent(what="3")),
+    )
+
+
+def test_what_was_read_in_an_earlier_format_is_written_in_todays() -> None:
+    """A new worker goes on with the report of an old one: each must be what its number says."""
+    kept = read(Report, json.dumps({"format": 1, "node": "cmp1", "state": "on-hold"}))
+    assert as_json(kept)["format"] == FORMAT
+    assert as_json(kept)["state"] == "blocked"
 
 
 @BY_NAME
-@pytest.mark.parametrize(
-    ("number", "which"), [(FORMAT + 1, "a newer muster"), (FORMAT - 1, "an older muster"), ("2", "")]
-)
+@pytest.mark.parametrize(("number", "which"), [(FORMAT + 1, "a newer muster"), (0, "an older muster"), ("2", "")])
 def test_another_format_is_said_and_not_understood_by_halves(document: Any, number: Any, which: str) -> None:
     found = read(type(document), json.dumps({**as_json(document), "format": number}))
     assert isinstance(found, OtherFormat)
@@ -148,7 +166,7 @@ def test_status_says_that_it_cannot_read_what_the_worker_shares() -> None:
     (todo,) = view(Seen(FENCED, Cluster(True, "ctl1", {}), resource, heard=heard)).todo
     assert todo.level == "attention"
     assert "ctl2" in todo.what
-    assert "a newer muster (9.1) wrote it in format 2, this one reads format 1" in todo.what
+    assert "a newer muster (9.1) wrote it in format 3, this one reads 1 to 2" in todo.what
 
 
 def test_a_list_of_incidents_names_the_reports_that_it_cannot_read(

@@ -3,7 +3,8 @@
 
 Three documents, each JSON with the number of its format: the status file of this controller, what is shared with the
 other ones, and the report of an incident.  Whatever in them is not what it should be reads as empty, for a command must
-not fail by a file; a document of another format is not read at all, and said to be one.
+not fail by a file.  One of an earlier format is read in today's words; one of a later format is not read at all, and
+said to be one.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional, TypeVar, Union
 
-FORMAT = 1
-"""Raised with every change by which an older command would understand something wrong.  Documents from before it was
-written have the first one."""
+FORMAT = 2
+"""Raised with every change by which an older command would understand something wrong.  The first one, which documents
+from before it was written have, calls an incident ``on-hold`` that is ``blocked`` now."""
+FIRST_FORMAT = 1
 TIME_END = 1e11
 """The year 5138: no time is later."""
 
@@ -38,7 +40,7 @@ class OtherFormat:
         which = "a newer" if self.format > FORMAT else "an older"
         named = f" ({self.version})" if self.version else ""
         return (
-            f"{which} muster{named} wrote it in format {self.format}, this one reads format {FORMAT}."
+            f"{which} muster{named} wrote it in format {self.format}, this one reads {FIRST_FORMAT} to {FORMAT}."
             " Install the same version on every controller"
         )
 
@@ -254,16 +256,35 @@ def read(kind: type[Document], text: Union[str, bytes]) -> Union[Document, Other
 
 def from_json(kind: type[Document], value: Mapping[str, Any]) -> Union[Document, OtherFormat]:
     """The document that was written so."""
-    written = value.get("format", FORMAT)
-    if type(written) is not int or written != FORMAT:
+    written = value.get("format", FIRST_FORMAT)
+    if type(written) is not int or not FIRST_FORMAT <= written <= FORMAT:
         return OtherFormat(written if type(written) is int else 0, _text(value.get("version")))
-    made: Document = _object(kind, value)
+    made: Document = _object(kind, _from_first(value) if written == FIRST_FORMAT else value)
     return made
 
 
+def _from_first(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of the first format in the words of today: an older worker still runs, or has left its report."""
+    incidents, events = value.get("incidents"), value.get("events")
+    found = {**_unheld(value), "format": FORMAT}
+    if isinstance(incidents, list):
+        found["incidents"] = [_unheld(it) for it in incidents if isinstance(it, dict)]
+    if isinstance(events, list):
+        found["events"] = [_unheld(it) for it in events if isinstance(it, dict)]
+    return found
+
+
+def _unheld(value: Mapping[str, Any]) -> dict[str, Any]:
+    """An incident or an event that says ``on-hold``."""
+    found = dict(value)
+    if value.get("state") == "on-hold":
+        found["state"] = "blocked"
+    if str(value.get("what")).startswith("on-hold: "):
+        found["what"] = f"blocked: {value['what'][len('on-hold: ') :]}"
+    return found
+
+
 def _object(kind: Any, value: Mapping[str, Any]) -> Any:
-    if value.get("state") == "on-hold":  # its first name: an older worker still runs, or has left its report
-        value = {**value, "state": "blocked"}
     return kind(**{n: _typed(wanted, value[key]) for n, key, wanted in _fields(kind) if value.get(key) is not None})
 
 
