@@ -1422,4 +1422,12 @@ BREAKS: tuple[Break, ...] = (
         "FORMAT = 1\n",
         ("unit/test_formats.py::test_what_calls_an_incident_blocked_is_no_document_of_the_first_format",),
     ),
+    Break(
+        "B4",
+        "tells the monitor the time that one address has",
+        "src/muster/gateways/nova/login.py",
+        "self._tell(self._addresses[host], timeout_s)",
+        "self._tell(0, timeout_s)",
+        ("unit/test_silent_addresses.py::test_each_silent_address_has_its_own_time_out_and_the_monitor_is_told",),
+    ),
 )

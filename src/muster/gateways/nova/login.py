@@ -8,12 +8,15 @@ into one of three errors.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
+from urllib.parse import urlsplit
 
 import openstack.config
 import openstack.connection
 from keystoneauth1 import exceptions as ksa
+from keystoneauth1.session import TCPKeepAliveAdapter
 
 from muster.core.errors import NovaError, NovaUnavailable
 from muster.gateways.clock import Clock
@@ -24,8 +27,6 @@ WRITE_TIMEOUT_S = 30.0
 READ_RETRIES = 1
 CELLS_TIMEOUT_S = 75.0
 """Nova waits for a cell whose database hangs for 60 s before it answers without it (nova/context.py, CELL_TIMEOUT)."""
-LOGIN_REQUESTS = 3
-"""Keystone's versions, a token, a service's versions: each may take as long as a write."""
 MARGIN_S = 5.0
 NOVAS_OWN = "X-OpenStack-Nova-API-Version"
 """In every answer of Nova's (nova/api/openstack/wsgi.py), and in none of another service or of a proxy."""
@@ -33,6 +34,45 @@ UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 """What openstacksdk makes of a clouds.yaml that is none, or one that somebody is editing."""
 FAILURES = (ksa.ClientException, openstack.exceptions.SDKException, RecursionError, *UNREADABLE)
 """What a request raises; the last where keystoneauth reads a token or versions in JSON that is neither."""
+
+
+class _Announced(TCPKeepAliveAdapter):  # type: ignore[misc]
+    """Tells before each request how long it may take: Keystone's, those for versions and for a new token included.
+
+    Each address of a name has the whole time-out for its connection (urllib3's create_connection()), and the reply has
+    it once more.
+
+    :param announce: told how many seconds may pass until the request has ended.
+    """
+
+    def __init__(self, announce: Callable[[float], None]) -> None:
+        super().__init__()
+        self._announce = announce
+        self._addresses: dict[str, int] = {}
+
+    def send(self, request: Any, *args: Any, **options: Any) -> Any:
+        host, timeout_s = urlsplit(request.url).hostname or "", options["timeout"]
+        if host not in self._addresses:
+            self._tell(1, timeout_s)  # looking the name up may take a while, too
+            self._addresses[host] = addresses(host)
+        self._tell(self._addresses[host], timeout_s)
+        try:
+            return super().send(request, *args, **options)
+        except OSError:
+            self._addresses.pop(host)
+            raise
+
+    def _tell(self, ways: int, timeout_s: float) -> None:
+        self._announce((ways + 1) * timeout_s + MARGIN_S)
+
+
+def addresses(host: str) -> int:
+    """How many a name has; 1 for one that has none, where no connection is tried."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return 1
+    return len({address for *_, address in found})
 
 
 class Login:
@@ -58,7 +98,6 @@ class Login:
         :raises NovaUnavailable: when clouds.yaml cannot be used.
         """
         if self._connection is None:
-            self._announce(LOGIN_REQUESTS * WRITE_TIMEOUT_S + READ_TIMEOUT_S + MARGIN_S)
             if not os.access(self._clouds_file, os.R_OK):  # the SDK would say that it has no such cloud
                 remedy = "make sure that it is there, and run this as root"
                 raise NovaUnavailable(f"{self._clouds_file} cannot be read: {remedy}")
@@ -72,6 +111,8 @@ class Login:
                 self._auth_url = str(region.config.get("auth", {}).get("auth_url", ""))
                 connection.session.timeout = WRITE_TIMEOUT_S  # novaclient takes the session's
                 connection.session.session.hooks["response"].append(self._seen)
+                for scheme in ("http://", "https://"):
+                    connection.session.session.mount(scheme, _Announced(self._announce))
             except (openstack.exceptions.SDKException, ksa.ClientException, OSError, *UNREADABLE) as exc:
                 raise NovaUnavailable(f"{self._clouds_file}: cloud {self._cloud!r}: {exc}") from exc
             self._connection = connection
@@ -144,8 +185,6 @@ class Login:
         self, service: str, path: str, params: Mapping[str, str], version: Optional[str], timeout_s: float, retries: int
     ) -> Any:
         adapter = getattr(self.connection(), service)
-        # The token may have to be renewed between two tries.
-        self._announce((1 + retries) * timeout_s + WRITE_TIMEOUT_S + MARGIN_S)
         return adapter.get(
             path,
             params=dict(params),
@@ -159,8 +198,6 @@ class Login:
         """Have a token before a write, so that a failure here is known to have done nothing."""
         session = self.connection().session
         self._asked = "compute"
-        # The token, the write, and a new token with which it is repeated when the old one was refused.
-        self._announce(4 * WRITE_TIMEOUT_S + MARGIN_S)
         try:
             session.get_token()
         except FAILURES as exc:
