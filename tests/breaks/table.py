@@ -548,7 +548,7 @@ BREAKS: tuple[Break, ...] = (
         "C8",
         "takes a worker that hangs for one that works",
         SUPERVISE,
-        "return max(0.0, time.monotonic() - float(deadline)) if isinstance(deadline, (int, float)) else 0.0",
+        "return self.watched().overdue_s(time.monotonic())",
         "return 0.0",
         ("unit/test_supervise.py::test_the_monitor_tells_slow_from_hung",),
     ),

@@ -137,7 +137,7 @@ def test_an_action_it_does_not_have_is_unimplemented(action: str) -> None:
         (["muster.agents.ocf", "meta-data"], ["openstack", "novaclient", "keystoneauth1"]),
         (
             ["muster.agents.ocf", "monitor"],
-            ["openstack", "novaclient", "keystoneauth1", "lxml", "subprocess", "logging"],
+            ["openstack", "novaclient", "keystoneauth1", "lxml", "subprocess", "logging", "dataclasses"],
         ),
         (["muster.agents.fence", "-o", "metadata"], ["openstack", "novaclient", "keystoneauth1"]),
         (["muster.agents.fence", "-o", "on", "-n", "x"], ["openstack", "novaclient", "keystoneauth1"]),

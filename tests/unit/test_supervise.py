@@ -16,6 +16,8 @@ import pytest
 
 from muster.agents import ocf
 from muster.agents.supervisor import MAY_DROP, Supervisor, capabilities, running, ticks
+from muster.reporting.documents import StatusFile, as_json, read
+from muster.reporting.watched import Watched
 
 TWO = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 ENVIRONMENT = {
@@ -43,8 +45,10 @@ def test_starts_once_and_stops_without_a_trace(supervisor: Supervisor) -> None:
     assert supervisor.start(ENVIRONMENT, 30) == ""
     pid = supervisor.pid()
     # There is no cluster here: it says so, and goes on looking.
-    assert supervisor.status()["first_look"] is True
-    assert "Pacemaker does not answer" in str(supervisor.status()["reason"])
+    assert supervisor.watched().first_look is True
+    status = read(StatusFile, Path(supervisor.status_file).read_text())
+    assert isinstance(status, StatusFile)
+    assert "Pacemaker does not answer" in status.reason
     assert supervisor.silent_for_s() == 0.0
     assert supervisor.start(ENVIRONMENT, 30) == ""
     assert supervisor.pid() == pid
@@ -112,12 +116,29 @@ def test_the_monitor_tells_slow_from_hung(supervisor: Supervisor, capsys: pytest
     assert "has been silent 5 s" in capsys.readouterr().err
 
 
+def test_the_monitor_reads_what_the_worker_writes() -> None:
+    """The same two fields, read once without the library that reads the whole document, and at what it costs."""
+    text = json.dumps(as_json(StatusFile(first_look=True, deadline=9.5)))
+    assert (Watched.read(text).first_look, Watched.read(text).deadline) == (True, 9.5)
+    assert (Watched.read(text).overdue_s(8.0), Watched.read(text).overdue_s(10.0)) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize("deadline", ["null", "true", '"x"', "-1", "NaN", "Infinity", "1" + "0" * 400, "[]"])
+def test_a_deadline_that_is_none_makes_no_worker_overdue(deadline: str) -> None:
+    assert Watched.read(f'{{"deadline": {deadline}}}').overdue_s(1e9) == 0.0
+
+
+@pytest.mark.parametrize("text", ["", "{", "3", "[1]", "null", "[" * 100_000])
+def test_what_is_no_status_file_says_nothing(text: str) -> None:
+    assert (Watched.read(text).first_look, Watched.read(text).deadline) == (False, 0.0)
+
+
 @pytest.mark.parametrize("file", ["pid_file", "status_file"])
 def test_follows_no_symlink(supervisor: Supervisor, tmp_path: Path, file: str) -> None:
     target = tmp_path / "target"
     target.write_text(f"{os.getpid()} {ticks(os.getpid())}\n" if file == "pid_file" else '{"first_look": true}')
     os.symlink(target, getattr(supervisor, file))
-    assert (supervisor.pid(), supervisor.status()) == (0, {})
+    assert (supervisor.pid(), supervisor.watched().first_look) == (0, False)
 
 
 def test_makes_no_file_through_a_symlink(supervisor: Supervisor, tmp_path: Path) -> None:

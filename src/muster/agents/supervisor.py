@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One worker process for each resource on this controller: start it, find it, stop it.  Standard library only.
+"""One worker process for each resource on this controller: start it, find it, stop it.
 
 The monitor goes through here every few seconds, so nothing is imported that it does not need.
 """
@@ -7,12 +7,13 @@ The monitor goes through here every few seconds, so nothing is imported that it 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import signal
 import sys
 import time
+
+from muster.reporting.watched import Watched
 
 RUN_DIRECTORY = "/run/muster"
 GO = b"g"
@@ -54,18 +55,13 @@ class Supervisor:
         """This process is the worker that counts here."""
         return self.pid() == os.getpid()
 
-    def status(self) -> dict[str, object]:
-        """The worker's status file; empty without a readable one."""
-        try:
-            status = json.loads(_read(self.status_file) or "{}")
-        except ValueError:
-            return {}
-        return status if isinstance(status, dict) else {}
+    def watched(self) -> Watched:
+        """What the worker's status file says of it; as of none without a readable one."""
+        return Watched.read(_read(self.status_file))
 
     def silent_for_s(self) -> float:
         """How long the worker is overdue; 0.0 as long as it is inside the time that it announced."""
-        deadline = self.status().get("deadline")
-        return max(0.0, time.monotonic() - float(deadline)) if isinstance(deadline, (int, float)) else 0.0
+        return self.watched().overdue_s(time.monotonic())
 
     # ------------------------------------------------------------------ start
 
@@ -125,7 +121,7 @@ class Supervisor:
                 _unlink(self.pid_file)
                 words = _read(self._out_file)[-600:].strip().replace("\n", " | ")
                 return f"the worker ended at once: {words or 'see syslog'}"
-            if self.status().get("first_look"):
+            if self.watched().first_look:
                 return ""
             time.sleep(POLL_S)
         # It lives and may be waiting for something slow; the monitor judges from here on.

@@ -18,12 +18,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional, TypeVar, Union
 
+from muster.reporting.watched import TIME_END
+
 FORMAT = 2
 """Raised with every change by which an older command would understand something wrong.  The first one, which documents
 from before it was written have, calls an incident ``on-hold`` that is ``blocked`` now."""
 FIRST_FORMAT = 1
-TIME_END = 1e11
-"""The year 5138: no time is later."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,7 @@ class Left:
 class StatusFile:
     """What the monitor of this controller lives on, and people may look at.
 
-    :param first_look: the worker has seen cluster and Nova once.
-    :param deadline: when it will have been heard of again, by the clock that no one sets.
+    ``first_look`` and ``deadline`` are what :class:`Watched` reads of it.
     """
 
     format: int = FORMAT
