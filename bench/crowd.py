@@ -25,6 +25,39 @@ PAGE_S = 1.0
 SCHEDULE_S = 0.5
 SPAWN_S = 5.0
 
+ADDRESS = {
+    "version": 4,
+    "addr": "192.0.2.1",
+    "OS-EXT-IPS:type": "fixed",
+    "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:00:00:00",
+}
+FLAVOR = {
+    "vcpus": 2,
+    "ram": 4096,
+    "disk": 20,
+    "ephemeral": 0,
+    "swap": 0,
+    "original_name": "m1",
+    "extra_specs": {"hw:watchdog_action": "reset"},
+}
+IN_EVERY_ROW: dict[str, Any] = {
+    "status": "ACTIVE",
+    "metadata": {"role": "web"},
+    "hostId": "5" * 56,
+    "flavor": FLAVOR,
+    "created": "2026-01-02T03:04:05Z",
+    "updated": "2026-01-02T03:05:05Z",
+    "addresses": {"net": [ADDRESS]},
+    "OS-EXT-STS:vm_state": "active",
+    "OS-EXT-STS:task_state": None,
+    "OS-EXT-STS:power_state": 1,
+    "OS-SRV-USG:launched_at": "2026-01-02T03:05:00.000000",
+    "os-extended-volumes:volumes_attached": [{"id": "1" * 36, "delete_on_termination": True}],
+    "security_groups": [{"name": "default"}],
+    "tags": [],
+}
+"""With what Nova shows beside what is read, so that a page is as long as it is."""
+
 
 class Crowd:
     """The Nova port over ``hosts`` dead hosts with ``servers`` servers in all, and as many living ones.
@@ -33,7 +66,7 @@ class Crowd:
     """
 
     def __init__(self, clock: FakeClock, hosts: int, servers: int) -> None:
-        self._clock = clock
+        self.clock = clock
         self.requests: Counter[str] = Counter()
         self.dead = [f"dead{n}" for n in range(hosts)]
         self.alive = [f"cmp{n}" for n in range(max(hosts, 10))]
@@ -88,7 +121,7 @@ class Crowd:
 
     def force_down(self, service: str, disable_reason: Optional[str]) -> str:
         host = service.removeprefix("id-")
-        now = float(int(self._clock.now()))
+        now = float(int(self.clock.now()))
         self._services[host] = replace(
             self._services[host],
             up=False,
@@ -142,22 +175,22 @@ class Crowd:
 
     def _now(self) -> float:
         """Nova's clock, as its API shows it: whole seconds."""
-        return float(int(self._clock.now()))
+        return float(int(self.clock.now()))
 
     def _later(self, seconds: float, what: Callable[[], None]) -> None:
         self._count += 1
-        heapq.heappush(self._due, (self._clock.now() + seconds, self._count, what))
+        heapq.heappush(self._due, (self.clock.now() + seconds, self._count, what))
 
     def _take(self, kind: str, rows: int = 0) -> str:
         """A call takes time, and what is due happens meanwhile."""
         pages = rows // PAGE + 1
         self.requests[kind] += pages
-        self._clock.pass_by(CALL_S * pages + PAGE_S * rows / PAGE)
+        self.clock.pass_by(CALL_S * pages + PAGE_S * rows / PAGE)
         self.catch_up()
         return f"req-{self._count}"
 
     def catch_up(self) -> None:
-        while self._due and self._due[0][0] <= self._clock.now():
+        while self._due and self._due[0][0] <= self.clock.now():
             heapq.heappop(self._due)[2]()
 
 
@@ -194,49 +227,19 @@ class PagedNova(Nova):
         return json.dumps({"provider_summaries": {f"u-{host}": {"resources": resources} for host in self.hosts}})
 
     def _row(self, n: int) -> dict[str, Any]:
-        """With what Nova shows beside what is read, so that a page is as long as it is."""
         links = [{"rel": rel, "href": f"http://nova.example/v2.1/servers/{n:08}-0000"} for rel in ("self", "bookmark")]
+        host = self.hosts[n % len(self.hosts)]
         return {
+            **IN_EVERY_ROW,
             "id": f"{n:08}-0000-4000-8000-000000000000",
             "name": f"vm{n}",
-            "status": "ACTIVE",
             "tenant_id": f"{n % 40:032}",
             "user_id": f"{n % 40:032}",
-            "metadata": {"role": "web"},
-            "hostId": "5" * 56,
             "image": {"id": "0" * 36, "links": links, "properties": {"hw_machine_type": "q35", "os_distro": "debian"}},
-            "flavor": {
-                "vcpus": 2,
-                "ram": 4096,
-                "disk": 20,
-                "ephemeral": 0,
-                "swap": 0,
-                "original_name": "m1",
-                "extra_specs": {"hw:watchdog_action": "reset"},
-            },
-            "created": "2026-01-02T03:04:05Z",
-            "updated": "2026-01-02T03:05:05Z",
-            "addresses": {
-                "net": [
-                    {
-                        "version": 4,
-                        "addr": "192.0.2.1",
-                        "OS-EXT-IPS:type": "fixed",
-                        "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:00:00:00",
-                    }
-                ]
-            },
             "links": links,
-            "OS-EXT-SRV-ATTR:host": self.hosts[n % len(self.hosts)],
-            "OS-EXT-SRV-ATTR:hypervisor_hostname": self.hosts[n % len(self.hosts)],
+            "OS-EXT-SRV-ATTR:host": host,
+            "OS-EXT-SRV-ATTR:hypervisor_hostname": host,
             "OS-EXT-SRV-ATTR:instance_name": f"instance-{n:08x}",
-            "OS-EXT-STS:vm_state": "active",
-            "OS-EXT-STS:task_state": None,
-            "OS-EXT-STS:power_state": 1,
-            "OS-SRV-USG:launched_at": "2026-01-02T03:05:00.000000",
-            "os-extended-volumes:volumes_attached": [{"id": "1" * 36, "delete_on_termination": True}],
-            "security_groups": [{"name": "default"}],
-            "tags": [],
         }
 
 

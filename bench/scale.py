@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -64,54 +65,67 @@ class Lines:
 
 def incident(hosts: int, servers: int) -> dict[str, Any]:
     """All of these hosts die together; the passes until the last server is proved and every host may return."""
-    clock, meter = FakeClock(), Meter()
-    crowd = Crowd(clock, hosts, servers)
-    cluster = FakeCluster.of(*crowd.dead, *crowd.alive)
-    policy = settings(in_flight=IN_FLIGHT, per_destination=0, max_failed_hosts="100%")
-    memory, log = Memory(), Lines()
+    meter, memory, crowd = Meter(), Memory(), Crowd(FakeClock(), hosts, servers)
     began_with = resident_kb()
-    passes: list[dict[str, float]] = []
-    afterwards = 0.0
-    with tempfile.TemporaryDirectory() as place:
-        outlet = Outlets(Status(Path(place) / "status", clock, log), [Reports(clock, log, Path(place))], log)  # type: ignore[arg-type]
-        look = Look(Ports(cluster, meter), Ports(crowd, meter), clock, policy, memory)  # type: ignore[arg-type]
-        act = Act(Ports(cluster, meter), Ports(crowd, meter), clock, memory, log, lambda: True, outlet.announce)  # type: ignore[arg-type]
-        look.sight = meter.of("look", look.sight)  # type: ignore[method-assign]
-        act.carry_out = meter.of("act", act.carry_out)  # type: ignore[method-assign]
-        worker = engine.Worker(look, act, Ports(cluster, meter), clock, policy, memory, log, outlet, lambda s: True)  # type: ignore[arg-type]
-        with timed_decide(meter):
-            one_pass = meter.of("pass", worker.one_pass)
-            one_pass()
-            for host in crowd.dead:
-                cluster.fence(host, clock.now())
-            while any(cluster.nodes[host].hold for host in crowd.dead):
-                meter.spent.clear()
-                open_before = sum(len(host.proofs) for host in memory.hosts.values()) < servers
-                rest = one_pass()
-                if open_before:
-                    passes.append(dict(meter.spent))
-                else:
-                    afterwards = max(afterwards, meter.spent["pass"])
-                clock.pass_by(rest)
-                crowd.catch_up()
+    with tempfile.TemporaryDirectory() as place, timed_decide(meter):
+        cluster = FakeCluster.of(*crowd.dead, *crowd.alive)
+        one_pass = meter.of("pass", measured_worker(crowd, cluster, memory, meter, Path(place)).one_pass)
+        one_pass()
+        for host in crowd.dead:
+            cluster.fence(host, crowd.clock.now())
+        passes: list[dict[str, float]] = []
+        afterwards = [0.0]
+        while any(cluster.nodes[host].hold for host in crowd.dead):
+            meter.spent.clear()
+            open_before = sum(len(host.proofs) for host in memory.hosts.values()) < servers
+            rest = one_pass()
+            if open_before:
+                passes.append(dict(meter.spent))
+            else:
+                afterwards.append(meter.spent["pass"])
+            crowd.clock.pass_by(rest)
+            crowd.catch_up()
     assert crowd.requests["evacuate"] == servers, crowd.requests
-    times = [spent["pass"] * 1000 for spent in passes]
-    whole = sum(times) / 1000
-    asked = sum(crowd.requests.values())
     return {
         "hosts": hosts,
         "servers": servers,
+        **spent_in(passes),
+        "settling_ms": round(max(afterwards) * 1000, 1),
+        "memory_mb": round((peak_kb() - began_with) / 1024),
+        **asked_by(crowd.requests, hosts, servers, len(passes)),
+    }
+
+
+def measured_worker(crowd: Crowd, cluster: FakeCluster, memory: Memory, meter: Meter, place: Path) -> engine.Worker:
+    """The real engine and outlets; the time in the ports is not counted."""
+    clock, log = crowd.clock, Lines()
+    policy = settings(in_flight=IN_FLIGHT, per_destination=0, max_failed_hosts="100%")
+    outlet = Outlets(Status(place / "status", clock, log), [Reports(clock, log, place)], log)  # type: ignore[arg-type]
+    look = Look(Ports(cluster, meter), Ports(crowd, meter), clock, policy, memory)  # type: ignore[arg-type]
+    act = Act(Ports(cluster, meter), Ports(crowd, meter), clock, memory, log, lambda: True, outlet.announce)  # type: ignore[arg-type]
+    look.sight = meter.of("look", look.sight)  # type: ignore[method-assign]
+    act.carry_out = meter.of("act", act.carry_out)  # type: ignore[method-assign]
+    return engine.Worker(look, act, Ports(cluster, meter), clock, policy, memory, log, outlet, lambda s: True)  # type: ignore[arg-type]
+
+
+def spent_in(passes: list[dict[str, float]]) -> dict[str, Any]:
+    times = [spent["pass"] * 1000 for spent in passes]
+    whole = sum(times) / 1000
+    parts = {part: sum(spent[part] for spent in passes) for part in ("look", "decide", "act")}
+    return {
         "passes": len(passes),
         "ms": three(times),
-        "settling_ms": round(afterwards * 1000, 1),
-        "share": {
-            part: round(100 * sum(spent[part] for spent in passes) / whole, 1) for part in ("look", "decide", "act")
-        },
+        "share": {part: round(100 * spent / whole, 1) for part, spent in parts.items()},
         "cpu_s": round(whole, 2),
-        "memory_mb": round((peak_kb() - began_with) / 1024),
-        "requests": dict(sorted(crowd.requests.items())),
+    }
+
+
+def asked_by(requests: Counter[str], hosts: int, servers: int, passes: int) -> dict[str, Any]:
+    asked = sum(requests.values())
+    return {
+        "requests": dict(sorted(requests.items())),
         "requests_a_server": round(asked / servers, 3),
-        "reads_a_pass": round((asked - servers - hosts) / len(passes), 2),
+        "reads_a_pass": round((asked - servers - hosts) / passes, 2),
     }
 
 
