@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that docs/performance.md tells, measured: ``.venv/bin/python -m bench [SECTION...] [--quick]``.
+"""Measures what docs/performance.md shows: ``.venv/bin/python -m bench [SECTION...] [--quick]``.
 
-In each section the subjects take turns, round by round, on one Nova, so that its ratios are of one run.  What was
-measured replaces those sections in bench/figures.json; ``./generate`` writes the page from there.  ``--quick``
-is one small round that only prints.
+In each section muster and the programs that it is compared with take turns on one Nova, round by round: only figures of
+one run are compared.  The results replace those sections in bench/figures.json.  ``./generate`` then writes the page.
 """
 
 from __future__ import annotations
@@ -103,10 +102,16 @@ def whole_rounds(runs: list[Run]) -> list[Run]:
 
 
 def main(argv: Optional[list[str]] = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"{', '.join(SECTIONS)} [all]")
-    parser.add_argument("--resume", action="store_true", help="keep the whole rounds that a section has already")
-    parser.add_argument("--quick", action="store_true", help="one small round of each; prints, writes nothing")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"what to measure: {', '.join(SECTIONS)} [all]")
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the complete rounds in figures.json, and measure the missing ones"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="measure one small round of each section, print it, and write nothing"
+    )
     args = parser.parse_args(argv)
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}")

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pass and a plan cost with ever more servers: the real engine over a Nova in memory, in virtual time.
+"""Measures what a pass of the worker and a plan cost with more and more servers: ``.venv/bin/python -m bench.scale``.
 
-    .venv/bin/python -m bench.scale          a few minutes; writes bench/scale.json, of which ./generate makes the page
+It runs the real engine with a Nova in memory, in virtual time, for a few minutes, and writes bench/scale.json.
+``./generate`` then writes docs/performance-scale.md.
 
-Times are CPU time of this process without that of the Nova in memory, so what else runs on the machine does not count.
+Times are CPU time of this process, without the time that the Nova in memory needs.  Other programs on the machine do not
+change them.
 """
 
 from __future__ import annotations
@@ -224,8 +226,15 @@ def figures() -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--one", nargs=3, metavar=("KIND", "HOSTS", "SERVERS"), help="measure one, and print it")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--one",
+        nargs=3,
+        metavar=("KIND", "HOSTS", "SERVERS"),
+        help="measure only this one, print it, and write nothing; KIND is incident or plan",
+    )
     given = parser.parse_args()
     if given.one:
         kind, hosts, servers = given.one

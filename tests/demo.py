@@ -66,7 +66,7 @@ class Demo:
                 time.sleep(0.2)
             self.lines()
         if not until():
-            raise SystemExit(f"FAILED: not within {LIMIT_S:.0f} s: {what}")
+            raise SystemExit(f"FAILED: after {LIMIT_S:.0f} s this is not true yet: {what}")
 
     def lines(self) -> None:
         report = self.cloud.report(HOST)
@@ -119,9 +119,11 @@ class Demo:
             if (entry["verdict"], host, state) != expected or (uuid != self.paused and host == HOST):
                 wrong.append(f"{entry['name']}: {entry['verdict']}, in Nova {state} on {host}; expected {expected}")
             if entry["verdict"] == "evacuated" and not entry["request_id"]:
-                wrong.append(f"{entry['name']}: no request id")
+                wrong.append(f"{entry['name']} has no request id")
         if len(self.cloud.nova.evacuations()) != len(self.servers) - 1:
-            wrong.append(f"Nova saw {len(self.cloud.nova.evacuations())} evacuate calls")
+            wrong.append(
+                f"Nova received {len(self.cloud.nova.evacuations())} evacuate calls, expected {len(self.servers) - 1}"
+            )
         mine = self.cloud.nova.service(HOST)
         if (mine["state"], mine["status"], mine["forced_down"]) != ("up", "enabled", False):
             wrong.append(f"{HOST} is not back in service: {mine}")
@@ -130,42 +132,49 @@ class Demo:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="demo", description="A host dies; its servers come up elsewhere, each proved."
+        prog="demo",
+        description="Cuts the power of a host with twelve servers, and checks that each comes up elsewhere.",
     )
-    parser.add_argument("--keep", action="store_true", help="leave cluster and Nova running, and say what to try")
-    parser.add_argument("--down", action="store_true", help="stop what --keep has left running")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the cluster and Nova running, and print commands to try"
+    )
+    parser.add_argument("--down", action="store_true", help="stop the cluster and Nova that --keep left running")
     options = parser.parse_args()
     keep = options.keep
     ended = Cloud.end("demo")
     if options.down:
-        print("stopped" if ended else "nothing is running")
+        print("The demo is stopped." if ended else "No demo is running.")
         return 0
     console = Console(width=None if sys.stdout.isatty() else 160)
     began = time.monotonic()
-    console.print("[bold]muster[/]: starting real Nova, and Pacemaker on three controllers and three computes")
+    console.print("[bold]muster[/]: starting a real Nova, and Pacemaker on three controllers and three computes")
     cloud = Cloud(name="demo", keep=keep)
     try:
         demo = Demo(cloud, console)
         demo.began = began
-        demo.say("cluster and Nova run; pcs stonith create, level add, resource create")
+        demo.say(
+            "Pacemaker and Nova are running. Setting muster up: pcs stonith create, stonith level add, resource create"
+        )
         cloud.ctl("pcs", "property", "set", "stonith-action=off")
         cloud.install()
-        demo.say(f"worker on {cloud.worker_node()}; booting 12 servers on {HOST}")
+        demo.say(f"The worker is running on {cloud.worker_node()}. Booting 12 servers on {HOST}")
         demo.boot()
-        demo.say(f"[bold red]cutting the power of {HOST}[/]")
+        demo.say(f"[bold red]Cutting the power of {HOST}[/]")
         cloud.cluster.crash(HOST)
         demo.watch(lambda: cloud.report(HOST).get("state") in ("settled", "returning"), "every server has an outcome")
-        demo.say(f"settled; [bold green]powering {HOST} on again[/]")
+        demo.say(f"Every server has an outcome. [bold green]Powering {HOST} on again[/]")
         cloud.cluster.power(HOST, "on")
         demo.watch(lambda: cloud.record(HOST) is None, "the host is back in service")
-        demo.say(f"{HOST} is back in service; what happened to each of its servers:")
+        demo.say(f"{HOST} is back in service. This happened to its servers:")
         console.print(demo.table())
         faults = demo.faults()
         for fault in faults:
             console.print(f"[bold red]WRONG[/] {fault}", highlight=False)
         if keep:
             console.print(KEPT.replace("WORKER", str(cloud.worker_node())), highlight=False)
-        console.print(f"{'FAILED' if faults else 'all of it checked against Nova and its oracle'}", style="bold")
+        console.print(
+            "FAILED" if faults else "PASSED: Nova's database agrees, and no call to Nova broke a rule", style="bold"
+        )
         return 1 if faults else 0
     finally:
         if not keep:
@@ -173,7 +182,7 @@ def main() -> int:
 
 
 KEPT = """
-It all runs on. Try:
+The cluster and Nova keep running. Commands to try:
   .venv/bin/python -m tests.bed.cluster exec --name demo ctl1 pcs status --full
   .venv/bin/python -m tests.bed.cluster crash --name demo cmp2
   .venv/bin/python -m tests.bed.cluster exec --name demo WORKER tail -f /run/muster/muster.out

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Breaks the product on purpose, in one place at a time, and the tests of the scenario have to fail.
+"""Breaks the product on purpose, in one place at a time, and checks that the tests of the scenario fail.
 
-First the same tests run in a copy of the tree as it is, where they have to pass; then each break in a copy of its own.
-Exit code 0 only if all of it is so.
+The same tests run first in an unchanged copy of the tree, where they have to pass. Each break has a copy of its own. The
+exit code is 0 if the tests noticed every break.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from tests.breaks.table import BREAKS, LEVELS, Break
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.breaks", description=__doc__)
-    parser.add_argument("--level", choices=LEVELS, action="append", help="only breaks that it shows; may be repeated")
+    parser.add_argument(
+        "--level", choices=LEVELS, action="append", help="only breaks for the tests of this level; may be repeated"
+    )
     parser.add_argument("--row", default="", help="only breaks of this scenario, for instance A4")
-    parser.add_argument("--list", action="store_true", help="print them and break nothing")
+    parser.add_argument("--list", action="store_true", help="print the breaks and run nothing")
     given = parser.parse_args()
     chosen = [b for b in BREAKS if b.level in (given.level or LEVELS) and given.row in ("", *b.rows.split(", "))]
     if not chosen:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m tests.sim --seed N -v`` replays one history; ``--histories N`` plays many and says what they found;
-``--fingerprint`` prints a line for each, to compare two trees by ``diff``."""
+"""Plays histories of a simulated cloud and cluster with the real engine, and prints what the judge found.
+
+A history is its number: the same number plays the same history. To replay one: ``python -m tests.sim --seed 7 -v``.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,15 @@ from tests.sim.history import play
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
-    parser.add_argument("--seed", type=int, help="play this history only, and tell it")
-    parser.add_argument("-v", "--verbose", action="store_true", help="with --seed: the whole story")
-    parser.add_argument("--histories", type=int, default=1000, help="how many to play")
-    parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
-    parser.add_argument("--fingerprint", action="store_true", help="one line for each history, for diff")
+    parser.add_argument("--seed", type=int, help="play only this history, and print what the judge found")
+    parser.add_argument("-v", "--verbose", action="store_true", help="with --seed: print every event")
+    parser.add_argument("--histories", type=int, default=1000, help="how many to play [%(default)s]")
+    parser.add_argument(
+        "--from", dest="first", type=int, default=0, help="the number of the first history [%(default)s]"
+    )
+    parser.add_argument(
+        "--fingerprint", action="store_true", help="print one line for each history, to compare two trees with diff"
+    )
     given = parser.parse_args()
     if given.fingerprint:
         return _fingerprints(given.first, given.histories)

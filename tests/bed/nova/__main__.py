@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the bed: ``python -m tests.bed.nova`` at the root of the repository, with the interpreter that has Nova.
+"""Runs a real Nova in one process, for tests: ``.venv-nova/bin/python -m tests.bed.nova``, at the root of the repository.
 
-Prints what ``info`` says, one JSON line, when everything answers.  SIGTERM, SIGINT, the operation ``quit``, and with
-``--die-with-stdin`` the end of its standard input, stop it and remove its directory.
+When everything answers, the bed prints one line of JSON with its addresses and hosts.  SIGTERM, SIGINT or the operation
+"quit" stops the bed; it then removes its directory.
 """
 
 import argparse
@@ -18,24 +18,52 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 
 
 def parse(argv):
-    p = argparse.ArgumentParser(prog="python -m tests.bed.nova", description="real Nova in one process, for tests")
-    p.add_argument("--hosts", default="compute-1,compute-2,compute-3", help="compute hosts, by comma [%(default)s]")
-    p.add_argument("--port", type=int, default=0, help="first of 4: compute, identity, placement, control [free ones]")
-    p.add_argument("--report-interval", type=float, default=1.0, help="seconds between heartbeats [%(default)s]")
-    p.add_argument("--service-down-time", type=float, default=3.0, help="seconds of silence until down [%(default)s]")
-    p.add_argument("--first-report", type=float, default=0.1, help="first heartbeat; in Nova 5 s [%(default)s]")
-    p.add_argument("--rpc-timeout", type=int, default=10, help="seconds [%(default)s]")
-    p.add_argument("--token-ttl", type=int, default=3600, help="seconds [%(default)s]")
+    p = argparse.ArgumentParser(prog="python -m tests.bed.nova", description=__doc__)
     p.add_argument(
-        "--token-cache-time", type=int, default=300, help="nova-api's cache of tokens, -1: none [%(default)s]"
+        "--hosts", default="compute-1,compute-2,compute-3", help="names of the compute hosts, with commas [%(default)s]"
     )
-    p.add_argument("--max-microversion", help="the newest microversion offered, as 2.79 [all of Nova's]")
-    p.add_argument("--periodic", action="store_true", help="run Nova's periodic tasks")
-    p.add_argument("--exact", action="store_true", help="no shortcuts in Nova (see speed.py)")
-    p.add_argument("--debug", action="store_true", help="debug lines in nova.log")
-    p.add_argument("--schema-cache", default=os.path.join(ROOT, ".cache", "nova-schema"), help="[%(default)s]")
-    p.add_argument("--ready-file", help="written when everything answers")
-    p.add_argument("--die-with-stdin", action="store_true", help="stop when standard input ends")
+    p.add_argument(
+        "--port",
+        type=int,
+        default=0,
+        help="first of four ports in a row: compute, identity, placement, control [free ones]",
+    )
+    p.add_argument("--report-interval", type=float, default=1.0, help="seconds between two heartbeats [%(default)s]")
+    p.add_argument(
+        "--service-down-time",
+        type=float,
+        default=3.0,
+        help="Nova calls a service down after so many seconds without a heartbeat [%(default)s]",
+    )
+    p.add_argument(
+        "--first-report",
+        type=float,
+        default=0.1,
+        help="seconds from the start of a nova-compute to its first heartbeat; 5 in Nova itself [%(default)s]",
+    )
+    p.add_argument(
+        "--rpc-timeout", type=int, default=10, help="seconds that a service waits for a reply of another [%(default)s]"
+    )
+    p.add_argument("--token-ttl", type=int, default=3600, help="seconds that a token is valid [%(default)s]")
+    p.add_argument(
+        "--token-cache-time",
+        type=int,
+        default=300,
+        help="seconds that nova-api keeps a token in its cache; -1: no cache [%(default)s]",
+    )
+    p.add_argument(
+        "--max-microversion", help="the newest microversion that the API offers, for instance 2.79 [Nova's newest]"
+    )
+    p.add_argument("--periodic", action="store_true", help="also run Nova's periodic tasks")
+    p.add_argument("--exact", action="store_true", help="run Nova without the shortcuts that speed.py makes")
+    p.add_argument("--debug", action="store_true", help="write debug lines into nova.log")
+    p.add_argument(
+        "--schema-cache",
+        default=os.path.join(ROOT, ".cache", "nova-schema"),
+        help="where the bed keeps the empty databases for the next start [%(default)s]",
+    )
+    p.add_argument("--ready-file", help="write the line of JSON into this file, too, when everything answers")
+    p.add_argument("--die-with-stdin", action="store_true", help="stop the bed when its standard input ends")
     options = p.parse_args(argv)
     options.hosts = options.hosts.split(",")
     return options

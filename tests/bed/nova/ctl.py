@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One operation on a running bed: ``python -m tests.bed.nova.ctl boot host=compute-1 count=3``.
+"""Does one operation on a running bed: ``python -m tests.bed.nova.ctl boot host=compute-1 count=3``.
 
-A value is JSON where it can be read so, text otherwise.  Standard library only.
+A value that is valid JSON is read as JSON; any other value is text.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from tests.bed.nova.client import BedError, control
 def pair(text: str) -> tuple:
     name, sign, value = text.partition("=")
     if not sign:
-        raise argparse.ArgumentTypeError(f"{text}: not name=value")
+        raise argparse.ArgumentTypeError(f"{text} is not of the form name=value")
     try:
         return name, json.loads(value)
     except ValueError:
@@ -23,13 +23,22 @@ def pair(text: str) -> tuple:
 
 
 def main() -> int:
-    p = argparse.ArgumentParser(prog="python -m tests.bed.nova.ctl", description="one operation on a running bed")
-    p.add_argument("--url", default=os.environ.get("MUSTER_BED_CONTROL"), help="control URL [$MUSTER_BED_CONTROL]")
-    p.add_argument("op", help="operation, e.g. info, truth, violations, power_off")
-    p.add_argument("arguments", nargs="*", type=pair, metavar="name=value")
+    p = argparse.ArgumentParser(prog="python -m tests.bed.nova.ctl", description=__doc__)
+    p.add_argument(
+        "--url",
+        default=os.environ.get("MUSTER_BED_CONTROL"),
+        help="address of the bed's control port [$MUSTER_BED_CONTROL]",
+    )
+    p.add_argument(
+        "op",
+        help="for instance info, truth, violations or power_off; the functions marked @operation in tests/bed/nova are all of them",
+    )
+    p.add_argument(
+        "arguments", nargs="*", type=pair, metavar="name=value", help="an argument of the operation; may be repeated"
+    )
     options = p.parse_args()
     if not options.url:
-        p.error("no --url and no MUSTER_BED_CONTROL")
+        p.error("which bed? Use --url, or set MUSTER_BED_CONTROL")
     try:
         print(json.dumps(control(options.url, options.op, **dict(options.arguments)), indent=1))
     except BedError as exc:
