@@ -95,8 +95,8 @@ class FakeCluster:
 
     def write_record(self, node: str, old: Optional[Record], record: Record) -> None:
         self._guard(node, old)
-        if record != old and self.nodes[node].member:
-            raise ClusterRefused(f"{node} has joined")
+        if record != old and not self.nodes[node].away:
+            raise ClusterRefused(f"{node} is not known to be away")
         self.change(node, record=record, hold=True)
 
     def swap_record(self, node: str, old: Record, new: Record) -> None:

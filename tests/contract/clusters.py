@@ -23,11 +23,17 @@ from tests.sim.site import CONTROLLERS
 from tests.sim.world import World
 
 COMPUTES = ("cmp1", "cmp2")
+OFF_AT = 90
+CONNECTION = (
+    '<node_state id="1" uname="ctl1" in_ccm="1"><lrm id="1"><lrm_resources><lrm_resource id="{0}" class="ocf"'
+    ' provider="pacemaker" type="remote"><lrm_rsc_op id="{0}_last_0" operation="start" call-id="7" rc-code="0"'
+    ' op-status="0" interval="0" last-rc-change="{1}"/></lrm_resource></lrm_resources></lrm></node_state>'
+)
 
 
 class Pacemaker(Protocol):
-    """Two remotes that are off and without a record, quorum, and two who may write: the worker and one that is not the
-    worker any more."""
+    """Two remotes that are fenced and without a record, quorum, and two who may write: the worker and one that is not
+    the worker any more."""
 
     port: ClusterPort
     rival: ClusterPort
@@ -35,6 +41,9 @@ class Pacemaker(Protocol):
     def quorum(self, there: bool) -> None: ...
     def silence(self) -> None: ...
     def join(self, node: str) -> None: ...
+    def forget(self, node: str) -> None:
+        """It has joined, and somebody has removed what Pacemaker knew of it: ``crm_resource --refresh``."""
+
     def fence_by_fabric(self, node: str, at: int) -> None:
         """Some device has fenced it, and no device of this cluster cuts power."""
 
@@ -50,7 +59,7 @@ class SimulatedPacemaker:
         self._world = World(1, COMPUTES, {}, 0.0)
         self._world.current = Idle(self._world, CONTROLLERS[0])
         for node in COMPUTES:
-            self._world.site.set_node(node, member=False)
+            self._world.site.set_node(node, member=False, fenced_at=OFF_AT)
         self.port: ClusterPort = ClusterGateway(self._world.current)
         self.rival: ClusterPort = ClusterGateway(Idle(self._world, CONTROLLERS[0]))
 
@@ -59,7 +68,10 @@ class SimulatedPacemaker:
             self._world.site.alive[other] = there
 
     def join(self, node: str) -> None:
-        self._world.site.set_node(node, member=True, unproved="", confirmed_at=0)
+        self._world.site.set_node(node, member=True, fenced_at=0, unproved="", confirmed_at=0)
+
+    def forget(self, node: str) -> None:
+        self._world.site.set_node(node, member=False, fenced_at=0)
 
     def fence_by_fabric(self, node: str, at: int) -> None:
         self._world.site.fence(node, with_record=False, lies=True, unproved="fence_scsi cuts nobody's power")
@@ -80,7 +92,7 @@ class PacemakerInMemory:
     def __init__(self) -> None:
         self._cluster = FakeCluster.of(*COMPUTES)
         for node in COMPUTES:
-            self._cluster.change(node, member=False)
+            self._cluster.change(node, member=False, fenced_at=OFF_AT)
         self.port: ClusterPort = self._cluster
         self.rival: ClusterPort = self._cluster
 
@@ -89,6 +101,9 @@ class PacemakerInMemory:
 
     def join(self, node: str) -> None:
         self._cluster.rejoin(node)
+
+    def forget(self, node: str) -> None:
+        self._cluster.change(node, member=False, fenced_at=0)
 
     def fence_by_fabric(self, node: str, at: int) -> None:
         self._cluster.fence(node, at, record=False, unproved="fence_scsi cuts nobody's power")
@@ -105,9 +120,14 @@ class PacemakerInMemory:
 
 class PacemakersTools:
     """The real cibadmin on a CIB of its own, as the cluster's would be.  What only a running cluster can say, whether
-    there is quorum, is taken from that CIB."""
+    there is quorum, is taken from that CIB.
 
-    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    :param here: ``in_ccm`` of a remote that is up: true in 2.1.5, from 2.1.7 a time, 0 in 3.0.
+    :param gone: that of one that is not.
+    """
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch, here: str, gone: str) -> None:
+        self._here, self._gone = here, gone
         self._file = directory / "cib.xml"
         monkeypatch.setitem(command.ENVIRONMENT, "CIB_file", str(self._file))
         monkeypatch.setattr(cluster, "CIB_FILE", str(self._file))
@@ -116,6 +136,8 @@ class PacemakersTools:
         for node in COMPUTES:
             remote = {"class": "ocf", "provider": "pacemaker", "type": "remote"}
             etree.SubElement(cib.find("configuration/resources"), "primitive", id=node, **remote)
+            state = {"id": node, "uname": node, "remote_node": "true", "in_ccm": gone, "node_fenced": str(OFF_AT)}
+            etree.SubElement(cib.find("status"), "node_state", **state)
         etree.SubElement(
             cib.find("configuration/resources"), "primitive", id="f", type="fence_scsi", **{"class": "stonith"}
         )
@@ -128,13 +150,24 @@ class PacemakersTools:
         self._cibadmin("--modify", "--xpath", "/cib", "--xml-text", f'<cib have-quorum="{there:d}"/>')
 
     def join(self, node: str) -> None:
-        xml = f'<node_state id="{node}" uname="{node}" remote_node="true" in_ccm="true"/>'
-        self._cibadmin("--modify", "--allow-create", "--scope", "status", "--xml-text", xml)
+        self._state(node, self._here, 0)
+        self._status(CONNECTION.format(node, OFF_AT + 1))
+
+    def forget(self, node: str) -> None:
+        self.join(node)
+        self._state(node, self._gone, 0)
+        self._cibadmin("--delete", "--xpath", f"//lrm_resource[@id='{node}']")
 
     def fence_by_fabric(self, node: str, at: int) -> None:
-        xml = f'<node_state id="{node}" uname="{node}" remote_node="true" in_ccm="false" node_fenced="{at}"/>'
-        self._cibadmin("--modify", "--allow-create", "--scope", "status", "--xml-text", xml)
+        self._state(node, self._gone, at)
         self._fenced(node, "ctl2", at)
+
+    def _state(self, node: str, in_ccm: str, fenced_at: int) -> None:
+        given = f'in_ccm="{in_ccm}" node_fenced="{fenced_at}"'
+        self._status(f'<node_state id="{node}" uname="{node}" remote_node="true" {given}/>')
+
+    def _status(self, xml: str) -> None:
+        self._cibadmin("--modify", "--allow-create", "--scope", "status", "--xml-text", xml)
 
     def confirm(self, node: str, at: int) -> None:
         self._fenced(node, "a human", at)

@@ -22,10 +22,14 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Cloud:
 NO_TOOLS = pytest.mark.skipif(shutil.which("cibadmin") is None, reason="Pacemaker's tools are not installed")
 
 
-@pytest.fixture(params=["simulated", "in-memory", pytest.param("tools", marks=NO_TOOLS)])
+WRITTEN_BY = {"2.1.5": ("true", "false"), "2.1.9": ("1796028384", "0"), "3.0": ("0", "0")}
+"""``in_ccm`` of a remote that is in the cluster, and of one that is not."""
+
+
+@pytest.fixture(params=["simulated", "in-memory", *(pytest.param(v, marks=NO_TOOLS) for v in WRITTEN_BY)])
 def cluster(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pacemaker:
     if request.param == "simulated":
         return SimulatedPacemaker()
     if request.param == "in-memory":
         return PacemakerInMemory()
-    return PacemakersTools(tmp_path, monkeypatch)
+    return PacemakersTools(tmp_path, monkeypatch, *WRITTEN_BY[request.param])

@@ -60,6 +60,26 @@ def test_no_new_record_is_written_of_a_node_that_has_joined(cluster: Pacemaker) 
     assert node(cluster, "cmp2").hold
 
 
+def test_a_node_that_joins_is_a_member(cluster: Pacemaker) -> None:
+    """C23."""
+    assert (node(cluster).member, node(cluster).away) == (False, True)
+    cluster.join("cmp1")
+    assert (node(cluster).member, node(cluster).away) == (True, False)
+    assert node(cluster, "cmp2").away
+
+
+def test_no_new_record_is_written_of_a_node_of_which_nothing_is_known(cluster: Pacemaker) -> None:
+    """C23."""
+    cluster.port.write_record("cmp2", None, RETURNING)
+    for name in COMPUTES:
+        cluster.forget(name)
+        assert (node(cluster, name).member, node(cluster, name).away) == (False, False)
+    for name, old, new in (("cmp1", None, FENCED), ("cmp2", RETURNING, EVACUATING)):
+        with pytest.raises(ClusterRefused):
+            cluster.port.write_record(name, old, new)
+        assert node(cluster, name).record == old
+
+
 @pytest.mark.parametrize("phase", Phase)
 def test_a_record_is_read_as_it_was_written(cluster: Pacemaker, phase: Phase) -> None:
     record = Record(phase, 1_800_000_000, 1_800_000_001, kept=True)
@@ -86,6 +106,7 @@ def test_a_record_is_never_written_over_another_one(cluster: Pacemaker, seen: Re
 def test_a_fencing_that_cut_no_power_needs_an_operators_word(cluster: Pacemaker) -> None:
     """C20."""
     now = 1_800_000_000
+    cluster.join("cmp2")
     cluster.fence_by_fabric("cmp1", now)
     assert "fence_scsi" in node(cluster).unproved
     assert (node(cluster).member, node(cluster).confirmed_at) == (False, 0)

@@ -68,7 +68,7 @@ class Advised:
             return  # it is under way meanwhile
         self._world.faults.note("operator removes a guest that was left")
         inst.guests.clear()
-        back = node.record and node.record.phase in (Phase.RETURNING, Phase.CLOSED) and node.member
+        back = node.record and node.record.phase in (Phase.RETURNING, Phase.CLOSED) and not node.away
         if node.record and not back:
             retried = node.standing_orders.retry(inst.id, int(self._world.now))
             self._world.site.give_orders(node.name, retried)

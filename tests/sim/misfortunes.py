@@ -39,6 +39,10 @@ def plan(world: World, rng: random.Random, window_s: float) -> None:
         while rng.random() < odds:
             world.after(rng.uniform(0.0, window_s), lambda what=what: what(world, rng))  # type: ignore[misc]
             odds *= 0.6
+    # Of its own dice: what befalls the others stays the same.
+    own = random.Random(f"refreshed {world.seed}")
+    for _ in range(own.choice((0, 0, 1, 2, 4))):
+        world.after(own.uniform(0.0, window_s * 1.5), lambda: _operator_refreshes(world, own))
 
 
 # ------------------------------------------------------------------------ hosts
@@ -332,7 +336,7 @@ def _operator_orders(world: World, rng: random.Random) -> None:
     what = rng.choice(("skip", "skip", "retry", "retry", "retry all", "release", "approve"))
     incident = world.current.incidents.get(node.name) if world.current else None
     findings = incident.findings if incident else {}
-    back = node.record and node.record.phase in (Phase.RETURNING, Phase.CLOSED) and node.member
+    back = node.record and node.record.phase in (Phase.RETURNING, Phase.CLOSED) and not node.away
     if (what.startswith("retry") and back) or (what in ("skip", "retry") and not findings):
         return
     waiting = [ident for ident, f in findings.items() if f.verdict in (Verdict.HELD, Verdict.PARKED, Verdict.QUEUED)]
@@ -348,6 +352,13 @@ def _operator_orders(world: World, rng: random.Random) -> None:
     if changed != orders:
         world.faults.note(f"operator orders {what}")
         world.site.give_orders(node.name, changed)
+
+
+def _operator_refreshes(world: World, rng: random.Random) -> None:
+    """``crm_resource --refresh`` of one remote, mostly of one with an incident."""
+    hosts = [n.name for n in world.site.nodes.values() if n.record] or list(world.site.nodes)
+    world.faults.note("operator refreshes a remote")
+    world.site.forget(rng.choice(hosts), rng.uniform(0.2, 4.0))
 
 
 def _operator_pauses(world: World, rng: random.Random) -> None:

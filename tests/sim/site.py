@@ -33,6 +33,7 @@ class Site:
         self.revision = 0
         self.victims: dict[str, set[str]] = {}
         self.fenced: set[str] = set()
+        self.forgotten: set[str] = set()
         self.ends_late = 0.0
         self.clocks: dict[str, float] = {}
         self.clocks_were_apart_s = 0.0
@@ -58,9 +59,11 @@ class Site:
         self.cut_off.clear()
 
     def seen_by(self, controller: str) -> Cluster:
-        nodes = self.cut_off.get(controller, self.nodes)
+        nodes = dict(self.cut_off.get(controller, self.nodes))
+        for name in self.forgotten:
+            nodes[name] = replace(nodes[name], member=False, lost_at=0)
         active = controller in self.cut_off or self.active == controller
-        return Cluster(self.quorum(controller), controller, dict(nodes), active, paused=self.paused)
+        return Cluster(self.quorum(controller), controller, nodes, active, paused=self.paused)
 
     @property
     def silent(self) -> bool:
@@ -112,7 +115,7 @@ class Site:
     def confirm(self, name: str) -> None:
         """``muster confirm``: an operator says that it is off."""
         old = self.nodes[name].record
-        if old is not None and old.phase not in (Phase.RETURNING, Phase.CLOSED) and not self.nodes[name].member:
+        if old is not None and old.phase not in (Phase.RETURNING, Phase.CLOSED) and self.nodes[name].away:
             self.set_node(name, record=old.fenced_again(self.stamp()), hold=True)
 
     def stamp(self) -> int:
@@ -161,6 +164,20 @@ class Site:
 
         self.timeline.after(self.rng.uniform(0.3, 2.0), stop)
 
+    def forget(self, name: str, seconds: float) -> None:
+        """``crm_resource --refresh``, in Pacemaker 3: until a probe has found its connection, nothing says whether a remote
+        is in the cluster, and only its fencing that it is not."""
+
+        def found() -> None:
+            self.forgotten.discard(name)
+            self.revision += 1
+            self.changed()
+
+        self.forgotten.add(name)
+        self.revision += 1
+        self.changed()
+        self.timeline.after(seconds, found)
+
     # ---------------------------------------------------- what an operator says
 
     def give_orders(self, name: str, orders: Orders) -> None:
@@ -185,8 +202,8 @@ class Site:
             raise ClusterRefused(f"the cluster has no node {name!r}")
         if self.nodes[name].record != old or self.nodes[name].unreadable_record:
             raise ClusterRefused(f"{name}: another record is there")
-        if record != old and self.nodes[name].member:
-            raise ClusterRefused(f"{name} has joined")
+        if record != old and not self.nodes[name].away:
+            raise ClusterRefused(f"{name} is not known to be away")
         if name not in self.victims or (old and old.first != record.first):
             self.victims[name] = {i.id for i in self.cloud.instances.values() if i.host == name and not i.deleted}
         self.cloud.judge.record_written(name, self.nodes[name].record, record)

@@ -92,7 +92,7 @@ class Engine:
         self.clock, self.cluster, self.logged = FakeClock(), FakeCluster.of("cmp1"), LogLines()
         self.began = self.clock.at
         self.record = Record(phase, int(self.began), int(self.began))
-        self.cluster.change("cmp1", record=self.record, member=False, hold=True)
+        self.cluster.change("cmp1", record=self.record, member=False, fenced_at=self.record.last, hold=True)
         self.nova = Nova(self.clock)
         self.host = HostMemory(self.record)
         self.host.inventory.note_server(SERVER, self.began)

@@ -255,7 +255,7 @@ def test_a_record_of_a_host_that_is_away_is_written_of_no_other(in_ccm: str, awa
 def test_nothing_is_written_or_removed_without_quorum(quorum: str, written: bool) -> None:
     """C10: the condition stands in the write itself."""
     nodes = attributes("cmp1", muster="fenced:1:1", **{"muster-orders": "1 approve"})
-    root = cib.parse(document(nodes=nodes))
+    root = cib.parse(document(nodes=nodes, status='<node_state uname="cmp2" remote_node="true" node_fenced="200"/>'))
     root.set("have-quorum", quorum)
     for where in (
         cib_writes.nodes_where("cmp1", "fenced:1:1"),

@@ -18,7 +18,8 @@ EVERY_S = 10.0
 LATE_CALL_S = 60.0
 UP = Service(id="u1", host="cmp1", up=True, updated_at=FENCED - 3.0)
 DOWN = replace(UP, up=False, forced_down=True, enabled=False, disabled_reason="muster: x")
-GONE = Node("cmp1", remote=True)
+GONE = Node("cmp1", remote=True, fenced_at=FENCED)
+FORGOTTEN = Node("cmp1", remote=True)
 BACK = Node("cmp1", remote=True, member=True)
 RETURNING = Record(Phase.RETURNING, FENCED, FENCED)
 
@@ -227,8 +228,11 @@ def test_its_servers_are_kept_as_they_were_before_its_compute_could_change_them(
     it, before = Return(), {"a": Server("a", "cmp1", "active")}
     it.observe_servers(replace(RETURNING, phase=Phase.EVACUATING), BACK, before)
     assert it.servers_before is None
+    it.observe_servers(RETURNING, FORGOTTEN, before)
+    assert it.servers_before is None
     it.observe_servers(RETURNING, BACK, before)
     it.observe_servers(RETURNING, BACK, {})
+    it.observe_servers(RETURNING, FORGOTTEN, {})
     assert it.servers_before == before
     it.observe_servers(RETURNING, GONE, {})
     assert it.servers_before is None

@@ -191,8 +191,9 @@ def test_a_retry_takes_a_released_host_back_while_it_is_off() -> None:
     written = [step for step in it.steps if isinstance(step, WriteRecord)]
     assert [step.record.phase for step in written] == [Phase.EVACUATING]
     assert it.incidents["cmp1"].state is State.EVACUATING
-    joined = decision(orders, server("a"), phase=Phase.RETURNING, member=True, fenced_at=0)
-    assert not any(isinstance(step, WriteRecord) for step in joined.steps)
+    for member in (True, False):  # not known to be back, and not counted as fenced any more: C23
+        joined = decision(orders, server("a"), phase=Phase.RETURNING, member=member, fenced_at=0)
+        assert not any(isinstance(step, WriteRecord) for step in joined.steps)
 
 
 def test_nothing_is_changed_while_it_is_paused() -> None:
@@ -209,6 +210,9 @@ def test_fencings_are_recorded_and_lists_are_read_while_it_is_paused() -> None:
     lives = decision(None, server("a"), paused="alice", found_running=FENCED + 90)
     assert [step.new.lives for step in lives.steps if isinstance(step, SwapRecord)] == [True]
     assert not any(isinstance(step, ListAgain) for step in it.steps)
+
+
+AWAY = {"fenced_at": FENCED}
 
 
 class _Site:
@@ -229,20 +233,25 @@ class _Site:
 
 
 @pytest.mark.parametrize(
-    ("record", "member", "refused"),
+    ("record", "known", "refused"),
     [
-        ("evacuating:100:100:kept:lives", False, ""),
-        ("fenced:100:100", False, ""),
-        ("evacuating:100:100:lives", True, "is in the cluster"),
-        ("returning:100:100", False, "nothing to confirm"),
-        ("", False, "nothing to confirm"),
+        ("evacuating:100:100:kept:lives", AWAY, ""),
+        ("fenced:100:100", AWAY, ""),
+        ("evacuating:100:100:lives", {"member": True}, "is in the cluster"),
+        ("evacuating:100:100:lives", {}, "pcs stonith confirm cmp1"),
+        ("returning:100:100", AWAY, "nothing to confirm"),
+        ("", AWAY, "nothing to confirm"),
     ],
 )
 def test_an_operator_confirms_that_a_host_is_off(
-    record: str, member: bool, refused: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    record: str,
+    known: dict[str, Any],
+    refused: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     old = Record.parse(record) if record else None
-    site = _Site(Node("cmp1", True, old, hold=True, member=member))
+    site = _Site(Node("cmp1", True, old, hold=True, **known))
     monkeypatch.setattr(cli, "Site", lambda resource: site)
     code = cli.run(commands.read(["confirm", "cmp1", "--yes"]))
     assert code == (commands.TROUBLE if refused else commands.OK)

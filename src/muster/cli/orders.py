@@ -94,6 +94,11 @@ def _confirm(site: Site, options: argparse.Namespace, name: str) -> int:
         raise Refused(f"{name} has no incident that waits for a confirmation: nothing to confirm")
     if node.member:
         raise Refused(f"{name} is in the cluster, so it is not off. To fence it: pcs stonith fence {name}")
+    if not node.away:
+        raise Refused(
+            f"Pacemaker does not count {name} as fenced, so it may be in the cluster. If its power is off, tell"
+            f" Pacemaker first: pcs stonith confirm {name}"
+        )
     if not terminal.confirmed(
         f"Is the power of {name} off, and will it stay off? muster starts its guests elsewhere.", options.yes
     ):
@@ -104,6 +109,19 @@ def _confirm(site: Site, options: argparse.Namespace, name: str) -> int:
     _say(options.command, node=name, record=record.token)
     print(f"{name}: recorded as off. To see what follows: muster status {name}")
     return commands.OK
+
+
+def _not_away(node: Node) -> str:
+    """Why nothing more is evacuated from a host that was let return."""
+    if node.member:
+        return (
+            f"{node.name} is back in the cluster, so muster evacuates nothing from it. A server on it runs there again"
+            " when nova-compute does, or you move it"
+        )
+    return (
+        f"{node.name} may be back: Pacemaker does not count it as fenced any more, so muster evacuates nothing from it."
+        f" If its power is off: pcs stonith confirm {node.name}"
+    )
 
 
 def _change(command: str, server: str) -> Callable[[Orders], Orders]:
@@ -136,11 +154,8 @@ def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[
         record = node.record
         if record is None:
             raise Refused(f"{name} has no incident: nothing to {options.command}")
-        if options.command == "retry" and record.phase in (Phase.RETURNING, Phase.CLOSED) and node.member:
-            raise Refused(
-                f"{name} is back in the cluster, so muster evacuates nothing from it. A server on it runs there again"
-                " when nova-compute does, or you move it"
-            )
+        if options.command == "retry" and record.phase in (Phase.RETURNING, Phase.CLOSED) and not node.away:
+            raise Refused(_not_away(node))
         if node.unreadable_orders:
             raise Refused(
                 f"muster cannot read the orders for {name}. To remove them:"

@@ -100,7 +100,7 @@ class Node:
 
     :param record: None without one; a string is a value that cannot be read, which is never taken for "none".
     :param hold: nova-compute is kept away from it (``muster-hold``).
-    :param member: the node is in the cluster now (``in_ccm``).
+    :param member: the node is known to be in the cluster now; see :attr:`away`.
     :param fenced_at: Pacemaker's own word that it was fenced and has not come back (0: no).
     :param lost_at: when Pacemaker's connection to a remote broke, as long as it is away (0: not known).
     :param found_running: when an operation last found there what muster-hold keeps away, or stopped it (0: never).
@@ -129,6 +129,15 @@ class Node:
     compute: bool = True
     unproved: str = ""
     confirmed_at: int = 0
+
+    @property
+    def away(self) -> bool:
+        """It is known to be out of the cluster: of a remote, fenced and not back since.
+
+        What is neither a member nor away nobody knows of: it left and was not fenced, or somebody had Pacemaker forget
+        its history a moment ago.  Then the fencing on record proves nothing any more.
+        """
+        return not self.member and (bool(self.fenced_at) or not self.remote)
 
     @property
     def standing_orders(self) -> Orders:

@@ -232,10 +232,10 @@ class HostCase:
 
     @property
     def still_off(self) -> bool:
-        """Released, and not back: once it has joined the cluster its nova-compute may run, and the old fencing proves
-        nothing."""
+        """Released, and known not to be back: once it has joined the cluster its nova-compute may run, and the old
+        fencing proves nothing."""
         service = self.known_service
-        back = self.node.member or self.sight.compute_restarted or service.up or not service.forced_down
+        back = not self.node.away or self.sight.compute_restarted or service.up or not service.forced_down
         return self.phase is Phase.RETURNING and not back
 
     @property

@@ -169,9 +169,9 @@ class Return:
 
     def observe_servers(self, record: Record, node: Node, servers: Mapping[str, Server]) -> None:
         """As soon as the host has joined and nothing keeps nova-compute away, that carries out what waited for it."""
-        if record.phase is not Phase.RETURNING or not node.member:
+        if record.phase is not Phase.RETURNING or node.away:
             self.servers_before = None
-        elif self.servers_before is None:
+        elif self.servers_before is None and node.member:
             self.servers_before = dict(servers)
 
     @property

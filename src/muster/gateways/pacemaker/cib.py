@@ -17,7 +17,7 @@ from muster.core.operator_orders import Orders
 from muster.gateways.pacemaker import attributes, constraints
 from muster.gateways.pacemaker.attributes import pairs
 from muster.gateways.pacemaker.cib_fencing import devices, levels, recorders_of
-from muster.gateways.pacemaker.cib_operations import active, found_running, lost_at
+from muster.gateways.pacemaker.cib_operations import active, connected, found_running, lost_at
 from muster.gateways.pacemaker.cib_xml import (
     HOLD,
     OPTIONS,
@@ -241,25 +241,27 @@ def _node(index: _Index, name: str) -> Node:
     nodes, states = index.nodes.get(name, ()), index.states.get(name, ())
     record, orders = read_value(nodes, RECORD, Record.parse), read_value(nodes, ORDERS, Orders.parse)
     state: Mapping[str, str] = {str(k): str(v) for k, v in states[0].attrib.items()} if states else {}
-    member, fenced_at = since(state.get("in_ccm", "")) > 0, since(state.get("node_fenced", ""))
+    histories = index.histories.get(name, ())  # a connection is called like its node
+    remote, fenced_at = name in index.remotes, since(state.get("node_fenced", ""))
+    member = since(state.get("in_ccm", "")) > 0 or (remote and connected(histories, fenced_at))
     shown = transient(states[0], STATUS) if states else ""
     open_record = record.value is not None and record.value.phase is not Phase.RETURNING
     return Node(
         name=name,
-        remote=name in index.remotes,
+        remote=remote,
         record=record.value,
         unreadable_record=record.unreadable,
         hold=bool(values_of(nodes, HOLD)),
         member=member,
         fenced_at=fenced_at,
-        lost_at=0 if member else lost_at(index.histories.get(name, ())),  # a connection is called like its node
+        lost_at=0 if member else lost_at(histories),
         found_running=found_running(states[0], index.held, ("monitor", "stop")) if states else 0,
         probed_running=found_running(states[0], index.held, ("monitor",)) if states else 0,
         orders=orders.value,
         unreadable_orders=orders.unreadable,
         shown=shown,
         # A member is a compute by whoever has put it on record.
-        compute=name in index.computes or (name not in index.remotes and record.value is not None),
+        compute=name in index.computes or (not remote and record.value is not None),
         unproved=_unproved(index, name, shown) if fenced_at and not member and not open_record else "",
     )
 

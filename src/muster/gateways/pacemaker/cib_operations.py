@@ -13,6 +13,38 @@ CONNECTED = ("start", "monitor", "migrate_from")
 """What succeeds for a remote's connection only where there is one; a stop does also after its loss."""
 
 
+def connected(histories: Iterable[Element], fenced_at: int) -> bool:
+    """A controller that is there has a remote's connection, by what was last done, and made it after the last fencing.
+
+    What Pacemaker itself goes by (lib/pengine/unpack.c, determine_remote_online_status(), 2.1.5 to 3.0.2).  It asks
+    ``in_ccm`` of members only, and 3.0 sets that to 0 for a remote that is up: remote_state_from_cib() in
+    lib/cluster/membership.c reads a time as a boolean.  Times are compared, for a success from before the fencing stays
+    in the history, and the write that sets ``node_fenced`` to 0 may be lost (controld_remote_ra.c, remote_node_up()).
+    Call-ids count on each controller for itself.  False is "not known": what was just removed is empty.
+    """
+    return any(_holds(history, fenced_at) for history in histories if _is_member(history))
+
+
+def _holds(history: Element, fenced_at: int) -> bool:
+    operations = list(history.iterfind("lrm_rsc_op"))
+    if any(op.get("op-status") == "-1" and op.get("interval") == "0" for op in operations):
+        return False  # it has taken the place of what was done before: a start, that of the stop
+    done = [op for op in operations if op.get("op-status") != "-1"]
+    latest = max(map(_call_id, done), default=0)
+    # A monitor that fails has the call-id of the success that stays beside it.
+    last = [op for op in done if _call_id(op) == latest]
+    made = all(op.get("operation") in CONNECTED and _succeeded(op) for op in last)
+    return made and any(_changed(op) > fenced_at for op in last)
+
+
+def _succeeded(operation: Element) -> bool:
+    return operation.get("rc-code") == "0" and operation.get("op-status") == "0"
+
+
+def _is_member(history: Element) -> bool:
+    return any(since(state.get("in_ccm", "")) > 0 for state in history.iterancestors("node_state"))
+
+
 def found_running(state: Element, held: set[str], kinds: tuple[str, ...]) -> int:
     """When a probe last found one of these active, or the node was able to stop it: after a fencing neither can be."""
     operations = (
@@ -44,13 +76,14 @@ def _changed(operation: Element) -> int:
 
 
 def active(cib: Element, resource: str) -> dict[str, int]:
-    """Members on which the resource is active by its last known operation; one that is under way counts as active.
+    """Where the resource is active by its last known operation; one that is under way counts as active.  A member that
+    is lost does not count.  What is said of a remote does until Pacemaker removes it, for ``in_ccm`` is not of remotes.
 
     :returns: since when: the time of its start there, or of a probe that has found it.
     """
     found = {}
     for state in cib.iterfind("status/node_state"):
-        if since(state.get("in_ccm", "")) == 0:
+        if since(state.get("in_ccm", "")) == 0 and state.get("remote_node") != "true":
             continue
         for history in state.iterfind("lrm/lrm_resources/lrm_resource"):
             if history.get("id") != resource:

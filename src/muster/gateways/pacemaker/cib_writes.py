@@ -32,12 +32,14 @@ def _node_fragment(name: str, ident: str, kind: str, pairs: Mapping[str, str]) -
 def nodes_where(name: str, token: Optional[str], away: bool = False) -> str:
     """XPath of the ``nodes`` section, if there is quorum and the record is ``token`` (None: if there is no record).
 
-    :param away: and only as long as the node has not joined the cluster.
+    :param away: and only as long as the node is known to be out of the cluster (``Node.away``).  What notes the return
+        of a remote sets its node_fenced to 0 (daemons/controld/controld_remote_ra.c, remote_node_up(), 2.1.5 to 3.0.2).
     """
     pair = f"configuration/nodes/node[@uname={_literal(name)}]//nvpair[@name='{RECORD}']"
     condition = f"not({pair})" if token is None else f"{pair}[@value={_literal(token)}]"
-    joined = f"status/node_state[@uname={_literal(name)}][@in_ccm!='false' and @in_ccm!='0' and @in_ccm!='']"
-    return f"/cib[@have-quorum='1'][{condition}]{f'[not({joined})]' * away}/configuration/nodes"
+    out = "[@node_fenced > 0 or not(@remote_node='true')][not(@in_ccm='true' or @in_ccm > 0)]"
+    known = f"[status/node_state[@uname={_literal(name)}]{out}]"
+    return f"/cib[@have-quorum='1'][{condition}]{known * away}/configuration/nodes"
 
 
 def record_where(name: str, token: str) -> str:
