@@ -118,7 +118,7 @@ class Cloud:
         """The lines of the README, typed once."""
         hosts = " ".join(self.hosts)
         self.type(f"pcs stonith create muster-fence fence_muster pcmk_host_check=static-list pcmk_host_list='{hosts}'")
-        self.levels("power,muster-fence")
+        self.levels("power muster-fence")
         given = {"cloud": "bed", "shared_storage": "yes", "late_call_s": 30, **parameters}
         options = " ".join(f"{name}={value}" for name, value in given.items())
         sticky = "meta resource-stickiness=1000"

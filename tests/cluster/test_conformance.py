@@ -82,8 +82,8 @@ constraint location nova-compute-clone rule score=-INFINITY "#uname" eq ctl2
 constraint location nova-compute-clone rule score=-INFINITY "#uname" eq ctl3
 constraint location nova-compute-clone rule score=-INFINITY defined muster-hold
 stonith create muster-fence fence_muster pcmk_host_check=static-list pcmk_host_list="cmp1 cmp2" --force
-stonith level add 1 cmp1 power-cmp1,muster-fence --force
-stonith level add 1 cmp2 power-cmp2,muster-fence --force
+stonith level add 1 cmp1 power-cmp1 muster-fence --force
+stonith level add 1 cmp2 power-cmp2 muster-fence --force
 resource create muster ocf:muster:ComputeRecovery cloud=c shared_storage=yes meta resource-stickiness=1000 --force
 constraint location muster rule score=-INFINITY "#uname" eq cmp1
 constraint location muster rule score=-INFINITY "#uname" eq cmp2

@@ -189,7 +189,7 @@ def test_levels_by_pattern_and_by_attribute_count_like_those_by_name(cloud: Clou
     refused = cloud.cluster.exec("ctl1", "fence_muster", "-o", "off", "-n", "cmp1", check=False)
     assert (refused.returncode, "level 2 of cmp1 is muster-fence" in refused.stderr) == (1, True)
     cloud.type(f"pcs stonith level remove 2 target {target}")
-    cloud.type(f"pcs stonith level add 1 {target} power,muster-fence")
+    cloud.type(f"pcs stonith level add 1 {target} power muster-fence")
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 90, "it is evacuated")
 

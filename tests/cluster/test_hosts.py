@@ -98,7 +98,7 @@ def test_two_hosts_at_once_and_a_third_meanwhile_are_one_queue(cloud: Cloud) -> 
 def test_the_fence_agent_refuses_to_record_without_a_power_device_before_it(cloud: Cloud) -> None:
     """C13: nobody is evacuated on the word of a level that cuts nobody's power; mended, it goes on."""
     (server,) = cloud.nova.boot("cmp1", count=1)
-    cloud.levels("muster-fence,power", "cmp1")
+    cloud.levels("muster-fence power", "cmp1")
     refused = cloud.cluster.exec("ctl2", "fence_muster", "-o", "off", "-n", "cmp1", check=False)
     assert refused.returncode == 1
     assert "no device that cuts the power stands before muster-fence" in refused.stderr

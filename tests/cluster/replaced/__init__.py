@@ -30,7 +30,7 @@ def install(cloud: Cloud) -> None:
     hosts = " ".join(cloud.hosts)
     cloud.type(f"pcs stonith create fence-nova fence_compute pcmk_host_check=static-list pcmk_host_list='{hosts}'")
     for host in cloud.hosts:
-        cloud.type(f"pcs stonith level add 1 {host} power,fence-nova")
+        cloud.type(f"pcs stonith level add 1 {host} power fence-nova")
     cloud.type("pcs resource create nova-evacuate ocf:openstack:NovaEvacuate op monitor interval=2 timeout=600")
     cloud.type("pcs constraint location nova-evacuate rule score=-INFINITY '#kind' eq remote")
     cloud.type("pcs resource create compute-unfence-trigger ocf:pacemaker:Dummy clone")
