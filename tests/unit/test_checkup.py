@@ -8,13 +8,45 @@ from dataclasses import replace
 import pytest
 
 from muster.installation.checks.examination import Result
+from muster.installation.fencing_topology import watchdog_fences
 from tests import installation as made
 from tests.installation import device, facts, level, location, pairs, state, worker
 from tests.unit.examined import ATTENTION, FAILED, HEALTHY, OK, TROUBLE, UNKNOWN, found, others
 
 CLUSTER = [
-    ("stonith-enabled", TROUBLE, {'options': pairs({"stonith-enabled": "FALSE"})}, "pcs property set stonith-enabled=true"),
-    ("stonith-enabled", TROUBLE, {'options': pairs({"fencing-enabled": "no"})}, "pcs property set fencing-enabled=true"),
+    ("stonith-enabled", TROUBLE, {'options': pairs({"stonith-enabled": "FALSE"})}, "pcs property unset stonith-enabled"),
+    ("stonith-enabled", TROUBLE, {'options': pairs({"fencing-enabled": "no"})}, "pcs property unset fencing-enabled"),
+    ("stonith-enabled", TROUBLE, {'options': pairs({"fencing-enabled": "false", "stonith-enabled": "true"})}, "fencing-enabled is off"),
+    (
+        "stonith-enabled",
+        TROUBLE,
+        {'options': pairs({"fencing-enabled": "false", "stonith-enabled": "false"})},
+        "fencing-enabled is off: nothing proves that a host is off ~ pcs property unset fencing-enabled ~ pcs property unset stonith-enabled",
+    ),
+    (
+        "stonith-enabled",
+        ATTENTION,
+        {'options': pairs({"fencing-enabled": "true", "stonith-enabled": "false", "dc-version": "3.0.2-1"})},
+        "stonith-enabled is off: this Pacemaker does not read it, another version would ~ pcs property unset stonith-enabled",
+    ),
+    (
+        "stonith-enabled",
+        TROUBLE,
+        {'options': pairs({"stonith-enabled": "false", "dc-version": "3.0.3"})},
+        "stonith-enabled is off: nothing proves",
+    ),
+    (
+        "stonith-enabled",
+        TROUBLE,
+        {'options': pairs({"fencing-enabled": "true", "stonith-enabled": "false", "dc-version": "2.1.5-a3f44794f94"})},
+        "stonith-enabled is off: nothing proves",
+    ),
+    (
+        "stonith-enabled",
+        ATTENTION,
+        {'options': pairs({"fencing-enabled": "off", "dc-version": "3.0.1"})},
+        "fencing-enabled is off: this Pacemaker does not read it",
+    ),
     ("stonith-enabled", UNKNOWN, {'options': '<rule id="r"/>'}, "a rule decides about its cluster_property_set"),
     (
         "stonith-enabled",
@@ -146,7 +178,7 @@ CLUSTER = [
         "ctl2 has version 0.9, this controller 1.0",
     ),
     ("worker's place", ATTENTION, {'worker': worker(meta={})}, "pcs resource meta muster resource-stickiness=1000"),
-    ("worker's place", TROUBLE, {'worker': worker(monitor="")}, "pcs resource op add muster monitor interval=10s timeout=20s"),
+    ("worker's place", TROUBLE, {'worker': worker(monitor="")}, "pcs resource update muster op monitor interval=10s timeout=20s enabled=true"),
     (
         "worker's place",
         TROUBLE,
@@ -209,6 +241,13 @@ def test_controllers_may_be_fenced_by_their_watchdog(timeout: str, result: Resul
     since_3_0_2 = options.replace("stonith-watchdog", "fencing-watchdog")
     given = facts(power=made.PARTS["power"].replace("ctl1 ctl2", "ctl1"), options=since_3_0_2)
     assert found(given, "fencing of controllers")[0] is result
+
+
+@pytest.mark.parametrize("timeouts", [("0", "10"), ("10", "0"), ("", "10"), ("10", "")])
+def test_one_watchdog_timeout_is_enough_whichever_name_this_pacemaker_reads(timeouts: tuple[str, str]) -> None:
+    names = ("fencing-watchdog-timeout", "stonith-watchdog-timeout")
+    assert watchdog_fences({"have-watchdog": "true", **dict(zip(names, timeouts))})
+    assert not watchdog_fences({"have-watchdog": "true", names[0]: "0", names[1]: "0s"})
 
 
 def test_says_that_there_is_no_worker_or_more_than_one() -> None:

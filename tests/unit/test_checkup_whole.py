@@ -69,13 +69,33 @@ def test_advice_is_no_finding() -> None:
     assert (seen, "pcs property set concurrent-fencing=true" in text) == (OK, True)
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({}, "on"),
+        ({"concurrent-fencing": "true"}, "on"),
+        (
+            {"concurrent-fencing": "false"},
+            "off ~ with it on, a power device that hangs cannot delay other fencings"
+            " ~ pcs property unset concurrent-fencing",
+        ),
+    ],
+)
+def test_nobody_is_told_to_set_what_pacemaker_3_has_by_default_and_deprecates(given: dict[str, str], text: str) -> None:
+    assert found(facts(options=pairs({"dc-version": "3.0.0", **given})), "concurrent-fencing") == (OK, text)
+
+
 def test_the_agent_refuses_the_options_that_doctor_finds() -> None:
     assert option_faults(HEALTHY) == []
     wrong = facts(options=pairs({"stonith-enabled": "no", "no-quorum-policy": "ignore"}))
     assert [f.commands for f in option_faults(wrong)] == [
-        (("pcs", "property", "set", "stonith-enabled=true"),),
+        (("pcs", "property", "unset", "stonith-enabled"),),
         (("pcs", "property", "set", "no-quorum-policy=stop"),),
     ]
+
+
+def test_the_agent_starts_where_only_another_pacemaker_would_not_fence() -> None:
+    assert option_faults(facts(options=pairs({"fencing-enabled": "no", "dc-version": "2.1.5"}))) == []
 
 
 def test_no_two_checks_have_one_name() -> None:

@@ -21,8 +21,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("maintenance", cluster.maintenance),
     ("concurrent-fencing", cluster.concurrent_fencing),
     ("other evacuators", cluster.rivals),
+    ("fence devices", cluster.fence_devices),  # before the levels: theirs is typed first
     ("fencing levels", cluster.levels),
-    ("fence devices", cluster.fence_devices),
     ("fencing of controllers", cluster.controllers),
     ("nova-compute is held", cluster.hold),
     ("worker", worker.runs),
@@ -48,4 +48,4 @@ def examine(facts: Examination) -> list[Examined]:
 def option_faults(facts: Examination) -> list[CheckResult]:
     """Cluster options under which one controller could act on its own, or nothing proves a fencing."""
     found = (finding for check in (cluster.fencing_is_on, cluster.quorum_policy) for finding in check(facts))
-    return [finding for finding in found if finding.result is not Result.OK]
+    return [finding for finding in found if finding.result not in (Result.OK, Result.ATTENTION)]

@@ -246,10 +246,10 @@ def unproved(target: str, levels: Sequence[Level], devices: Mapping[str, Device]
 
 def watchdog_fences(options: Mapping[str, str]) -> bool:
     """Whether Pacemaker takes a node that it cannot see for off once its watchdog must have fired."""
-    # The first is its name since Pacemaker 3.0.2.
+    # The first is its name since Pacemaker 3.0.2, which then ignores the second; before, it is no option at all.
     names = ("fencing-watchdog-timeout", "stonith-watchdog-timeout")
-    timeout = next(filter(None, map(options.get, names)), "0")
-    return options.get("have-watchdog") == "true" and timeout.strip("0smhn") != ""
+    some = any((options.get(name) or "0").strip("0smhn") for name in names)
+    return options.get("have-watchdog") == "true" and some
 
 
 def vouch(recorder: str, names: Iterable[str], devices: Mapping[str, Device]) -> str:

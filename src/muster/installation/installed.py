@@ -6,6 +6,7 @@ Nothing here asks, waits or judges.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
@@ -119,6 +120,12 @@ class Installation:
     ids: frozenset[str] = frozenset()
 
     @property
+    def pacemaker(self) -> tuple[int, ...]:
+        """The version of the controller that decides (DC); empty where the cluster does not say."""
+        found = re.match(r"\d+(\.\d+)*", self.options.get("dc-version", ""))
+        return tuple(map(int, found.group().split("."))) if found else ()
+
+    @property
     def in_charge(self) -> tuple[Rival, ...]:
         """The rivals that may act."""
         return tuple(rival for rival in self.rivals if rival.in_charge)
@@ -134,6 +141,7 @@ class Controller:
     :param agents: by path, the version that the agent names, or why it names none.
     :param credentials: what is wrong with the file of the credentials; None if nobody says which it is.
     :param worker_version: of the worker that Pacemaker runs, wherever; empty if it does not say.
+    :param pcs: its version; empty if it is not there.
     """
 
     name: str = ""
@@ -142,6 +150,7 @@ class Controller:
     agents: Mapping[str, AgentSeen] = field(default_factory=dict)
     credentials: Optional[tuple[str, ...]] = None
     worker_version: str = ""
+    pcs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

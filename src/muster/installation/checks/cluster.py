@@ -17,6 +17,7 @@ from muster.installation.checks.examination import (
     set_option,
     trouble,
     unknown,
+    unset_option,
 )
 from muster.installation.fencing_topology import AGENT, Device, doubt, watchdog_fences
 from muster.installation.installed import Installation
@@ -34,11 +35,18 @@ def quorum(facts: Examination) -> Iterator[CheckResult]:
 
 
 def fencing_is_on(facts: Examination) -> Iterator[CheckResult]:
-    options = facts.here.options
-    # The first is its name since Pacemaker 3.0.2.
-    off = [name for name in ("fencing-enabled", "stonith-enabled") if (options.get(name) or "true").lower() in OFF]
-    if off:
-        yield trouble(f"{off[0]} is off: nothing proves that a host is off", "", set_option(off[0], "true"))
+    """Since 3.0.2 Pacemaker reads the new name and, without it, the old one; before, the old one only
+    (lib/common/options.c, cluster_option_value())."""
+    options, version = facts.here.options, facts.here.pacemaker
+    new, old = "fencing-enabled", "stonith-enabled"
+    off = [name for name in (new, old) if (options.get(name) or "true").lower() in OFF]
+    read = [new, old] if not version else [new] if version >= (3, 0, 2) and options.get(new) else [old]
+    # Without either it is on; what a Pacemaker does not know pcs refuses to set.
+    mend = [unset_option(name) for name in off]
+    if set(off) & set(read):
+        yield trouble(f"{off[0]} is off: nothing proves that a host is off", "", *mend)
+    elif off:
+        yield attention(f"{off[0]} is off: this Pacemaker does not read it, another version would", "", *mend)
     elif facts.here.options_unclear:
         yield unknown(f"{facts.here.options_unclear}: muster cannot tell from here", "", ("pcs", "property", "config"))
     else:
@@ -64,12 +72,17 @@ def maintenance(facts: Examination) -> Iterator[CheckResult]:
 
 
 def concurrent_fencing(facts: Examination) -> Iterator[CheckResult]:
-    given = (facts.here.options.get("concurrent-fencing") or "").lower()
-    if given and given not in OFF:
+    """On without being set, and deprecated, since Pacemaker 3.0.0 (configure.ac; lib/common/options.c)."""
+    option = "concurrent-fencing"
+    given = (facts.here.options.get(option) or "").lower()
+    by_default = facts.here.pacemaker >= (3,)
+    advice = "with it on, a power device that hangs cannot delay other fencings"
+    if (given and given not in OFF) or (by_default and not given):
         yield ok("on")
+    elif by_default:
+        yield ok("off", advice, unset_option(option))
     else:
-        advice = "with it on, a power device that hangs cannot delay other fencings"
-        yield ok("off" if given else "by Pacemaker's default", advice, set_option("concurrent-fencing", "true"))
+        yield ok("off" if given else "by Pacemaker's default", advice, set_option(option, "true"))
 
 
 # --------------------------------------------------------------------- other tools

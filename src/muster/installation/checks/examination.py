@@ -100,5 +100,9 @@ def set_option(option: str, value: str) -> Argv:
     return "pcs", "property", "set", f"{option}={value}"
 
 
+def unset_option(option: str) -> Argv:
+    return "pcs", "property", "unset", option
+
+
 def update_resource(name: str, pair: str) -> Argv:
     return "pcs", "resource", "update", name, pair
