@@ -153,6 +153,11 @@ class Cloud:
         self.calm(f"the cluster has done: {line}")
         self.until(lambda: self.worker_node() is not None, 60, "the worker runs")
 
+    def stop_worker(self) -> None:
+        """As deploy.md has it."""
+        self.type("pcs resource disable muster")
+        self.type("crm_resource --wait --timeout=60s")
+
     def levels(self, devices: str, *hosts: str) -> None:
         """The fencing level 1 of these hosts, or of all."""
         for host in hosts or self.hosts:

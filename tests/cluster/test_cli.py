@@ -130,7 +130,8 @@ def test_every_command_has_an_answer_in_every_plight(cloud: Cloud) -> None:
     cloud.nova.ctl("http", service="compute", up=False)
     expect("without Nova", node=other)
     cloud.nova.ctl("http", service="compute", up=True)
-    cloud.ctl("pcs", "resource", "disable", "muster", "--wait=60", node=other)
+    cloud.ctl("pcs", "resource", "disable", "muster", node=other)
+    cloud.ctl("crm_resource", "--wait", "--timeout=60s", node=other)
     expect("without a worker", node=other)
 
 

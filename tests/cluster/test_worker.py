@@ -77,7 +77,7 @@ def test_goes_on_after_the_resource_was_stopped_or_moved(cloud: Cloud, how: str)
 
 def test_nothing_is_left_when_it_is_stopped(cloud: Cloud) -> None:
     node, pid = cloud.worker_node(), cloud.worker_pid()
-    cloud.type("pcs resource disable muster --wait=60")
+    cloud.stop_worker()
     assert not os.path.exists(f"/proc/{pid}")
     left = cloud.ctl("ls", "/run/muster", node=node).split()
     assert set(left) <= {"muster.lock", "muster.out"}

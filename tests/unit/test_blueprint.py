@@ -73,7 +73,7 @@ def test_creates_no_worker_without_being_told_of_cloud_and_storage(choices: Choi
          ["pcs constraint delete location-muster",
           "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"]),
         ({"worker": worker({})}, ["pcs resource meta muster resource-stickiness=1000"]),
-        ({"worker": worker(monitor="")}, ["pcs resource op add muster monitor interval=10s timeout=20s"]),
+        ({"worker": worker(monitor="")}, ["pcs resource update muster op monitor interval=10s timeout=20s enabled=true"]),
         ({"worker": worker({"target-role": "Stopped", "resource-stickiness": "INFINITY"})}, ["pcs resource enable muster"]),
         ({"nova_compute": "", "hold": ""}, ["# no resource runs nova-compute"]),
         ({"remotes": ""}, ["# no compute is known: computes are remote"]),

@@ -19,7 +19,7 @@ DISABLED = {"worker": worker({**STOPPED, "resource-stickiness": "1"}), "status":
     [
         (OLD_DEVICE, "fence-nova (fence_compute) forces hosts down, enables them again and evacuates, beside muster"),
         (device("x", "fence_evacuate", {}), "pcs stonith delete x"),
-        (resource("nova-evacuate", "ocf:openstack:NovaEvacuate"), "pcs resource disable nova-evacuate --wait=660"),
+        (resource("nova-evacuate", "ocf:openstack:NovaEvacuate"), "pcs resource disable nova-evacuate ~ crm_resource --wait --timeout=660s"),
         (resource("e", "ocf:heartbeat:NovaEvacuate"), "e (ocf:heartbeat:NovaEvacuate) evacuates, beside muster"),
         (f'<clone id="c">{resource("w", "ocf:openstack:nova-compute-wait")}</clone>', "c (ocf:openstack:nova-compute-wait)"),
         (f'<clone id="t-clone">{resource("compute-unfence-trigger", "ocf:pacemaker:Dummy")}</clone>', "disable t-clone"),

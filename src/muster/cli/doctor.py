@@ -20,10 +20,11 @@ from muster.cli import commands, terminal
 from muster.cli.site import Site
 from muster.core.errors import ClusterError, SettingsError
 from muster.gateways import credentials
-from muster.gateways.pacemaker import agents, installation
+from muster.gateways.pacemaker import agents, installation, pcs
 from muster.installation import checkup
 from muster.installation.checks.examination import CheckResult, Examination, Examined, Result, worst
 from muster.installation.installed import Controller, NovaAccess
+from muster.installation.phrasing import Version, phrased
 from muster.settings import Settings
 
 EXIT_OF_RESULT = {
@@ -37,7 +38,7 @@ EXIT_OF_RESULT = {
 def run(options: argparse.Namespace) -> int:
     with terminal.console(stderr=True).status("asking Pacemaker and Nova"):
         facts = look(Site(options.resource))
-    examined = checkup.examine(facts)
+    examined = [_as_typed_here(check, facts.controller.pcs) for check in checkup.examine(facts)]
     result = worst(check.result for check in examined)
     if options.output == "json":
         whole = {"checked": round(time.time(), 1), "controller": facts.controller.name, "level": result.value}
@@ -47,6 +48,10 @@ def run(options: argparse.Namespace) -> int:
         out.print(_table(examined))
         _say_remedies(out, examined)
     return EXIT_OF_RESULT[result]
+
+
+def _as_typed_here(check: Examined, version: Version) -> Examined:
+    return replace(check, findings=tuple(replace(f, commands=phrased(f.commands, version)) for f in check.findings))
 
 
 # ----------------------------------------------------------------------- look
@@ -91,6 +96,7 @@ def _controller(site: Site, settings: Optional[Settings]) -> Controller:
         agents=agents.seen(),
         credentials=tuple(credentials.file_faults(settings.clouds_file)) if settings else None,
         worker_version=_worker_version(site),
+        pcs=pcs.version(),
     )
 
 

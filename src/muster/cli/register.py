@@ -59,7 +59,7 @@ def _below_a_worker(directory: str) -> bool:
     for name in names:
         print(
             f"muster: the worker of {name} runs here. Without its agent Pacemaker would fence this node. First:"
-            f" pcs resource disable {name} --wait=60",
+            f" pcs resource disable {name}; crm_resource --wait --timeout=60s",
             file=sys.stderr,
         )
     return bool(names)

@@ -6,13 +6,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from muster.cli import commands, terminal
 from muster.cli.site import Site
 from muster.core.errors import ClusterError, SettingsError
-from muster.gateways.pacemaker import command, installation
+from muster.gateways.pacemaker import command, installation, pcs
 from muster.installation.installed import Installation
 from muster.installation.missing import Argv, Choices, SetupStep, missing
+from muster.installation.phrasing import Version, phrased
 from muster.log import Log
 
 COMMAND_TIMEOUT_S = 120.0
@@ -22,18 +24,24 @@ COMPLETE = "nothing is missing. To check the rest: muster doctor"
 
 def run(options: argparse.Namespace) -> int:
     choices = Choices(options.cloud, options.shared_storage, options.nova_resource, _power(options.power))
-    steps = missing(here(options.resource), choices)
+    shell = pcs.version()
+    steps = _steps(options.resource, choices, shell)
     _print(steps)
     lines = [argv for step in steps for argv in step.commands]
     if not (options.apply and lines):
         return commands.ATTENTION if steps else commands.OK
     if not _apply(lines, options.yes):
         return commands.TROUBLE
-    left = missing(here(options.resource), choices)
+    left = _steps(options.resource, choices, shell)
     if left:
         print("# done, but this is still missing:")
     _print(left)
     return commands.TROUBLE if left else commands.OK
+
+
+def _steps(resource: str, choices: Choices, shell: Version) -> list[SetupStep]:
+    """:param shell: the version of pcs that is to take them."""
+    return [replace(step, commands=phrased(step.commands, shell)) for step in missing(here(resource), choices)]
 
 
 def here(resource: str) -> Installation:

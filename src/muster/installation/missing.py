@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a cluster lacks to be as the README has it, as commands of ``pcs``: those of it, and no other.  Pure.
 
+In words that pcs 0.11.5 takes; see :mod:`muster.installation.phrasing`.
+
 Nothing that is there is changed beyond need: a level keeps its power devices, a device its parameters.
 """
 
@@ -83,7 +85,7 @@ def ending(rival: Rival) -> tuple[Argv, ...]:
     levels, too."""
     if rival.fences:
         return (("pcs", "stonith", "delete", rival.id),)
-    return (("pcs", "resource", "disable", rival.id, "--wait=660"),)
+    return ("pcs", "resource", "disable", rival.id), ("crm_resource", "--wait", "--timeout=660s")
 
 
 def _faults(here: Installation, choices: Choices) -> Iterator[str]:
@@ -307,7 +309,8 @@ def stick(name: str) -> Argv:
 
 
 def monitor(name: str) -> Argv:
-    return "pcs", "resource", "op", "add", name, "monitor", "interval=10s", "timeout=20s"
+    # Not "op add": that is refused where there is a monitor that does not recur, or is disabled.
+    return "pcs", "resource", "update", name, "op", "monitor", "interval=10s", "timeout=20s", "enabled=true"
 
 
 def off_computes(here: Installation, resource: Resource) -> tuple[Argv, ...]:
