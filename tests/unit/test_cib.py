@@ -200,20 +200,22 @@ def test_knows_where_the_resource_is_active(history: str, active: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("history", "since"),
+    ("history", "since", "started"),
     [
-        (operation("start", 6, 0, at=60) + operation("monitor", 7, 0, interval=10000, at=70), 60),
-        (operation("monitor", 5, 7, at=50) + operation("start", -1, 193, -1, at=60), 60),
-        (operation("monitor", 5, 0, at=50) + operation("monitor", 7, 0, interval=10000, at=70), 50),
-        (operation("start", 6, 0, at=60) + operation("stop", 9, 1, at=90), 60),
-        (operation("start", 6, 0), 0),
+        (operation("start", 6, 0, at=60) + operation("monitor", 7, 0, interval=10000, at=70), 60, 60),
+        (operation("monitor", 5, 7, at=50) + operation("start", -1, 193, -1, at=60), 60, 0),
+        (operation("monitor", 5, 0, at=50) + operation("monitor", 7, 0, interval=10000, at=70), 50, 0),
+        (operation("start", 6, 0, at=60) + operation("stop", 9, 1, at=90), 60, 60),
+        (operation("start", 6, 0), 0, 0),
     ],
 )
-def test_knows_since_when_it_is_active(history: str, since: int) -> None:
+def test_knows_since_when_it_is_active(history: str, since: int, started: int) -> None:
     resource = f'<lrm_resource id="muster">{history}</lrm_resource>'
     state = f'<node_state uname="ctl1" in_ccm="true"><lrm><lrm_resources>{resource}</lrm_resources></lrm></node_state>'
-    text = f"<cib><status>{state}</status></cib>"
-    assert cib_operations.active(cib.parse(text.encode()), "muster") == {"ctl1": since}
+    seen = cib.parse(f"<cib><status>{state}</status></cib>".encode())
+    assert cib_operations.active(seen, "muster") == {"ctl1": since}
+    assert cib_operations.started(seen, "muster", ["ctl1"]) == started
+    assert cib_operations.started(seen, "other", ["ctl1"]) == cib_operations.started(seen, "muster", ["ctl2"]) == 0
 
 
 @pytest.mark.parametrize(

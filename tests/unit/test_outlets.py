@@ -19,9 +19,10 @@ from muster.core.decide import Incident
 from muster.core.errors import ClusterError
 from muster.core.nova_facts import Server
 from muster.core.server_case import Finding, State, Verdict
+from muster.reporting.documents import Left, Shared
 from muster.reporting.outlets import Outlets, Quiet
 from muster.reporting.outlets.reports import Reports
-from muster.reporting.outlets.status import Status
+from muster.reporting.outlets.status import Status, _short
 from muster.reporting.report import Event
 from tests import told as report
 from tests.fakes import FakeClock, LogLines
@@ -279,6 +280,14 @@ def test_what_is_shared_is_never_longer_than_one_argument_may_be(tmp_path: Path,
     nodes = [incident["node"] for incident in told["incidents"]]
     assert len(nodes) == len(set(nodes)) == hosts or hosts > 100
     assert f"compute-{hosts - 1:04d}.example.org" in nodes, "one that waits for a person is never left out"
+
+
+def test_what_is_cut_to_nothing_still_says_when_the_next_comes() -> None:
+    """Without that, a worker that shares was called silent."""
+    left = tuple(Left(f"compute-{n:04d}.example.org" * 9, 1, 1.0) for n in range(3000))
+    told = json.loads(_short(Shared(pid=7, version="1", left=left, reason="x" * 999, at=5.0, again_s=60.0)))
+    assert (told["at"], told["again_s"], told["shortened"]) == (5.0, 60.0, True)
+    assert (told["pid"], told["version"], told["left"], len(told["reason"])) == (7, "1", [], 300)
 
 
 def test_a_busy_worker_is_heard_of_without_news_and_ever_more_seldom(tmp_path: Path) -> None:

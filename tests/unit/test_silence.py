@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from muster.cli.site import newest
 from muster.cli.view import SHARED_LATE_S, Seen, view
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.installation.installed import Resource
-from muster.reporting.documents import Heard, Shared, from_json
+from muster.reporting.documents import Heard, OtherFormat, Shared, from_json
 
 NOW = 1_800_000_000.0
 AGAIN_S = 60.0
@@ -87,12 +88,51 @@ def test_a_host_that_was_left_out_is_not_taken_for_one_that_it_says_nothing_of()
     assert len(said(seen(LIMIT_S + 1, incidents=[], shortened=True))) == 1
 
 
+def test_what_died_since_was_not_left_out() -> None:
+    """It had no work left, shared what fits, and hung: a host that has died since it cannot have known of."""
+    given = {"again_s": 0.0, "incidents": [], "shortened": True}
+    it = seen(9000.0, fenced=int(NOW - SHARED_LATE_S) - 1, **given)
+    assert len(said(it)) == 1
+    assert [incident.reason for incident in view(it).incidents] == ["the worker has not reported it yet"]
+    assert said(seen(9000.0, fenced=int(NOW) - 9001, **given)) == []
+
+
 def test_a_new_worker_is_not_taken_for_the_one_before_it() -> None:
     """What that one has shared stays in Pacemaker's memory."""
     started = replace(RUNNING, active_since=int(NOW - 100))
     assert said(seen(4000.0, resource=started)) == []
     (late,) = said(seen(4000.0, resource=replace(RUNNING, active_since=int(NOW - 130))))
     assert ", for 2 min 10 s: " in late
+
+
+def test_what_the_one_before_it_has_shared_is_no_word_of_its_own() -> None:
+    """On the same controller: it hung before it had shared anything, and that one had nothing to do."""
+
+    def started(ago_s: int, found_ago_s: int = 0) -> Resource:
+        return replace(RUNNING, active_since=int(NOW) - (found_ago_s or ago_s), started_at=int(NOW) - ago_s)
+
+    idle = {"again_s": 0.0, "fenced": FENCED}
+    (late,) = said(seen(4000.0, resource=started(130), **idle))
+    assert ", for 2 min 10 s: " in late
+    assert said(seen(4000.0, resource=started(100), **idle)) == []
+    assert said(seen(4000.0, resource=started(4000), **idle)) == []
+    assert said(seen(4000.0, resource=started(3997), **idle)) == [], "it shares as its start ends"
+    assert said(seen(4000.0, resource=replace(RUNNING, active_since=int(NOW) - 130), **idle)) == [], "a cleanup"
+
+
+def test_of_two_controllers_the_one_counts_that_has_shared_last() -> None:
+    """Until Pacemaker has stopped it on one of them."""
+    left, now, newer = Shared(at=NOW - 500, reason="x"), Shared(at=NOW), OtherFormat(9)
+    assert newest({"ctl1": left, "ctl2": now}) == Heard(now, "ctl2")
+    assert newest({"ctl2": now, "ctl1": left, "ctl3": None}) == Heard(now, "ctl2")
+    assert newest({"ctl1": newer, "ctl2": left}) == Heard(left, "ctl2")
+    assert newest({"ctl1": newer, "ctl2": None}) == Heard(controller="ctl1", other=newer)
+    assert newest({"ctl1": None}) == newest({}) == Heard()
+
+
+def test_what_cannot_be_read_is_not_called_unsaid() -> None:
+    it = replace(seen(5.0), heard=Heard(controller="ctl2", other=OtherFormat(9)))
+    assert [incident.reason for incident in view(it).incidents] == ["muster cannot read here what the worker reports"]
 
 
 def test_nothing_is_known_of_when_it_began() -> None:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Union
 
 from muster import settings as settings_module
 from muster.core.cluster_facts import Cluster
@@ -64,17 +66,21 @@ class Site:
             everywhere = self.pacemaker().shared()
         except ClusterError:
             return Heard()
-        for controller in self.resource.active_on:
-            said = read(Shared, everywhere.get(controller, ""))
-            if isinstance(said, Shared):
-                return Heard(said, controller)
-            if said is not None:
-                return Heard(controller=controller, other=said)
-        return Heard()
+        return newest({on: read(Shared, everywhere.get(on, "")) for on in self.resource.active_on})
 
     def reports(self, node: str = "") -> list[Report]:
         """The incident reports kept on this controller, newest first; of one node, or of all."""
         return [report for report in kept_reports()[0] if node in ("", report.node, report.host)]
+
+
+def newest(found: Mapping[str, Union[Shared, OtherFormat, None]]) -> Heard:
+    """What was shared last; while Pacemaker takes the worker for active on two controllers, one of them has stopped.
+
+    :param found: by controller on which it is active.
+    """
+    known = [Heard(said, on) for on, said in found.items() if isinstance(said, Shared)]
+    others = [Heard(controller=on, other=said) for on, said in found.items() if isinstance(said, OtherFormat)]
+    return max(known, key=lambda heard: heard.shared.at, default=next(iter(others), Heard()))
 
 
 def kept_reports() -> tuple[list[Report], list[str]]:

@@ -14,7 +14,7 @@ from muster.core.cluster_facts import Cluster, Node, Phase
 from muster.core.decide import has_incident
 from muster.core.printable import counted
 from muster.installation.installed import Resource
-from muster.reporting.documents import Heard, SharedEvent, Summary, WaitingServer
+from muster.reporting.documents import Heard, Shared, SharedEvent, Summary, WaitingServer
 from muster.reporting.report import PAUSED_BY
 from muster.reporting.times import clock, duration
 
@@ -22,6 +22,8 @@ LEVELS = ("ok", "attention", "trouble")
 SHARED_LATE_S = 120.0
 """The worker says when it shares its status again.  A pass that waits for Nova may take so much longer, and the clocks
 of two controllers may differ."""
+START_S = 5.0
+"""A worker shares its status once its start is over; both times are of its controller's clock."""
 RETURN_LATE_S = 900.0
 
 _STATE_OF_PHASE = {
@@ -127,14 +129,25 @@ def _incidents(seen: Seen) -> Iterator[Shown]:
 def _from_record(node: Node, seen: Seen) -> Summary:
     record = node.record
     running = bool(seen.resource.active_on)
-    unsaid = "more waits than fits here" if seen.heard.shared.shortened else "the worker has not reported it yet"
-    reason = unsaid if running else "no worker is running"
+    reason = _why_unsaid(seen, record.last if record else node.fenced_at) if running else "no worker is running"
     state = _STATE_OF_PHASE[record.phase] if record else "fenced"
     if record and record.lives:
         state, reason = "blocked", f"HOST LIVES: it was seen running after its fencing; {reason}"
     if node.unreadable_record:
         state, reason = "blocked", f"muster cannot read its record: {node.unreadable_record}"
     return Summary(node.name, state=state, reason=reason, fenced=record.first if record else node.fenced_at)
+
+
+def _why_unsaid(seen: Seen, fenced: int) -> str:
+    """:param fenced: when it was, for the last time."""
+    if seen.heard.other:
+        return "muster cannot read here what the worker reports"
+    return "more waits than fits here" if _left_out(seen.heard.shared, fenced) else "the worker has not reported it yet"
+
+
+def _left_out(shared: Shared, fenced: int) -> bool:
+    """It may have known of it, and had no room to say so."""
+    return shared.shortened and fenced < shared.at
 
 
 def _todos(seen: Seen, incidents: Sequence[Shown]) -> Iterator[Todo]:
@@ -257,16 +270,16 @@ def _silence(seen: Seen) -> str:
 
 
 def _due(seen: Seen) -> float:
-    """When the worker was to be heard of next: as it said itself, or by a fencing of which it has said nothing.
-
-    What it had no room to say it may have known.
-    """
+    """When the worker was to be heard of next: as it said itself, or by a fencing of which it has said nothing."""
     shared = seen.heard.shared
+    if 0 < shared.at < seen.resource.started_at - START_S:
+        return seen.resource.started_at  # one before it has shared that
     due = [shared.at + shared.again_s] if shared.again_s else []
-    if not (_hindrance(seen) or shared.shortened):
+    if not _hindrance(seen):
         said = {incident.node: incident.fenced for incident in shared.incidents}
         records = {node.name: node.record for node in seen.cluster.nodes.values() if node.record and node.compute}
-        due += [record.last for name, record in records.items() if said.get(name) not in (record.first, 0)]
+        unsaid = [record for name, record in records.items() if said.get(name) not in (record.first, 0)]
+        due += [record.last for record in unsaid if not _left_out(shared, record.last)]
     return min(due, default=0.0)
 
 

@@ -24,6 +24,7 @@ class Resource:
     :param parameters: as they stand in the CIB; credentials are not among them.
     :param active_on: controllers on which it is started, by the last known operation.
     :param active_since: when it was started there, or found by a probe.
+    :param started_at: when it was last started there; 0 where Pacemaker does not know any more.
     :param disabled: an operator keeps it stopped (``target-role``), or the whole cluster is in maintenance.
     :param paused: who told it to change nothing; empty if nobody did.
     :param failures: by controller, what Pacemaker says of its last failed operation.
@@ -39,6 +40,7 @@ class Resource:
     meta: Mapping[str, str] = field(default_factory=dict)
     active_on: tuple[str, ...] = ()
     active_since: int = 0
+    started_at: int = 0
     paused: str = ""
     failures: Mapping[str, str] = field(default_factory=dict)
     stickiness: str = ""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from muster.gateways.pacemaker.attributes import Element
 from muster.gateways.pacemaker.cib_xml import since
@@ -97,6 +97,19 @@ def active(cib: Element, resource: str) -> dict[str, int]:
                 )
                 found[str(state.get("uname"))] = max(begins, default=0)
     return found
+
+
+def started(cib: Element, resource: str, members: Collection[str]) -> int:
+    """When it was last started on one of these; 0 where only a probe has found it, as after a cleanup."""
+    starts = (
+        _changed(op)
+        for state in cib.iterfind("status/node_state")
+        if state.get("uname") in members
+        for history in state.iterfind("lrm/lrm_resources/lrm_resource")
+        if history.get("id") == resource
+        for op in history.iterfind("lrm_rsc_op[@operation='start'][@rc-code='0']")
+    )
+    return max(starts, default=0)
 
 
 def under_way(cib: Element) -> list[str]:

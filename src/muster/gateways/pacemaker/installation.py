@@ -68,6 +68,7 @@ def resources(snapshot: Element) -> list[Resource]:
                     meta=meta,
                     active_on=tuple(active),
                     active_since=max(active.values(), default=0),
+                    started_at=cib_operations.started(snapshot, name, active),
                     paused=cib.paused(snapshot, name),
                     failures=dict(_failures(snapshot, name)),
                     stickiness=meta.get(STICKINESS, ""),

@@ -132,6 +132,7 @@ def _short(told: Shared) -> str:
     brief = [replace_fields(incident, reason=incident.reason[:80]) for incident in plain]
     ways = [[*full[:n], *plain[n:]] for n in (100, 50, 20, 10, 5, 0)] + [brief]
     ways += [brief[:n] for n in range(len(brief) // 50 * 50, -1, -50)]
-    made = (replace_fields(told, incidents=tuple(shown), shortened=True) for shown in ways)
+    made = [replace_fields(told, incidents=tuple(shown), shortened=True) for shown in ways]
+    made.append(replace_fields(made[-1], reason=told.reason[:300], left=(), events=()))
     shorter = (json.dumps(as_json(one)) for one in made)
-    return next((text for text in shorter if len(text) <= SHARE_LIMIT), json.dumps(as_json(Shared(shortened=True))))
+    return next(text for text in shorter if len(text) <= SHARE_LIMIT)
