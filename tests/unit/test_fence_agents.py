@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,16 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from muster.installation.fencing_topology import AGENT, MISTAKABLE, ONE_HOST, POWER, POWERLESS, SELF_FENCING, Device
+from muster.installation.fencing_topology import (
+    AGENT,
+    BY_SNMP,
+    MISTAKABLE,
+    ONE_HOST,
+    POWER,
+    POWERLESS,
+    SELF_FENCING,
+    Device,
+)
 
 FOLDERS = (Path("/usr/sbin"), Path("/usr/lib/stonith/plugins/external"))
 AGENTS = sorted(path for folder in FOLDERS for path in folder.glob("fence_*" if folder.name == "sbin" else "[a-z]*"))
@@ -41,7 +51,7 @@ def unfences(root: etree._Element) -> bool:
 
 @pytest.mark.skipif(len(AGENTS) < 10, reason="needs the package fence-agents")
 def test_every_installed_agent_is_known() -> None:
-    assert {name(path) for path in AGENTS} - POWER - POWERLESS - SELF_FENCING - MISTAKABLE - {AGENT} == set()
+    assert {name(path) for path in AGENTS} - POWER - POWERLESS - SELF_FENCING - set(MISTAKABLE) - {AGENT} == set()
 
 
 @pytest.mark.slow
@@ -63,7 +73,81 @@ NAME_A_GUEST = {"fence_powerman", "fence_vmware"}
 @pytest.mark.skipif(len(AGENTS) < 10, reason="needs the package fence-agents")
 def test_an_agent_that_looks_at_no_name_is_known_to_be_of_one_host() -> None:
     """C13: by the metadata of each agent, where a name can only be an address."""
-    agents = [path for path in AGENTS if path.name in POWER and path.parent.name == "sbin"]
+    agents = [path for path in AGENTS if path.name in POWER | set(MISTAKABLE) and path.parent.name == "sbin"]
     path = "parameters/parameter[@name='port_as_ip']"
     found = {name for name, root in of_each(agents) if root.find(path) is not None}
     assert found - NAME_A_GUEST == ONE_HOST & {path.name for path in agents}
+
+
+def test_a_plugin_that_is_told_a_name_and_does_not_read_it_is_known_to_be_of_one_host() -> None:
+    """C13: by the source of each plugin of cluster-glue; they are called with the action and the node's name."""
+    plugins = {name(path): path.read_text(errors="replace") for path in AGENTS if path.parent.name != "sbin"}
+    reads = {plugin for plugin, text in plugins.items() if re.search(r"\$\{?2\b|ARGV\[1\]", text)}
+    cuts = POWER | set(MISTAKABLE)
+    assert (set(plugins) & cuts) - reads == ONE_HOST & set(plugins)
+
+
+ASK = """
+import importlib.machinery, sys, types
+
+class Reply:
+    before = "bash: line 1: no such thing\\r\\n"
+    def __getattr__(self, name): return lambda *args, **named: 0
+    def get(self, oid, *args): return [oid, "No Such Instance currently exists at this OID"]
+    def walk(self, *args): return []
+
+class Options(dict):
+    def __missing__(self, name): return "1"
+
+path, odd = sys.argv[1:]
+sys.argv[1:] = []
+agent = types.ModuleType("agent")
+importlib.machinery.SourceFileLoader("agent", path).exec_module(agent)
+conn, options = Reply(), Options({"--action": "off", "--plug": "14"})
+exec(odd)
+ask = getattr(agent, "get_power_status", None) or agent.get_power_fn
+print("says", ask(conn, options))
+"""
+ODD = {
+    "fence_amt": "agent.amt_run_command = lambda *_: 'Powerstate:   S3'",
+    "fence_cisco_ucs": """agent.send_command = lambda *_: ' pnDn="x" presence="equipped" operPower="unknown"'""",
+    "fence_ibmz": """
+books = types.SimpleNamespace(
+    _get_mode_labels=lambda cpc: {"state-on": "active"}, _get_partition=lambda *which: {"status": "degraded"}
+)
+asked = next(vars(kind)["partition_status"] for kind in vars(agent).values() if hasattr(kind, "partition_status"))
+conn = types.SimpleNamespace(partition_status=lambda *which: asked(books, *which))
+options["--plug"] = "c/14"
+""",
+    "fence_lpar": "options['--hmc-version'], conn.before = '4', 'name=x,state=Not Available,'",
+    "fence_rhevm": """
+options["--api-version"] = "3"
+agent.send_command = lambda *_: '<vm href="/vms/7" id="7"><status>up</status></vm>'
+""",
+    "fence_skalar": """
+reply = types.SimpleNamespace(json=lambda: {"vm_list": {"items": [{"status": "NODE_OFFLINE"}]}})
+agent.requests, agent.proto = types.SimpleNamespace(get=lambda **_: reply), ""
+agent.ssl_verify = agent.cookie = None
+""",
+}
+"""By agent, the answer of a device that does not know, in the form of its own."""
+
+
+def off(path: Path) -> bool:
+    """The agent, asked for the power by its own function, says off of an answer that it cannot read."""
+    command = ["/usr/bin/python3", "-c", ASK, path, ODD.get(path.name, "")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False, cwd="/"
+    )
+    return done.stdout.splitlines()[-1:] == ["says off"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(AGENTS) < 10, reason="needs the package fence-agents")
+def test_an_agent_that_calls_off_what_it_cannot_read_is_known() -> None:
+    """C13: each that is a program of Python is given odd answers; one that says off of them cuts nobody's power then."""
+    agents = [path for path in AGENTS if path.parent.name == "sbin" and b"python" in path.read_bytes()[:40]]
+    with ThreadPoolExecutor(4) as pool:
+        found = {path.name for path, said in zip(agents, pool.map(off, agents)) if said} - POWERLESS
+    known = (set(BY_SNMP) | set(MISTAKABLE)) & {path.name for path in agents}
+    assert found == known - {"fence_zvmip"}, "that one's answer comes over a socket"

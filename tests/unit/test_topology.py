@@ -11,6 +11,7 @@ import pytest
 
 from muster.gateways.pacemaker import cib, cib_fencing, posix
 from muster.installation.fencing_topology import (
+    BY_SNMP,
     MISTAKABLE,
     ONE_HOST,
     POWER,
@@ -137,6 +138,14 @@ def test_an_objection_names_the_level_and_the_remedy(levels: list[str], word: st
         ),
         (power(given("vmware_type", "server1"), "fence_vmware"), "does not know (vmware_type=server1)"),
         (power("", "fence_zvmip"), "new (fence_zvmip) reports off for a guest that z/VM does not know"),
+        (power("", "fence_virsh"), "new (fence_virsh) reports off for every answer that it cannot read"),
+        (power("", "fence_lpar"), "reports off in every state that it does not know"),
+        (power("", "external/hmchttp"), "reports off whatever the console answers"),
+        (power("", "fence_emerson"), "reports off for an outlet that is not there, unless snmp_version is 1"),
+        (power(given("snmp_version", "3"), "fence_apc_snmp"), "new (fence_apc_snmp) reports off for an outlet"),
+        (power(given("snmp-version", "2c"), "fence_ipdu"), "new (fence_ipdu) reports off for an outlet"),
+        (power("", "drac3"), "new (drac3) cuts nobody's power"),
+        (power(given("pcmk_host_list", "cmp1 cmp2"), "external/ipmi"), "(external/ipmi) is the controller of one host"),
         (power(given("pcmk_host_list", "cmp1 CMP2")), "is the controller of one host, but lists cmp1, cmp2: each"),
         (power(given("pcmk_host_map", "cmp1:1;cmp2:2"), "fence_redfish"), "but lists cmp1, cmp2"),
         (power(given("pcmk_host_check", "none"), "fence_ilo5_ssh"), "but lists cmp1, cmp2"),
@@ -286,8 +295,9 @@ def test_a_fencing_by_some_device_proves_something_only_if_any_of_them_cuts_powe
 def test_no_agent_is_of_two_kinds() -> None:
     assert not POWER & POWERLESS
     assert not (POWER | POWERLESS) & SELF_FENCING
-    assert not (POWER | POWERLESS | SELF_FENCING) & MISTAKABLE
-    assert ONE_HOST < POWER
+    assert not (POWER | POWERLESS | SELF_FENCING) & set(MISTAKABLE)
+    assert set(BY_SNMP) < POWER
+    assert not ONE_HOST - POWER - set(MISTAKABLE)
 
 
 @pytest.mark.parametrize(

@@ -29,49 +29,76 @@ EVACUATORS = frozenset({"fence_compute", "fence_evacuate"})
 # Of management controllers and blade centres; power switches; hypervisors, partitions and clouds that the host itself
 # is a guest of; then the plugins of cluster-glue.
 _POWER = """
-fence_alom fence_amt fence_amt_ws fence_bladecenter fence_cisco_ucs fence_drac fence_drac5 fence_hds_cb fence_hpblade
-fence_ibmblade fence_idrac fence_ilo fence_ilo2 fence_ilo3 fence_ilo3_ssh fence_ilo4 fence_ilo4_ssh fence_ilo5
-fence_ilo5_ssh fence_ilo6 fence_ilo_moonshot fence_ilo_mp fence_ilo_ssh fence_imm fence_intelmodular fence_ipmilan
-fence_ipmilanplus fence_ironic fence_redfish fence_rsa fence_rsb fence_skalar
+fence_alom fence_amt_ws fence_bladecenter fence_drac fence_drac5 fence_hds_cb fence_hpblade fence_ibmblade fence_idrac
+fence_ilo fence_ilo2 fence_ilo3 fence_ilo3_ssh fence_ilo4 fence_ilo4_ssh fence_ilo5 fence_ilo5_ssh fence_ilo6
+fence_ilo_moonshot fence_ilo_mp fence_ilo_ssh fence_imm fence_intelmodular fence_ipmilan fence_ipmilanplus fence_ironic
+fence_redfish fence_rsa fence_rsb
 
 fence_apc fence_apc_snmp fence_cdu fence_cyberpower_ssh fence_eaton_snmp fence_eaton_ssh fence_emerson fence_eps
 fence_ipdu fence_lindypdu fence_netio fence_powerman fence_raritan fence_raritan_px3 fence_shelly_gen2
 fence_tripplite_snmp fence_wti
 
 fence_aliyun fence_aws fence_azure_arm fence_ecloud fence_gce fence_hetzner_cloud fence_ibm_powervs fence_ibm_vpc
-fence_ibmz fence_kubevirt fence_ldom fence_lpar fence_nutanix_ahv fence_openstack fence_ovh fence_ovm fence_pve
-fence_rhevm fence_vbox fence_virsh fence_virt fence_vmware fence_vmware_rest fence_vmware_soap fence_vmware_vcloud
-fence_xenapi fence_xvm
+fence_kubevirt fence_ldom fence_nutanix_ahv fence_openstack fence_ovh fence_ovm fence_pve fence_vbox fence_virt
+fence_vmware fence_vmware_rest fence_vmware_soap fence_vmware_vcloud fence_xenapi fence_xvm
 
-apcmaster apcmastersnmp apcsmart baytech bladehpi cyclades drac3 ibmhmc ipmilan nw_rpc100s ribcl rps10 wti_mpc wti_nps
-external/drac5 external/dracmc-telnet external/ec2 external/hetzner external/hmchttp external/ibmrsa
-external/ibmrsa-telnet external/ipmi external/ippower9258 external/libvirt external/nut external/rackpdu
-external/riloe external/vcenter external/vmware external/xen0 external/xen0-ha
+apcmaster apcmastersnmp apcsmart baytech bladehpi cyclades ibmhmc ipmilan nw_rpc100s rps10 wti_mpc wti_nps
+external/drac5 external/dracmc-telnet external/ec2 external/ibmrsa external/ibmrsa-telnet external/ipmi
+external/ippower9258 external/libvirt external/nut external/rackpdu external/riloe external/vcenter external/vmware
+external/xen0 external/xen0-ha
 """
 POWER = frozenset(_POWER.split())
 """Agents that, called with ``off``, have something outside the host cut its power."""
 
-MISTAKABLE = frozenset({"fence_zvm", "fence_zvmip"})
-"""They call a guest off that z/VM does not know, whatever ``missing_as_off`` says: with a wrong name they cut nobody's
-power and succeed (fence-agents 4.12 and 4.17: fence_zvmip.py, get_power_status(), "we can not check if image is
-defined"; fence_zvm.c, RS_NOT_ACTIVE).  An operator who has tried each name may say that they do cut it."""
+MISTAKABLE = {
+    "fence_amt": "in every state but S0, sleep included",
+    "fence_cisco_ucs": "where its manager misses a blade or does not know its power",
+    "fence_ibmz": "in every state but that of a healthy partition",
+    "fence_lpar": "in every state that it does not know, Not Available included",
+    "fence_rhevm": "where the reply has no status in the form of its api_version",
+    "fence_skalar": "where the node of a guest is offline",
+    "fence_virsh": "for every answer that it cannot read, the words of ssh and sudo included",
+    "fence_zvm": "for a guest that z/VM does not know",
+    "fence_zvmip": "for a guest that z/VM does not know",
+    "external/hmchttp": "whatever the console answers",
+}
+"""What these call off that may run: they cut nobody's power then, and succeed.  By get_power_status() of fence-agents
+4.12 and 4.17 (fence_virsh: its last line; fence_zvmip: "we can not check if image is defined"; fence_zvm.c:
+RS_NOT_ACTIVE), and by hmchttp of cluster-glue 1.0.12, which ends with 0.  An operator who has tried each name, and
+knows that such answers do not come, may say that they cut power."""
+
+BY_SNMP = {
+    "fence_apc_snmp": "1",
+    "fence_emerson": "2c",
+    "fence_ibmblade": "1",
+    "fence_intelmodular": "2c",
+    "fence_ipdu": "1",
+    "fence_tripplite_snmp": "1",
+}
+"""Agents by which everything is off that is not on, and the SNMP that they speak unless told: from 2c on an outlet that
+is not there is no error but a value.  Measured with fence-agents 4.12 and net-snmp 5.9: "Success: Already OFF"."""
 
 _ONE_HOST = """
 fence_alom fence_amt fence_amt_ws fence_drac fence_idrac fence_ilo fence_ilo2 fence_ilo3 fence_ilo3_ssh fence_ilo4
 fence_ilo4_ssh fence_ilo5 fence_ilo5_ssh fence_ilo6 fence_ilo_mp fence_ilo_ssh fence_imm fence_ipmilan fence_ipmilanplus
 fence_redfish fence_rsa fence_rsb
+
+external/drac5 external/dracmc-telnet external/hmchttp external/ibmrsa external/ibmrsa-telnet external/ipmi external/nut
+external/riloe
 """
 ONE_HOST = frozenset(_ONE_HOST.split())
 """Agents of a controller that is one host's: which one Pacemaker names they do not look at, unless ``port_as_ip``
-makes an address of it (fencing.py, _add_dependency_options(), process_input())."""
+makes an address of it (fencing.py, _add_dependency_options(), process_input()).  Of the plugins of cluster-glue those
+that do not read their second argument."""
 
 # Some cut a host off its storage or network, and it runs on (metadata: <action name="on" automatic="1"/>); some look,
-# wait or do nothing; fence_docker kills a container, fence_rcd_serial only resets; the last ask the host's software.
+# wait or do nothing; fence_docker kills a container; fence_rcd_serial, drac3 and ribcl only reset, external/hetzner
+# refuses to switch off; the last ask the host's software.
 _POWERLESS = """
 fence_aws_vpc_net fence_brocade fence_cisco_mds fence_ifmib fence_mpath fence_sanbox2 fence_scsi
 
 fence_ack_manual fence_crosslink fence_docker fence_dummy fence_heuristics_ping fence_kdump fence_legacy
-fence_rcd_serial external/kdumpcheck external/null meatware null rcd_serial rhcs
+fence_rcd_serial drac3 external/hetzner external/kdumpcheck external/null meatware null rcd_serial rhcs ribcl
 
 external/ssh ssh suicide
 """
@@ -96,6 +123,7 @@ class Device:
     :param vouched: an operator says that its agent cuts power.
     :param network: it is to cut the network, and calls the host off when that is done (fence_azure_arm).
     :param forgiving: the parameter by which it calls a host off that its controller does not know; empty without it.
+    :param unlisted: it calls an outlet off that is not there (:data:`BY_SNMP`).
     :param shared: the nodes that it is to fence, where it is the controller of one host and these are several.
     :param unclear: why its parameters cannot be told.
     :param power_agents: what an operator vouches for, where it is muster's own.
@@ -110,6 +138,7 @@ class Device:
     vouched: bool = False
     network: bool = False
     forgiving: str = ""
+    unlisted: bool = False
     shared: tuple[str, ...] = ()
     unclear: str = ""
     power_agents: tuple[str, ...] = ()
@@ -135,10 +164,14 @@ class Device:
             return f"{named} reports off for a host that its controller does not know ({self.forgiving})"
         if self.shared:
             return f"{named} is the controller of one host, but lists {', '.join(self.shared)}: each needs its own"
-        if self.vouched or self.agent in POWER:
+        if self.vouched:
             return ""
         if self.agent in MISTAKABLE:
-            return f"{named} reports off for a guest that z/VM does not know"
+            return f"{named} reports off {MISTAKABLE[self.agent]}"
+        if self.unlisted:
+            return f"{named} reports off for an outlet that is not there, unless snmp_version is 1"
+        if self.agent in POWER:
+            return ""
         if self.agent in SELF_FENCING:
             return f"{named} leaves it to the host's own watchdog"
         return f"{named} is not known to cut power"

@@ -13,6 +13,7 @@ from muster.gateways.pacemaker.attributes import Element
 from muster.gateways.pacemaker.cib_xml import names, nodes_named, primitives_of, values_of
 from muster.installation.fencing_topology import (
     AGENT,
+    BY_SNMP,
     ONE_HOST,
     POWER_AGENTS,
     Device,
@@ -82,6 +83,7 @@ def _device(
         vouched=agent in vouched,
         network=network,
         forgiving=_forgiving(given),
+        unlisted=agent in BY_SNMP and given.get("snmp_version", given.get("snmp-version", BY_SNMP[agent])) != "1",
         shared=_shared(agent, given, nodes, lambda: leveled().get(ident, ())),
         unclear=attributes.unclear(cib, primitive, "instance_attributes"),
         power_agents=words(given.get(POWER_AGENTS, "")),
