@@ -35,7 +35,7 @@ fence_ilo_moonshot fence_ilo_mp fence_ilo_ssh fence_imm fence_intelmodular fence
 fence_redfish fence_rsa fence_rsb
 
 fence_apc fence_apc_snmp fence_cdu fence_cyberpower_ssh fence_eaton_snmp fence_eaton_ssh fence_emerson fence_eps
-fence_ipdu fence_lindypdu fence_netio fence_powerman fence_raritan fence_raritan_px3 fence_shelly_gen2
+fence_epsr2 fence_ipdu fence_lindypdu fence_netio fence_powerman fence_raritan fence_raritan_px3 fence_shelly_gen2
 fence_tripplite_snmp fence_wti
 
 fence_aliyun fence_aws fence_azure_arm fence_ecloud fence_gce fence_hetzner_cloud fence_ibm_powervs fence_ibm_vpc

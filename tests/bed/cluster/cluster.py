@@ -20,6 +20,7 @@ from typing import Any, Optional
 
 from lxml import etree
 
+from muster.gateways.pacemaker.cib import cluster as seen
 from tests.bed.cluster import config
 from tests.bed.cluster.layout import REMOTED, ROOT, BedError, Layout
 from tests.bed.cluster.node import Node, sh
@@ -213,13 +214,12 @@ class Cluster:
         raise BedError(f"no CIB from {candidates}")
 
     def online(self, node: str) -> bool:
-        """It is in the cluster and, if it is a remote, its connection is not merely pending."""
+        """It is in the cluster, as muster sees it: of a remote in_ccm does not tell in every version."""
         try:
-            cib = self.cib()
+            known = seen(self.cib(), "", "").nodes.get(node)
         except BedError:
             return False
-        states = cib.findall(f"status/node_state[@uname='{node}']")
-        return bool(states) and states[0].get("in_ccm") not in (None, "false", "0") and self.is_on(node)
+        return known is not None and known.member and self.is_on(node)
 
     def is_running(self, node: str) -> bool:
         """Its cluster software runs, as far as the processes show."""
