@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m tests.platforms PLATFORM [LANE...]``: runs lanes of the tests on a platform, and writes docs/platforms.md.
+
+A platform is debian12, this machine, or one that tests/bed/elsewhere has.  Without a lane all are run, which takes an
+hour.  What is not run keeps the line that it has.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lxml import etree
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/platforms.md"
+HERE = "debian12"
+TITLES = {HERE: "Debian 12", "debian13": "Debian 13", "sid": "Debian sid"}
+PACKAGES = ("pacemaker", "pcs", "corosync", "resource-agents", "python3")
+LANES = {
+    "unit and contract tests": ("-m", "not nova and not cluster", "tests/unit", "tests/contract"),
+    **{
+        name: (f"tests/cluster/test_{file}.py",)
+        for name, file in (
+            ("conformance of the agents", "conformance"),
+            ("set-up by `muster setup`", "setup"),
+            ("commands of the documents", "documents"),
+            ("hosts that die and return", "hosts"),
+            ("the worker", "worker"),
+            ("faults of the cluster", "faults"),
+            ("the command line", "cli"),
+            ("what the agents show", "surface"),
+            ("incident reports", "report"),
+            ("packages", "packages"),
+            ("costs", "costs"),
+        )
+    },
+    "real Nova": ("-m", "nova", "tests/nova", "tests/contract"),
+    "`./demo`": (),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    passed: int = 0
+    failed: tuple[str, ...] = ()
+    skipped: int = 0
+
+    @property
+    def row(self) -> str:
+        failed = f"{len(self.failed)}: {', '.join(f'`{name}`' for name in self.failed)}" if self.failed else "none"
+        return f"{self.passed} | {failed} | {self.skipped}"
+
+
+def main() -> int:
+    platform, lanes = (sys.argv[1:] or [""])[0], sys.argv[2:] or list(LANES)
+    if platform not in TITLES or set(lanes) - set(LANES):
+        print(f"{__doc__}\nplatforms: {', '.join(TITLES)}\nlanes: {', '.join(LANES)}", file=sys.stderr)
+        return 2
+    failed = False
+    for lane in lanes:
+        result = _run(platform, lane)
+        failed |= bool(result.failed)
+        PAGE.write_text(
+            written(PAGE.read_text(), platform, _versions(platform), lane, result, time.strftime("%Y-%m-%d"))
+        )
+        print(f"{platform}: {lane}: {result.row}", flush=True)
+    return int(failed)
+
+
+def _run(platform: str, lane: str) -> Result:
+    on = () if platform == HERE else ("--on", platform)
+    if not LANES[lane]:
+        code = subprocess.run(["./demo", *on], cwd=ROOT, check=False).returncode
+        return Result(failed=(f"exit {code}",)) if code else Result(1)
+    tree = ROOT if platform == HERE else ROOT / ".cache/roots" / platform / "srv/muster"
+    report = tree / ".cache/platform.xml"
+    report.unlink(missing_ok=True)
+    begin = () if on else ("tests",)
+    subprocess.run(
+        ["./check", *on, *begin, *LANES[lane], f"--junitxml={report.relative_to(tree)}"], cwd=ROOT, check=False
+    )
+    return counted(report.read_bytes()) if report.exists() else Result(failed=("nothing was run",))
+
+
+def counted(report: bytes) -> Result:
+    """What pytest's report says."""
+    cases = list(etree.fromstring(report).iter("testcase"))
+    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    skipped = [case for case in cases if case.find("skipped") is not None]
+    names = dict.fromkeys(str(case.get("name")).partition("[")[0] for case in failed)
+    return Result(len(cases) - len(failed) - len(skipped), tuple(names), len(skipped))
+
+
+def _versions(platform: str) -> str:
+    root = [] if platform == HERE else ["--root", str(ROOT / ".cache/roots" / platform)]
+    shown = subprocess.run(
+        ["dpkg-query", *root, "-W", "-f", "${Package} ${Version}, ", *PACKAGES],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return shown.stdout.rstrip(", ")
+
+
+def written(page: str, platform: str, versions: str, lane: str, result: Result, day: str) -> str:
+    """The page with this result in the section of the platform, in the order of the lanes."""
+    head, title, tail = page.partition(f"## {TITLES[platform]}\n")
+    section, rest = re.fullmatch(r"(.*?)((?:^## .*)?)", tail, re.M | re.S).groups()  # type: ignore[union-attr]
+    rows = dict(re.findall(r"^\| (.+?) \| (.*) \|$", section, re.M))
+    rows[lane] = f"{result.row} | {day}"
+    lines = [f"| {name} | {rows[name]} |" for name in LANES if name in rows]
+    table = "\n".join(["| lane | passed | failed | skipped | run on |", "| --- | --- | --- | --- | --- |", *lines])
+    return f"{head}{title}\n{versions}.\n\n{table}\n{chr(10) if rest else ''}{rest}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

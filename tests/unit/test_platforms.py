@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is written of the tests of a platform is what pytest's report says, and touches no other platform."""
+
+from __future__ import annotations
+
+from tests.platforms import LANES, TITLES, Result, counted, written
+
+REPORT = b"""<testsuites><testsuite><testcase name="a"/><testcase name="b[x]"><failure/></testcase>
+<testcase name="b[y]"><error/></testcase><testcase name="c"><skipped/></testcase></testsuite></testsuites>"""
+
+
+def test_counts_what_passed_failed_and_was_skipped() -> None:
+    assert counted(REPORT) == Result(1, ("b",), 1)
+    assert (counted(REPORT).row, Result(3).row) == ("1 | 1: `b` | 1", "3 | none | 0")
+
+
+def test_a_result_replaces_the_one_of_its_lane_and_keeps_the_order() -> None:
+    page = "# P\n\n## Debian 12\n\nx 1.\n\n| unit | 1 |\n\n## Debian 13\n\n## Debian sid\n"
+    first, last = list(LANES)[0], list(LANES)[-1]
+    for lane, result in ((last, Result(1)), (first, Result(8)), (first, Result(9, ("t",)))):
+        page = written(page, "debian13", "pacemaker 3", lane, result, "2026-01-02")
+    assert page.count("pacemaker 3.") == 1
+    assert page.index(f"| {first} | 9 | 1: `t` | 0 | 2026-01-02 |") < page.index(
+        f"| {last} | 1 | none | 0 | 2026-01-02 |"
+    )
+    assert "| 8 |" not in page
+    assert page.startswith("# P\n\n## Debian 12\n\nx 1.\n\n| unit | 1 |\n\n## Debian 13\n")
+    assert page.endswith("\n\n## Debian sid\n")
+    assert [f"## {title}\n" in page for title in TITLES.values()] == [True] * 3
