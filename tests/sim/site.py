@@ -116,6 +116,7 @@ class Site:
         """``muster confirm``: an operator says that it is off."""
         old = self.nodes[name].record
         if old is not None and old.phase not in (Phase.RETURNING, Phase.CLOSED) and self.nodes[name].away:
+            self.fenced_at[name] = self.timeline.now
             self.set_node(name, record=old.fenced_again(self.stamp()), hold=True)
 
     def stamp(self) -> int:

@@ -46,3 +46,12 @@ def test_its_marks_are_read_as_they_were_written(mark: str) -> None:
 def test_a_second_fencing_goes_on_or_begins_anew(before: str, after: str) -> None:
     """C14, D4, D6: and it is still known whose the force-down is."""
     assert Record.parse(before).fenced_again(30).token == after
+
+
+@pytest.mark.parametrize("at", [5, 20])
+@pytest.mark.parametrize("before", ["fenced:10:20", "evacuating:10:20", "evacuating:10:20:lives"])
+def test_a_second_fencing_shows_whatever_clock_it_is_by(before: str, at: int) -> None:
+    """C14, B25: the first one was dated by a clock that was ahead, and for the second nobody waited."""
+    assert Record.parse(before).fenced_again(at).last == 21
+    latest = Record(Phase.FENCED, 10, LATEST)
+    assert latest.fenced_again(at) == latest, "there is no later one"

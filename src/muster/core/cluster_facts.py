@@ -86,7 +86,7 @@ class Record:
         An incident that is under way goes on (its evacuations since ``first`` stay known); one that had let the
         host return begins anew.
         """
-        at = max(at, self.last + self.lives)  # not the same again, by whatever clock: it is another fencing
+        at = min(max(at, self.last + 1), LATEST)  # not the same again, by whatever clock: it is another fencing
         if self.phase is Phase.CLOSED:
             return Record(Phase.FENCED, at, at)
         if self.phase is Phase.RETURNING:
