@@ -278,6 +278,7 @@ class Cloud(CloudState):
                 return
             (inst.guests.add if state == "active" else inst.guests.discard)(host.name)
             self.judge.guest_started(inst, None)
+            self.judge.order_carried_out(inst, host, state)
             if inst.task != task:
                 return
             inst.vm_state, inst.task = state, ""

@@ -220,6 +220,11 @@ class Judge(Obedience):
             return
         self.blame("3", f"guest of {inst.id} runs on {' and '.join(sorted(inst.guests))}")
 
+    def order_carried_out(self, inst: Instance, host: Compute, state: str) -> None:
+        """D10: one that had waited for a dead host starts a guest there, though its server is elsewhere by then."""
+        if state == "active" and inst.host != host.name and host.name not in self.world.lived_by_hand:
+            self.blame("D10", f"{host.name} starts the guest of {inst.id}, which is on {inst.host}")
+
     def lift_sent(self, process: Process, name: str, unforce: bool, enable: bool) -> None:
         """Invariant 5."""
         host = self.world.cloud.computes[name]
