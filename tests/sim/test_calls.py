@@ -59,6 +59,24 @@ def test_forgets_where_it_may_run_once_that_host_was_fenced() -> None:
     it.fair()
 
 
+def test_a_later_worker_forgets_it_too_while_that_host_is_off() -> None:
+    """A17: it was let return, and as long as it did not the server was tried there alone, without end."""
+    it = Stage(hosts=4, servers=1, attempts=5)
+    it.fence("cmp1")
+    once(it, "fail_late")
+    it.no_room(True)
+    it.until(lambda: it.rows("s0")[-1] == "error")
+    (dest,) = it.server("s0").guests
+    it.fence(dest)
+    it.kill_worker()
+    it.until(it.settled(dest))
+    it.takeover()
+    it.no_room(False)
+    it.until(it.says("s0", "evacuated"))
+    assert it.server("s0").host not in ("cmp1", dest)
+    it.fair()
+
+
 def test_tries_another_host_at_once_where_nothing_was_started() -> None:
     """B9: a refused claim has left no guest, whatever its migration is called."""
     it = Stage(hosts=4, servers=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from muster.core.errors import NovaUncertain
 from muster.core.sight import Outcome
 from tests.sim.stage import Stage
 
@@ -104,4 +105,33 @@ def test_still_expects_a_late_force_down_when_a_later_one_failed_at_once() -> No
     assert it.state() == "evacuating"
     it.cloud.odds.refuse = 0.0
     it.until(it.says("s0", "evacuated"))
+    it.fair()
+
+
+@pytest.mark.parametrize("new_worker", [False, True])
+@pytest.mark.parametrize("delay_s", [0, 30])
+def test_takes_no_lift_for_a_heartbeat_that_comes_after_a_further_fencing(new_worker: bool, delay_s: int) -> None:
+    """C3, D3: before the claim or after it: its incident had begun with an empty memory and said HOST LIVES, for good."""
+    it = Stage(servers=1, delay_s=delay_s)
+    it.fence("cmp1")
+    it.until(it.settled())
+    lift, sent = it.cloud.force_up, []
+
+    def late(*args: object) -> str:
+        sent.append(args)
+        raise NovaUncertain("no reply")
+
+    it.cloud.force_up = late  # type: ignore[assignment, method-assign]
+    it.power_on("cmp1")
+    it.until(lambda: sent)
+    it.cloud.force_up = lift  # type: ignore[method-assign]
+    it.cloud.add_server("s1", "cmp1")
+    it.no_room(True)
+    it.fence("cmp1")
+    it.after(15.0, lambda: it.cloud.force_up("service-cmp1", True, True))
+    if new_worker:
+        it.takeover()
+    it.run_for(40.0)
+    it.no_room(False)
+    it.until(it.settled())
     it.fair()
