@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which tests show each scenario: the last column of docs/robustness.md.
+"""Which tests show each scenario, the last column of docs/robustness.md, and what the planted bugs are called.
 
 A test names its scenarios at the beginning of its docstring, ``C6, C8: what it shows``; for all tests of a module its
 docstring may do so.  A planted bug or a break names those that it breaks.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
 PAGE = ROOT / "docs" / "robustness.md"
 ROW = re.compile(r"^(\| ([A-E][0-9]+) \|.*\|)([^|]*)\|$", re.M)
+PLANTED = re.compile(r"(<!-- planted -->\n).*?(<!-- /planted -->)", re.S)
 BELIEFS = "What the simulated world believes of Nova and Pacemaker"
 SPAN = re.compile(r"([A-E])([0-9]+)(?:(?: to |-)[A-E]([0-9]+))?")
 
@@ -74,10 +76,15 @@ def put_in(scenario: str) -> list[str]:
     return [f"{how}: {', '.join(names)}" for how, names in (("planted", planted), ("broken", broken)) if names]
 
 
+def planted() -> str:
+    return textwrap.fill(f"{'; '.join(mutant.name for mutant in MUTANTS)}.", 120, break_long_words=False)
+
+
 def page() -> str:
-    """The page with its last column as it should be."""
+    """The page with all of this as it should be."""
     tests = shown()
-    return ROW.sub(lambda row: f"{row[1]} {'; '.join([*tests.get(row[2], []), *put_in(row[2])])} |", PAGE.read_text())
+    text = ROW.sub(lambda row: f"{row[1]} {'; '.join([*tests.get(row[2], []), *put_in(row[2])])} |", PAGE.read_text())
+    return PLANTED.sub(lambda at: f"{at[1]}{planted()}\n{at[2]}", text)
 
 
 def scenarios() -> list[str]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planted bugs: the engine is broken on purpose, in one way at a time, and the judge has to notice.
+"""Plants one bug after another in the engine, and plays histories until the judge notices it.
 
-``python -m tests.sim.mutants`` plays histories with each until it is caught, and prints by which invariant and when.
+For each bug it prints the number of histories and what the judge said. The exit code is 0 if the judge noticed all.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("claims nothing before it begins", "C6", without(host_rules, "claim")),
     Mutant("does not force the service down", "B15", without(host_rules, "force-down", "still-up")),
     Mutant("ignores that the host lives", "C3", without(host_rules, "fencing-refuted")),
-    Mutant("feels no pulse", "C3", patch(liveness.Liveness, "observe_service", _sees_no_heartbeat)),
+    Mutant("sees no heartbeat", "C3", patch(liveness.Liveness, "observe_service", _sees_no_heartbeat)),
     Mutant("does not wait for storage leases", "", without(host_rules, "leases")),
     Mutant("begins however many hosts are dead", "C12", without(host_rules, "too-many-failed")),
     Mutant("takes a clean shutdown for a failure", "C4", lambda: [
@@ -231,8 +231,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("counts every evacuation as a failure", "B7", patch(server_case.ServerCase, "failures", property(_anything_counts))),
     Mutant("never gives a server up", "B8", without(server_rules, "exhausted")),
     Mutant("never tries a parked server again", "B7", row(server_rules, "waits-for-retry", when=lambda c: c.tries > 0)),
-    Mutant("takes a evacuation for void without a death", "B10", patch(server_case.ServerCase, "void", _void_without_death)),
-    Mutant("never takes a evacuation for void", "B11", patch(server_case.ServerCase, "void", lambda self, evacuation: False)),
+    Mutant("takes an evacuation for void without a death", "B10", patch(server_case.ServerCase, "void", _void_without_death)),
+    Mutant("never takes an evacuation for void", "B11", patch(server_case.ServerCase, "void", lambda self, evacuation: False)),
     Mutant("releases a host with open servers", "D1", without(host_rules, "working", "inbound", "rows-open")),
     Mutant("releases a host while it works on it", "D1", row(host_rules, "working", steps=_release_while_working)),
     Mutant("lifts the force-down while it works", "D1", row(host_rules, "working", steps=_lift_while_working)),
@@ -298,7 +298,7 @@ def hunt(mutant: Mutant, limit: int = LIMIT) -> Optional[tuple[int, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sim.mutants", description=__doc__)
-    parser.add_argument("name", nargs="?", default="", help="only those whose name contains this")
+    parser.add_argument("name", nargs="?", default="", help="only bugs whose name contains this")
     given = parser.parse_args()
     missed = 0
     for mutant in MUTANTS:

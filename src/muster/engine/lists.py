@@ -114,7 +114,7 @@ class Lists:
         on_it = self._nova.servers_on(host.name)
         evacuations_at = self._clock.now()
         evacuations = self._nova.evacuations_from(host.name, host.since)
-        # The evacuations first: what a server is after a evacuation says nothing of what its owner wanted before.
+        # The evacuations first: what a server is after an evacuation says nothing of what its owner wanted before.
         self._note_evacuations(host, evacuations, evacuations_at)
         inventory = host.inventory
         for server in on_it:
