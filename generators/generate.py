@@ -17,6 +17,7 @@ from typing import Optional
 from generators import (
     completion,
     man,
+    nova_rights,
     performance,
     performance_scale,
     readme,
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GENERATORS: tuple[ModuleType, ...] = (
     completion,
     man,
+    nova_rights,
     performance,
     performance_scale,
     readme,

@@ -19,8 +19,8 @@ from muster.gateways.nova.needs import (
     ACTIONS_SEEN,
     EVACUATED,
     FORCED_DOWN,
-    MOVES_HOSTS,
-    MOVES_LISTED,
+    MIGRATION_HOSTS_SEEN,
+    MIGRATIONS_LISTED,
     NEEDS,
     OF_ONE_HOST,
     ONE_SERVER,
@@ -87,7 +87,7 @@ def test_what_there_is_nothing_to_ask_about_is_told_with_its_policy(bed: NovaBed
     bed.boot("cmp1")
     access = ask(reset_states=True)
     moot = {right.name: right.words for right in access.rights if right.moot}
-    assert set(moot) == {MOVES_HOSTS.name, STOPPED.name, RESET.name, PORTS_SEEN}
+    assert set(moot) == {MIGRATION_HOSTS_SEEN.name, STOPPED.name, RESET.name, PORTS_SEEN}
     assert "os_compute_api:servers:stop" in moot[STOPPED.name]
     assert answers(access) == {name: True for name in [*EVERYTHING] if name not in moot}
 
@@ -142,7 +142,7 @@ DENIED = {
     "/action$": [EVACUATED, STOPPED],
     "/servers/detail": [SERVERS_SEEN, OF_ONE_HOST],
     "/servers/[0-9a-f-]+$": [ONE_SERVER],
-    "/os-migrations": [MOVES_LISTED],
+    "/os-migrations": [MIGRATIONS_LISTED],
     "/os-instance-actions$": [ACTIONS_LISTED],
     "/os-instance-actions/": [ACTIONS_SEEN],
 }
@@ -166,7 +166,12 @@ def test_a_single_right_that_is_missing_is_named(bed: NovaBed, ask: Ask, path: s
     ("path", "query", "text", "denied"),
     [
         ("/servers/detail", "host=none", '{"servers": [{"id": "x", "OS-EXT-SRV-ATTR:host": "cmp2"}]}', OF_ONE_HOST),
-        ("/os-migrations", "", '{"migrations": [{"instance_uuid": "x", "source_compute": null}]}', MOVES_HOSTS),
+        (
+            "/os-migrations",
+            "",
+            '{"migrations": [{"instance_uuid": "x", "source_compute": null}]}',
+            MIGRATION_HOSTS_SEEN,
+        ),
         ("/os-instance-actions/", "", '{"instanceAction": {"events": [{"event": "x"}]}}', ACTIONS_SEEN),
     ],
     ids=["filters", "hosts of migrations", "events"],
@@ -237,7 +242,7 @@ def test_an_error_is_neither_yes_nor_no_and_a_silent_nova_is_not_asked_on(bed: N
     bed.fault(path="/os-migrations", status=503, text="busy")
     access = ask()
     told = answers(access)
-    assert (told.pop(MOVES_LISTED.name), set(told.values())) == (None, {True})
+    assert (told.pop(MIGRATIONS_LISTED.name), set(told.values())) == (None, {True})
     bed.clear_faults()
     bed.fault(path="/servers/detail", drop="silent")
     bed.requests(clear=True)

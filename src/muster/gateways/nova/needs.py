@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What muster asks of Nova, and by which of its policies it may: the one list.
 
-``muster doctor`` asks for each of them, packaging/nova-policy.yaml grants them, and the tests on real Nova compare the
-list with whatever they have seen asked.
+``muster doctor`` asks for each of them, ``./generate`` writes packaging/nova-policy.yaml and a table of docs/deploy.md
+from it, and the tests on real Nova compare it with whatever they have seen asked.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Need:
-    """:param policies: without ``os_compute_api:`` before them.
+    """:param name: behind "to": what it is for.
+    :param policies: without ``os_compute_api:`` before them.
     :param path: behind the endpoint, as a pattern for all of it.
     :param query: a pattern for a part of the query.
     :param action: of a server; the key of the body.
+    :param only: when it is needed, unless always.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Need:
     path: str
     query: str = ""
     action: str = ""
+    only: str = ""
 
     def covers(self, method: str, path: str, query: str, body: str) -> bool:
         named = not self.action or f'"{self.action}"' in body
@@ -52,26 +55,54 @@ OF_ONE_HOST = Need(
     "list the servers of one host", ("servers:allow_all_filters",), "GET", "/servers/detail", query=r"\bhost="
 )
 ONE_SERVER = Need("see a single server", ("servers:show",), "GET", "/servers/(?!detail)[^/]+")
-MOVES_LISTED = Need(
+MIGRATIONS_LISTED = Need(
     "list migrations", ("os-migrations:index", "os-migrations:index:all_projects"), "GET", "/os-migrations"
 )
-MOVES_HOSTS = Need("see the hosts of migrations", ("os-migrations:index:host",), "GET", "/os-migrations")
+MIGRATION_HOSTS_SEEN = Need("see the hosts of migrations", ("os-migrations:index:host",), "GET", "/os-migrations")
 ACTIONS_LISTED = Need("list what was done to a server", ("os-instance-actions:list",), "GET", _LOG)
 ACTIONS_SEEN = Need(
-    "see how that went", ("os-instance-actions:show", "os-instance-actions:events"), "GET", f"{_LOG}/[^/]+"
+    "read the result of what was done to a server",
+    ("os-instance-actions:show", "os-instance-actions:events"),
+    "GET",
+    f"{_LOG}/[^/]+",
 )
 EVACUATED = Need("evacuate", ("os-evacuate",), "POST", _ACTION, action="evacuate")
 STOPPED = Need("stop servers", ("servers:stop",), "POST", _ACTION, action="os-stop")
-RESET = Need("reset states", ("os-admin-actions:reset_state",), "POST", _ACTION, action="os-resetState")
+RESET = Need(
+    "reset states",
+    ("os-admin-actions:reset_state",),
+    "POST",
+    _ACTION,
+    action="os-resetState",
+    only="with the parameter reset_states",
+)
 PORTS_SEEN = "see the ports of other projects' servers in Neutron"
+
+RICHER = {
+    "servers:show:flavor-extra-specs": "see the marks in the extra specs of flavors",
+    "os-instance-actions:events:details": "tell in muster report why an evacuation failed",
+}
+"""Policies that nothing is refused without: they make an answer richer.  For each what it is for."""
+SINCE = {"os-migrations:index:all_projects": "Nova 32 (2025.2)", "os-migrations:index:host": "Nova 32 (2025.2)"}
+"""Older ones do not know these policies."""
+_READER, _MEMBER, ADMIN = "rule:project_reader_or_admin", "rule:project_member_or_admin", "rule:context_is_admin"
+NOT_FOR_ADMINS_ALONE = {
+    "servers:detail": _READER,
+    "servers:show": _READER,
+    "servers:show:flavor-extra-specs": _READER,
+    "os-instance-actions:list": _READER,
+    "os-instance-actions:show": _READER,
+    "servers:stop": _MEMBER,
+}
+"""Who else may, by Nova's own default (nova/policies); everything else is for admins (``ADMIN``)."""
 
 NEEDS = (
     SERVICES_LISTED,
     SERVERS_SEEN,
     OF_ONE_HOST,
     ONE_SERVER,
-    MOVES_LISTED,
-    MOVES_HOSTS,
+    MIGRATIONS_LISTED,
+    MIGRATION_HOSTS_SEEN,
     ACTIONS_LISTED,
     ACTIONS_SEEN,
     FORCED_DOWN,

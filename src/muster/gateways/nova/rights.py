@@ -51,8 +51,8 @@ from muster.gateways.nova.needs import (
     ACTIONS_SEEN,
     EVACUATED,
     FORCED_DOWN,
-    MOVES_HOSTS,
-    MOVES_LISTED,
+    MIGRATION_HOSTS_SEEN,
+    MIGRATIONS_LISTED,
     OF_ONE_HOST,
     ONE_SERVER,
     PORTS_SEEN,
@@ -119,11 +119,11 @@ class NovaRights(Nova):
         evacuations: list[Mapping[str, Any]] = []
         yield self._may(SERVERS_SEEN, lambda: servers.extend(self._some_servers(True)))
         yield self._may(OF_ONE_HOST, self._no_servers_of_no_host)
-        yield self._may(MOVES_LISTED, lambda: evacuations.extend(self._some_migrations()))
+        yield self._may(MIGRATIONS_LISTED, lambda: evacuations.extend(self._some_migrations()))
         if evacuations or self._silent:
-            yield self._may(MOVES_HOSTS, lambda: _hosts_shown(evacuations))
+            yield self._may(MIGRATION_HOSTS_SEEN, lambda: _hosts_shown(evacuations))
         else:
-            yield _untold(MOVES_HOSTS, NO_ROW)
+            yield _untold(MIGRATION_HOSTS_SEEN, NO_ROW)
         yield self._may(FORCED_DOWN, self._force_nothing_down, refused_with=(404,))
         if not servers and not self._silent:
             with contextlib.suppress(NovaError, *UNREADABLE):
