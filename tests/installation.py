@@ -19,7 +19,10 @@ POWER = {f"power-{n}": {"pcmk_host_check": "static-list", "pcmk_host_list": n} f
 CONTROLLERS = {"power-ctl": {"pcmk_host_list": "ctl1 ctl2", "pcmk_host_check": "static-list"}}
 MUSTER_FENCE = {"pcmk_host_check": "static-list", "pcmk_host_list": "cmp1 cmp2"}
 LEVELS = {"cmp1": "power-cmp1,muster-fence", "cmp2": "power-cmp2,muster-fence"}
-NOVA_COMPUTE = '<clone id="nova-compute-clone"><primitive id="nova-compute" class="systemd" type="openstack-nova-compute"/></clone>'
+NOVA_COMPUTE = (
+    '<clone id="nova-compute-clone"><primitive id="nova-compute" class="systemd" type="openstack-nova-compute">'
+    '<operations><op name="stop" interval="0s" timeout="200s"/></operations></primitive></clone>'
+)
 HOLD = '<rule score="-INFINITY"><expression attribute="muster-hold" operation="defined"/></rule>'
 OFF_REMOTES = '<rule score="-INFINITY"><expression attribute="#kind" operation="eq" value="remote"/></rule>'
 STARTED = '<lrm_rsc_op id="s" operation="start" call-id="9" rc-code="0" op-status="0" interval="0"/>'
@@ -86,6 +89,7 @@ PARTS: dict[str, str] = {
     "worker": worker(),
     "off_remotes": location("muster", OFF_REMOTES, 'resource-discovery="never"'),
     "defaults": "",
+    "op_defaults": "",
     "rivals": "",
     "status": state("ctl1", STARTED) + announced("ctl1") + announced("ctl2"),
     "remotes": "".join(f'<primitive id="{n}" class="ocf" provider="pacemaker" type="remote"/>' for n in LEVELS),
@@ -105,6 +109,7 @@ def document(**changed: str) -> cib.Element:
         <constraints>{p["hold"]}{p["off_remotes"]}</constraints>
         <fencing-topology>{p["levels"]}</fencing-topology>
         <rsc_defaults><meta_attributes>{p["defaults"]}</meta_attributes></rsc_defaults>
+        <op_defaults><meta_attributes>{p["op_defaults"]}</meta_attributes></op_defaults>
         </configuration><status>{p["status"]}</status></cib>""".encode()
     )
 

@@ -1279,6 +1279,22 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_checkup.py::test_names_what_is_missing_in_the_cluster",),
     ),
     Break(
+        "E12",
+        "is content with a stop time-out of a minute",
+        "src/muster/installation/missing.py",
+        "STOP_S = 200",
+        "STOP_S = 60",
+        ("unit/test_checkup.py::test_a_stop_time_out_of_a_minute_fences_hosts_that_live",),
+    ),
+    Break(
+        "E13",
+        "prints a rule that the pcs that is there warns of",
+        "src/muster/installation/phrasing.py",
+        "pcs >= RULE_IS_ONE_WORD",
+        "pcs > (9,)",
+        ("unit/test_phrasing.py::test_a_rule_is_one_word_for_a_pcs_that_warns_of_several",),
+    ),
+    Break(
         "E9",
         "is content with any quorum policy",
         "src/muster/installation/checks/cluster.py",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every command of pcs that muster prints or documents is taken by the pcs of this machine, and without a warning where
+"""E13: every command of pcs that muster prints or documents is taken by the pcs of this machine, and without a warning where
 one form serves all.
 
 On a CIB file, out of reach of any cluster.  What pcs does in a running cluster only is typed as well: it has to fail for

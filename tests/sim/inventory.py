@@ -24,6 +24,7 @@ class Compute:
     :param stamped: its latest heartbeat, and what Nova's clock showed then.
     :param let_back_at: when an operator last enabled its service.
     :param queue: messages that wait for its nova-compute.
+    :param stopping: it was told to stop, and so takes no message any more; its heartbeats go on (facts.md N37).
     """
 
     name: str
@@ -49,6 +50,7 @@ class Compute:
     touched_at: float = 0.0
     let_back_at: float = 0.0
     queue: list[Callable[[], None]] = field(default_factory=list)
+    stopping: bool = False
 
     @property
     def id(self) -> str:

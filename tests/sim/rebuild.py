@@ -21,7 +21,7 @@ class Rebuild:
         """A message: carried out soon, or when nova-compute runs again (facts.md N19)."""
 
         def deliver() -> None:
-            if host.running:
+            if host.running and not host.stopping:
                 what()
             else:
                 host.queue.append(what)
@@ -190,7 +190,7 @@ class Rebuild:
         if len(left) > len(last):
             cloud.note("row stays at its source's start")
         destroyed = set(last)
-        host.running, host.started_at = True, cloud.now
+        host.running, host.stopping, host.started_at = True, False, cloud.now
         if cloud.conductor_up:
             host.begin_beating(cloud.now)
         for inst in cloud.instances.values() if resumes else ():

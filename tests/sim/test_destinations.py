@@ -59,6 +59,25 @@ def test_waits_for_a_spare_that_died_before_it_had_begun() -> None:
     it.fair()
 
 
+def test_sends_nothing_anew_where_the_destination_is_being_stopped() -> None:
+    """B29: for minutes it looks alive and takes no message; the one that waits it carries out when it starts again."""
+    it = Stage(hosts=2, target_map="cmp1:cmp2", stuck_after_s=60)
+    cmp2 = it.cloud.computes["cmp2"]
+    cmp2.stopping = True
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["accepted"])
+    it.run_for(160.0)
+    assert cmp2.up(it.cloud.now)
+    assert "it waits for cmp2" in it.reason("s0")
+    it.cloud.rebuild.stop_compute("cmp2")
+    it.run_for(300.0)
+    assert it.rows("s0") == ["accepted"]
+    it.cloud.rebuild.start_compute("cmp2")
+    it.until(it.says("s0", "evacuated"))
+    assert it.rows("s0") == ["done"]
+    it.fair()
+
+
 def test_holds_what_is_to_go_to_a_host_that_nova_does_not_know() -> None:
     """A9: Nova answers as if there were no such server (404)."""
     it = Stage(target_map="cmp1:cmp9")

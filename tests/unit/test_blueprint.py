@@ -76,6 +76,7 @@ def test_creates_no_worker_without_being_told_of_cloud_and_storage(choices: Choi
         ({"worker": worker(monitor="")}, ["pcs resource update muster op monitor interval=10s timeout=20s enabled=true"]),
         ({"worker": worker({"target-role": "Stopped", "resource-stickiness": "INFINITY"})}, ["pcs resource enable muster"]),
         ({"nova_compute": "", "hold": ""}, ["# no resource runs nova-compute"]),
+        ({"nova_compute": made.NOVA_COMPUTE.replace("200s", "100")}, ["pcs resource update nova-compute op stop timeout=200s"]),
         ({"remotes": ""}, ["# no compute is known: computes are remote"]),
     ],
 )  # fmt: skip
@@ -187,7 +188,8 @@ def test_refuses_a_choice_of_what_is_not_there(choices: Choices, words: str) -> 
 
 
 def test_the_resource_of_nova_compute_can_be_named() -> None:
-    odd = '<primitive id="hypervisor" class="systemd" type="odd"/>'
+    stop = '<operations><op name="stop" interval="0" timeout="5min"/></operations>'
+    odd = f'<primitive id="hypervisor" class="systemd" type="odd">{stop}</primitive>'
     assert lines(Choices(nova_compute="hypervisor"), nova_compute=odd, hold="") == [
         "pcs constraint location hypervisor rule score=-INFINITY defined muster-hold"
     ]

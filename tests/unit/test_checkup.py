@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Optional
 
 import pytest
 
@@ -155,6 +156,9 @@ CLUSTER = [
         "ctl2: no power device lists them",
     ),
     ("nova-compute is held", TROUBLE, {'hold': ""}, "location nova-compute-clone rule score=-INFINITY defined muster-hold"),
+    ("nova-compute's stop", ATTENTION, {'nova_compute': made.NOVA_COMPUTE.replace("200s", "60s")}, "pcs resource update nova-compute op stop timeout=200s"),
+    ("nova-compute's stop", ATTENTION, {'nova_compute': made.NOVA_COMPUTE.replace(' timeout="200s"', "")}, "takes more than 20 s; nova-compute of 2026.1 takes up to 180 s"),
+    ("nova-compute's stop", UNKNOWN, {'nova_compute': made.NOVA_COMPUTE.replace("200s", "PT4M")}, "pcs resource config nova-compute"),
     ("nova-compute is held", UNKNOWN, {'nova_compute': "", 'hold': ""}, "drop-in muster-hold.conf"),
     ("worker's place", TROUBLE, {'off_remotes': ""}, "pcs constraint location muster rule resource-discovery=never score=-INFINITY '#kind' eq remote"),
     (
@@ -313,6 +317,43 @@ def test_recognises_what_runs_nova_compute(kind: str, name: str, recognised: boo
     assert (name in made.here(nova_compute=primitive, hold="").nova_compute) is recognised
     held = made.here(nova_compute=primitive, hold=location(name, made.HOLD)).nova_compute
     assert held == {name: True}  # whatever has the rule is taken for it
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"),
+    [
+        ("200", 200),
+        ("4min", 240),
+        ("1h", 3600),
+        ("200000ms", 200),
+        ("20s", 20),
+        ("PT4M", None),
+        ("", 20),
+        ("soon", None),
+    ],
+)
+def test_reads_how_long_a_stop_may_take(timeout: str, seconds: Optional[float]) -> None:
+    """E12"""
+    own = made.NOVA_COMPUTE.replace("200s", timeout)
+    assert made.here(nova_compute=own).stops == {"nova-compute": seconds}
+
+
+def test_a_stop_time_out_of_a_minute_fences_hosts_that_live() -> None:
+    """E12: nova-compute of 2026.1 takes longer."""
+    seen, text = found(facts(nova_compute=made.NOVA_COMPUTE.replace("200s", "60s")), "nova-compute's stop")
+    assert (seen, text.endswith("~ pcs resource update nova-compute op stop timeout=200s")) == (ATTENTION, True)
+
+
+def test_the_default_of_all_operations_counts_for_a_stop_that_says_nothing() -> None:
+    """E12"""
+    silent = made.NOVA_COMPUTE.replace(' timeout="200s"', "")
+    defaults = pairs({"timeout": "240"})
+    assert found(facts(nova_compute=silent, op_defaults=defaults), "nova-compute's stop")[0] is OK
+    assert found(facts(op_defaults=pairs({"timeout": "20"})), "nova-compute's stop")[0] is OK
+    assert found(facts(nova_compute="", hold=""), "nova-compute's stop") == (
+        UNKNOWN,
+        "no resource of Pacemaker is known to run nova-compute",
+    )
 
 
 def test_reads_the_hosts_of_a_device() -> None:

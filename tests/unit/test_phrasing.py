@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is printed is what the pcs that is there takes without a warning."""
+"""E13: what is printed is what the pcs that is there takes without a warning."""
 
 from __future__ import annotations
 

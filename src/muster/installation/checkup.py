@@ -25,6 +25,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("fencing levels", cluster.levels),
     ("fencing of controllers", cluster.controllers),
     ("nova-compute is held", cluster.hold),
+    ("nova-compute's stop", cluster.stop_timeout),
     ("worker", worker.runs),
     ("worker's place", worker.place),
     ("parameters", worker.parameters),

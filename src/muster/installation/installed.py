@@ -102,6 +102,8 @@ class Installation:
     :param levels: by node, the fencing levels that apply to it.
     :param workers: every resource of the agent ComputeRecovery.
     :param nova_compute: what runs nova-compute, by the id to put a rule on: whether muster-hold keeps it away.
+    :param stops: by primitive that runs nova-compute, how many seconds Pacemaker gives its stop before it fences the
+        host; None where that cannot be read.
     :param rivals: whatever else evacuates here, or lifts what muster sets.
     :param versions: by controller, of the agent that Pacemaker last found there, or that was installed since.
     :param ids: of all resources.
@@ -117,6 +119,7 @@ class Installation:
     levels: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
     workers: tuple[Resource, ...] = ()
     nova_compute: Mapping[str, bool] = field(default_factory=dict)
+    stops: Mapping[str, Optional[float]] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     ids: frozenset[str] = frozenset()

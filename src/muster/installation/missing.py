@@ -68,7 +68,7 @@ def missing(here: Installation, choices: Choices) -> list[SetupStep]:
     for level in levels(here, choices.power):
         if level not in steps:  # one level may stand for several nodes
             steps.append(level)
-    return [*steps, *hold_rules(here, choices.nova_compute), *worker(here, choices)]
+    return [*steps, *stop_timeouts(here), *hold_rules(here, choices.nova_compute), *worker(here, choices)]
 
 
 MIGRATE = "never two at once; docs/migrate.md has the steps to muster, in order"
@@ -246,7 +246,21 @@ def _add_level(index: int, target: str, devices: Sequence[str]) -> Argv:
     return "pcs", "stonith", "level", "add", str(index), target, *devices  # newer pcs takes no commas
 
 
-# ---------------------------------------------------------------------- rules
+# --------------------------------------------------------------- nova-compute
+
+
+STOP_S = 200
+"""Nova 33 (2026.1): on SIGTERM nova-compute sleeps 160 s (manager_shutdown_timeout), also with nothing to finish, and
+ends after 180 s at the latest (nova/compute/manager.py, graceful_shutdown(); nova/conf/base.py).  34 waits only for
+what it has in work."""
+
+
+def stop_timeouts(here: Installation) -> Iterator[SetupStep]:
+    """A stop that takes longer than Pacemaker allows is a failed one, and Pacemaker fences the host for it."""
+    for name, seconds in here.stops.items():
+        if seconds is not None and seconds < STOP_S:
+            command = ("pcs", "resource", "update", name, "op", "stop", f"timeout={STOP_S}s")
+            yield SetupStep(f"give {name} the time that nova-compute may need to stop", (command,))
 
 
 def hold_rules(here: Installation, chosen: str = "") -> Iterator[SetupStep]:

@@ -77,7 +77,7 @@ def _nova_compute(layout: Layout, root: etree._Element, resources: etree._Elemen
     clone = _new(resources, "clone", "nova-compute-clone")
     agent = _primitive(clone, "nova-compute", "ocf", "bed", "NovaCompute")
     _pairs(_new(agent, "instance_attributes", "nova-compute-attributes"), "nova-compute", {"control": layout.nova})
-    _operations(agent, ("start", "0s", "60s"), ("stop", "0s", "60s"), ("monitor", "10s", "20s"))
+    _operations(agent, ("start", "0s", "60s"), ("stop", "0s", "200s"), ("monitor", "10s", "20s"))
     constraints = root.find("configuration/constraints")
     for name, attribute, operation, value in (
         ("nova-compute-on-computes", "#kind", "ne", "remote"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from typing import Optional
 
 from muster.core.errors import ClusterError
 from muster.gateways.pacemaker import cib, cib_fencing, cib_operations, cib_xml
-from muster.gateways.pacemaker.attributes import Element, inherited, ruled, with_outer
+from muster.gateways.pacemaker.attributes import Element, inherited, pairs, ruled, with_outer
 from muster.gateways.pacemaker.constraints import is_never, keeping_away, located, locations
 from muster.installation.fencing_topology import AGENT, EVACUATORS
 from muster.installation.installed import STICKINESS, Installation, Resource, Rival
@@ -23,6 +24,22 @@ RIVALS = {
 RIVAL_NAMES = {"masakarihostmonitor": "reports dead hosts to Masakari, which evacuates", "instanceha": "evacuates"}
 """In the id or the type of a resource, letters only: services and containers have no agent of their own."""
 TRIGGER = "computeunfencetrigger"
+STOP_TIMEOUT = "20s"
+"""Where the CIB says nothing (2.1.5 to 3.0.2: PCMK_DEFAULT_ACTION_TIMEOUT_MS)."""
+UNITS = {
+    "": 1,
+    "s": 1,
+    "sec": 1,
+    "ms": 1e-3,
+    "msec": 1e-3,
+    "us": 1e-6,
+    "usec": 1e-6,
+    "m": 60,
+    "min": 60,
+    "h": 3600,
+    "hr": 3600,
+}
+"""As in crm_get_msec() (lib/common/utils.c, strings.c)."""
 
 
 def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Installation:
@@ -46,6 +63,7 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
         levels={node: tuple(cib_fencing.levels(snapshot, node)) for node in (*controllers, *computes)},
         workers=tuple(resources(snapshot)),
         nova_compute=_nova_compute(snapshot),
+        stops={str(p.get("id")): _stop_s(snapshot, p) for p, _ in _running_nova_compute(snapshot)},
         rivals=tuple(sorted(rivals(snapshot), key=lambda rival: rival.fences)),
         versions=cib.versions(snapshot),
         ids=frozenset(str(e.get("id")) for e in section.iter() if e.get("id")) if section is not None else frozenset(),
@@ -145,12 +163,24 @@ def _letters(name: object) -> str:
 
 def _nova_compute(snapshot: Element) -> dict[str, bool]:
     """What runs nova-compute, by its agent, its name or its rule: the outermost resource, and whether it is held."""
-    found: dict[str, bool] = {}
+    return {_chain(primitive)[-1]: held for primitive, held in _running_nova_compute(snapshot)}
+
+
+def _running_nova_compute(snapshot: Element) -> Iterator[tuple[Element, bool]]:
     for primitive in _primitives(snapshot):
         held = next(keeping_away(snapshot, primitive, _is_hold), None) is not None
         if held or _is_nova_compute(primitive):
-            found[_chain(primitive)[-1]] = held
-    return found
+            yield primitive, held
+
+
+def _stop_s(snapshot: Element, primitive: Element) -> Optional[float]:
+    """The time-out of its stop: its own, that of all operations, or Pacemaker's."""
+    own = [op.get("timeout") for op in primitive.iterfind("operations/op[@name='stop']")]
+    defaults = snapshot.find("configuration/op_defaults")
+    of_all = pairs(defaults, "meta_attributes").get("timeout") if defaults is not None else None
+    text = next(filter(None, (*own, of_all)), STOP_TIMEOUT)
+    found = re.fullmatch(r"\s*(\d+)\s*([a-z]*)\s*", text.lower())
+    return int(found.group(1)) * UNITS[found.group(2)] if found and found.group(2) in UNITS else None
 
 
 def _is_nova_compute(primitive: Element) -> bool:

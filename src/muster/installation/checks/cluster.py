@@ -217,3 +217,27 @@ def hold(facts: Examination) -> Iterator[CheckResult]:
         yield by(Result.TROUBLE, what, [s for s in missing.hold_rules(here) if name in s.commands[0]])
     if here.nova_compute and not bare:
         yield ok(f"{', '.join(here.nova_compute)}: stopped where muster-hold is set")
+
+
+def stop_timeout(facts: Examination) -> Iterator[CheckResult]:
+    """The hold stops nova-compute on a host that lives, if one has it; so do standby and every restart."""
+    stops = facts.here.stops
+    for name, seconds in stops.items():
+        if seconds is None:
+            yield unknown(f"the stop time-out of {name} cannot be read", "", ("pcs", "resource", "config", name))
+        elif seconds < missing.STOP_S:
+            yield attention(
+                f"{name}: Pacemaker fences the host if a stop takes more than {seconds:.0f} s; nova-compute of 2026.1"
+                " takes up to 180 s",
+                "",
+                *(
+                    command
+                    for step in missing.stop_timeouts(facts.here)
+                    for command in step.commands
+                    if name in command
+                ),
+            )
+    if not stops:
+        yield unknown("no resource of Pacemaker is known to run nova-compute")
+    elif all(seconds is not None and seconds >= missing.STOP_S for seconds in stops.values()):
+        yield ok(f"{', '.join(stops)}: {missing.STOP_S} s or more")
