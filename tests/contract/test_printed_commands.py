@@ -200,6 +200,18 @@ def before(line: str) -> Iterator[str]:
             yield from lines
 
 
+def test_who_creates_the_worker_is_told_at_once_what_its_agent_finds(desk: Desk, bare: str) -> None:
+    """pcs 0.12 has the agent validate its parameters, and only warns of what it says."""
+    if desk.typist.version < "0.12":
+        pytest.skip("this pcs asks no agent")
+    create = next(line for line in commands("README.md") if "ComputeRecovery" in line).replace(
+        "/root/muster.xml", str(desk.live)
+    )
+    desk.begin(bare)
+    code, said = desk.typist.type(*shlex.split(create.replace("shared_storage=yes", "shared_storage=perhaps")))
+    assert (code, "shared_storage='perhaps': use yes or no" in said) == (0, True), said
+
+
 # ---------------------------------------------------- what muster itself says
 
 

@@ -33,6 +33,21 @@ def test_good_parameters_are_valid(clouds: Path) -> None:
     assert ocf.run("validate-all", environment(clouds)) == ocf.SUCCESS
 
 
+def test_parameters_are_validated_without_nova_and_without_what_talks_to_it(clouds: Path) -> None:
+    """pcs 0.12 has them validated whenever a resource is made or changed, and waits for it."""
+    clouds.write_text("clouds: {bed: {auth: {auth_url: 'http://192.0.2.1:5000/v3'}}}\n")
+    program = (
+        "import socket, sys; from muster.agents import ocf\n"
+        "socket.socket.connect = lambda *_: sys.exit('it asks somebody')\n"
+        "sys.argv[1:] = ['validate-all']; code = ocf.main()\n"
+        "print(code, *(name for name in ('openstack', 'novaclient', 'keystoneauth1') if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **environment(clouds)}, capture_output=True
+    )
+    assert (done.stdout.decode(), done.stderr.decode()) == (f"{ocf.SUCCESS}\n", "")
+
+
 @pytest.mark.parametrize("action", ["validate-all", "start"])
 def test_all_faults_in_one_line_and_nothing_is_started(
     clouds: Path, tmp_path: Path, action: str, capsys: pytest.CaptureFixture[str]
