@@ -666,6 +666,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_host_return.py::test_what_waits_for_the_host_is_read_before_it_may_return",),
     ),
     Break(
+        "D10",
+        "forgets what waits for a host once the server has left the one that it came to",
+        "src/muster/core/server_case.py",
+        "left = self.server.host != self.source and to_be_started",
+        "left = bool(self.arrival) and to_be_started",
+        ("unit/test_server_calls.py::test_what_was_running_before_it_left_its_host_was_not_to_be_started",),
+    ),
+    Break(
         "B8",
         "compares Nova's calls with the clock of the record",
         "src/muster/core/server_case.py",

@@ -188,3 +188,23 @@ def test_what_hangs_on_no_list_does_not_wait_for_one() -> None:
     it.broken = set()
     it.until(it.settled("cmp1"), 60.0)
     it.fair()
+
+
+def test_action_logs_that_hang_leave_other_hosts_their_time() -> None:
+    """D10, invariant 8: each was asked for on by itself, and with several of them no pass was without one that hung."""
+    it = Stage(servers=0, in_flight=1)
+    for n in range(8):
+        it.cloud.add_server(f"s{n}", "cmp1", "stopped")
+        it.broken.add(f"owner_log s{n}")
+    it.cloud.add_server("t0", "cmp2")
+    it.fence("cmp1")
+    it.until(lambda: it.state() == "blocked", 900.0)
+
+    def hang(process: object, kind: str, moment: str) -> None:
+        if (kind, moment) == ("owner_log", "before"):
+            it.timeline.pass_by(40.0)
+
+    it.on_call = hang
+    it.fence("cmp2")
+    it.until(it.says("t0", "evacuated", "cmp2"), 30.0)
+    it.fair()

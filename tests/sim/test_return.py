@@ -114,3 +114,31 @@ def test_starts_no_second_guest_whose_waiting_order_cannot_be_read(fails: float)
     assert it.faults.injected["operator empties a queue"] == 1
     assert "cmp1" not in it.server("s0").guests
     it.fair()
+
+
+@pytest.mark.parametrize("then", ["started", "moved on"])
+def test_forgets_no_waiting_order_of_a_server_that_its_owner_started_or_another_death_moved(then: str) -> None:
+    """D10: once it was active, or on a third host, nobody asked any more what waited for the first one."""
+    it = Stage(servers=0, attempts=1)
+    it.cloud.add_server("s0", "cmp1", "stopped")
+    it.cloud.withheld.add("s0")
+
+    def ask(process: Process, kind: str, moment: str) -> None:
+        if (kind, moment) == ("evacuate", "before") and not it.cloud.rows:
+            it.owner_starts("s0")
+            it.server("s0").asked_at = it.now
+
+    it.on_call = ask
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["done"])
+    dest = it.server("s0").host
+    if then == "started":
+        it.owner_starts("s0")
+    else:
+        it.fence(dest)
+        it.until(lambda: it.server("s0").host not in ("cmp1", dest))
+    it.until(lambda: it.state() == "blocked", 900.0)
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"), 600.0)
+    assert "cmp1" not in it.server("s0").guests
+    it.fair()

@@ -357,11 +357,19 @@ def test_the_servers_whose_orders_are_unknown_are_named_and_read_a_few_at_once()
     idents = [f"s{n:02}" for n in range(30)]
     rows = [Evacuation(s, s, "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 60, NOW - 50) for s in idents]
     facts: dict[str, Any] = {"first_listed_at": NOW - 9, "ended_at": dict.fromkeys(idents, NOW - 40)}
-    facts["unread"] = dict.fromkeys(idents[:10], Tries(NOW - 31, 9))
     servers = [server(s, vm_state="paused") for s in idents]
-    decision = decide(sight(node(), *servers, evacuations=tuple(rows), **facts), settings())
-    assert decision.incidents["cmp1"].rule == "queue-unread"
-    assert len(decision.steps) == 20
+
+    def asked() -> tuple[str, list[str]]:
+        decision = decide(sight(node(), *servers, evacuations=tuple(rows), **facts), settings())
+        return decision.incidents["cmp1"].rule, [step.server for step in decision.steps if isinstance(step, ReadLog)]
+
+    facts["unread"] = {"s07": Tries(NOW - 5, 2), "s08": Tries(NOW - 9, 1)}
+    rule, read = asked()
+    assert (rule, read[:3], len(read)) == ("queue-unread", ["s07", "s08", "s00"], 20)
+    facts["unread"] = dict.fromkeys(idents[:10], Tries(NOW - 31, 9))
+    assert asked() == ("queue-unknown", idents[10:]), "those that may still be read first"
+    facts["unread"]["s20"] = Tries(NOW - 1, 1)
+    assert asked()[1] == [], "whichever has failed, the other hosts have their turn"
     facts["unread"] = dict.fromkeys(idents, Tries(NOW, 9))
     decision = decide(sight(node(), *servers, evacuations=tuple(rows), **facts), settings())
     assert "log of s00, s01, s02 and others, so" in decision.incidents["cmp1"].reason

@@ -154,17 +154,21 @@ def test_of_a_server_that_may_run_elsewhere_it_is_known_whether_its_log_was_read
         ("active", Power.RUNNING, False),
         ("stopped", Power.STOPPED, True),
         ("stopped", Power.RUNNING, True),
+        ("active", Power.STOPPED, True),
         ("active", Power.UNKNOWN, True),
+        ("shelved_offloaded", Power.STOPPED, True),
     ],
 )
+@pytest.mark.parametrize("host", ["other", "third", ""])
 def test_what_was_running_before_it_left_its_host_was_not_to_be_started(
-    vm_state: str, wanted: Power, unread: bool
+    vm_state: str, wanted: Power, unread: bool, host: str
 ) -> None:
-    """D10."""
-    there = replace(ACTIVE, host="other", vm_state=vm_state)
+    """D10: of what was not a start waits on, whoever has started it, moved it or shelved it since."""
+    there = replace(ACTIVE, host=host, vm_state=vm_state)
     it = case(there, evacuation("done", "other"), wanted=wanted, ended_at=NOW - 5)
     assert judged(it)[0].queue_unread is unread
     assert not judged(replace(it, queue_read_at=NOW - 5))[0].queue_unread
+    assert not judged(replace(it, server=replace(there, host=it.source)))[0].queue_unread
 
 
 def test_what_may_run_on_two_hosts_is_a_persons_to_decide() -> None:

@@ -11,7 +11,7 @@ from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
 from muster.core.nova_facts import EvacuationStatus, Server, Service
 from muster.core.policy import Policy
 from muster.core.server_case import Finding, Verdict
-from muster.core.sight import NEVER_TRIED, HostSight
+from muster.core.sight import NEVER_TRIED, HostSight, Tries
 from muster.core.unknown import Unknown
 
 MARK = "muster: "
@@ -39,6 +39,12 @@ QUEUE_READS_A_PASS = 20
 on, so often at least, and for so many servers at once."""
 
 NOT_NAMED = Unknown("")
+
+
+def _in_turn(tried: Tries) -> tuple[bool, int, float]:
+    """What has failed is tried until it counts as unknown, then the others, and then it is tried on."""
+    unknown = tried.times >= QUEUE_TRIES
+    return unknown, 0 if unknown else -tried.times, tried.at
 
 
 @dataclass(frozen=True)
@@ -128,10 +134,13 @@ class HostCase:
 
     @property
     def queue_to_read(self) -> list[str]:
-        """Those among them whose action log is to be asked for now: of one that cannot be read ever more seldom."""
-        tries = self.sight.unread
-        due = [s for s in self.queue_unread if tries.get(s, NEVER_TRIED).due(self.now, QUEUE_AGAIN_S)]
-        return due[:QUEUE_READS_A_PASS]
+        """Those among them whose action log is to be asked for now: none for a while after one could not be read,
+        whichever it was, for what fails may take long and ends the pass, for the other hosts as well."""
+        unread, tries = self.queue_unread, self.sight.unread
+        last = max((tries.get(server, NEVER_TRIED) for server in unread), key=lambda it: it.at, default=NEVER_TRIED)
+        if not last.due(self.now, QUEUE_AGAIN_S):
+            return []
+        return sorted(unread, key=lambda server: _in_turn(tries.get(server, NEVER_TRIED)))[:QUEUE_READS_A_PASS]
 
     @property
     def unshown(self) -> int:

@@ -514,7 +514,7 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         # A start among them would be a second guest; once muster-hold is gone it is too late to look.
         "queue-unread",
-        lambda c: len(c.queue_unread) > len(c.queue_unknown) and not c.node.standing_orders.released,
+        lambda c: bool(c.queue_unread) and not c.queue_unknown and not c.node.standing_orders.released,
         State.EVACUATING,
         lambda c: (
             f"{_named(c, *_ALL)}; reading which orders of {counted(len(c.queue_unread), 'server')} still wait for this"

@@ -285,9 +285,11 @@ class ServerCase:
 
     @property
     def queue_unread(self) -> bool:
-        """It runs elsewhere, or may, and since that began nobody has read its action log.  What was seen running before
-        it left its host was not to be started; of the others a start may wait there (facts.md N19)."""
-        left = bool(self.arrival) and (self.server.vm_state == "stopped" or self.wanted is Power.UNKNOWN)
+        """It has left its host, or may run elsewhere, and since that began nobody has read its action log.  What was
+        seen running before was not to be started; of the others a start may wait there (facts.md N19), whatever has
+        become of them since."""
+        to_be_started = self.server.vm_state == "stopped" or self.wanted is not Power.RUNNING
+        left = self.server.host != self.source and to_be_started
         return (left or bool(self.failed_on)) and self.queue_read_at < self.ended_at
 
     @property
