@@ -36,7 +36,7 @@ def test_starts_no_second_guest_after_a_failure_that_came_after_the_spawn(bed: N
     (dest,) = bed.running_on(held)
     reason = it.entry(held)["reason"]
     assert f"has left its guest on {dest}" in reason
-    assert f"virsh destroy {held}; virsh undefine {held}" in reason
+    assert f"virsh destroy {held}; virsh undefine --nvram {held}" in reason
     bed.ctl("remove_guest", host=dest, uuid=held)
     record = it.cluster.nodes["cmp1"].record
     assert record

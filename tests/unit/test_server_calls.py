@@ -120,7 +120,7 @@ def test_a_guest_that_nova_has_met_is_held_until_an_operator_has_removed_it() ->
     met = calls(evacuations, failure("other"), failure("other", harmless=True, met_guest=True))
     finding, step = judged(case(ACTIVE, *evacuations, calls=met))
     assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "guest-left", "")
-    assert "virsh destroy s1; virsh undefine s1" in finding.reason
+    assert "virsh destroy s1; virsh undefine --nvram s1" in finding.reason
     again, step = judged(case(ACTIVE, *evacuations, calls=met, retried_at=NOW - 1))
     assert (again.rule, step, again.target) == ("ready", "evacuate", "other")
 

@@ -577,7 +577,7 @@ RULES: tuple[ServerRule, ...] = (
         Verdict.HELD,
         lambda c: (
             f"a failed rebuild has left its guest on {_met_on(c)}, and Nova does not show that. Remove the guest there"
-            f" (virsh destroy {c.server.id}; virsh undefine {c.server.id}), then muster retry {c.server.id}"
+            f" (virsh destroy {c.server.id}; virsh undefine --nvram {c.server.id}), then muster retry {c.server.id}"
         ),
     ),
     ServerRule(
