@@ -675,6 +675,22 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "B8",
+        "sends again what was over when its call was read, and accepted when it was listed",
+        "src/muster/core/server_case.py",
+        "if self.current_calls is None or self.evacuations_at <= self.current_calls.read_at:",
+        "if self.current_calls is None:",
+        ("unit/test_server_calls.py::test_a_call_that_was_read_later_than_the_evacuations_makes_none_of_them_void",),
+    ),
+    Break(
+        "B8",
+        "asks for the action log of every evacuation that waits for its turn",
+        "src/muster/core/server_rules.py",
+        "return stands_still or c.progress.begun_to - accepted >= CALL_LATE_S",
+        "return True",
+        ("unit/test_server_calls.py::test_an_evacuation_is_late_where_nova_has_begun_younger_ones_or_none_for_long",),
+    ),
+    Break(
+        "B8",
         "compares Nova's calls with the clock of the record",
         "src/muster/core/server_case.py",
         "since = min((it.created for it in self.evacuations if it.created), default=self.first) - SKEW_S",

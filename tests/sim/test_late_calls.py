@@ -135,3 +135,19 @@ def test_takes_no_lift_for_a_heartbeat_that_comes_after_a_further_fencing(new_wo
     it.no_room(False)
     it.until(it.settled())
     it.fair()
+
+
+def test_waits_for_its_turn_in_a_conductor_that_has_hundreds_of_calls() -> None:
+    """B40: lists are half a minute old while so many are sent; a call that was over by the time its log was read had
+    been listed as accepted, and was sent again to a server that ran elsewhere."""
+    it = Stage(servers=120, hosts=6, in_flight=40)
+    it.verbose = False
+    schedule = it.cloud.rebuild.schedule
+    it.cloud.rebuild.schedule = lambda *call: it.timeline.after(38.0, lambda: schedule(*call))  # type: ignore[method-assign]
+    it.on_call = lambda process, kind, moment: (kind, moment) == ("evacuate", "after") and it.timeline.pass_by(0.7)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"), 900.0)
+    assert {len(it.rows(f"s{n}")) for n in range(120)} == {1}
+    assert it.asked["evacuate"] == 120
+    assert it.asked["traces"] <= 6, "a log says nothing new of what waits for its turn"
+    it.fair()

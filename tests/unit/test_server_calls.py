@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from muster.core.cluster_facts import Cluster
 from muster.core.nova_facts import EvacuationStatus, Power, Trace
 from muster.core.server_case import Verdict
-from muster.core.sight import Calls, Outcome, Tries
+from muster.core.sight import Calls, HostSight, Outcome, Progress, Sight, Tries
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, calls, case, evacuation, failure, judged, sent, verdict
 
@@ -333,3 +334,47 @@ def test_an_earlier_failure_that_nova_does_not_show_is_a_persons_to_decide() -> 
     earlier = case(replace(ACTIVE, vm_state="error"), failed_earlier=True)
     asked = [verdict(replace(earlier, calls=calls((), read=False, tries=n)))[:2] for n in (2, 3)]
     assert asked == [(Verdict.QUEUED, "failure-unread"), (Verdict.HELD, "failure-unknown")]
+
+
+def test_a_call_that_was_read_later_than_the_evacuations_makes_none_of_them_void() -> None:
+    """B8: listed as accepted, it began and ended well before its call was read; a second call found it on a host that
+    is up, and only Nova's refusal kept it from being carried out."""
+    row = evacuation("accepted", age=36)
+    done = Trace("req-1", NOW - 36, "other", NOW - 10, NOW - 6, over=True)
+    facts = {"calls": calls((row,), done), "sent": sent(Outcome.TAKEN, 36, 30)}
+    for listed_at in (NOW - 22, NOW - 1):
+        it = case(ACTIVE, row, evacuations_at=listed_at, read_at=listed_at, **facts)
+        assert (verdict(it)[0], it.failures) == (Verdict.EVACUATING, 0)
+    assert case(ACTIVE, row, evacuations_at=NOW, **facts).failures == 1
+
+
+@pytest.mark.parametrize(
+    ("listed_s_ago", "begun_to", "changed_s_ago", "late"),
+    [
+        (0, 0, 0, False),
+        (0, 30, 0, True),
+        (0, 29, 0, False),
+        (0, -50, 30, True),
+        (0, -50, 29, False),
+        (1, 30, 40, False),
+    ],
+)
+def test_an_evacuation_is_late_where_nova_has_begun_younger_ones_or_none_for_long(
+    listed_s_ago: float, begun_to: float, changed_s_ago: float, late: bool
+) -> None:
+    """B8: of hundreds of calls the last one waits for a minute in the conductor, and its log says nothing new."""
+    row = evacuation("accepted", age=30)
+    progress = Progress(row.created + begun_to, NOW - changed_s_ago)
+    it = case(ACTIVE, row, evacuations_at=NOW - listed_s_ago, progress=progress)
+    assert (verdict(it)[2] == "read-calls") is late
+
+
+CLUSTER = Cluster(True, "ctl1", {})
+
+
+def test_the_progress_of_nova_is_that_of_what_has_begun_for_any_host() -> None:
+    begun = evacuation("done", "other", age=50)
+    odd = replace(evacuation("done", "other", age=10), unreadable="no status")
+    hosts = {"n1": HostSight(evacuations={"s1": (begun, evacuation("accepted", age=5))}), "n2": HostSight()}
+    assert Sight(NOW, CLUSTER, hosts).progress == Progress(begun.created, begun.updated)
+    assert Sight(NOW, CLUSTER, {"n1": HostSight(evacuations={"s1": (odd,)})}).progress == Progress()

@@ -322,6 +322,7 @@ def _server_case(
         queue_read_at=host.queue_read_at.get(server.id, 0.0),
         log_request_id=log.request_id if log else "",
         calls=host.calls.get(server.id),
+        progress=sight.progress,
         failed_earlier=bool(log and 0.0 < log.failed_at < orders.first - SKEW_S),
         queued_start=host.queued_start.get(server.id, ""),
         stops=host.stops.get(server.id, NEVER_TRIED),

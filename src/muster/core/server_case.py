@@ -18,7 +18,7 @@ from typing import Optional
 from muster.core.errors import Answer
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
 from muster.core.policy import Policy
-from muster.core.sight import NEVER_TRIED, Calls, Outcome, Sent, Tries
+from muster.core.sight import NEVER_TRIED, NOT_BEGUN, Calls, Outcome, Progress, Sent, Tries
 
 POWER_OF_STATE = {"active": Power.RUNNING, "stopped": Power.STOPPED}
 
@@ -159,6 +159,7 @@ class ServerCase:
     queue_read_at: float = 0.0
     log_request_id: str = ""
     calls: Optional[Calls] = None
+    progress: Progress = NOT_BEGUN
     queued_start: str = ""
     failed_earlier: bool = False
     stops: Tries = NEVER_TRIED
@@ -210,7 +211,10 @@ class ServerCase:
 
         Then none that is still `accepted` will begin: its call failed in the conductor, or took the row of an earlier
         one, for the conductor takes any that is `accepted` (facts.md N32).  What has begun on a destination has a row.
+        One that was listed before the calls were read may have begun since, and be over by now.
         """
+        if self.current_calls is None or self.evacuations_at <= self.current_calls.read_at:
+            return False
         # Of this incident, by Nova's clock as they are: the record's may have been another one.
         since = min((it.created for it in self.evacuations if it.created), default=self.first) - SKEW_S
         traces = [trace for trace in self.traces if trace.at >= since]

@@ -199,7 +199,17 @@ def _not_begun(c: ServerCase) -> bool:
 
 def _late(c: ServerCase) -> bool:
     """It should have begun; or it never will, for another one has brought the server elsewhere."""
-    return _not_begun(c) and (_age(c) >= CALL_LATE_S or c.server.host not in ("", c.source))
+    return _not_begun(c) and (_overtaken(c) or c.server.host not in ("", c.source))
+
+
+def _overtaken(c: ServerCase) -> bool:
+    """It was listed as not begun long after it was accepted, and Nova has begun one that is so much younger, or none in
+    all that time.  Else it waits for its turn: of 200 calls in the conductor the last one waits for a minute."""
+    accepted = c.open_evacuation.created if c.open_evacuation else 0.0
+    if min(c.now, c.evacuations_at) - accepted < CALL_LATE_S:
+        return False
+    stands_still = c.evacuations_at - c.progress.changed_at >= CALL_LATE_S
+    return stands_still or c.progress.begun_to - accepted >= CALL_LATE_S
 
 
 def _given_up(c: ServerCase) -> bool:

@@ -7,6 +7,7 @@ Frozen values; nothing here asks, waits or decides.  Times are Unix seconds.
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
@@ -87,6 +88,23 @@ class Tries:
 
 
 NEVER_TRIED = Tries()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far Nova has come with the evacuations that it accepted; 0.0: it has begun none.
+
+    The conductor takes them one after the other, so one that was accepted earlier has as a rule begun earlier.
+
+    :param begun_to: when the youngest that has begun was accepted.
+    :param changed_at: when one that has begun last changed.
+    """
+
+    begun_to: float = 0.0
+    changed_at: float = 0.0
+
+
+NOT_BEGUN = Progress()
 
 
 @dataclass(frozen=True)
@@ -207,3 +225,10 @@ class Sight:
     nova_trouble: str = ""
     clocks_apart: str = ""
     host_became_usable_at: float = 0.0
+
+    @functools.cached_property
+    def progress(self) -> Progress:
+        rows = (row for host in self.hosts.values() for rows in host.evacuations.values() for row in rows)
+        begun = [row for row in rows if row.status is not EvacuationStatus.ACCEPTED and not row.unreadable]
+        created, changed = (row.created for row in begun), (row.updated for row in begun)
+        return Progress(max(created, default=0.0), max(changed, default=0.0))
