@@ -33,6 +33,7 @@ NAMES = {
     "level.index": "1",
     "value": "power_agents=fence_mine",
     "node": "cmp1",
+    "node.name": "cmp1",
     "name": "muster",
     "c.node.name": "cmp1",
     "resource.id": "muster",

@@ -279,6 +279,7 @@ def valid(root: etree._Element, empty: str) -> str:
             "constraints",
             "fencing-topology",
             "rsc_defaults",
+            "op_defaults",
             "operations",
         ):
             element.set("id", element.get("id", f"id-{number}"))
