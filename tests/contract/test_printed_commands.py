@@ -263,13 +263,15 @@ SETUPS: list[tuple[Choices, dict[str, str]]] = [
 
 
 def valid(root: etree._Element, empty: str) -> str:
-    """As Pacemaker's schema has it: with the ids that the reader does not need."""
+    """As Pacemaker's schema has it: with the ids that the reader does not need; and with agents that are here."""
     whole = etree.fromstring(empty.encode())
     whole.remove(whole.find("configuration"))
     whole.remove(whole.find("status"))
     configuration = root.find("configuration")
     for rule in configuration.xpath(".//rule[not(*)]"):
         rule.getparent().remove(rule)
+    for unit in configuration.iterfind("resources//primitive[@class='systemd']"):
+        unit.attrib.update({"class": "ocf", "provider": "pacemaker", "type": "Dummy"})
     for number, element in enumerate(configuration.iter()):
         if element.tag not in (
             "configuration",
