@@ -26,6 +26,7 @@ from muster.reporting import report
 from muster.reporting.documents import Heard, Left, Shared
 from muster.reporting.outlets.status import SHARE_AGAIN_S
 from tests.fakes import settings
+from tests.unit.sights import server_sights
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "situations.md"
 WIDTH = 110
@@ -108,11 +109,13 @@ def seen(
 ) -> HostSight:
     return HostSight(
         services=(service, *ELSEWHERE),
-        servers={s.id: s for s in servers},
-        evacuations={m.server: tuple(x for x in evacuations if x.server == m.server) for m in evacuations},
+        servers=server_sights(
+            servers,
+            evacuations,
+            at_rest={s.id: Power.STOPPED if s.vm_state == "stopped" else Power.RUNNING for s in servers},
+        ),
         first_listed_at=NOW - 20,
         listed_at=NOW - 1,
-        wanted={s.id: Power.STOPPED if s.vm_state == "stopped" else Power.RUNNING for s in servers},
         **facts,  # type: ignore[arg-type]
     )
 

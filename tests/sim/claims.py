@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from muster.core.bounds import SKEW_S
 from muster.core.decide import Incident
 from muster.core.nova_facts import Power
-from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, Verdict
+from muster.core.server_case import POWER_OF_STATE, Finding, Verdict
 from tests.sim.inventory import Instance, Row
 from tests.sim.parts import Process, World
 

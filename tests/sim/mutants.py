@@ -149,6 +149,10 @@ def _anything_counts(self: Any) -> int:
     return 2 * len(self.evacuations)
 
 
+def _at_rest(self: Any) -> Power:
+    return self.seen.at_rest
+
+
 def _alive_at_once(self: Any, *seen: Any) -> None:
     _OBSERVE_RETURN(self, *seen)
     self.compute_restarted = True
@@ -201,8 +205,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("says evacuated when Nova has taken it", "A1", row(server_rules, "on-the-way", verdict=Verdict.EVACUATED)),
     Mutant("trusts `completed`", "A1", _unfit_verdict_of_the_lost),
     Mutant("calls what arrives wrong evacuated", "A2, A3", row(server_rules, "arrived-otherwise", verdict=Verdict.EVACUATED)),
-    Mutant("loses the wanted power state", "A2, A3", patch(decide, "_wanted", lambda seen, log, evacuations: Power.RUNNING)),
-    Mutant("believes what was seen at rest for ever", "A2", patch(decide, "_wanted", lambda seen, log, evacuations: seen)),
+    Mutant("loses the wanted power state", "A2, A3", patch(server_case.ServerCase, "wanted", Power.RUNNING)),
+    Mutant("believes what was seen at rest for ever", "A2", patch(server_case.ServerCase, "wanted", property(_at_rest))),
     Mutant("asks nobody for quorum", "C10", lambda: [
         (act.Act, "_allowed", _allowed_without_quorum), (decide, "_hindrance", lambda cluster: ""),
     ]),

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
-from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
+from dataclasses import fields, replace
+from typing import Any
+
+from muster.core.bounds import resumed_s
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Trace
+from muster.core.operator_orders import Orders
 from muster.core.server_case import Finding, ServerCase, Verdict
 from muster.core.server_rules import judge
-from muster.core.sight import Calls, Outcome, Sent
+from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight
 from muster.gateways.nova.faults import answer_of
 from tests.fakes import settings
 
@@ -14,13 +19,44 @@ NOW = 1_800_000_000.0
 ACTIVE = Server(id="s1", host="dead", vm_state="active", name="db", created=NOW - 9e6, updated=NOW - 9e4)
 
 
+FIRST = 1000
+"""When incidents began, unless a test says so."""
+
+
 def case(
     server: Server = ACTIVE, *evacuations: Evacuation, wanted: Power = Power.RUNNING, **facts: object
 ) -> ServerCase:
-    policy = facts.pop("policy", None) or settings()
-    facts.setdefault("evacuations_at", NOW)
-    facts.setdefault("read_at", NOW)
-    return ServerCase(server, "dead", policy, NOW, evacuations, wanted=wanted, **facts)  # type: ignore[arg-type]
+    """:param facts: as :func:`but` has them.  What is wanted was seen at rest; after two evacuations the log says it."""
+    seen = ServerSight(server, evacuations, read_at=NOW, listed=True)
+    it = ServerCase(seen, "dead", settings(), NOW, HostSight(evacuations_at=NOW), Orders(FIRST))
+    return but(it, wanted=wanted, **{"log_read": len(evacuations) > 1 or "failed_earlier" in facts, **facts})
+
+
+def but(it: ServerCase, **facts: Any) -> ServerCase:
+    """The same with other facts, each of them in the record that it belongs to.
+
+    Beside the fields of the records: wanted, log_read, log_read_at and failed_earlier (of the action log), first,
+    skipped, released and retried_at (of the orders), resumed_until (of the host).
+    """
+    log, wanted = it.seen.log, facts.pop("wanted", it.wanted)
+    if facts.pop("log_read", bool(log)):
+        log = replace(log or OwnerLog(wanted), wanted=wanted)
+        log = replace(log, read_at=facts.pop("log_read_at", log.read_at))
+        log = replace(log, failed_at=1.0 if facts.pop("failed_earlier", log.failed_at) else 0.0)
+    else:
+        log = None
+    orders = replace(it.orders, first=int(facts.pop("first", it.orders.first)))
+    if facts.pop("skipped", False):
+        orders = replace(orders, skipped=frozenset({it.server.id}))
+    if retried_at := facts.pop("retried_at", 0.0):
+        orders = replace(orders, retried={it.server.id: int(retried_at)})
+    orders = replace(orders, released=facts.pop("released", orders.released))
+    if resumed_until := facts.pop("resumed_until", 0.0):
+        facts["wait_from"] = resumed_until - resumed_s(it.host.late_call_s, it.host.beats_every_s)
+    of = {kind: {f.name for f in fields(kind)} & facts.keys() for kind in (ServerSight, HostSight)}
+    seen = replace(it.seen, at_rest=wanted, log=log, **{name: facts.pop(name) for name in of[ServerSight]})
+    host = replace(it.host, **{name: facts.pop(name) for name in of[HostSight]})
+    return replace(it, seen=seen, host=host, orders=orders, **facts)
 
 
 def evacuation(status: str, dest: str = "", age: float = 10.0, ident: str = "1") -> Evacuation:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision
 from muster.core.nova_facts import Evacuation, Power, Server, Service
-from muster.core.sight import HostSight, Sight
+from muster.core.sight import HostSight, ServerSight, Sight
 from muster.core.steps import Evacuate
 
 NOW = 1_800_000_000.0
@@ -41,43 +42,68 @@ def server(ident: str, priority: str = "", created: float = 0.0, **facts: Any) -
     )
 
 
+def server_sights(
+    servers: Iterable[Server], evacuations: Iterable[Evacuation] = (), **facts: Mapping[str, Any]
+) -> dict[str, ServerSight]:
+    """:param facts: fields of the record of each server, by its id."""
+    evacuations = tuple(evacuations)
+    return {
+        s.id: ServerSight(
+            s,
+            tuple(m for m in evacuations if m.server == s.id),
+            **{name: of_it[s.id] for name, of_it in facts.items() if s.id in of_it},
+        )
+        for s in servers
+    }
+
+
+OF_SERVERS = (
+    "queued_start",
+    "calls",
+    "log",
+    "at_rest",
+    "before",
+    "proved",
+    "sent",
+    "listed",
+    "queue_read_at",
+    "ended_at",
+    "unread",
+)
 LIVES = ("refuted", "found_running", "seen_at", "seen_from", "released", "has_rejoined")
 
 
 def sight(
     it: Node, *servers: Server, service: Service = DOWN, evacuations: tuple[Evacuation, ...] = (), **facts: Any
 ) -> Sight:
+    of_servers = {name: facts.pop(name) for name in OF_SERVERS if name in facts}
+    of_servers.setdefault("at_rest", {s.id: Power.RUNNING for s in servers})
+    of_servers["read_at"] = {s.id: NOW - 1 for s in servers}
+    known = server_sights(servers, evacuations, **of_servers)
     host = HostSight(
         services=(service, ELSEWHERE),
-        servers={s.id: s for s in servers},
-        evacuations={m.server: tuple(x for x in evacuations if x.server == m.server) for m in evacuations},
+        servers=known,
+        unshown={
+            m.server: tuple(x for x in evacuations if x.server == m.server)
+            for m in evacuations
+            if m.server not in known
+        },
         listed_at=NOW - 1,
         evacuations_at=NOW,
-        wanted={s.id: Power.RUNNING for s in servers},
-        read_at={s.id: NOW - 1 for s in servers},
     )
     facts.setdefault("back_at", NOW - 20 if facts.get("compute_restarted") else 0.0)
     for name in (
-        "queued_start",
-        "queue_read_at",
-        "ended_at",
-        "unread",
         "first_listed_at",
         "compute_stopped_at",
         "compute_stops",
         "lift_refused_at",
         "unchanged_for_s",
-        "calls",
         "heartbeat_after_fencing",
         "compute_restarted",
         "wait_from",
         "listed_at",
-        "logs",
-        "wanted",
         "dropped",
         "back_at",
-        "before",
-        "proved",
         "doubted",
         *LIVES,
     ):

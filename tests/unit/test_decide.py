@@ -13,7 +13,7 @@ from muster.core.decide import Decision, dead_hosts, decide, first_calls, lying_
 from muster.core.host_case import HEARTBEAT_SKEW_S
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server
 from muster.core.server_case import Verdict
-from muster.core.sight import Calls, HostSight, Outcome, Sent, Sight
+from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Sight
 from muster.core.steps import (
     DropHold,
     Evacuate,
@@ -23,7 +23,7 @@ from muster.core.steps import (
     Stop,
 )
 from tests.fakes import settings
-from tests.unit.sights import DOWN, FENCED, NOW, node, sent, server, sight
+from tests.unit.sights import DOWN, FENCED, NOW, node, sent, server, server_sights, sight
 
 
 def test_a_quiet_cluster_asks_for_nothing() -> None:
@@ -68,7 +68,7 @@ def test_what_is_under_way_stays_in_flight_while_its_cell_is_silent() -> None:
     assert decision.incidents["cmp1"].findings["a"].verdict is Verdict.UNKNOWN
     assert sent(decision) == []
     call = Sent(NOW - 1, Outcome.UNCERTAIN, quiet_until=NOW + 29, evacuations_before=0)
-    unseen = replace(base, hosts={"cmp1": replace(base.hosts["cmp1"], evacuations={}, sent={"a": call})})
+    unseen = sight(node(), silent, server("b"), sent={"a": call})
     assert sent(decide(unseen, settings(in_flight=1))) == []
 
 
@@ -82,22 +82,22 @@ def test_a_reset_takes_its_turn_and_a_place_like_an_evacuation() -> None:
 
 def test_what_waits_for_its_log_lets_nobody_pass() -> None:
     line = [server("a", "900", vm_state="error"), server("b")]
-    assert decide(sight(node(), *line, wanted={"b": Power.RUNNING}), settings()).steps == (ReadLog("a"),)
+    assert decide(sight(node(), *line, at_rest={"b": Power.RUNNING}), settings()).steps == (ReadLog("a"),)
 
 
 def test_what_has_arrived_and_is_stopped_lets_others_pass() -> None:
     moved = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 9, NOW - 5)
     line = [replace(server("a", "900"), host="cmp2", updated=NOW - 5), server("b")]
-    seen = sight(node(), *line, evacuations=(moved,), logs={"a": OwnerLog(Power.STOPPED)})
+    seen = sight(node(), *line, evacuations=(moved,), log={"a": OwnerLog(Power.STOPPED)})
     assert [type(step) for step in decide(seen, settings()).steps] == [Stop, Evacuate]
 
 
 @pytest.mark.parametrize("said", Power)
 def test_the_owners_log_wins_over_what_was_seen_at_rest(said: Power) -> None:
-    seen = sight(node(), server("a"), logs={"a": OwnerLog(said)})
     moved = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 9, NOW - 5)
-    host = replace(seen.hosts["cmp1"], evacuations={"a": (moved,)}, servers={"a": replace(server("a"), host="cmp2")})
-    finding = decide(replace(seen, hosts={"cmp1": host}), settings()).incidents["cmp1"].findings["a"]
+    there = replace(server("a"), host="cmp2")
+    seen = sight(node(), there, evacuations=(moved,), log={"a": OwnerLog(said)})
+    finding = decide(seen, settings()).incidents["cmp1"].findings["a"]
     assert finding.verdict is (Verdict.EVACUATING if said is Power.STOPPED else Verdict.EVACUATED)
 
 
@@ -186,11 +186,10 @@ def test_what_another_incident_wants_of_a_server_does_not_take_its_place_in_the_
     }
     hosts = {
         "cmp2": HostSight(
-            servers={s.id: s for s in here},
-            wanted={"a": Power.RUNNING, "b": Power.RUNNING},
+            servers=server_sights(here, at_rest={"a": Power.RUNNING, "b": Power.RUNNING}),
             **base,  # type: ignore[arg-type]
         ),
-        "cmp1": HostSight(servers={"a": here[0]}, evacuations={"a": (moved,)}, **base),  # type: ignore[arg-type]
+        "cmp1": HostSight(servers=server_sights(here[:1], (moved,)), **base),  # type: ignore[arg-type]
     }
     decision = decide(Sight(NOW, Cluster(True, "ctl1", nodes), hosts), settings())
     assert sent(decision) == ["a", "b"]
@@ -204,7 +203,9 @@ def test_a_server_without_a_host_is_sent_for_one_incident_only() -> None:
         for name in ("cmp1", "cmp2")
     }
     services = (DOWN, replace(DOWN, id="u2", host="cmp2"))
-    host = HostSight(services, {"a": lost}, first_listed_at=NOW - 9, listed_at=NOW - 1, wanted={"a": Power.RUNNING})
+    host = HostSight(
+        services, {"a": ServerSight(lost, at_rest=Power.RUNNING)}, first_listed_at=NOW - 9, listed_at=NOW - 1
+    )
     decision = decide(Sight(NOW, Cluster(True, "ctl1", nodes), {"cmp1": host, "cmp2": host}), settings())
     assert sent(decision) == ["a"]
 
@@ -224,7 +225,7 @@ def test_what_may_run_on_a_host_is_sent_there_and_nowhere_else() -> None:
     failed = Evacuation("1", "a", "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 90, NOW - 80)
     read = Calls(NOW - 1, Calls.state_of((failed,)), 1, ())
     log = OwnerLog(Power.RUNNING, read_at=NOW)
-    seen = sight(node(), server("a"), evacuations=(failed,), calls={"a": read}, logs={"a": log})
+    seen = sight(node(), server("a"), evacuations=(failed,), calls={"a": read}, log={"a": log})
     (step,) = decide(seen, settings(target_map="cmp1:spare1")).steps
     assert isinstance(step, Evacuate)
     assert (step.target, step.evacuations_before) == ("cmp2", 1)
@@ -243,5 +244,5 @@ def test_nova_is_asked_about_a_few_calls_at_a_time() -> None:
 def test_a_server_whose_evacuation_failed_before_the_incident_is_not_sent_before_it_is_known_where() -> None:
     """A17."""
     log = OwnerLog(Power.RUNNING, "req-1", failed_at=FENCED - 1000.0)
-    seen = sight(node(), server("a", vm_state="error"), logs={"a": log})
+    seen = sight(node(), server("a", vm_state="error"), log={"a": log})
     assert decide(seen, settings()).steps == (ReadCalls("cmp1", "a"),)

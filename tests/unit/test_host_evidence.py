@@ -74,8 +74,7 @@ def test_what_was_sent_to_a_host_that_lives_is_named_until_it_is_off() -> None:
         Evacuation("2", "b", "cmp1", EvacuationStatus.ERROR, "", NOW - 9, NOW - 5),
     ]
     calls = {"c": Sent(NOW - 1, Outcome.UNCERTAIN, NOW + 29, 0), "d": Sent(NOW - 1, Outcome.REFUSED, NOW, 0)}
-    it = sight(node(), *map(server, "abcde"), evacuations=tuple(seen), heartbeat_after_fencing=True)
-    it = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], sent=calls)})
+    it = sight(node(), *map(server, "abcde"), evacuations=tuple(seen), heartbeat_after_fencing=True, sent=calls)
     reason = decide(it, settings()).incidents["cmp1"].reason
     assert "2 servers sent before may run on two hosts until cmp1 is off: a, c." in reason
     crowd = sight(

@@ -27,7 +27,7 @@ from muster.core.steps import (
 )
 from muster.reporting import report
 from tests.fakes import settings
-from tests.unit.sights import DOWN, FENCED, NOW, node, sent, server, sight
+from tests.unit.sights import DOWN, FENCED, NOW, node, sent, server, server_sights, sight
 
 
 @pytest.mark.parametrize("verdict_of", ["accepted", "pre-migrating"])
@@ -57,8 +57,9 @@ def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> No
     incident = decide(it, settings()).incidents["cmp1"]
     assert incident.findings["a"].rule == "completed-but-not-moved"
     assert incident.rule == "rows-open"
-    skipped = replace(it.hosts["cmp1"].servers["a"], task_state="", vm_state="shelved_offloaded")
-    other = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], servers={"a": skipped}, evacuations={"a": (died,)})})
+    skipped = replace(it.hosts["cmp1"].servers["a"].server, task_state="", vm_state="shelved_offloaded")
+    servers = server_sights([skipped], [died])
+    other = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], servers=servers)})
     assert decide(other, settings()).incidents["cmp1"].rule == "settled"
 
 
@@ -82,9 +83,8 @@ def test_a_list_without_a_server_that_was_evacuated_from_there_settles_nothing()
 def test_a_list_that_a_silent_cell_may_have_cut_short_makes_no_server_gone(doubted: bool) -> None:
     """B13, B30."""
     refused = Sent(NOW - 20, Outcome.REFUSED, 0.0, 0, answer=Answer.NOT_FOUND, refused=(NOW - 20,))
-    base = sight(node(), server("a"), server("b"))
-    host = replace(base.hosts["cmp1"], sent={"a": refused}, listed=frozenset({"b"}), doubted=doubted)
-    findings = decide(replace(base, hosts={"cmp1": host}), settings()).incidents["cmp1"].findings
+    it = sight(node(), server("a"), server("b"), sent={"a": refused}, listed={"b": True}, doubted=doubted)
+    findings = decide(it, settings()).incidents["cmp1"].findings
     assert findings["a"].verdict is (Verdict.UNKNOWN if doubted else Verdict.GONE)
 
 
@@ -226,13 +226,11 @@ class TestReturn:
     def test_reads_what_the_owner_wants_of_what_changed_at_the_return(self) -> None:
         """A20."""
         before = replace(server("a"), host="cmp2")
-        it = sight(
-            self.back, replace(before, vm_state="error"), service=self.up, compute_restarted=True, before={"a": before}
-        )
-        it = replace(it, hosts={"cmp1": replace(it.hosts["cmp1"], proved=frozenset({"a"}))})
-        assert decide(it, settings()).steps == (ReadLog("a"),)
-        known = replace(it.hosts["cmp1"], logs={"a": OwnerLog(Power.RUNNING)})
-        decision = decide(replace(it, hosts={"cmp1": known}), settings())
+        changed = replace(before, vm_state="error")
+        facts = {"service": self.up, "compute_restarted": True, "before": {"a": before}, "proved": {"a": True}}
+        assert decide(sight(self.back, changed, **facts), settings()).steps == (ReadLog("a"),)
+        it = sight(self.back, changed, **facts, log={"a": OwnerLog(Power.RUNNING)})
+        decision = decide(it, settings())
         finding = decision.incidents["cmp1"].findings["a"]
         assert (finding.rule, decision.incidents["cmp1"].rule) == ("changed-at-return", "close")
         proof = replace(finding, rule="arrived-proved", verdict=Verdict.EVACUATED)
@@ -291,7 +289,7 @@ def test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_serve
     said = decide(replace(base, cluster=cluster, hosts=hosts), settings()).incidents["cmp2"]
     waits = "nova-compute begins 1 evacuation from other hosts when it starts here"
     assert (said.rule, said.reason) == ("settled", waits)
-    held = replace(empty, servers={"b": replace(server("b", vm_state="paused"), host="cmp2")})
+    held = replace(empty, servers=server_sights([replace(server("b", vm_state="paused"), host="cmp2")]))
     said = decide(replace(base, cluster=cluster, hosts={**hosts, "cmp2": held}), settings()).incidents["cmp2"]
     assert said.reason == f"1 held; {waits}"
 
@@ -331,7 +329,7 @@ def test_a_start_that_waits_keeps_the_host_away_where_the_guest_may_run_already(
 def test_what_waits_for_the_host_is_read_before_it_may_return() -> None:
     """D10: a start that nobody has read would be the second guest, and an action log that cannot be read says no more."""
     failed = Evacuation("1", "a", "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 60, NOW - 50)
-    facts: dict[str, Any] = {"evacuations": (failed,), "first_listed_at": NOW - 9, "ended_at": {"1": NOW - 40}}
+    facts: dict[str, Any] = {"evacuations": (failed,), "first_listed_at": NOW - 9, "ended_at": {"a": NOW - 40}}
     seen = sight(node(), server("a", vm_state="paused"), **facts)
     decision = decide(seen, settings())
     assert (decision.incidents["cmp1"].state, decision.incidents["cmp1"].rule) == (State.EVACUATING, "queue-unread")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from muster.core.cluster_facts import Phase
 from muster.core.decide import Decision, decide
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server
 from muster.core.policy import Policy
-from muster.core.sight import Outcome, Sent, Sight
+from muster.core.sight import NEVER_TRIED, HostSight, Outcome, Sent, Sight
 from muster.core.steps import (
     DropHold,
     DropRecord,
@@ -53,6 +54,10 @@ class Truth:
         return self.lost | {ident for ident, ms in evacuations.items() if any(m.status.open for m in ms)}
 
 
+def with_server(host: HostSight, ident: str, **facts: Any) -> HostSight:
+    return replace(host, servers={**host.servers, ident: replace(host.servers[ident], **facts)})
+
+
 def carried_out(truth: Truth, step: Step, shows: bool = True) -> Truth:
     """:param shows: what Nova was asked for can be seen; else it is done later."""
     seen = truth.seen
@@ -75,19 +80,16 @@ def carried_out(truth: Truth, step: Step, shows: bool = True) -> Truth:
     elif isinstance(step, ForceUp) and shows:
         service = replace(service, forced_down=service.forced_down and not step.unforce)
     elif isinstance(step, Reset) and shows:
-        host = replace(
-            host, servers={**host.servers, step.server: replace(host.servers[step.server], vm_state="active")}
-        )
+        reset = replace(host.servers[step.server].server, vm_state="active")
+        host = with_server(host, step.server, server=reset)
     elif isinstance(step, Evacuate) and shows:
         new = Evacuation(f"new-{step.server}", step.server, "cmp1", EvacuationStatus.ACCEPTED, "", NOW, NOW)
-        host = replace(
-            host, evacuations={**host.evacuations, step.server: (*host.evacuations.get(step.server, ()), new)}
-        )
+        host = with_server(host, step.server, evacuations=(*host.servers[step.server].evacuations, new))
     elif isinstance(step, Evacuate):
         lost |= {step.server}
     if isinstance(step, Evacuate):
         call = Sent(NOW, Outcome.TAKEN if shows else Outcome.UNCERTAIN, NOW + 30, step.evacuations_before)
-        host = replace(host, sent={**host.sent, step.server: call})
+        host = with_server(host, step.server, sent=call)
     cluster = replace(seen.cluster, nodes={**seen.cluster.nodes, "cmp1": it})
     host = replace(host, services=(service, *others))
     return Truth(replace(seen, cluster=cluster, hosts={**seen.hosts, "cmp1": host}), lost)
@@ -96,18 +98,23 @@ def carried_out(truth: Truth, step: Step, shows: bool = True) -> Truth:
 def taken_over(truth: Truth) -> Truth:
     """Another worker sees the same, and knows nothing of calls, wishes and proofs."""
     host = truth.seen.hosts["cmp1"]
-    at_rest = {ident: wanted for ident, wanted in host.wanted.items() if not host.evacuations.get(ident)}
     host = replace(
         host,
         wait_from=NOW if truth.phase is Phase.EVACUATING else 0.0,
         first_listed_at=host.listed_at,
-        sent={},
-        logs={},
-        calls={},
-        stops={},
-        resets={},
-        wanted=at_rest,
-        proved=frozenset(),
+        servers={
+            ident: replace(
+                it,
+                sent=None,
+                log=None,
+                calls=None,
+                stops=NEVER_TRIED,
+                resets=NEVER_TRIED,
+                at_rest=Power.UNKNOWN if it.evacuations else it.at_rest,
+                proved=False,
+            )
+            for ident, it in host.servers.items()
+        },
     )
     return replace(truth, seen=replace(truth.seen, hosts={**truth.seen.hosts, "cmp1": host}))
 
@@ -186,7 +193,7 @@ def truths(draw: st.DrawFn) -> Truth:
         servers.append(replace(it_is, host="cmp2") if arrived else it_is)
         wanted[ident] = draw(st.sampled_from([*[Power.RUNNING] * 4, Power.STOPPED, Power.UNKNOWN]))
     facts: dict[str, object] = {
-        "wanted": wanted,
+        "at_rest": wanted,
         "first_listed_at": NOW - 10,
         "compute_restarted": back and draw(st.booleans()),
         "wait_from": draw(st.sampled_from([0.0, 0.0, NOW - 200, NOW - 1])) if begun else 0.0,

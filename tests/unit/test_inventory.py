@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from muster.core.bounds import SKEW_S
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Server
-from muster.core.server_case import SKEW_S
 from muster.engine.inventory import Change, Inventory, Reading
 
 FENCED = 1_000

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from muster.core.bounds import HEARTBEAT_SKEW_S
 from muster.core.cluster_facts import Node, Phase, Record
-from muster.core.host_case import HEARTBEAT_SKEW_S, LATE_BEAT_S
+from muster.core.host_case import LATE_BEAT_S
 from muster.core.nova_facts import Server, Service
 from muster.engine.liveness import Liveness, Return
 

@@ -95,11 +95,11 @@ def test_what_is_on_the_last_list_of_its_servers_is_known() -> None:
     """B30: those that left it, and are remembered, are not."""
     it = Watched()
     it.look.sight()
-    assert it.look.sight().hosts["cmp1"].listed == {"a"}
+    assert it.look.sight().hosts["cmp1"].servers["a"].listed
     it.memory.hosts["cmp1"].inventory.want_list()
     it.nova.servers_on = lambda host: []  # type: ignore[method-assign,assignment]
     host = it.look.sight().hosts["cmp1"]
-    assert (host.listed, set(host.servers)) == (frozenset(), {"a"})
+    assert [(ident, seen.listed) for ident, seen in host.servers.items()] == [("a", False)]
 
 
 def test_the_servers_are_listed_before_their_evacuations() -> None:
@@ -142,21 +142,21 @@ def test_a_server_that_left_an_old_incidents_host_is_asked_for_alone() -> None:
     """B42: nothing is said of it until then."""
     it = _old()
     it.nova.single = lambda ident: Server("a", "cmp2", "active")  # type: ignore[method-assign,assignment]
-    host = it.look.sight().hosts["cmp1"]
+    seen = it.look.sight().hosts["cmp1"].servers["a"]
     assert "servers_changed" not in it.nova.read
-    assert (host.servers["a"].host, host.reread) == ("cmp2", frozenset())
+    assert (seen.server.host, seen.reread) == ("cmp2", False)
 
 
 def test_a_server_is_deleted_when_nova_neither_finds_nor_lists_it() -> None:
     """B40, B42: its cell has to have answered since the list."""
     it = _old()
-    host = it.look.sight().hosts["cmp1"]
-    assert (host.servers["a"].deleted, host.reread) == (False, {"a"})
+    seen = it.look.sight().hosts["cmp1"].servers["a"]
+    assert (seen.server.deleted, seen.reread) == (False, True)
     it.clock.pass_by(1.0)
     it.look.sight()
     it.clock.pass_by(1.0)
-    host = it.look.sight().hosts["cmp1"]
-    assert (host.servers["a"].deleted, host.reread) == (True, frozenset())
+    seen = it.look.sight().hosts["cmp1"].servers["a"]
+    assert (seen.server.deleted, seen.reread) == (True, False)
 
 
 def test_when_an_evacuation_had_ended_is_kept_as_it_was_first_seen() -> None:
@@ -165,10 +165,10 @@ def test_when_an_evacuation_had_ended_is_kept_as_it_was_first_seen() -> None:
     it.nova.evacuations = [
         Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", it.clock.at, it.clock.at + 500.0)
     ]
-    first = it.look.sight().hosts["cmp1"]
-    assert first.read_at["a"] < first.ended_at["1"] <= it.clock.at
+    first = it.look.sight().hosts["cmp1"].servers["a"]
+    assert first.read_at < first.ended_at <= it.clock.at
     it.clock.pass_by(30.0)
-    assert it.look.sight().hosts["cmp1"].ended_at == first.ended_at
+    assert it.look.sight().hosts["cmp1"].servers["a"].ended_at == first.ended_at
 
 
 def test_a_list_that_fails_is_of_one_host_and_the_services_are_of_all() -> None:

@@ -22,6 +22,7 @@ from muster.core.sight import HostSight, Sight
 from muster.core.steps import Evacuate, ListAgain, SwapRecord, WriteRecord
 from muster.reporting.documents import Heard
 from tests.fakes import settings
+from tests.unit.sights import server_sights
 
 NOW = 1_800_000_000.0
 FENCED = int(NOW) - 100
@@ -120,11 +121,9 @@ def decision(
     nodes = {n.name: n for n in (replace(node, **facts), Node("cmp2", True, member=True), *also)}
     host = HostSight(
         services=(service, SPARE),
-        servers={s.id: s for s in servers},
-        evacuations={s.id: tuple(m for m in evacuations if m.server == s.id) for s in servers},
+        servers=server_sights(servers, evacuations, log={s.id: OwnerLog(Power.RUNNING) for s in servers}),
         first_listed_at=NOW - 9,
         listed_at=NOW - 1,
-        logs={s.id: OwnerLog(Power.RUNNING) for s in servers},
     )
     sight = Sight(NOW, Seen(True, "ctl1", nodes, paused=paused), {"cmp1": host})
     return decide(sight, settings(**(policy or {})))

@@ -12,7 +12,7 @@ from muster.core.nova_facts import EvacuationStatus, Power, Trace
 from muster.core.server_case import Verdict
 from muster.core.sight import Calls, HostSight, Outcome, Progress, Sight, Tries
 from tests.fakes import settings
-from tests.unit.server_cases import ACTIVE, NOW, calls, case, evacuation, failure, judged, sent, verdict
+from tests.unit.server_cases import ACTIVE, NOW, but, calls, case, evacuation, failure, judged, sent, verdict
 
 
 def test_a_lost_reply_is_not_followed_by_a_second_call_until_the_first_must_have_shown() -> None:
@@ -132,7 +132,7 @@ def test_whether_calls_are_over_does_not_hang_on_the_clock_of_the_record() -> No
     it = case(ACTIVE, row, calls=calls((row,), failure()), first=NOW + 3600)
     assert verdict(it)[1:] == ("ready", "evacuate")
     earlier = replace(failure(), at=NOW - 1000)
-    assert verdict(replace(it, calls=calls((row,), earlier)))[1] != "ready"
+    assert verdict(but(it, calls=calls((row,), earlier)))[1] != "ready"
 
 
 @pytest.mark.parametrize("facts", [{}, {"skipped": True}, {"retried_at": 0.0, "released": True}])
@@ -142,10 +142,10 @@ def test_of_a_server_that_may_run_elsewhere_it_is_known_whether_its_log_was_read
     met = calls(evacuations, failure("other"), failure("other", harmless=True, met_guest=True))
     it = case(ACTIVE, *evacuations, calls=met, ended_at=NOW - 50, **facts)
     assert judged(it)[0].queue_unread
-    assert judged(replace(it, queue_read_at=NOW - 51))[0].queue_unread
-    assert not judged(replace(it, queue_read_at=NOW - 50))[0].queue_unread
-    assert judged(replace(it, unread=Tries(NOW, 99)))[0].queue_unread, "not that it cannot be read"
-    harmless = replace(it, calls=calls(evacuations, failure("other", harmless=True), failure("other", harmless=True)))
+    assert judged(but(it, queue_read_at=NOW - 51))[0].queue_unread
+    assert not judged(but(it, queue_read_at=NOW - 50))[0].queue_unread
+    assert judged(but(it, unread=Tries(NOW, 99)))[0].queue_unread, "not that it cannot be read"
+    harmless = but(it, calls=calls(evacuations, failure("other", harmless=True), failure("other", harmless=True)))
     assert not judged(harmless)[0].queue_unread
 
 
@@ -168,8 +168,8 @@ def test_what_was_running_before_it_left_its_host_was_not_to_be_started(
     there = replace(ACTIVE, host=host, vm_state=vm_state)
     it = case(there, evacuation("done", "other"), wanted=wanted, ended_at=NOW - 5)
     assert judged(it)[0].queue_unread is unread
-    assert not judged(replace(it, queue_read_at=NOW - 5))[0].queue_unread
-    assert not judged(replace(it, server=replace(there, host=it.source)))[0].queue_unread
+    assert not judged(but(it, queue_read_at=NOW - 5))[0].queue_unread
+    assert not judged(but(it, server=replace(there, host=it.source)))[0].queue_unread
 
 
 def test_what_may_run_on_two_hosts_is_a_persons_to_decide() -> None:
@@ -239,7 +239,7 @@ def test_a_call_of_an_earlier_incident_has_made_no_row_of_this_one() -> None:
     earlier = replace(failure(), at=NOW - 3600)
     known = case(ACTIVE, dropped, calls=calls((dropped,), earlier), first=NOW - 100)
     assert verdict(known)[:2] == (Verdict.EVACUATING, "not-begun")
-    assert verdict(replace(known, calls=calls((dropped,), replace(earlier, over=False), failure())))[2] == "evacuate"
+    assert verdict(but(known, calls=calls((dropped,), replace(earlier, over=False), failure())))[2] == "evacuate"
 
 
 def test_a_call_that_died_with_its_destination_has_a_row_of_its_own() -> None:
@@ -311,28 +311,28 @@ def test_a_call_that_is_not_begun_names_the_host_that_it_waits_for() -> None:
     assert judged(case(ACTIVE, replace(row, status=EvacuationStatus.DONE), calls=waiting))[0].waits_for == ""
     older = case(ACTIVE, replace(row, id="2"), calls=waiting)
     assert older.waits_for == ""
-    assert replace(older, evacuations=()).waits_for == ""
+    assert but(older, evacuations=()).waits_for == ""
 
 
 def test_what_an_earlier_incident_may_have_left_counts_in_the_next() -> None:
     """A17: its evacuations are listed no more."""
     earlier = case(replace(ACTIVE, vm_state="error"), failed_earlier=True)
     assert verdict(earlier) == (Verdict.QUEUED, "failure-unread", "read-calls")
-    known = replace(earlier, calls=calls((), failure("other")))
+    known = but(earlier, calls=calls((), failure("other")))
     finding, step = judged(known)
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "other")
-    assert judged(replace(known, dead={"other": NOW}))[0].target == ""
+    assert judged(but(known, dead={"other": NOW}))[0].target == ""
     arrived = Trace("req-2", NOW - 5, "third", NOW - 4, NOW - 3, over=True)
-    assert judged(replace(known, calls=calls((), failure("other"), arrived)))[0].target == ""
-    assert judged(replace(known, calls=calls((), failure("other", harmless=True))))[0].target == ""
-    met = replace(known, calls=calls((), failure("other", harmless=True, met_guest=True)))
+    assert judged(but(known, calls=calls((), failure("other"), arrived)))[0].target == ""
+    assert judged(but(known, calls=calls((), failure("other", harmless=True))))[0].target == ""
+    met = but(known, calls=calls((), failure("other", harmless=True, met_guest=True)))
     assert verdict(met)[:2] == (Verdict.HELD, "guest-left")
 
 
 def test_an_earlier_failure_that_nova_does_not_show_is_a_persons_to_decide() -> None:
     """A17."""
     earlier = case(replace(ACTIVE, vm_state="error"), failed_earlier=True)
-    asked = [verdict(replace(earlier, calls=calls((), read=False, tries=n)))[:2] for n in (2, 3)]
+    asked = [verdict(but(earlier, calls=calls((), read=False, tries=n)))[:2] for n in (2, 3)]
     assert asked == [(Verdict.QUEUED, "failure-unread"), (Verdict.HELD, "failure-unknown")]
 
 
@@ -375,6 +375,6 @@ CLUSTER = Cluster(True, "ctl1", {})
 def test_the_progress_of_nova_is_that_of_what_has_begun_for_any_host() -> None:
     begun = evacuation("done", "other", age=50)
     odd = replace(evacuation("done", "other", age=10), unreadable="no status")
-    hosts = {"n1": HostSight(evacuations={"s1": (begun, evacuation("accepted", age=5))}), "n2": HostSight()}
+    hosts = {"n1": HostSight(unshown={"s1": (begun, evacuation("accepted", age=5))}), "n2": HostSight()}
     assert Sight(NOW, CLUSTER, hosts).progress == Progress(begun.created, begun.updated)
-    assert Sight(NOW, CLUSTER, {"n1": HostSight(evacuations={"s1": (odd,)})}).progress == Progress()
+    assert Sight(NOW, CLUSTER, {"n1": HostSight(unshown={"s1": (odd,)})}).progress == Progress()

@@ -10,7 +10,7 @@ import pytest
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power
 from muster.core.server_case import Verdict
 from muster.core.sight import Outcome, Sent
-from tests.unit.server_cases import ACTIVE, NOW, calls, case, evacuation, failure, judged, verdict
+from tests.unit.server_cases import ACTIVE, NOW, but, calls, case, evacuation, failure, judged, verdict
 
 
 @pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
@@ -58,15 +58,15 @@ def test_completed_with_the_server_still_rebuilding_on_the_dead_host_is_held() -
 
 def test_a_server_that_came_back_after_an_earlier_evacuation_is_evacuated_again() -> None:
     back = case(ACTIVE, evacuation("completed", "other", age=500))
-    assert verdict(replace(back, first=NOW - 400))[2] == "evacuate"
+    assert verdict(but(back, first=NOW - 400))[2] == "evacuate"
 
 
 @pytest.mark.parametrize("updated", [NOW - 400, NOW - 1])
 def test_completed_says_nothing_of_a_server_that_is_not_there_yet(updated: float) -> None:
     """A nova-compute started by hand on the dead host completes what is under way: the guest came up twice."""
-    fresh = replace(case(replace(ACTIVE, updated=updated), evacuation("completed", "other", age=5)), first=NOW - 10)
+    fresh = but(case(replace(ACTIVE, updated=updated), evacuation("completed", "other", age=5)), first=NOW - 10)
     assert verdict(fresh)[:2] == (Verdict.UNKNOWN, "finish-unseen")
-    later = replace(fresh, now=NOW + 90)
+    later = but(fresh, now=NOW + 90)
     assert verdict(later)[:2] == (Verdict.HELD, "completed-but-not-moved")
 
 

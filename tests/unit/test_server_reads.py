@@ -12,25 +12,25 @@ from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server
 from muster.core.server_case import Verdict
 from muster.core.sight import Outcome, Sent, Tries
 from tests.fakes import settings
-from tests.unit.server_cases import ACTIVE, NOW, case, evacuation, judged, verdict
+from tests.unit.server_cases import ACTIVE, NOW, but, case, evacuation, judged, verdict
 
 
 def test_a_log_that_nova_does_not_give_is_asked_for_less_often_and_not_for_ever() -> None:
     unknown = case(replace(ACTIVE, vm_state="error"), wanted=Power.UNKNOWN)
     assert verdict(unknown)[1:] == ("owner-unread", "read-log")
-    assert verdict(replace(unknown, unread=Tries(NOW - 5, 3)))[1:] == ("owner-unread", "")
-    assert verdict(replace(unknown, unread=Tries(NOW - 40, 3)))[1:] == ("owner-unread", "read-log")
-    assert verdict(replace(unknown, unread=Tries(NOW - 40, 10)))[0] is Verdict.HELD
+    assert verdict(but(unknown, unread=Tries(NOW - 5, 3)))[1:] == ("owner-unread", "")
+    assert verdict(but(unknown, unread=Tries(NOW - 40, 3)))[1:] == ("owner-unread", "read-log")
+    assert verdict(but(unknown, unread=Tries(NOW - 40, 10)))[0] is Verdict.HELD
 
 
 def test_nobody_is_sent_to_a_server_that_was_read_before_its_evacuation_had_ended() -> None:
     """B40: a minute after the row was first seen to be done it is read once more, by our own clock."""
     lost = case(ACTIVE, evacuation("done", "other", age=500), ended_at=NOW - 59, read_at=NOW)
     assert verdict(lost) == (Verdict.UNKNOWN, "finish-unseen", "")
-    late = replace(lost, ended_at=NOW - 70)
-    assert verdict(replace(late, read_at=NOW - 70)) == (Verdict.UNKNOWN, "finish-older", "read-server")
-    assert verdict(replace(late, read_at=NOW - 11)) == (Verdict.UNKNOWN, "finish-older", "read-server")
-    assert verdict(replace(late, read_at=NOW - 10))[:2] == (Verdict.HELD, "completed-but-not-moved")
+    late = but(lost, ended_at=NOW - 70)
+    assert verdict(but(late, read_at=NOW - 70)) == (Verdict.UNKNOWN, "finish-older", "read-server")
+    assert verdict(but(late, read_at=NOW - 11)) == (Verdict.UNKNOWN, "finish-older", "read-server")
+    assert verdict(but(late, read_at=NOW - 10))[:2] == (Verdict.HELD, "completed-but-not-moved")
 
 
 def test_nobody_is_sent_to_a_server_that_was_read_before_its_owners_wish() -> None:
@@ -38,26 +38,26 @@ def test_nobody_is_sent_to_a_server_that_was_read_before_its_owners_wish() -> No
     there = case(
         replace(ACTIVE, host="other", vm_state="stopped"), evacuation("done", "other"), log_read=True, log_read_at=NOW
     )
-    assert verdict(replace(there, read_at=NOW - 1)) == (Verdict.UNKNOWN, "arrived-older", "read-server")
+    assert verdict(but(there, read_at=NOW - 1)) == (Verdict.UNKNOWN, "arrived-older", "read-server")
     assert verdict(there)[:2] == (Verdict.HELD, "arrived-otherwise")
 
 
 def test_nobody_is_sent_to_look_for_a_call_whose_server_was_not_read_since() -> None:
     """B40: it may have been deleted, and its evacuations with it."""
     taken = case(sent=Sent(NOW - 100, Outcome.TAKEN, NOW - 40, 0, "req-1"))
-    assert verdict(replace(taken, read_at=NOW - 41)) == (Verdict.UNKNOWN, "call-older", "read-server")
-    assert verdict(replace(taken, read_at=NOW - 40))[:2] == (Verdict.HELD, "call-vanished")
+    assert verdict(but(taken, read_at=NOW - 41)) == (Verdict.UNKNOWN, "call-older", "read-server")
+    assert verdict(but(taken, read_at=NOW - 40))[:2] == (Verdict.HELD, "call-vanished")
 
 
 def test_nothing_is_given_up_by_what_was_read_before_the_last_failure() -> None:
     """B40."""
     failed = case(ACTIVE, evacuation("failed"), policy=settings(attempts=1), ended_at=NOW - 1)
-    assert verdict(replace(failed, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
+    assert verdict(but(failed, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
     assert verdict(failed)[:2] == (Verdict.HELD, "exhausted")
     refused = case(
         policy=settings(attempts=1), sent=Sent(NOW - 1, Outcome.REFUSED, 0.0, 0, "", Answer.OTHER, "no", (NOW - 1,))
     )
-    assert verdict(replace(refused, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
+    assert verdict(but(refused, read_at=NOW - 2)) == (Verdict.UNKNOWN, "exhausted-older", "read-server")
 
 
 def test_a_server_that_is_being_read_again_is_neither_sent_nor_given_up() -> None:
@@ -69,8 +69,8 @@ def test_an_action_log_that_fails_holds_nobody_up_until_it_is_asked_for_again() 
     """B41: sooner at first."""
     unknown = case(replace(ACTIVE, vm_state="error"), wanted=Power.UNKNOWN)
     for tries, pause in ((1, 2.0), (2, 4.0), (3, 8.0), (4, 16.0), (5, 30.0), (9, 30.0)):
-        assert verdict(replace(unknown, unread=Tries(NOW - pause + 0.1, tries)))[1:] == ("owner-unread", "")
-        assert verdict(replace(unknown, unread=Tries(NOW - pause, tries)))[1:] == ("owner-unread", "read-log")
+        assert verdict(but(unknown, unread=Tries(NOW - pause + 0.1, tries)))[1:] == ("owner-unread", "")
+        assert verdict(but(unknown, unread=Tries(NOW - pause, tries)))[1:] == ("owner-unread", "read-log")
 
 
 def test_of_a_stopped_server_that_arrived_its_owners_orders_are_read() -> None:
@@ -78,9 +78,9 @@ def test_of_a_stopped_server_that_arrived_its_owners_orders_are_read() -> None:
     there = replace(ACTIVE, host="other", vm_state="stopped", updated=NOW)
     it = case(there, evacuation("done", "other"), wanted=Power.STOPPED, ended_at=NOW - 5)
     assert verdict(it) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
-    assert verdict(replace(it, log_read=True, log_read_at=NOW - 6)) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
-    assert verdict(replace(it, log_read=True, log_read_at=NOW - 5))[:2] == (Verdict.EVACUATED, "arrived-proved")
-    assert judged(replace(it, queued_start="start"))[0].queued_start == "start"
+    assert verdict(but(it, log_read=True, log_read_at=NOW - 6)) == (Verdict.UNKNOWN, "arrived-unread", "read-log")
+    assert verdict(but(it, log_read=True, log_read_at=NOW - 5))[:2] == (Verdict.EVACUATED, "arrived-proved")
+    assert judged(but(it, queued_start="start"))[0].queued_start == "start"
 
 
 def test_a_server_whose_row_cannot_be_read_is_unknown_and_named() -> None:

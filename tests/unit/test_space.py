@@ -19,14 +19,15 @@ from muster.core import host_rules, server_rules
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import Answer
 from muster.core.host_case import MARK, HostCase
-from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Trace
 from muster.core.operator_orders import Orders
 from muster.core.server_case import Finding, ServerCase, State, Verdict
 from muster.core.server_rules import ServerStep, judge
-from muster.core.sight import Calls, HostSight, Outcome, Sent, Tries
+from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Tries
 from muster.core.steps import DropHold, DropRecord, ForceDown, ForceUp, ReadLog, StopCompute, SwapRecord, WriteRecord
 from muster.core.unknown import Unknown
 from tests.fakes import settings
+from tests.unit.server_cases import FIRST, but
 
 pytestmark = pytest.mark.no_cover  # what decides is to be covered by tests that say what it decides
 
@@ -82,17 +83,25 @@ SENT: list[Optional[Sent]] = [
     Sent(JUST_NOW, Outcome.REFUSED, 0.0, 0, "req-1", Answer.OTHER, "no", (LONG_AGO, JUST_NOW)),
 ]
 NOT_FOUND = SENT[6]
-WISHES = [(Power.RUNNING, True), (Power.STOPPED, True), (Power.UNKNOWN, False)]
+WISHES = [OwnerLog(Power.RUNNING), OwnerLog(Power.STOPPED), None]
 SERVER = Server("s", "source", "active", updated=LONG_AGO)
-CASE = ServerCase(SERVER, "source", POLICY, NOW, evacuations_at=NOW, dead={"dead-dest": NOW - 100}, read_at=NOW)
+CASE = ServerCase(
+    ServerSight(SERVER, read_at=NOW, listed=True),
+    "source",
+    POLICY,
+    NOW,
+    HostSight(evacuations_at=NOW),
+    Orders(FIRST),
+    dead={"dead-dest": NOW - 100},
+)
 
 
 def cases() -> Iterator[ServerCase]:
     some = [state for state in STATES if state not in ("rescued", "resized", "shelved", "soft-delete", "deleted")]
     for vm_state, task, host, evacuations, sent in itertools.product(some, TASKS, HOSTS[:-1], EVACUATIONS, SENT):
         server = replace(SERVER, vm_state=vm_state, task_state=task, host=host)
-        for wanted, read in WISHES:
-            yield replace(CASE, server=server, evacuations=evacuations, sent=sent, wanted=wanted, log_read=read)
+        for log in WISHES:
+            yield replace(CASE, seen=replace(CASE.seen, server=server, evacuations=evacuations, sent=sent, log=log))
     # What decides alone, over fewer of the others.
     alone = [
         {"server": {"updated": JUST_NOW}},
@@ -138,14 +147,13 @@ def cases() -> Iterator[ServerCase]:
         {"released": True},
         *({"retried_at": NOW - 200, "sent": sent} for sent in SENT),
     ]
-    for extra, vm_state, host, evacuations in itertools.product(alone, STATES, HOSTS, EVACUATIONS):
+    for extra, wanted in itertools.product(alone, (Power.RUNNING, Power.STOPPED)):
         facts = {"updated": LONG_AGO, **extra.get("server", {})}  # type: ignore[dict-item]
-        server = replace(SERVER, vm_state=vm_state, host=host, **facts)  # type: ignore[arg-type]
         rest = {key: value for key, value in extra.items() if key != "server"}
-        for wanted in (Power.RUNNING, Power.STOPPED):
-            yield replace(
-                CASE, **{"server": server, "evacuations": evacuations, "wanted": wanted, "log_read": True, **rest}
-            )  # type: ignore[arg-type]
+        it = but(CASE, **{"wanted": wanted, "log_read": True, **rest})
+        for vm_state, host, evacuations in itertools.product(STATES, HOSTS, EVACUATIONS):
+            server = replace(SERVER, vm_state=vm_state, host=host, **facts)  # type: ignore[arg-type]
+            yield replace(it, seen=replace(it.seen, server=server, evacuations=evacuations))
 
     yield from calls_read()
 
@@ -170,24 +178,23 @@ def calls_read() -> Iterator[ServerCase]:
         for dest in ("third", "dest")
     ]
     old = [evacuations for evacuations in EVACUATIONS if len(evacuations) == 1 and evacuations[0].created == LONG_AGO]
-    for evacuations, read, fresh, host in itertools.product([*old, *two], known, (True, False), ("source", "dest")):
-        calls = Calls(LONG_AGO, Calls.state_of(evacuations if fresh else ()), 3, read)
-        for facts in (
-            {},
-            {"skipped": True},
-            {"retried_at": NOW - 200},
-            {"read_at": LONG_AGO, "ended_at": JUST_NOW},
-            {"failed_earlier": True},
-        ):
+    for facts in (
+        {},
+        {"skipped": True},
+        {"retried_at": NOW - 200},
+        {"read_at": LONG_AGO, "ended_at": JUST_NOW},
+        {"failed_earlier": True},
+    ):
+        it = but(CASE, wanted=Power.RUNNING, log_read=True, **facts)
+        for evacuations, read, fresh, host in itertools.product([*old, *two], known, (True, False), ("source", "dest")):
+            calls = Calls(LONG_AGO, Calls.state_of(evacuations if fresh else ()), 3, read)
             server = replace(SERVER, host=host)
-            yield replace(
-                CASE, server=server, evacuations=evacuations, calls=calls, wanted=Power.RUNNING, log_read=True, **facts
-            )
+            yield replace(it, seen=replace(it.seen, server=server, evacuations=evacuations, calls=calls))
 
 
 def all_over(c: ServerCase) -> bool:
     """Nova has said so since the last of its evacuations changed."""
-    known = c.calls
+    known = c.seen.calls
     if known is None or not known.traces or known.evacuations != {(m.id, m.status) for m in c.evacuations}:
         return False
     begun = [t.dest for t in known.traces if not t.over]
@@ -197,7 +204,7 @@ def all_over(c: ServerCase) -> bool:
 
 def may_have_left_a_guest(c: ServerCase) -> set[str]:
     """Hosts where a rebuild of it failed, unless each failure there is known to be of before the guest was started."""
-    known = c.calls
+    known = c.seen.calls
     current = known is not None and known.evacuations == {(m.id, m.status) for m in c.evacuations}
     traces = [t for t in (known.traces or ()) if t.failed] if known and current else []
     found = set()
@@ -207,7 +214,7 @@ def may_have_left_a_guest(c: ServerCase) -> set[str]:
             m.status is EvacuationStatus.FAILED
             and m.dest not in ("", "source")
             and not fenced
-            and m.id not in c.dead_evacuations
+            and m.id not in c.host.dead_evacuations
         ):
             rows = [x for x in c.evacuations if x.status is EvacuationStatus.FAILED and x.dest == m.dest]
             there = [t for t in traces if t.dest == m.dest]
@@ -230,7 +237,7 @@ def is_open(m: Evacuation, c: ServerCase) -> bool:
         m.status is EvacuationStatus.PRE_MIGRATING
         and m.dest == "dead-dest"
         and m.created <= NOW - 100
-        or m.id in c.dead_evacuations
+        or m.id in c.host.dead_evacuations
     )
     if m.status is EvacuationStatus.ACCEPTED and all_over(c):
         return False
@@ -250,7 +257,9 @@ def may_come_up(c: ServerCase) -> bool:
     if sent is None or sent.outcome is Outcome.REFUSED or len(c.evacuations) > sent.evacuations_before:
         return rows
     # What Nova took and nobody sees, an operator may have looked into.
-    return rows or c.evacuations_at < sent.quiet_until or (sent.outcome is Outcome.TAKEN and sent.at >= c.retried_at)
+    return (
+        rows or c.host.evacuations_at < sent.quiet_until or (sent.outcome is Outcome.TAKEN and sent.at >= c.retried_at)
+    )
 
 
 def may_be_touched(c: ServerCase) -> bool:
@@ -262,17 +271,17 @@ def may_be_touched(c: ServerCase) -> bool:
         and s.launched
         and s.task_state not in ("deleting", "migrating")
         and (not s.task_state.startswith("resize") or (s.task_state == "resize_prep" and c.retried_at > 0))
-        and not c.back_at
+        and not c.host.back_at
         and s.image == ""
         and s.metadata.get("evacuable") != "no"
         and "keeper" not in s.metadata
         and policy.evacuate == "all"
         and not (c.sent and c.sent.at >= c.retried_at and c.sent.answer is Answer.FORBIDDEN)
-        and not (c.not_found and (not c.listed or c.listed_at <= c.sent_at))
+        and not (c.not_found and (not c.seen.listed or c.listed_at <= c.sent_at))
         and not c.skipped
         and not c.released
         and c.failures < policy.attempts
-        and not c.proved
+        and not c.seen.proved
     )
 
 
@@ -286,7 +295,7 @@ def test_no_server_is_ever_touched_that_must_not_be() -> None:
             assert not may_come_up(c), c
             assert may_be_touched(c), c
             assert c.now >= c.due, c
-            assert c.evacuations or c.evacuations_at >= c.resumed_until, c
+            assert c.evacuations or c.host.evacuations_at >= c.host.resumed_until, c
         if step is ServerStep.EVACUATE:
             assert c.server.vm_state in ("active", "stopped", "error"), c
             assert c.wanted is not Power.UNKNOWN, c
@@ -296,14 +305,14 @@ def test_no_server_is_ever_touched_that_must_not_be() -> None:
             assert c.server.vm_state in c.policy.reset_states, c
         if step is ServerStep.STOP:
             assert c.wanted is Power.STOPPED, c
-        if step is ServerStep.STOP or (finding.verdict is Verdict.EVACUATED and not c.proved):
+        if step is ServerStep.STOP or (finding.verdict is Verdict.EVACUATED and not c.seen.proved):
             arrived = [m for m in c.evacuations if m.status in (EvacuationStatus.DONE, EvacuationStatus.COMPLETED)]
             assert c.server.host in {m.dest for m in arrived} - {"source", ""}, c
             assert not c.server.task_state, c
             assert not any(is_open(m, c) for m in after_arrival(c)), c
-        if finding.verdict is Verdict.EVACUATED and not c.proved:
+        if finding.verdict is Verdict.EVACUATED and not c.seen.proved:
             assert (c.server.vm_state, c.wanted) in (("active", Power.RUNNING), ("stopped", Power.STOPPED)), c
-        if may_come_up(c) and not (c.proved or c.server.deleted or not c.server.known):
+        if may_come_up(c) and not (c.seen.proved or c.server.deleted or not c.server.known):
             # It is still under way, or somebody has to look: never simply over.
             assert finding.verdict not in (Verdict.QUEUED, Verdict.PARKED), c
     assert sorted(seen) == sorted(rule.name for rule in server_rules.RULES)
@@ -351,11 +360,14 @@ RECORDS = [
 ]
 
 
+UNREADABLE = {"s": ServerSight(SERVER, unread=Tries(NOW - 60, 9))}
+
+
 def host_cases() -> Iterator[HostCase]:
     base = HostCase(Node("n", True), NOW, settings(), asked=True)
     sights = [
         HostSight(
-            evacuations=rows,
+            unshown=rows,
             first_listed_at=LONG_AGO,
             listed_at=listed,
             heartbeat_after_fencing=beat,
@@ -402,19 +414,19 @@ def host_cases() -> Iterator[HostCase]:
         {"sight": HostSight(listed_at=JUST_NOW, seen_at=FENCED - 9.0, seen_from=FENCED - 10.0)},
         {"clocks_apart": "100 s"},
         {"now": FENCED - 10.0},
-        {"node": {"probed_running": FENCED + 1}, "sight": HostSight(evacuations=ROWS[2], listed_at=JUST_NOW)},
+        {"node": {"probed_running": FENCED + 1}, "sight": HostSight(unshown=ROWS[2], listed_at=JUST_NOW)},
         *(
             {
                 "sight": HostSight(
-                    evacuations=ROWS[2], compute_restarted=True, back_at=LONG_AGO, evacuations_at=NOW, compute_stops=n
+                    unshown=ROWS[2], compute_restarted=True, back_at=LONG_AGO, evacuations_at=NOW, compute_stops=n
                 ),
                 "node": {"member": True},
             }
             for n in (0, 2)
         ),
         {"sight": HostSight(compute_stopped_at=NOW - 10)},
-        {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, unread={"s": Tries(NOW - 60, 9)})},
-        {"sight": HostSight(evacuations=ROWS[1], first_listed_at=LONG_AGO, listed_at=JUST_NOW)},
+        {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, servers=UNREADABLE)},
+        {"sight": HostSight(unshown=ROWS[1], first_listed_at=LONG_AGO, listed_at=JUST_NOW)},
     ]
     for extra, record, hold, service, findings in itertools.product(alone, RECORDS, (True, False), SERVICES, FINDINGS):
         facts = {"fenced_at": FENCED, **extra.get("node", {})}  # type: ignore[dict-item]

@@ -11,9 +11,10 @@ from typing import Optional
 
 from muster import wiring
 from muster.cli.site import Site, kept_reports
+from muster.core.bounds import SKEW_S
 from muster.core.cluster_facts import Node
 from muster.core.errors import ClusterError, MusterError
-from muster.core.server_case import SKEW_S, State, Verdict
+from muster.core.server_case import State, Verdict
 from muster.gateways.clock import Clock
 from muster.reporting import nova_history, nova_records
 from muster.reporting.documents import Report

@@ -3,23 +3,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Optional, Union
 
+from muster.core.bounds import HEARTBEAT_SKEW_S, LOOKED_AFTER_S
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
-from muster.core.host_case import HEARTBEAT_SKEW_S, LOOKED_AFTER_S, NOT_NAMED, HostCase
+from muster.core.host_case import NOT_NAMED, HostCase
 from muster.core.host_rules import HostRule, assess
 from muster.core.naming import Names
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
-from muster.core.operator_orders import Orders
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.policy import Policy
 from muster.core.sequence import sequence
-from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, State, Verdict, same_host
+from muster.core.server_case import POWER_OF_STATE, Finding, ServerCase, State, Verdict, same_host
 from muster.core.server_rules import RESETTABLE_STATES, ServerStep, judge
-from muster.core.sight import NEVER_TRIED, HostSight, Sight
+from muster.core.sight import HostSight, Sight
 from muster.core.steps import (
     Evacuate,
     ListAgain,
@@ -112,11 +113,6 @@ def wanted_now(server: Server) -> Power:
     return Power.UNKNOWN if server.task_state else POWER_OF_STATE.get(server.vm_state, Power.UNKNOWN)
 
 
-def resumed_s(late_call_s: float, beats_every_s: float) -> float:
-    """For how long one who takes over waits: for the calls of the one before, and for a heartbeat that it has seen."""
-    return max(late_call_s, beats_every_s + LOOKED_AFTER_S)
-
-
 def dead_hosts(sight: Sight, policy: Policy) -> dict[str, float]:
     """Nova hosts proved off and down in Nova, with the time up to which that proves what began there dead.
 
@@ -135,7 +131,7 @@ def _dead(sight: Sight, services: Mapping[str, Union[Service, Unknown]]) -> dict
             continue
         if record.phase is not Phase.EVACUATING and not _is_still_off(node, record, host):
             continue
-        waits = host.wait_from and sight.now < host.wait_from + resumed_s(host.late_call_s, host.beats_every_s)
+        waits = sight.now < host.resumed_until
         if service.forced_down and not service.up and not host.lives and not waits:
             dead[service.host] = record.last + HEARTBEAT_SKEW_S
     return dead
@@ -163,9 +159,9 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     dead = _dead(sight, services)
     failed = sum(_failed(n) for n in nodes)
     limit = policy.max_failed_hosts.hosts(computes(sight.cluster, policy))
-    moved = Counter(server for host in sight.hosts.values() for server in host.evacuations)
+    evacuated = Counter(server for host in sight.hosts.values() for server in host.evacuations)
     named = {node.name: services.get(node.name, NOT_NAMED) for node in nodes}
-    judged = {node.name: _judge_host(node, named[node.name], sight, policy, dead, moved) for node in nodes}
+    judged = {node.name: _judge_host(node, named[node.name], sight, policy, dead, evacuated) for node in nodes}
     inbound = _inbound(judged, sight)
     incidents: dict[str, Incident] = {}
     steps: list[Step] = []
@@ -255,15 +251,29 @@ def _judge_host(
     sight: Sight,
     policy: Policy,
     dead: Mapping[str, float],
-    moved: Mapping[str, int],
+    evacuated: Counter[str],
 ) -> list[Judged]:
+    """:param evacuated: by server id, how many incidents have evacuations of it."""
     host = sight.hosts.get(node.name)
     if host is None or isinstance(service, Unknown):
         return []
     orders = node.standing_orders
+    of_host = functools.partial(
+        ServerCase,
+        source=service.host,
+        policy=policy,
+        now=sight.now,
+        host=host,
+        orders=orders,
+        dead=dead,
+        progress=sight.progress,
+        host_back=node.member,
+        host_became_usable_at=sight.host_became_usable_at,
+        claimed_at=_claimed_at(service, orders.first),
+    )
     return [
-        judge(_server_case(server, service, node, orders, host, sight, policy, dead, moved))
-        for server in host.servers.values()
+        judge(of_host(seen, evacuated_elsewhere=evacuated[ident] > (ident in host.evacuations)))
+        for ident, seen in host.servers.items()
     ]
 
 
@@ -290,80 +300,11 @@ def _begun(evacuation: Evacuation) -> bool:
     return evacuation.status is EvacuationStatus.PRE_MIGRATING
 
 
-def _server_case(
-    server: Server,
-    service: Service,
-    node: Node,
-    orders: Orders,
-    host: HostSight,
-    sight: Sight,
-    policy: Policy,
-    dead: Mapping[str, float],
-    moved: Mapping[str, int],
-) -> ServerCase:
-    """:param moved: by server id, how many incidents have evacuations of it."""
-    log = host.logs.get(server.id)
-    evacuations = host.evacuations.get(server.id, ())
-    elsewhere = moved.get(server.id, 0) > (server.id in host.evacuations)
-    return ServerCase(
-        server=server,
-        source=service.host,
-        policy=policy,
-        now=sight.now,
-        evacuations=evacuations,
-        evacuations_at=host.evacuations_at,
-        dead=dead,
-        dead_evacuations=host.dead_evacuations,
-        sent=host.sent.get(server.id),
-        wanted=_wanted(host.wanted.get(server.id, Power.UNKNOWN), log, len(evacuations) + elsewhere),
-        log_read=log is not None,
-        unread=host.unread.get(server.id, NEVER_TRIED),
-        log_read_at=log.read_at if log else 0.0,
-        queue_read_at=host.queue_read_at.get(server.id, 0.0),
-        log_request_id=log.request_id if log else "",
-        calls=host.calls.get(server.id),
-        progress=sight.progress,
-        failed_earlier=bool(log and 0.0 < log.failed_at < orders.first - SKEW_S),
-        queued_start=host.queued_start.get(server.id, ""),
-        stops=host.stops.get(server.id, NEVER_TRIED),
-        resets=host.resets.get(server.id, NEVER_TRIED),
-        resumed_until=host.wait_from + resumed_s(host.late_call_s, host.beats_every_s) if host.wait_from else 0.0,
-        listed_at=0.0 if host.doubted else host.listed_at,
-        listed=server.id in host.listed,
-        host_became_usable_at=sight.host_became_usable_at,
-        read_at=host.read_at.get(server.id, 0.0),
-        ended_at=max((host.ended_at.get(evacuation.id, 0.0) for evacuation in evacuations), default=0.0),
-        reread=server.id in host.reread,
-        proved=server.id in host.proved,
-        host_back=node.member,
-        skipped=server.id in orders.skipped,
-        released=orders.released,
-        retried_at=_not_of_the_future(orders.retried_at(server.id), sight.now),
-        before=host.before.get(server.id),
-        back_at=host.back_at,
-        first=float(orders.first),
-        claimed_at=_claimed_at(service, orders.first),
-    )
-
-
-def _not_of_the_future(at: float, now: float) -> float:
-    """An order by a clock that is ahead counts once its time has come: nothing would be a failed try until then."""
-    return at if at <= now + HEARTBEAT_SKEW_S else 0.0
-
-
 def _claimed_at(service: Service, first: int) -> float:
     """Of a host that is dead nothing but a change by an admin moves that time, and the first one is muster's.  After a
     later one, or a heartbeat of a host that lived until it was fenced once more, only the fencing is known."""
     claimed = service.forced_down and not service.enabled
     return min(service.updated_at - API_CLOCKS_S, float(first)) if claimed else 0.0
-
-
-def _wanted(seen: Power, log: Optional[OwnerLog], evacuations: int) -> Power:
-    """What was seen at rest holds for the first evacuation, of whichever incident: between two the owner may ask for
-    something else, and what has been evacuated may be at rest in a state that nobody wanted."""
-    if log and log.wanted is not Power.UNKNOWN:
-        return log.wanted
-    return seen if log or evacuations < 2 else Power.UNKNOWN
 
 
 def _incident(case: HostCase, rule: HostRule) -> Incident:

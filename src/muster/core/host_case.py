@@ -7,22 +7,20 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Union
 
+from muster.core.bounds import HEARTBEAT_SKEW_S, LOOKED_AFTER_S
 from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
-from muster.core.nova_facts import EvacuationStatus, Server, Service
+from muster.core.nova_facts import EvacuationStatus, Service
 from muster.core.policy import Policy
 from muster.core.server_case import Finding, Verdict
-from muster.core.sight import NEVER_TRIED, HostSight, Tries
+from muster.core.sight import NEVER_TRIED, HostSight, ServerSight, Tries
 from muster.core.unknown import Unknown
 
 MARK = "muster: "
 """Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
 LATE_BEAT_S = 2.0
 """A heartbeat may come so much after its time."""
-LOOKED_AFTER_S = 12.0
-"""Services are read every 10 s, so who has read them so much after a heartbeat's time has seen it."""
 BEATS_S = 10.0
 """The default of Nova's report_interval (nova/conf/service.py)."""
-HEARTBEAT_SKEW_S = 5.0
 REFENCED_AFTER_S = 60
 """Pacemaker's own fencing time is that of the whole operation, the record's that of its middle, and a power-on that
 times out comes between them: it counts only for a host that was let back since, and never against a sign of life."""
@@ -129,18 +127,21 @@ class HostCase:
     @property
     def queue_unknown(self) -> list[str]:
         """Those among them of which Nova does not say it."""
-        tries = self.sight.unread
-        return [server for server in self.queue_unread if tries.get(server, NEVER_TRIED).times >= QUEUE_TRIES]
+        return [server for server in self.queue_unread if self._log_tries(server).times >= QUEUE_TRIES]
 
     @property
     def queue_to_read(self) -> list[str]:
         """Those among them whose action log is to be asked for now: none for a while after one could not be read,
         whichever it was, for what fails may take long and ends the pass, for the other hosts as well."""
-        unread, tries = self.queue_unread, self.sight.unread
-        last = max((tries.get(server, NEVER_TRIED) for server in unread), key=lambda it: it.at, default=NEVER_TRIED)
+        unread = self.queue_unread
+        last = max(map(self._log_tries, unread), key=lambda it: it.at, default=NEVER_TRIED)
         if not last.due(self.now, QUEUE_AGAIN_S):
             return []
-        return sorted(unread, key=lambda server: _in_turn(tries.get(server, NEVER_TRIED)))[:QUEUE_READS_A_PASS]
+        return sorted(unread, key=lambda server: _in_turn(self._log_tries(server)))[:QUEUE_READS_A_PASS]
+
+    def _log_tries(self, server: str) -> Tries:
+        seen = self.sight.servers.get(server)
+        return seen.unread if seen else NEVER_TRIED
 
     @property
     def unshown(self) -> int:
@@ -274,17 +275,18 @@ class HostCase:
     @property
     def still_at_work(self) -> bool:
         """What had waited for it may be under way, for a minute at most; what failed is over."""
-        here = (f.server for f in self.findings if f.server.host == self.known_service.host)
-        return any(self._may_change(server) for server in here) and self.now < self.sight.back_at + ORDERS_LATEST_S
-
-    def _may_change(self, server: Server) -> bool:
-        """It has a task; or it had one, which nova-compute takes back as it starts, before it carries out what it was
-        for (nova/compute/manager.py, _init_instance)."""
-        before = self.sight.before.get(server.id)
-        had_task = before is not None and bool(before.task_state) and before.vm_state == server.vm_state
-        return server.vm_state != "error" and (bool(server.task_state) or had_task)
+        here = (seen for seen in self.sight.servers.values() if seen.server.host == self.known_service.host)
+        return any(map(_may_change, here)) and self.now < self.sight.back_at + ORDERS_LATEST_S
 
     @property
     def fenced_at(self) -> int:
         """By Pacemaker's own word; what an operator has confirmed may be off only since then."""
         return max(self.node.fenced_at, self.node.confirmed_at)
+
+
+def _may_change(seen: ServerSight) -> bool:
+    """It has a task; or it had one, which nova-compute takes back as it starts, before it carries out what it was for
+    (nova/compute/manager.py, _init_instance)."""
+    server, before = seen.server, seen.before
+    had_task = before is not None and bool(before.task_state) and before.vm_state == server.vm_state
+    return server.vm_state != "error" and (bool(server.task_state) or had_task)

@@ -7,13 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from muster.core.bounds import HEARTBEAT_SKEW_S
 from muster.core.cluster_facts import UNTOUCHED, Phase, Record
-from muster.core.host_case import (
-    HEARTBEAT_SKEW_S,
-    LATE_BEAT_S,
-    MARK,
-    HostCase,
-)
+from muster.core.host_case import LATE_BEAT_S, MARK, HostCase
 from muster.core.nova_facts import EvacuationStatus
 from muster.core.printable import counted
 from muster.core.server_case import State, Verdict
@@ -84,7 +80,8 @@ def _twice(c: HostCase) -> str:
         for f in c.findings
         if any(m.status is not EvacuationStatus.ERROR for m in c.sight.evacuations.get(f.server.id, ()))
     )
-    calls = (f for f in c.findings if (sent := c.sight.sent.get(f.server.id)) and sent.outcome is not Outcome.REFUSED)
+    sent = {ident: seen.sent for ident, seen in c.sight.servers.items()}
+    calls = (f for f in c.findings if (call := sent.get(f.server.id)) and call.outcome is not Outcome.REFUSED)
     ids = {f.server.id: f.server.name or f.server.id for f in (*rows, *calls)}
     if not ids:
         return "muster has evacuated nothing and sends nothing"

@@ -15,19 +15,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
+from muster.core.bounds import HEARTBEAT_SKEW_S, SKEW_S
 from muster.core.errors import Answer
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
+from muster.core.operator_orders import Orders
 from muster.core.policy import Policy
-from muster.core.sight import NEVER_TRIED, NOT_BEGUN, Calls, Outcome, Progress, Sent, Tries
+from muster.core.sight import NOT_BEGUN, Calls, HostSight, Outcome, Progress, Sent, ServerSight
 
 POWER_OF_STATE = {"active": Power.RUNNING, "stopped": Power.STOPPED}
 
 RETRY_DELAY_LIMIT_S = 600.0
 """However often it failed, a server is tried again after ten minutes at the latest."""
-SKEW_S = 60.0
-"""How far Nova's clock and ours may be apart, and how long a fact may take to show."""
 CALLS_AGAIN_S = 30.0
 """Nova is asked again what has become of a call that it has not begun: after this, then after twice as long."""
+
+
+NO_ORDERS = Orders(0)
 
 
 class Verdict(enum.Enum):
@@ -119,80 +122,108 @@ def died_under_way(evacuation: Evacuation, dead: Mapping[str, float]) -> bool:
 class ServerCase:
     """One server of a dead host, with everything its verdict depends on.
 
+    :param seen: what is known of the server itself.
+    :param host: what is known of its host.
     :param source: the dead host, by Nova's name.
-    :param evacuations: its evacuations from there in this incident, oldest first.
-    :param evacuations_at: when Nova was asked for them: a call may have been carried out since.
+    :param orders: what operators have ordered in this incident.
     :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
-    :param dead_evacuations: ids of evacuations that this worker has known to have died with their destination.
-    :param listed_at: when the servers of the host were last listed, its cell answering.
-    :param listed: it was on that list.
-    :param read_at: when what is known of the server was asked for, by our clock.
-    :param queue_read_at: when what waits for its host was last asked for.
-    :param ended_at: when the newest end of its evacuations was first seen, by our clock.
-    :param reread: it is to be read again before anything is said of it.
-    :param proved: this worker has already proved it evacuated.
+    :param evacuated_elsewhere: another incident has evacuations of it, too.
     :param host_back: its host has joined the cluster again and is only kept from starting nova-compute.
-    :param resumed_until: before this a call of an earlier worker may still be carried out unseen.
-    :param skipped: an operator leaves it where it is.
-    :param released: an operator lets its host return with what is not under way.
-    :param retried_at: when an operator last asked for another try; what failed before no longer counts.
-    :param before: as it was when its host joined again; None as long as no nova-compute runs there.
-    :param failed_earlier: an evacuation of it failed before this incident.
-    :param back_at: when that was first seen to beat; 0.0 as long as it was not.
-    :param first: when the incident began, with its first fencing.
+    :param host_became_usable_at: when any host was last seen to become usable.
     :param claimed_at: when its host was forced down and disabled, by Nova's clock: no worker has sent anything before.
     """
 
-    server: Server
+    seen: ServerSight
     source: str
     policy: Policy
     now: float
-    evacuations: tuple[Evacuation, ...] = ()
-    evacuations_at: float = 0.0
+    host: HostSight = field(default_factory=HostSight)
+    orders: Orders = NO_ORDERS
     dead: Mapping[str, float] = field(default_factory=dict)
-    dead_evacuations: frozenset[str] = frozenset()
-    sent: Optional[Sent] = None
-    wanted: Power = Power.UNKNOWN
-    log_read: bool = False
-    log_read_at: float = 0.0
-    unread: Tries = NEVER_TRIED
-    queue_read_at: float = 0.0
-    log_request_id: str = ""
-    calls: Optional[Calls] = None
+    evacuated_elsewhere: bool = False
     progress: Progress = NOT_BEGUN
-    queued_start: str = ""
-    failed_earlier: bool = False
-    stops: Tries = NEVER_TRIED
-    resets: Tries = NEVER_TRIED
-    resumed_until: float = 0.0
-    listed_at: float = 0.0
-    listed: bool = True
-    host_became_usable_at: float = 0.0
-    read_at: float = 0.0
-    ended_at: float = 0.0
-    reread: bool = False
-    proved: bool = False
     host_back: bool = False
-    skipped: bool = False
-    released: bool = False
-    retried_at: float = 0.0
-    before: Optional[Server] = None
-    back_at: float = 0.0
-    first: float = 0.0
+    host_became_usable_at: float = 0.0
     claimed_at: float = 0.0
+
+    @property
+    def server(self) -> Server:
+        return self.seen.server
+
+    @property
+    def evacuations(self) -> tuple[Evacuation, ...]:
+        return self.seen.evacuations
+
+    @property
+    def sent(self) -> Optional[Sent]:
+        return self.seen.sent
+
+    @property
+    def first(self) -> float:
+        """When the incident began, with its first fencing."""
+        return float(self.orders.first)
+
+    @property
+    def skipped(self) -> bool:
+        """An operator leaves it where it is."""
+        return self.server.id in self.orders.skipped
+
+    @property
+    def released(self) -> bool:
+        """An operator lets its host return with what is not under way."""
+        return self.orders.released
+
+    @functools.cached_property
+    def retried_at(self) -> float:
+        """When an operator last asked for another try; what failed before no longer counts.  An order by a clock that
+        is ahead counts once its time has come: nothing would be a failed try until then."""
+        at = self.orders.retried_at(self.server.id)
+        return at if at <= self.now + HEARTBEAT_SKEW_S else 0.0
+
+    @property
+    def log_read(self) -> bool:
+        return self.seen.log is not None
+
+    @property
+    def log_read_at(self) -> float:
+        return self.seen.log.read_at if self.seen.log else 0.0
+
+    @property
+    def wanted(self) -> Power:
+        """The power state that its owner wants.
+
+        What was seen at rest holds for the first evacuation, of whichever incident: between two the owner may ask for
+        something else, and what has been evacuated may be at rest in a state that nobody wanted.
+        """
+        log, at_rest = self.seen.log, self.seen.at_rest
+        if log:
+            return at_rest if log.wanted is Power.UNKNOWN else log.wanted
+        return at_rest if len(self.evacuations) + self.evacuated_elsewhere < 2 else Power.UNKNOWN
+
+    @property
+    def failed_earlier(self) -> bool:
+        """An evacuation of it failed before this incident."""
+        log = self.seen.log
+        return log is not None and 0.0 < log.failed_at < self.first - SKEW_S
+
+    @property
+    def listed_at(self) -> float:
+        """When the servers of its host were last listed, its cell answering."""
+        return 0.0 if self.host.doubted else self.host.listed_at
 
     def void(self, evacuation: Evacuation) -> bool:
         """Nothing can come up from it any more, whatever became of its destination since."""
         if evacuation.unreadable:
             return False  # where it goes may be what cannot be read
-        if evacuation.id in self.dead_evacuations or died_under_way(evacuation, self.dead):
+        if evacuation.id in self.host.dead_evacuations or died_under_way(evacuation, self.dead):
             return True
         return evacuation.status is EvacuationStatus.ACCEPTED and self.calls_over
 
     @functools.cached_property
     def current_calls(self) -> Optional[Calls]:
         """What Nova said of the evacuate calls for it, as long as none of its evacuations has changed since."""
-        return self.calls if self.calls and self.calls.evacuations == Calls.state_of(self.evacuations) else None
+        known = self.seen.calls
+        return known if known and known.evacuations == Calls.state_of(self.evacuations) else None
 
     @property
     def traces(self) -> tuple[Trace, ...]:
@@ -213,7 +244,7 @@ class ServerCase:
         one, for the conductor takes any that is `accepted` (facts.md N32).  What has begun on a destination has a row.
         One that was listed before the calls were read may have begun since, and be over by now.
         """
-        if self.current_calls is None or self.evacuations_at <= self.current_calls.read_at:
+        if self.current_calls is None or self.host.evacuations_at <= self.current_calls.read_at:
             return False
         # Of this incident, by Nova's clock as they are: the record's may have been another one.
         since = min((it.created for it in self.evacuations if it.created), default=self.first) - SKEW_S
@@ -294,7 +325,7 @@ class ServerCase:
         become of them since."""
         to_be_started = self.server.vm_state == "stopped" or self.wanted is not Power.RUNNING
         left = self.server.host != self.source and to_be_started
-        return (left or bool(self.failed_on)) and self.queue_read_at < self.ended_at
+        return (left or bool(self.failed_on)) and self.seen.queue_read_at < self.seen.ended_at
 
     @property
     def last(self) -> Optional[Evacuation]:
@@ -303,8 +334,8 @@ class ServerCase:
     @property
     def changed(self) -> bool:
         """It was proved, and is no more what it was before its host came back."""
-        here, before = self.server, self.before
-        return self.proved and before is not None and (here.vm_state, here.host) != (before.vm_state, before.host)
+        here, before = self.server, self.seen.before
+        return self.seen.proved and before is not None and (here.vm_state, here.host) != (before.vm_state, before.host)
 
     @property
     def failures(self) -> int:
@@ -331,14 +362,14 @@ class ServerCase:
     def pending(self) -> bool:
         """A call of this worker has no visible evacuation yet."""
         sent = self.sent
-        if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.evacuations_at):
+        if sent is None or (sent.at < self.retried_at and sent.quiet_until <= self.host.evacuations_at):
             return False
         return sent.unseen(self.evacuations)
 
     @property
     def asked(self) -> bool:
         """A call of this worker may still be on its way, whatever is to be seen."""
-        return self.pending and self.sent is not None and self.evacuations_at < self.sent.quiet_until
+        return self.pending and self.sent is not None and self.host.evacuations_at < self.sent.quiet_until
 
     @property
     def sent_at(self) -> float:
@@ -365,7 +396,8 @@ class ServerCase:
 
     @property
     def request_id(self) -> str:
-        return (self.sent.request_id if self.sent else "") or self.log_request_id
+        asked = self.seen.log.request_id if self.seen.log else ""
+        return (self.sent.request_id if self.sent else "") or asked
 
     @property
     def words(self) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
+from muster.core.bounds import SKEW_S
 from muster.core.nova_facts import EvacuationStatus, Power
 from muster.core.printable import counted
-from muster.core.server_case import POWER_OF_STATE, SKEW_S, Finding, ServerCase, Verdict
+from muster.core.server_case import POWER_OF_STATE, Finding, ServerCase, Verdict
 from muster.core.sight import Outcome, Tries
 
 REPEATS = 3
@@ -124,7 +125,7 @@ def _lost(c: ServerCase) -> bool:
 
 def _shown_by(c: ServerCase) -> float:
     """Who reads the server later than this sees it on the other host, or never will."""
-    return c.ended_at + SKEW_S
+    return c.seen.ended_at + SKEW_S
 
 
 def _vanished(c: ServerCase) -> bool:
@@ -137,19 +138,20 @@ def _repeat_due(tried: Tries, now: float) -> bool:
 
 def _to_reset(c: ServerCase) -> bool:
     """Nova refuses it as it is, and the operator lets muster reset its state (it comes up running then)."""
-    given_up = c.resets.times >= REPEATS and c.now - c.resets.at >= REPEAT_S
+    given_up = c.seen.resets.times >= REPEATS and c.now - c.seen.resets.at >= REPEAT_S
     return c.server.vm_state in RESETTABLE_STATES and c.server.vm_state in c.policy.reset_states and not given_up
 
 
 def _readable(c: ServerCase) -> bool:
     """Its action log is worth asking for."""
-    return c.unread.times < LOG_TRIES or c.unread.at < c.retried_at
+    return c.seen.unread.times < LOG_TRIES or c.seen.unread.at < c.retried_at
 
 
 def _outdated(c: ServerCase) -> bool:
     """A stop is to be repeated, and the log was read before that was due: the stop may have had its effect, and its
     owner have started it since."""
-    return c.stops.times > 0 and _repeat_due(c.stops, c.now) and c.log_read_at < c.stops.at + REPEAT_S
+    stops = c.seen.stops
+    return stops.times > 0 and _repeat_due(stops, c.now) and c.log_read_at < stops.at + REPEAT_S
 
 
 def _nothing_says(c: ServerCase) -> str:
@@ -168,6 +170,10 @@ def _woken(c: ServerCase) -> bool:
     )
 
 
+def _state_before(c: ServerCase) -> str:
+    return c.seen.before.vm_state if c.seen.before else ""
+
+
 def _differs(c: ServerCase) -> bool:
     return not c.server.task_state and _vm_power(c) not in (None, c.wanted)
 
@@ -175,7 +181,7 @@ def _differs(c: ServerCase) -> bool:
 def _resizing(c: ServerCase) -> bool:
     """And nobody has said that it is to be evacuated all the same, as he may as long as no disk has been moved."""
     ordered = bool(c.retried_at) and c.server.task_state == "resize_prep"
-    return c.server.task_state in RESIZE_TASKS and not (ordered or c.back_at)
+    return c.server.task_state in RESIZE_TASKS and not (ordered or c.host.back_at)
 
 
 def _age(c: ServerCase) -> int:
@@ -206,9 +212,9 @@ def _overtaken(c: ServerCase) -> bool:
     """It was listed as not begun long after it was accepted, and Nova has begun one that is so much younger, or none in
     all that time.  Else it waits for its turn: of 200 calls in the conductor the last one waits for a minute."""
     accepted = c.open_evacuation.created if c.open_evacuation else 0.0
-    if min(c.now, c.evacuations_at) - accepted < CALL_LATE_S:
+    if min(c.now, c.host.evacuations_at) - accepted < CALL_LATE_S:
         return False
-    stands_still = c.evacuations_at - c.progress.changed_at >= CALL_LATE_S
+    stands_still = c.host.evacuations_at - c.progress.changed_at >= CALL_LATE_S
     return stands_still or c.progress.begun_to - accepted >= CALL_LATE_S
 
 
@@ -307,14 +313,16 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: c.changed and _vm_power(c) is not c.wanted,
         Verdict.HELD,
         lambda c: (
-            f"{c.server.vm_state} on {c.server.host} since {c.source} is back, {c.before.vm_state if c.before else ''}"
+            f"{c.server.vm_state} on {c.server.host} since {c.source} is back, {_state_before(c)}"
             f" before: {c.source} carried out an order that had waited, or its owner gave one. See: openstack server"
             f" event list {c.server.id}. If the guest runs well: openstack server set --state active {c.server.id}"
         ),
     ),
     # What was proved stays proved: its owner may stop, move or pause it the moment after.
-    ServerRule("proved", lambda c: c.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"),
-    ServerRule("being-read", lambda c: c.reread, Verdict.UNKNOWN, lambda c: "reading the server again"),
+    ServerRule(
+        "proved", lambda c: c.seen.proved, Verdict.EVACUATED, lambda c: f"{c.server.vm_state} on {c.server.host}"
+    ),
+    ServerRule("being-read", lambda c: c.seen.reread, Verdict.UNKNOWN, lambda c: "reading the server again"),
     ServerRule(
         "evacuation-unreadable",
         lambda c: bool(_unreadable(c)),
@@ -329,7 +337,7 @@ RULES: tuple[ServerRule, ...] = (
             bool(c.arrival)
             and _readable(c)
             and (
-                (c.server.vm_state == "stopped" and c.log_read_at < c.ended_at)
+                (c.server.vm_state == "stopped" and c.log_read_at < c.seen.ended_at)
                 or ((not c.log_read or _outdated(c)) and (c.wanted is Power.UNKNOWN or _differs(c)))
             )
         ),
@@ -343,12 +351,12 @@ RULES: tuple[ServerRule, ...] = (
         Verdict.EVACUATED,
         lambda c: (
             f"{c.server.vm_state} on {c.server.host}, migration {c.arrival.status.value if c.arrival else ''}"
-            + ("; muster had reset its state" if c.resets.times else "")
+            + ("; muster had reset its state" if c.seen.resets.times else "")
         ),
     ),
     ServerRule(
         "arrived-running-unwanted",
-        lambda c: _woken(c) and not _outdated(c) and (c.stops.times < REPEATS or not _stale(c)),
+        lambda c: _woken(c) and not _outdated(c) and (c.seen.stops.times < REPEATS or not _stale(c)),
         Verdict.EVACUATING,
         lambda c: f"on {c.server.host} and running, but its owner had stopped it: stopping it",
         ServerStep.STOP,
@@ -362,7 +370,7 @@ RULES: tuple[ServerRule, ...] = (
     ServerRule(
         # Its owner may have had his wish since it was read.
         "arrived-older",
-        lambda c: bool(c.arrival) and c.read_at < c.log_read_at,
+        lambda c: bool(c.arrival) and c.seen.read_at < c.log_read_at,
         Verdict.UNKNOWN,
         lambda c: f"on {c.server.host}: reading the server again, because its action log was read later",
         ServerStep.READ_SERVER,
@@ -406,7 +414,7 @@ RULES: tuple[ServerRule, ...] = (
     ),
     ServerRule(
         "finish-older",
-        lambda c: _lost(c) and c.read_at < _shown_by(c),
+        lambda c: _lost(c) and c.seen.read_at < _shown_by(c),
         Verdict.UNKNOWN,
         lambda c: "its migration has finished, but the server was read before that: reading the server again",
         ServerStep.READ_SERVER,
@@ -429,7 +437,7 @@ RULES: tuple[ServerRule, ...] = (
     ),
     ServerRule(
         "call-older",
-        lambda c: _vanished(c) and c.sent is not None and c.read_at < c.sent.quiet_until,
+        lambda c: _vanished(c) and c.sent is not None and c.seen.read_at < c.sent.quiet_until,
         Verdict.UNKNOWN,
         lambda c: f"Nova shows no migration for request {c.request_id}: reading the server again",
         ServerStep.READ_SERVER,
@@ -456,7 +464,7 @@ RULES: tuple[ServerRule, ...] = (
     ),
     ServerRule(
         "vanished",
-        lambda c: c.not_found and not c.listed,
+        lambda c: c.not_found and not c.seen.listed,
         Verdict.GONE,
         lambda c: "Nova no longer knows it and does not list it on its host",
     ),
@@ -573,7 +581,7 @@ RULES: tuple[ServerRule, ...] = (
     ),
     ServerRule(
         "failure-unknown",
-        lambda c: c.failed_earlier and c.calls is not None and c.calls.traces is None,
+        lambda c: c.failed_earlier and c.seen.calls is not None and c.seen.calls.traces is None,
         Verdict.HELD,
         lambda c: (
             "an evacuation of it failed before this incident, and Nova does not show where. Make sure that no host runs"
@@ -601,7 +609,7 @@ RULES: tuple[ServerRule, ...] = (
     ),
     ServerRule(
         "exhausted-older",
-        lambda c: _exhausted(c) and c.read_at < max(c.ended_at, c.sent.at if c.sent else 0.0),
+        lambda c: _exhausted(c) and c.seen.read_at < max(c.seen.ended_at, c.sent.at if c.sent else 0.0),
         Verdict.UNKNOWN,
         lambda c: f"{_tried(c)}; reading the server again",
         ServerStep.READ_SERVER,
@@ -615,7 +623,7 @@ RULES: tuple[ServerRule, ...] = (
     # -- its host has it again
     ServerRule(
         "failed-at-return",
-        lambda c: bool(c.back_at) and c.server.vm_state == "error" and c.server.created < c.back_at,
+        lambda c: bool(c.host.back_at) and c.server.vm_state == "error" and c.server.created < c.host.back_at,
         Verdict.HELD,
         lambda c: (
             f"ERROR on its host, which is back{f' ({c.server.fault})' if c.server.fault else ''}:"
@@ -625,7 +633,7 @@ RULES: tuple[ServerRule, ...] = (
     ),
     ServerRule(
         "left-on-host",
-        lambda c: bool(c.back_at),
+        lambda c: bool(c.host.back_at),
         Verdict.SKIPPED,
         lambda c: "on its host, which is back",
     ),
@@ -645,7 +653,7 @@ RULES: tuple[ServerRule, ...] = (
     ServerRule("waits-for-retry", lambda c: c.now < c.due, Verdict.PARKED, _tried),
     ServerRule(
         "waits-for-earlier-call",
-        lambda c: c.evacuations_at < c.resumed_until,
+        lambda c: c.host.evacuations_at < c.host.resumed_until,
         Verdict.QUEUED,
         lambda c: "waiting: an earlier worker may have sent its evacuation",
     ),
@@ -663,11 +671,11 @@ RULES: tuple[ServerRule, ...] = (
 def _is_due(step: ServerStep, c: ServerCase) -> bool:
     """What had no effect or no answer is repeated after a pause; meanwhile it does not hold up those behind it."""
     if step is ServerStep.STOP:
-        return _repeat_due(c.stops, c.now)
+        return _repeat_due(c.seen.stops, c.now)
     if step is ServerStep.RESET:
-        return _repeat_due(c.resets, c.now)
+        return _repeat_due(c.seen.resets, c.now)
     if step is ServerStep.READ_LOG:
-        return c.unread.due(c.now, REPEAT_S)
+        return c.seen.unread.due(c.now, REPEAT_S)
     return step is not ServerStep.READ_CALLS or c.calls_due
 
 
@@ -678,7 +686,7 @@ def judge(case: ServerCase) -> tuple[Finding, Optional[ServerStep]]:
     verdict, reason = rule.verdict, rule.reason(case)
     pending = case.open_evacuation is not None or case.asked or rule.name == "call-begun"
     step = rule.step if rule.step and _is_due(rule.step, case) else None
-    if verdict.open and case.back_at and case.now - case.back_at > RETURN_PROOFS_S:
+    if verdict.open and case.host.back_at and case.now - case.host.back_at > RETURN_PROOFS_S:
         step, verdict = None, Verdict.HELD
         reason = (
             f"its host is back, but its outcome is still open: {reason}. See: openstack server show {case.server.id}"
@@ -698,7 +706,7 @@ def judge(case: ServerCase) -> tuple[Finding, Optional[ServerStep]]:
         alarm=verdict is Verdict.EVACUATING and _too_long(case),
         attempts=len(case.evacuations),
         target=case.target,
-        queued_start=case.queued_start,
+        queued_start=case.seen.queued_start,
         may_run=bool(case.failed_on),
         queue_unread=case.queue_unread,
         waits_for=case.waits_for if rule.name == "not-begun" else "",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
+from muster.core.bounds import resumed_s
 from muster.core.cluster_facts import Cluster
 from muster.core.errors import Answer
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Trace
@@ -108,16 +109,56 @@ NOT_BEGUN = Progress()
 
 
 @dataclass(frozen=True)
+class ServerSight:
+    """What Nova said of one server of a dead host, and what this worker knows of it.
+
+    :param evacuations: from this host, of this incident, oldest first.
+    :param read_at: when what is known of the server was asked for, by our clock.
+    :param ended_at: when the newest end of its evacuations was first seen, by our clock; 0.0 = none has ended.
+    :param listed: it was on the last list of the host's servers.
+    :param reread: it is to be read before anything is said of it.
+    :param at_rest: the power state in which it was seen at rest on the host, before anything moved it.
+    :param log: what its action log says; None: not read, or something has happened since.
+    :param unread: when and how often in a row that could not be read.
+    :param queued_start: what waits for the host's nova-compute and would start it: "start" or "rescue".
+    :param queue_read_at: when its action log was last asked for that could be read.
+    :param calls: what Nova says of its evacuate calls, where that was asked for.
+    :param sent: this worker's last evacuate call for it.
+    :param stops: when and how often this worker asked Nova to stop it after it had arrived.
+    :param resets: the same for a reset of its state.
+    :param proved: this worker has proved it evacuated.
+    :param before: as it was when its host joined again; None as long as no nova-compute runs there.
+    """
+
+    server: Server
+    evacuations: tuple[Evacuation, ...] = ()
+    read_at: float = 0.0
+    ended_at: float = 0.0
+    listed: bool = False
+    reread: bool = False
+    at_rest: Power = Power.UNKNOWN
+    log: Optional[OwnerLog] = None
+    unread: Tries = NEVER_TRIED
+    queued_start: str = ""
+    queue_read_at: float = 0.0
+    calls: Optional[Calls] = None
+    sent: Optional[Sent] = None
+    stops: Tries = NEVER_TRIED
+    resets: Tries = NEVER_TRIED
+    proved: bool = False
+    before: Optional[Server] = None
+
+
+@dataclass(frozen=True)
 class HostSight:
     """What Nova said of one dead host, and what this worker knows of it.
 
     :param servers: by id: those on the host and those that left it since the record.
-    :param evacuations: by server id, oldest first: evacuations from this host that belong to the incident.
+    :param unshown: by server id, oldest first: evacuations of servers that no list has shown.
     :param first_listed_at: when its servers were first listed by this worker, its cell answering; 0.0 = never.
     :param listed_at: when they were last listed; 0.0 = never.
     :param listed_by: when that list was complete.
     :param doubted: its cell may have been silent then: it has not been seen to answer since.
-    :param listed: ids of the servers that were on it then.
     :param dropped: ids of those that Nova shows no more, its cell answering: their servers were deleted (facts.md N31).
     :param evacuations_at: when its evacuations were last asked for, its cell answering; what Nova did since may not
         show yet.
@@ -140,32 +181,19 @@ class HostSight:
     :param compute_stopped_at: when this worker last had nova-compute stopped, to start it anew; 0.0 = never.
     :param compute_stops: how often it did.
     :param lift_refused_at: when Nova last refused to lift the force-down, since then; 0.0 = it did not.
-    :param calls: by server id, what Nova says of its evacuate calls, where that was asked for.
     :param back_at: when a heartbeat of it was first seen there; 0.0 = not yet.
-    :param before: by id, its servers as they were last read before its nova-compute could start again.
-    :param queued_start: by server id, what waits for its nova-compute and would start it: "start" or "rescue".
-    :param queue_read_at: by server id, when its action log was last asked for that could be read.
-    :param unread: by server id, when and how often in a row its action log could not be read.
-    :param wanted: power states seen while the servers were at rest on the host.
-    :param read_at: by server id, when what is known of it was asked for, by our clock.
-    :param ended_at: by id of evacuations, when this worker had first seen that it had ended, by our clock.
-    :param reread: ids of the servers that are to be read before anything is said of them.
-    :param stops: by server id, when and how often this worker asked Nova to stop a server that had arrived.
-    :param resets: the same for servers whose state it asked Nova to reset.
-    :param proved: ids of the servers that this worker has proved evacuated.
     :param dead_evacuations: ids of evacuations whose destination this worker has known dead while they were under way.
     :param unlisted: why Nova does not list its servers or evacuations; empty when it does.
     :param call_failed: how a call about it failed a moment ago.
     """
 
     services: tuple[Service, ...] = ()
-    servers: Mapping[str, Server] = field(default_factory=dict)
-    evacuations: Mapping[str, tuple[Evacuation, ...]] = field(default_factory=dict)
+    servers: Mapping[str, ServerSight] = field(default_factory=dict)
+    unshown: Mapping[str, tuple[Evacuation, ...]] = field(default_factory=dict)
     first_listed_at: float = 0.0
     listed_at: float = 0.0
     listed_by: float = 0.0
     doubted: bool = False
-    listed: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
     evacuations_at: float = 0.0
     wait_from: float = 0.0
@@ -181,27 +209,24 @@ class HostSight:
     compute_restarted: bool = False
     has_rejoined: bool = False
     back_at: float = 0.0
-    before: Mapping[str, Server] = field(default_factory=dict)
     compute_stopped_at: float = 0.0
     compute_stops: int = 0
     lift_refused_at: float = 0.0
     released: bool = False
-    sent: Mapping[str, Sent] = field(default_factory=dict)
-    logs: Mapping[str, OwnerLog] = field(default_factory=dict)
-    calls: Mapping[str, Calls] = field(default_factory=dict)
-    queued_start: Mapping[str, str] = field(default_factory=dict)
-    queue_read_at: Mapping[str, float] = field(default_factory=dict)
-    unread: Mapping[str, Tries] = field(default_factory=dict)
-    wanted: Mapping[str, Power] = field(default_factory=dict)
-    read_at: Mapping[str, float] = field(default_factory=dict)
-    ended_at: Mapping[str, float] = field(default_factory=dict)
-    reread: frozenset[str] = frozenset()
-    stops: Mapping[str, Tries] = field(default_factory=dict)
-    resets: Mapping[str, Tries] = field(default_factory=dict)
-    proved: frozenset[str] = frozenset()
     dead_evacuations: frozenset[str] = frozenset()
     unlisted: str = ""
     call_failed: str = ""
+
+    @functools.cached_property
+    def evacuations(self) -> Mapping[str, tuple[Evacuation, ...]]:
+        """By server id, oldest first: all from this host that belong to the incident."""
+        known = {ident: seen.evacuations for ident, seen in self.servers.items() if seen.evacuations}
+        return {**known, **self.unshown}
+
+    @property
+    def resumed_until(self) -> float:
+        """Before this a call of an earlier worker may be carried out unseen, or a heartbeat be missed; 0.0 = never."""
+        return self.wait_from + resumed_s(self.late_call_s, self.beats_every_s) if self.wait_from else 0.0
 
     @property
     def lives(self) -> bool:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from muster.core.bounds import SKEW_S
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Server
-from muster.core.server_case import SKEW_S
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ class Evacuations:
 
     def of(self, server: str) -> tuple[Evacuation, ...]:
         return self.known.get(server, ())
+
+    def ended_at(self, server: str) -> float:
+        """When the newest end of its evacuations was first seen; 0.0: none has ended."""
+        return max((self.end_seen_at.get(evacuation.id, 0.0) for evacuation in self.of(server)), default=0.0)
 
     def all_finished(self, since: float) -> bool:
         """Of those that were touched since then one is completed, and none only done."""

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Optional
 
+from muster.core.bounds import HEARTBEAT_SKEW_S
 from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
-from muster.core.host_case import HEARTBEAT_SKEW_S, LATE_BEAT_S
+from muster.core.host_case import LATE_BEAT_S
 from muster.core.nova_facts import Server, Service
 
 

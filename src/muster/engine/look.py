@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from muster.core.bounds import resumed_s
 from muster.core.cluster_facts import UNTOUCHED, Cluster, Node, Phase
-from muster.core.decide import has_incident, resumed_s
+from muster.core.decide import has_incident
 from muster.core.errors import NovaError
 from muster.core.naming import Names
 from muster.core.nova_facts import Service

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from muster.core.bounds import HEARTBEAT_SKEW_S, SKEW_S
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.decide import wanted_now
-from muster.core.host_case import HEARTBEAT_SKEW_S
 from muster.core.nova_facts import Evacuation, OwnerLog, Power, Server, Service
-from muster.core.server_case import SKEW_S, Finding, died_under_way
-from muster.core.sight import HostSight, Sent
+from muster.core.server_case import Finding, died_under_way
+from muster.core.sight import NEVER_TRIED, HostSight, Sent, ServerSight
 from muster.engine.calls import ActionLogs, SentCalls
 from muster.engine.inventory import Change, Inventory
 from muster.engine.liveness import Liveness, Return
@@ -159,13 +159,12 @@ class HostMemory:
         evacuations = inventory.evacuations
         return HostSight(
             services=services,
-            servers=dict(inventory.servers),
-            evacuations=dict(evacuations.known),
+            servers={ident: self._server_sight(server) for ident, server in inventory.servers.items()},
+            unshown={ident: of_it for ident, of_it in evacuations.known.items() if ident not in inventory.servers},
             first_listed_at=inventory.first_proven_at,
             listed_at=inventory.listed_at,
             listed_by=inventory.listed_by,
             doubted=inventory.doubted,
-            listed=inventory.on_host,
             dropped=evacuations.dropped,
             evacuations_at=evacuations.reading.proven_at,
             wait_from=liveness.wait_from,
@@ -181,25 +180,33 @@ class HostMemory:
             compute_restarted=returning.compute_restarted,
             has_rejoined=returning.joined,
             back_at=returning.first_beat_at,
-            before=returning.servers_before or {},
             compute_stopped_at=returning.compute_stopped_at,
             compute_stops=returning.compute_stops,
             lift_refused_at=returning.lift_refused_at,
             released=returning.released,
-            sent=dict(self.sent.evacuates),
-            logs=dict(self.logs.owners),
-            calls=dict(self.logs.calls),
-            queued_start=dict(self.logs.queued_start),
-            queue_read_at=dict(self.logs.queue_read_at),
-            unread=dict(self.logs.failures),
-            wanted=dict(self.logs.wanted),
-            read_at=dict(inventory.read_at),
-            ended_at=dict(evacuations.end_seen_at),
-            reread=frozenset(inventory.to_read),
-            stops=dict(self.sent.stops),
-            resets=dict(self.sent.resets),
-            proved=frozenset(self.proofs),
             dead_evacuations=frozenset(self.dead_evacuations),
+        )
+
+    def _server_sight(self, server: Server) -> ServerSight:
+        ident, inventory, logs, sent = server.id, self.inventory, self.logs, self.sent
+        return ServerSight(
+            server=server,
+            evacuations=inventory.evacuations.of(ident),
+            read_at=inventory.read_at.get(ident, 0.0),
+            ended_at=inventory.evacuations.ended_at(ident),
+            listed=ident in inventory.on_host,
+            reread=ident in inventory.to_read,
+            at_rest=logs.wanted.get(ident, Power.UNKNOWN),
+            log=logs.owners.get(ident),
+            unread=logs.failures.get(ident, NEVER_TRIED),
+            queued_start=logs.queued_start.get(ident, ""),
+            queue_read_at=logs.queue_read_at.get(ident, 0.0),
+            calls=logs.calls.get(ident),
+            sent=sent.evacuates.get(ident),
+            stops=sent.stops.get(ident, NEVER_TRIED),
+            resets=sent.resets.get(ident, NEVER_TRIED),
+            proved=ident in self.proofs,
+            before=(self.returning.servers_before or {}).get(ident),
         )
 
 

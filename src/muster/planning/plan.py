@@ -21,6 +21,7 @@ from muster.core.printable import counted
 from muster.core.sequence import sequence
 from muster.core.server_case import Finding, ServerCase, Verdict
 from muster.core.server_rules import judge
+from muster.core.sight import ServerSight
 from muster.core.unknown import Unknown
 from muster.planning.capacity import Room, asks_for_more
 from muster.planning.hosts import Host
@@ -163,7 +164,7 @@ def _width(host: str, policy: Policy, others: int) -> int:
 def _turns(servers: Iterable[Server], host: str, width: int, room: Room, now: float, policy: Policy) -> Iterable[Turn]:
     sent = 0
     for server in sequence(servers, policy.priority_key):
-        finding, _ = judge(ServerCase(server, host, policy, now, wanted=wanted_now(server)))
+        finding, _ = judge(ServerCase(ServerSight(server, at_rest=wanted_now(server)), host, policy, now))
         if finding.verdict is Verdict.QUEUED:
             there_is, why_not = room.take(server)
             more = asks_for_more(server)
