@@ -459,9 +459,9 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "A17",
         "tries a server that may run on one host on another",
-        "src/muster/core/decide.py",
-        "target = finding.target or None",
-        "target = policy.target_map.get(finding.source)",
+        "src/muster/core/server_case.py",
+        'self.failed_on[0] if self.failed_on else self.policy.target_map.get(self.source, "")',
+        'self.policy.target_map.get(self.source, "")',
         ("unit/test_decide.py::test_what_may_run_on_a_host_is_sent_there_and_nowhere_else",),
     ),
     Break(

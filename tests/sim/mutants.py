@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
-from muster.core import decide, host_rules, server_case, server_rules
+from muster.core import admission, decide, host_rules, server_case, server_rules
 from muster.core.cluster_facts import Phase, Record
 from muster.core.nova_facts import Power
 from muster.core.server_case import Verdict
@@ -131,18 +131,18 @@ def _void_without_death(self: Any, evacuation: Any) -> bool:
     return bool(evacuation.dest) and evacuation.status.open
 
 
-def _no_limit(ready: Any, incidents: Any, sight: Any, policy: Any) -> Any:
-    return _ADMIT(ready, (), sight, policy)
+def _no_limit(ready: Any, flying: Any, policy: Any) -> Any:
+    return _WITHIN_LIMITS(ready, (), policy)
 
 
-_ADMIT = decide._admit
+_WITHIN_LIMITS = admission._within_limits
 
 
 def _backwards(servers: Any, key: str) -> Any:
     return list(reversed(_SEQUENCE(servers, key)))
 
 
-_SEQUENCE = decide.sequence
+_SEQUENCE = admission.sequence
 
 
 def _anything_counts(self: Any) -> int:
@@ -230,8 +230,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("evacuates what its owner deletes", "A6", without(server_rules, "being-deleted", "delete-unfinished")),
     Mutant("evacuates what is opted out", "A10", without(server_rules, "opted-out")),
     Mutant("rebuilds empty disks", "A8", without(server_rules, "would-be-empty")),
-    Mutant("turns the sequence round", "A15", patch(decide, "sequence", _backwards)),
-    Mutant("ignores in_flight", "C5", patch(decide, "_admit", _no_limit)),
+    Mutant("turns the sequence round", "A15", patch(admission, "sequence", _backwards)),
+    Mutant("ignores in_flight", "C5", patch(admission, "_within_limits", _no_limit)),
     Mutant("counts every evacuation as a failure", "B7", patch(server_case.ServerCase, "failures", property(_anything_counts))),
     Mutant("never gives a server up", "B8", without(server_rules, "exhausted")),
     Mutant("never tries a parked server again", "B7", row(server_rules, "waits-for-retry", when=lambda c: c.tries > 0)),
@@ -257,7 +257,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("counts what failed before an operator's retry", "D8",
            patch(server_case.ServerCase, "_counts", lambda self, evacuation: True)),
     Mutant("resets states that the operator did not name", "A4", _reset_whatever_is_refused),
-    Mutant("ignores per_destination", "C5", patch(decide, "_room", lambda bound, target, limit: True)),
+    Mutant("ignores per_destination", "C5", patch(admission, "_room", lambda bound, target, limit: True)),
     Mutant("stops servers that are to run", "A1", lambda: [
         (server_rules, "RULES", tuple(replace(r, when=lambda c: bool(c.arrival) and c.server.vm_state == "active")
                                if r.name == "arrived-running-unwanted" else r for r in _woken_first())),

@@ -47,11 +47,11 @@ class Said:
         self.decision = Decision()
         self.proofs: dict[str, dict[str, Finding]] = {}
 
-    def say(self, *incidents: Incident, trouble: str = "", servers: bool = True, **facts: Any) -> list[str]:
+    def say(self, *incidents: Incident, trouble: str = "", **facts: Any) -> list[str]:
         """:returns: the events that are logged."""
         self.log.lines.clear()
         self.decision = Decision({it.node: it for it in incidents}, **facts)
-        self.announcer.say(self.decision, self.proofs, trouble, servers)
+        self.announcer.say(self.decision, self.proofs, trouble)
         return [f"{level} {event}" for level, event, _ in self.log.lines]
 
     def publish(self, after_s: float = 0.0, shown: Optional[str] = None) -> int:
@@ -90,7 +90,7 @@ def test_a_server_is_told_as_it_was_proved() -> None:
 
 
 def test_half_a_look_says_nothing_of_servers() -> None:
-    assert Said().say(INCIDENT, servers=False) == ["info incident"]
+    assert Said().say(INCIDENT, arrivals_unread=True) == ["info incident"]
 
 
 def test_that_nothing_may_be_done_is_said_and_that_it_may_again() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from muster.core.admission import first_calls
+from muster.core.bounds import HEARTBEAT_SKEW_S
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
-from muster.core.decide import Decision, dead_hosts, decide, first_calls, lying_hosts, wanted_now
-from muster.core.host_case import HEARTBEAT_SKEW_S
+from muster.core.decide import Decision, dead_hosts, decide, lying_hosts, wanted_now
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server
 from muster.core.server_case import Verdict
 from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Sight
@@ -210,14 +211,27 @@ def test_a_server_without_a_host_is_sent_for_one_incident_only() -> None:
     assert sent(decision) == ["a"]
 
 
+def test_half_a_look_does_nothing_but_that() -> None:
+    """Nor is anything read that the next look shows anyway; without quorum, or while it is paused, it does nothing."""
+    it = replace(sight(node(), server("a"), server("b", vm_state="error"), at_rest={"a": Power.RUNNING}))
+    half = decide(replace(it, arrivals_unread=True), settings())
+    assert (decide(it, settings()).steps[:1], half.steps) == (
+        (ReadLog("b"),),
+        (Evacuate("cmp1", "a", "a", "cmp1", None, 0),),
+    )
+    assert half.arrivals_unread
+    for cluster in (replace(it.cluster, paused="you"), replace(it.cluster, quorum=False)):
+        assert decide(replace(it, cluster=cluster, arrivals_unread=True), settings()).steps == ()
+
+
 def test_half_a_look_sends_what_nothing_has_moved_and_passes_nobody_in_the_line() -> None:
     """What has been moved before may have changed since it was read; what needs a reset is another matter still."""
     first, second = (Evacuate("cmp1", server, server, "cmp1", None, 0) for server in ("a", "b"))
     again, reset = replace(second, evacuations_before=1), Reset("r", "r", "paused")
-    assert first_calls(Decision(steps=(DropHold("cmp2"), ReadLog("l"), first, second))) == (first, second)
-    assert first_calls(Decision(steps=(first, again, second))) == (first,)
-    assert first_calls(Decision(steps=(first, reset, second))) == (first,)
-    assert first_calls(Decision(steps=(again, first))) == ()
+    assert first_calls((DropHold("cmp2"), ReadLog("l"), first, second)) == (first, second)
+    assert first_calls((first, again, second)) == (first,)
+    assert first_calls((first, reset, second)) == (first,)
+    assert first_calls((again, first)) == ()
 
 
 def test_what_may_run_on_a_host_is_sent_there_and_nowhere_else() -> None:

@@ -49,7 +49,7 @@ def test_what_nova_wrote_since_the_fencing_belongs_to_it_though_our_clock_is_beh
 def host(*evacuations: Evacuation) -> HostMemory:
     """One whose evacuations were read before its servers."""
     it = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED), name="cmp1")
-    it.note_evacuations(evacuations, FENCED + 40.0, FENCED + 40.0, whole=True)
+    it.note_all_evacuations(evacuations, FENCED + 40.0, FENCED + 40.0)
     it.logs.note_owner_log("a", OwnerLog(Power.RUNNING), FENCED)
     return it
 
@@ -103,7 +103,7 @@ def test_between_two_evacuations_the_owner_may_ask_for_something_else(
 ) -> None:
     """A2: what the action log said holds for the first one."""
     it = host(*before)
-    it.note_evacuations(shown, FENCED + 60.0, FENCED + 60.0, whole=False)
+    it.note_evacuations(shown, FENCED + 60.0, FENCED + 60.0)
     assert bool(it.logs.owners) is kept
 
 

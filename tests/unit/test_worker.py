@@ -95,12 +95,11 @@ def test_what_is_asked_next_knows_what_was_decided() -> None:
 
 def test_half_a_look_gives_places_away_and_says_nothing() -> None:
     """What has become of those that arrived is read a little later."""
-    it = Passes(QUEUED)
-    it.memory.polling.leave_arrivals_unread()
+    it = Passes(replace(QUEUED, arrivals_unread=True))
     it.worker.one_pass()
     assert {type(step) for step in it.steps} == {Evacuate}
     assert it.outlet.reports == {}
-    it.memory.polling.take_arrivals_unread()
+    it.seen = QUEUED
     it.worker.one_pass()
     assert set(it.outlet.reports) == {"cmp1"}
 

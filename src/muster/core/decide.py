@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Optional, Union
 
+from muster.core.admission import Wish, admit, first_calls
 from muster.core.bounds import HEARTBEAT_SKEW_S, LOOKED_AFTER_S
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.host_case import NOT_NAMED, HostCase
@@ -17,19 +17,15 @@ from muster.core.host_rules import HostRule, assess
 from muster.core.naming import Names
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.policy import Policy
-from muster.core.sequence import sequence
 from muster.core.server_case import POWER_OF_STATE, Finding, ServerCase, State, Verdict, same_host
 from muster.core.server_rules import RESETTABLE_STATES, ServerStep, judge
 from muster.core.sight import HostSight, Sight
 from muster.core.steps import (
-    Evacuate,
     ListAgain,
     ReadCalls,
     ReadLog,
     ReadServer,
-    Reset,
     Step,
-    Stop,
     SwapRecord,
     WriteRecord,
 )
@@ -39,9 +35,6 @@ API_CLOCKS_S = 5.0
 """Nova writes when a row was created by the clock of the controller that took the call: so far they may be apart."""
 
 Judged = tuple[Finding, Optional[ServerStep]]
-
-LOG_READS_A_PASS = 20
-CALL_READS_A_PASS = 5
 
 
 @dataclass(frozen=True)
@@ -69,6 +62,7 @@ class Decision:
     :param hindrance: why this worker is to do nothing at all, nor speak for the cluster.
     :param paused: who told muster to change nothing for now.
     :param waiting: for how many servers the limits leave no place now.
+    :param arrivals_unread: by half a look: what it says of servers may be older than the end of their evacuations.
     """
 
     incidents: Mapping[str, Incident] = field(default_factory=dict)
@@ -76,19 +70,7 @@ class Decision:
     hindrance: str = ""
     paused: str = ""
     waiting: int = 0
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a row asks for about a server of this node."""
-
-    node: str
-    finding: Finding
-    step: ServerStep
-
-    @property
-    def server(self) -> str:
-        return self.finding.server.id
+    arrivals_unread: bool = False
 
 
 def has_incident(node: Node) -> bool:
@@ -156,54 +138,32 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     ignored = {node for node, host in policy.host_map.items() if not host}
     nodes = [n for n in sight.cluster.nodes.values() if has_incident(n) and n.name not in ignored]
     services = _services(sight, policy)
-    dead = _dead(sight, services)
-    failed = sum(_failed(n) for n in nodes)
-    limit = policy.max_failed_hosts.hosts(computes(sight.cluster, policy))
-    evacuated = Counter(server for host in sight.hosts.values() for server in host.evacuations)
     named = {node.name: services.get(node.name, NOT_NAMED) for node in nodes}
+    dead = _dead(sight, services)
+    evacuated = Counter(server for host in sight.hosts.values() for server in host.evacuations)
     judged = {node.name: _judge_host(node, named[node.name], sight, policy, dead, evacuated) for node in nodes}
-    inbound = _inbound(judged, sight)
-    incidents: dict[str, Incident] = {}
-    steps: list[Step] = []
-    wishes: list[Wish] = []
-    for node in nodes:
-        service = named[node.name]
-        case = HostCase(
-            node=node,
-            now=sight.now,
-            policy=policy,
-            sight=sight.hosts.get(node.name, HostSight()),
-            service=service,
-            asked=node.name in sight.hosts,
-            nova_trouble=sight.nova_trouble,
-            clocks_apart=sight.clocks_apart,
-            findings=tuple(finding for finding, _ in judged[node.name]),
-            inbound=0 if isinstance(service, Unknown) else inbound[service.host] - inbound[node.name, service.host],
-            awaited=0 if isinstance(service, Unknown) else _awaited(service.host, judged.values()),
-            failed=failed,
-            limit=limit,
-            resource=sight.cluster.resource,
-            nova_compute=sight.cluster.nova_compute,
-        )
-        rule = assess(case)
-        incidents[node.name] = _incident(case, rule)
-        steps += rule.steps(case)
-        asked = (Wish(node.name, finding, step) for finding, step in judged[node.name] if step)
-        wishes += [wish for wish in asked if _serves(rule, wish)]
-    of_servers, waiting = _server_steps(wishes, incidents.values(), sight, policy)
-    steps += of_servers
+    ruled = [(case, assess(case)) for case in _host_cases(nodes, named, judged, sight, policy)]
+    incidents = {case.node.name: _incident(case, rule) for case, rule in ruled}
+    wishes = [
+        Wish(case.node.name, finding, step)
+        for case, rule in ruled
+        for finding, step in judged[case.node.name]
+        if step and _serves(rule, finding, step)
+    ]
+    flying = [f for incident in incidents.values() for f in incident.findings.values() if f.under_way]
+    of_servers, waiting = admit(wishes, flying, policy)
+    steps = [*(step for case, rule in ruled for step in rule.steps(case)), *of_servers]
     hindrance, paused = _hindrance(sight.cluster), sight.cluster.paused
+    may_do = _allowed(steps, sight, hindrance)
+    return Decision(incidents, tuple(may_do), hindrance, paused, waiting, sight.arrivals_unread)
+
+
+def _allowed(steps: Sequence[Step], sight: Sight, hindrance: str) -> Sequence[Step]:
     if hindrance:
-        steps = []
-    elif paused:
+        return ()
+    if sight.cluster.paused:
         steps = [step for step in steps if _even_paused(step)]
-    return Decision(incidents, tuple(steps), hindrance, paused, waiting)
-
-
-def _serves(rule: HostRule, wish: Wish) -> bool:
-    """On the way back nothing is sent; but a worker that begins then has to prove anew what has arrived."""
-    reads = wish.step in (ServerStep.READ_LOG, ServerStep.READ_SERVER) and wish.finding.verdict is Verdict.UNKNOWN
-    return rule.sends or (rule.proves and (reads or wish.step is ServerStep.READ_CALLS))
+    return first_calls(steps) if sight.arrivals_unread else steps
 
 
 def _even_paused(step: Step) -> bool:
@@ -213,10 +173,42 @@ def _even_paused(step: Step) -> bool:
     return isinstance(step, (WriteRecord, ReadLog, ReadServer, ReadCalls, ListAgain))
 
 
-def first_calls(decision: Decision) -> tuple[Step, ...]:
-    """All that half a look may do: give places away, in the order of the line, to what nothing has moved yet."""
-    calls = [step for step in decision.steps if isinstance(step, (Evacuate, Reset))]
-    return tuple(takewhile(lambda step: isinstance(step, Evacuate) and not step.evacuations_before, calls))
+def _serves(rule: HostRule, finding: Finding, step: ServerStep) -> bool:
+    """On the way back nothing is sent; but a worker that begins then has to prove anew what has arrived."""
+    reads = step in (ServerStep.READ_LOG, ServerStep.READ_SERVER) and finding.verdict is Verdict.UNKNOWN
+    return rule.sends or (rule.proves and (reads or step is ServerStep.READ_CALLS))
+
+
+def _host_cases(
+    nodes: Sequence[Node],
+    named: Mapping[str, Union[Service, Unknown]],
+    judged: Mapping[str, Sequence[Judged]],
+    sight: Sight,
+    policy: Policy,
+) -> Iterator[HostCase]:
+    inbound = _inbound(judged, sight)
+    failed = sum(_failed(n) for n in nodes)
+    limit = policy.max_failed_hosts.hosts(computes(sight.cluster, policy))
+    for node in nodes:
+        service = named[node.name]
+        host = None if isinstance(service, Unknown) else service.host
+        yield HostCase(
+            node=node,
+            now=sight.now,
+            policy=policy,
+            sight=sight.hosts.get(node.name, HostSight()),
+            service=service,
+            asked=node.name in sight.hosts,
+            nova_trouble=sight.nova_trouble,
+            clocks_apart=sight.clocks_apart,
+            findings=tuple(finding for finding, _ in judged[node.name]),
+            inbound=0 if host is None else inbound[host] - inbound[node.name, host],
+            awaited=0 if host is None else _awaited(host, judged.values()),
+            failed=failed,
+            limit=limit,
+            resource=sight.cluster.resource,
+            nova_compute=sight.cluster.nova_compute,
+        )
 
 
 def _failed(node: Node) -> bool:
@@ -320,71 +312,3 @@ def _incident(case: HostCase, rule: HostRule) -> Incident:
         lost=case.node.lost_at,
         findings={finding.server.id: finding for finding in case.findings},
     )
-
-
-def _server_steps(
-    wishes: Iterable[Wish], incidents: Iterable[Incident], sight: Sight, policy: Policy
-) -> tuple[list[Step], int]:
-    """:returns: what is to be done about servers now, and for how many more there is no place."""
-    # Two incidents may know one server, where it arrived on a host that died since: each has its own wish.
-    by_id: dict[str, list[Wish]] = {}
-    for wish in wishes:
-        by_id.setdefault(wish.server, []).append(wish)
-    servers = (same[0].finding.server for same in by_id.values())
-    line = [wish for server in sequence(servers, policy.priority_key) for wish in by_id[server.id]]
-    reads = [ReadLog(server) for server in _asked(line, ServerStep.READ_LOG)][:LOG_READS_A_PASS]
-    servers_read = [ReadServer(server) for server in _asked(line, ServerStep.READ_SERVER)]
-    stops = [Stop(server) for server in _asked(line, ServerStep.STOP)]
-    calls = [ReadCalls(wish.node, wish.server) for wish in line if wish.step is ServerStep.READ_CALLS]
-    ready = _ready(line)
-    admitted = _admit(ready, incidents, sight, policy)
-    steps = [*reads, *servers_read, *stops, *admitted, *calls[:CALL_READS_A_PASS]]
-    return steps, len(ready) - len(admitted)
-
-
-def _asked(line: Iterable[Wish], step: ServerStep) -> list[str]:
-    return list(dict.fromkeys(wish.server for wish in line if wish.step is step))
-
-
-def _ready(line: Iterable[Wish]) -> list[Wish]:
-    """Those that may be sent, one for each server.  The order is strict: as long as the log of a server is unread,
-    those behind it wait for their turn."""
-    before_unread = takewhile(
-        lambda wish: wish.step is not ServerStep.READ_LOG or wish.finding.verdict is not Verdict.QUEUED, line
-    )
-    ready: dict[str, Wish] = {}
-    for wish in before_unread:
-        if wish.step in (ServerStep.EVACUATE, ServerStep.RESET):
-            ready.setdefault(wish.server, wish)
-    return list(ready.values())
-
-
-def _admit(ready: Iterable[Wish], incidents: Iterable[Incident], sight: Sight, policy: Policy) -> list[Step]:
-    """As many as the limits leave room for, from the head of the line.  What is stuck does not hold up the others."""
-    flying = [f for i in incidents for f in i.findings.values() if f.under_way]
-    bound: dict[str, int] = {}
-    for finding in flying:
-        bound[finding.dest] = bound.get(finding.dest, 0) + 1
-    steps: list[Step] = []
-    for wish in ready:
-        finding, server = wish.finding, wish.finding.server
-        target = finding.target or None
-        if len(flying) + len(steps) >= policy.in_flight or not _room(bound, target, policy.per_destination):
-            break
-        bound[target or ""] = bound.get(target or "", 0) + 1
-        if wish.step is ServerStep.RESET:
-            steps.append(Reset(server.id, server.name, server.vm_state))
-            continue
-        evacuations_before = len(sight.hosts[wish.node].evacuations.get(server.id, ()))
-        steps.append(Evacuate(wish.node, server.id, server.name, finding.source, target, evacuations_before))
-    return steps
-
-
-def _room(bound: Mapping[str, int], target: Optional[str], limit: int) -> bool:
-    """One more may go without any destination exceeding the limit; an unnamed one could be every destination."""
-    if limit == 0:
-        return True
-    unnamed = bound.get("", 0)
-    named = {dest: count for dest, count in bound.items() if dest}
-    most = named.get(target, 0) if target else max(named.values(), default=0)
-    return unnamed + most < limit

@@ -242,6 +242,7 @@ class Sight:
     :param nova_trouble: why Nova cannot be asked now; empty when it answers.
     :param clocks_apart: why Nova's times cannot be compared with anything; empty when they can.
     :param host_became_usable_at: when a host was last seen to become usable, which ends every pause between tries.
+    :param arrivals_unread: half a look: evacuations were seen to end whose servers were not read since.
     """
 
     now: float
@@ -250,6 +251,7 @@ class Sight:
     nova_trouble: str = ""
     clocks_apart: str = ""
     host_became_usable_at: float = 0.0
+    arrivals_unread: bool = False
 
     @functools.cached_property
     def progress(self) -> Progress:

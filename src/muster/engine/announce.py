@@ -70,10 +70,9 @@ class Announcer:
         self._say_hindrance(reason)
         self._outlet.status(reason, [])
 
-    def say(self, decision: Decision, proofs: Mapping[str, Mapping[str, Finding]], trouble: str, servers: bool) -> None:
+    def say(self, decision: Decision, proofs: Mapping[str, Mapping[str, Finding]], trouble: str) -> None:
         """:param proofs: by node and server.
         :param trouble: of Nova.
-        :param servers: the decision is about them, too.
         """
         hindrance = decision.hindrance or report.paused(decision.paused)
         self._say_hindrance(hindrance)
@@ -82,7 +81,7 @@ class Announcer:
             said = self._said.setdefault(node, Said(incident, findings))
             said.incident, said.findings = incident, findings
             self._say_incident(said)
-            for finding in findings.values() if servers else ():
+            for finding in findings.values() if not decision.arrivals_unread else ():
                 self._say_server(node, said, finding)
         for node in set(self._said) - set(decision.incidents):
             self._close(node, self._said.pop(node))

@@ -21,6 +21,11 @@ class SentCalls:
     resets: dict[str, Tries] = field(default_factory=dict)
     """When the last one was sent, and how many were."""
 
+    @property
+    def evacuated_at(self) -> dict[str, float]:
+        """By server, when its last evacuate was sent."""
+        return {server: sent.at for server, sent in self.evacuates.items()}
+
     def evacuate_sent(self, server: str, sent: Sent) -> None:
         before = self.evacuates.get(server)
         refused = (sent.at,) if sent.outcome is Outcome.REFUSED else ()

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from muster.core.errors import Answer, NovaError, NovaRefused
 from muster.core.nova_facts import Evacuation, Server
 from muster.core.ports import ClockPort, NovaPort
+from muster.engine.inventory import Change
 from muster.engine.memory import HostMemory, Memory
 from muster.engine.polling import STILL
 from muster.engine.troubles import EVACUATIONS, OF_ALL, SERVERS
@@ -22,6 +23,32 @@ YOUNG_S = 900.0
 SINGLY = 20
 SINGLY_S = 10.0
 """So many servers are read one by one, at once, and no further one after so long."""
+
+
+Answers = Callable[[HostMemory], Sequence[Evacuation]]
+"""The evacuations of one dead host after the other."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """From when on evacuations are asked for, and how many at once: one page, however long the oldest hangs."""
+
+    began: float = 0.0
+    page: Mapping[str, int] = field(default_factory=dict)
+
+
+EVERYTHING = Window()
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which evacuations a pass asks for.
+
+    :param note: keeps an answer: its host, what was shown, when that was asked for and when it was there.
+    """
+
+    of: Answers
+    note: Callable[[HostMemory, Sequence[Evacuation], float, float], Change]
 
 
 class Lists:
@@ -47,34 +74,39 @@ class Lists:
         memory.troubles.note_read(kind)
         return True
 
-    def evacuations_of(self, hosts: int, recent: bool) -> Callable[[HostMemory], Sequence[Evacuation]]:
-        """The evacuations of one host after the other.  Of several hosts they are asked for together, and only once.
+    def all_evacuations(self, hosts: int) -> Question:
+        """All that belong to the incidents: what the answer leaves out may be there no more."""
+        return Question(self._answers(hosts, lambda: EVERYTHING), HostMemory.note_all_evacuations)
 
-        :param recent: none that are older than all that were open: they have ended, and it is dear to list them again.
-        """
+    def open_evacuations(self, hosts: int) -> Question:
+        """None that are older than all that were open: they have ended, and it is dear to list them again."""
+        return Question(self._answers(hosts, self._since_the_oldest_open), HostMemory.note_evacuations)
+
+    def _since_the_oldest_open(self) -> Window:
         all_hosts = self._memory.hosts.values()
+        known = [m for host in all_hosts for m in host.inventory.evacuations.all]
+        began = min((m.created for m in known if m.status.open and m.created), default=0.0) - CREATED_APART_S
+        new = 1 + sum(len(host.unseen) for host in all_hosts)
+        return Window(began, {"page": sum(m.created >= began for m in known) + new})
 
-        def window() -> tuple[float, dict[str, int]]:
-            """From when on, and how many at once: one page, however long the oldest hangs."""
-            if not recent:
-                return 0.0, {}
-            known = [m for host in all_hosts for m in host.inventory.evacuations.all]
-            began = min((m.created for m in known if m.status.open and m.created), default=0.0) - CREATED_APART_S
-            new = 1 + sum(len(host.unseen) for host in all_hosts)
-            return began, {"page": sum(m.created >= began for m in known) + new}
+    def _answers(self, hosts: int, window: Callable[[], Window]) -> Answers:
+        """Of several hosts they are asked for together, and only once.
+
+        :param window: asked for when Nova is.
+        """
 
         def of_one(host: HostMemory) -> Sequence[Evacuation]:
-            began, page = window()
-            return self._nova.evacuations_from(host.name, max(host.since, began), **page)
+            of = window()
+            return self._nova.evacuations_from(host.name, max(host.since, of.began), **of.page)
 
         if hosts == 1:
             return of_one
 
         @functools.cache
         def by_source() -> dict[str, list[Evacuation]]:
-            began, page = window()
+            of, first = window(), min(host.since for host in self._memory.hosts.values())
             found: dict[str, list[Evacuation]] = {}
-            for evacuation in self._nova.evacuations_of_all(max(began, min(host.since for host in all_hosts)), **page):
+            for evacuation in self._nova.evacuations_of_all(max(of.began, first), **of.page):
                 found.setdefault(evacuation.source, []).append(evacuation)
             return found
 
@@ -86,16 +118,13 @@ class Lists:
 
         return of_its_own
 
-    def read_evacuations(
-        self,
-        host: HostMemory,
-        evacuations_of: Callable[[HostMemory], Sequence[Evacuation]],
-        now: float,
-        asked_at: float,
-        whole: bool,
-    ) -> None:
-        """:param whole: those are all that belong to the incident."""
-        self.read(EVACUATIONS, lambda: self._note_evacuations(host, evacuations_of(host), asked_at, whole))
+    def read_evacuations(self, host: HostMemory, question: Question, now: float, asked_at: float) -> None:
+        def ask() -> None:
+            shown = question.of(host)
+            change = question.note(host, shown, asked_at, self._clock.now())
+            self._memory.polling.note_evacuations(change, asked_at)
+
+        self.read(EVACUATIONS, ask)
         inventory = host.inventory
         if inventory.evacuations.known.keys() - inventory.servers.keys():
             self._memory.polling.want_servers()
@@ -115,7 +144,8 @@ class Lists:
         evacuations_at = self._clock.now()
         evacuations = self._nova.evacuations_from(host.name, host.since)
         # The evacuations first: what a server is after an evacuation says nothing of what its owner wanted before.
-        self._note_evacuations(host, evacuations, evacuations_at)
+        change = host.note_all_evacuations(evacuations, evacuations_at, self._clock.now())
+        self._memory.polling.note_evacuations(change, evacuations_at)
         inventory = host.inventory
         for server in on_it:
             host.note_changed_server(server, now, at)
@@ -203,12 +233,6 @@ class Lists:
                     inventory.want_list()
             inventory.note_changes_read(now)
         memory.polling.note_servers_read(now)
-
-    def _note_evacuations(
-        self, host: HostMemory, evacuations: Sequence[Evacuation], asked_at: float, whole: bool = True
-    ) -> None:
-        change = host.note_evacuations(evacuations, asked_at, self._clock.now(), whole)
-        self._memory.polling.note_evacuations(change, asked_at)
 
 
 def _completed(brief: Server, known: Server) -> Optional[Server]:

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Optional
 
 from muster.core.bounds import resumed_s
 from muster.core.cluster_facts import UNTOUCHED, Cluster, Node, Phase
@@ -22,9 +23,9 @@ from muster.core.policy import Policy
 from muster.core.ports import CLOCKS_BEAR_S, ClockPort, ClusterPort, NovaPort
 from muster.core.sight import HostSight, Sight
 from muster.core.unknown import Unknown
-from muster.engine.lists import Lists
+from muster.engine.lists import Lists, Question
 from muster.engine.memory import HostMemory, Memory
-from muster.engine.polling import POLL_MAX_S, POLL_MIN_S, SERVERS_CLOSE_S, SERVERS_EVERY_S
+from muster.engine.polling import POLL_MAX_S, POLL_MIN_S, SERVERS_EVERY_S
 from muster.engine.troubles import SERVERS, SERVICES
 
 SERVICES_EVERY_S = 10.0
@@ -39,14 +40,12 @@ class Round:
 
     :param now: when it began.
     :param read_by: when it had the services.
-    :param poll: it asks for evacuations.
-    :param hurry: only for those that may be under way.
+    :param evacuations: which it asks for; None: for none.
     """
 
     now: float
     read_by: float
-    poll: bool
-    hurry: bool
+    evacuations: Optional[Question]
 
 
 class Look:
@@ -71,10 +70,10 @@ class Look:
         self._keep_only(nodes)
         now = self._clock.now()
         self._memory.note_looked(now, cluster.quorum)
-        unread = self._memory.polling.take_arrivals_unread()
+        left_unread = self._memory.polling.take_arrivals_unread()
         self._memory.keep_troubles()
         if nodes and self._memory.troubles.may_ask(self._clock.monotonic()):
-            self._ask(cluster, nodes, now, unread)
+            self._ask(cluster, nodes, now, left_unread)
         self._took_s = self._clock.now() - now
         memory = self._memory
         hosts = {name: self._host_sight(name) for name in memory.hosts if memory.services.known}
@@ -88,6 +87,7 @@ class Look:
             nova_trouble=trouble,
             clocks_apart=self._clocks_apart() if nodes else "",
             host_became_usable_at=memory.services.host_became_usable_at,
+            arrivals_unread=memory.polling.arrivals_unread,
         )
 
     def _host_sight(self, node: str) -> HostSight:
@@ -149,21 +149,23 @@ class Look:
 
     # ------------------------------------------------------------------ Nova
 
-    def _ask(self, cluster: Cluster, nodes: list[Node], now: float, unread: bool) -> None:
-        """:param unread: the last pass left out what had become of the servers whose evacuations had ended."""
+    def _ask(self, cluster: Cluster, nodes: list[Node], now: float, left_unread: bool) -> None:
+        """:param left_unread: the last pass has not read the servers whose evacuations had ended."""
         memory, polling = self._memory, self._memory.polling
         pace_s = min(self._services_pace(node) for node in nodes)
         services_due = memory.troubles.faults(SERVICES) > 0 or memory.services.due(pace_s, now)
         if services_due and not self._read_services(now):
             return
         # Servers wait for the places of others: these come first, and what has arrived is read a little later.
-        hurry = polling.waiting and now - polling.servers_read_at <= SERVERS_CLOSE_S and not self._untouched(nodes)
-        poll = now >= memory.poll_due(now) or (unread and not hurry)
-        listed = self._read_hosts(cluster, nodes, Round(now, self._clock.now(), poll, hurry))
+        places_first = polling.waiting and polling.servers_read_lately(now) and not self._untouched(nodes)
+        poll = now >= memory.poll_due(now) or (left_unread and not places_first)
+        which = self._lists.open_evacuations if places_first else self._lists.all_evacuations
+        this = Round(now, self._clock.now(), which(len(nodes)) if poll else None)
+        listed = self._read_hosts(cluster, nodes, this)
         if poll and listed == len(nodes):
             polling.note_servers_read(now)  # nothing is newer than these lists
-        elif unread or (poll and memory.servers_due(now)):
-            if hurry:
+        elif left_unread or (poll and memory.servers_due(now)):
+            if places_first:
                 polling.leave_arrivals_unread()
             else:
                 self._lists.read(SERVERS, lambda: self._lists.read_changed(now))
@@ -179,7 +181,6 @@ class Look:
         """:returns: of how many everything was listed."""
         memory = self._memory
         names = Names(cluster.nodes, memory.services.rows, self._policy.host_map)
-        evacuations_of = self._lists.evacuations_of(len(nodes), recent=this.hurry)
         listed = 0
         for node in nodes:
             service = names.service_of(node.name)
@@ -191,8 +192,8 @@ class Look:
             if host.inventory.list_wanted:
                 if _may_list(host, service, this):
                     listed += self._lists.read(f"list {node.name}", partial(self._lists.read_host, host, this.now))
-            elif this.poll:
-                self._lists.read_evacuations(host, evacuations_of, this.now, this.read_by, whole=not this.hurry)
+            elif this.evacuations:
+                self._lists.read_evacuations(host, this.evacuations, this.now, this.read_by)
         return listed
 
     def _observe(self, host: HostMemory, node: Node, service: Service, this: Round) -> None:

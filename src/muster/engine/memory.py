@@ -107,13 +107,17 @@ class HostMemory:
         if self.record.phase is Phase.RETURNING:
             self.returning.observe_service(node, service, self.compute_finished_its_rows, asked_at, now)
 
-    def note_evacuations(self, shown: Sequence[Evacuation], asked_at: float, seen_at: float, whole: bool) -> Change:
-        """:param whole: the list was of all that belong to the incident."""
-        evacuations = self.inventory.evacuations
-        note = evacuations.note_all if whole else evacuations.note
-        change = note(shown, asked_at, seen_at, {server: sent.at for server, sent in self.sent.evacuates.items()})
+    def note_all_evacuations(self, shown: Sequence[Evacuation], asked_at: float, seen_at: float) -> Change:
+        """The list was of all that belong to the incident."""
+        return self._noted(self.inventory.evacuations.note_all(shown, asked_at, seen_at, self.sent.evacuated_at))
+
+    def note_evacuations(self, shown: Sequence[Evacuation], asked_at: float, seen_at: float) -> Change:
+        """The list may have left out what has not gone away."""
+        return self._noted(self.inventory.evacuations.note(shown, asked_at, seen_at, self.sent.evacuated_at))
+
+    def _noted(self, change: Change) -> Change:
         for server in change.ended:
-            if len(evacuations.of(server)) > 1:  # between two its owner may have asked for something
+            if len(self.inventory.evacuations.of(server)) > 1:  # between two its owner may have asked for something
                 self.logs.outdated(server)
         return change
 

@@ -89,6 +89,9 @@ class Polling:
     def note_servers_read(self, asked_at: float) -> None:
         self.servers_read_at, self.servers_due = asked_at, False
 
+    def servers_read_lately(self, now: float) -> bool:
+        return now - self.servers_read_at <= SERVERS_CLOSE_S
+
     def are_servers_due(self, now: float) -> bool:
         every_s = SERVERS_CLOSE_S if self.waiting else SERVERS_EVERY_S
         return self.servers_due or now - self.servers_read_at >= every_s

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from muster.core.decide import Decision, dead_hosts, decide, first_calls, lying_hosts
+from muster.core.decide import Decision, dead_hosts, decide, lying_hosts
 from muster.core.errors import ClusterError
 from muster.core.policy import Policy
 from muster.core.ports import ClockPort, ClusterPort
@@ -75,15 +75,14 @@ class Worker:
         decision = decide(sight, self._policy)
         self._keep_proofs(decision)
         self._keep_deaths(sight)
-        unread = self._memory.polling.arrivals_unread
-        steps = first_calls(decision) if unread else decision.steps
-        sending = any(isinstance(step, Evacuate) for step in steps)
+        sending = any(isinstance(step, Evacuate) for step in decision.steps)
         self._memory.polling.note_decided(sending, waiting=decision.waiting > 0)
         proofs = {node: host.proofs for node, host in self._memory.hosts.items()}
-        self._announcer.say(decision, proofs, self._memory.troubles.message, servers=not unread)
-        done = self._act.carry_out(steps)
+        self._announcer.say(decision, proofs, self._memory.troubles.message)
+        done = self._act.carry_out(decision.steps)
+        # The first evacuation does not wait for Pacemaker to take notes.
         begins = done and any(i.state is State.FORCING_DOWN for i in decision.incidents.values())
-        if not begins and not unread:  # the first evacuation does not wait for Pacemaker to take notes
+        if not begins and not decision.arrivals_unread:
             self._announcer.publish(sight, decision)
         if done:
             return 0.0
