@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 from muster.core.decide import Incident, decide
-from muster.core.server_case import Finding, State, Verdict
+from muster.core.findings import Finding, State, Verdict
 from muster.core.steps import Step
 from muster.engine.act import Act
 from muster.engine.look import Look

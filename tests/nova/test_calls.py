@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 
 from muster.core import server_rules
+from muster.core.findings import Verdict
 from muster.core.operator_orders import Orders
-from muster.core.server_case import Verdict
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, boot, evacuations, expect, nova_row, posts
 from tests.rig import Rig

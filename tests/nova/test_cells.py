@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.server_case import Verdict
+from muster.core.findings import Verdict
 from muster.core.steps import ForceDown
 from muster.engine.look import LIST_ANYWAY_S
 from tests.bed.nova.client import NovaBed

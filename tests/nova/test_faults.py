@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from muster.core.server_case import Verdict
+from muster.core.findings import Verdict
 from muster.core.steps import Evacuate, ForceDown
 from muster.engine import act
 from tests.bed.nova.client import NovaBed

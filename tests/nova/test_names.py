@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from muster.core.server_case import Verdict
+from muster.core.findings import Verdict
 from tests.bed.nova.client import NovaBed
 from tests.nova.conftest import rigs
 from tests.nova.steps import MakeRig, boot, expect, nova_row

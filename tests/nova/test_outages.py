@@ -10,7 +10,7 @@ import pytest
 
 from muster.core import server_rules
 from muster.core.errors import NovaUnavailable
-from muster.core.server_case import Verdict
+from muster.core.findings import Verdict
 from muster.core.steps import Evacuate
 from muster.engine import worker
 from muster.gateways.nova import compute as gateway

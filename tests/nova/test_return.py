@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from muster.core.findings import Verdict
 from muster.core.operator_orders import Orders
-from muster.core.server_case import Verdict
 from muster.core.steps import DropHold, DropRecord, ForceUp, SwapRecord
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, act_on, boot, disable, evacuations, expect, fail_spawns, nova_row

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from muster.core.server_case import Verdict
+from muster.core.findings import Verdict
 from muster.core.steps import Evacuate, Stop
 from muster.gateways.nova.parsing import timestamp
 from tests.bed.nova.client import NovaBed

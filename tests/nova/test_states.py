@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.server_case import Verdict
+from muster.core.findings import Verdict
 from muster.core.steps import Evacuate
 from muster.engine.polling import SERVERS_CLOSE_S
 from tests.bed.nova.client import NovaBed

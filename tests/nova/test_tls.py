@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from muster.core.server_case import Verdict
+from muster.core.findings import Verdict
 from tests.bed.nova.client import NovaBed
 from tests.nova.steps import MakeRig, boot, expect, posts
 

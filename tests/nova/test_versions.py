@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.server_case import Verdict
+from muster.core.findings import Verdict
 from muster.core.steps import Evacuate
 from muster.gateways.nova.compute import Nova
 from tests.bed.nova.client import NovaBed

@@ -9,7 +9,7 @@ from typing import Callable
 
 from muster.core.cluster_facts import Phase
 from muster.core.decide import Incident
-from muster.core.server_case import Finding
+from muster.core.findings import Finding
 from tests.sim.parts import World
 
 SOON_S = (3.0, 30.0)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from muster.core.bounds import SKEW_S
 from muster.core.decide import Incident
+from muster.core.findings import Finding, Verdict
 from muster.core.nova_facts import Power
-from muster.core.server_case import POWER_OF_STATE, Finding, Verdict
+from muster.core.server_case import POWER_OF_STATE
 from tests.sim.inventory import Instance, Row
 from tests.sim.parts import Process, World
 

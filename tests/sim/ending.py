@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from muster.core.cluster_facts import Node, Phase
 from muster.core.decide import Incident
-from muster.core.server_case import Finding, State, Verdict
+from muster.core.findings import Finding, State, Verdict
 from tests.sim.cloud_state import Odds
 from tests.sim.parts import World
 

@@ -11,10 +11,10 @@ from collections import Counter
 from typing import Optional
 
 from muster.core.cluster_facts import Phase, Record
+from muster.core.findings import Finding
 from muster.core.nova_facts import Power
 from muster.core.operator_orders import Orders
 from muster.core.sequence import priority
-from muster.core.server_case import Finding
 from tests.sim.claims import SERVER_GRACE_S
 from tests.sim.inventory import Compute, Instance, Row
 from tests.sim.obedience import Obedience

@@ -10,8 +10,8 @@ from typing import Callable
 
 from muster.core.cluster_facts import Phase
 from muster.core.errors import NovaError
+from muster.core.findings import Verdict
 from muster.core.nova_facts import Power
-from muster.core.server_case import Verdict
 from tests.sim.inventory import Instance
 from tests.sim.site import CONTROLLERS
 from tests.sim.world import World

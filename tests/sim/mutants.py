@@ -16,8 +16,8 @@ from typing import Any, Callable, Optional
 
 from muster.core import admission, decide, host_rules, server_case, server_rules
 from muster.core.cluster_facts import Phase, Record
+from muster.core.findings import Verdict
 from muster.core.nova_facts import Power
-from muster.core.server_case import Verdict
 from muster.core.sight import Outcome
 from muster.core.steps import ForceUp, SwapRecord
 from muster.engine import act, inventory, liveness, memory

@@ -7,8 +7,8 @@ A worker has to obey what its last look at Pacemaker showed: nobody can know wha
 from __future__ import annotations
 
 from muster.core.cluster_facts import Node
+from muster.core.findings import Finding
 from muster.core.operator_orders import Orders
-from muster.core.server_case import Finding
 from tests.sim.claims import Claims
 from tests.sim.inventory import Instance
 from tests.sim.parts import Process

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from muster.core.findings import State
 from muster.core.nova_facts import Power
 from muster.core.operator_orders import Orders
-from muster.core.server_case import State
 from tests.sim.inventory import Instance
 from tests.sim.world import World
 

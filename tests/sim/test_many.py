@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.core.server_case import Verdict
+from muster.core.findings import Verdict
 from tests.sim.stage import Stage
 
 SERVERS = 2500

@@ -7,9 +7,10 @@ from dataclasses import fields, replace
 from typing import Any
 
 from muster.core.bounds import resumed_s
+from muster.core.findings import Finding, Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Trace
 from muster.core.operator_orders import Orders
-from muster.core.server_case import Finding, ServerCase, Verdict
+from muster.core.server_case import ServerCase
 from muster.core.server_rules import judge
 from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight
 from muster.gateways.nova.faults import answer_of

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
@@ -57,25 +57,13 @@ def server_sights(
     }
 
 
-OF_SERVERS = (
-    "queued_start",
-    "calls",
-    "log",
-    "at_rest",
-    "before",
-    "proved",
-    "sent",
-    "listed",
-    "queue_read_at",
-    "ended_at",
-    "unread",
-)
-LIVES = ("refuted", "found_running", "seen_at", "seen_from", "released", "has_rejoined")
+OF_SERVERS = {f.name for f in fields(ServerSight)} - {"server", "evacuations", "read_at"}
 
 
 def sight(
     it: Node, *servers: Server, service: Service = DOWN, evacuations: tuple[Evacuation, ...] = (), **facts: Any
 ) -> Sight:
+    """:param facts: fields of the sight and of its host; those of servers by their ids."""
     of_servers = {name: facts.pop(name) for name in OF_SERVERS if name in facts}
     of_servers.setdefault("at_rest", {s.id: Power.RUNNING for s in servers})
     of_servers["read_at"] = {s.id: NOW - 1 for s in servers}
@@ -92,23 +80,7 @@ def sight(
         evacuations_at=NOW,
     )
     facts.setdefault("back_at", NOW - 20 if facts.get("compute_restarted") else 0.0)
-    for name in (
-        "first_listed_at",
-        "compute_stopped_at",
-        "compute_stops",
-        "lift_refused_at",
-        "unchanged_for_s",
-        "heartbeat_after_fencing",
-        "compute_restarted",
-        "wait_from",
-        "listed_at",
-        "dropped",
-        "back_at",
-        "doubted",
-        *LIVES,
-    ):
-        if name in facts:
-            host = replace(host, **{name: facts.pop(name)})
+    host = replace(host, **{f.name: facts.pop(f.name) for f in fields(HostSight) if f.name in facts})
     cluster = facts.pop("cluster", None) or Cluster(True, "ctl1", {"cmp1": it, "cmp2": Node("cmp2", True, member=True)})
     return Sight(NOW, cluster, {"cmp1": host}, **facts)
 

@@ -8,8 +8,8 @@ from typing import Any, Optional
 
 from muster.core.cluster_facts import Node
 from muster.core.decide import Decision, Incident
+from muster.core.findings import Finding, State, Verdict
 from muster.core.nova_facts import Server
-from muster.core.server_case import Finding, State, Verdict
 from muster.core.sight import Sight
 from muster.engine.announce import PUBLISH_EVERY_S, SHOW_AGAIN_S, Announcer
 from tests.fakes import FakeClock, FakeCluster, LogLines, NoOutlet

@@ -12,8 +12,8 @@ from muster.core.admission import first_calls
 from muster.core.bounds import HEARTBEAT_SKEW_S
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision, dead_hosts, decide, lying_hosts, wanted_now
+from muster.core.findings import Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server
-from muster.core.server_case import Verdict
 from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Sight
 from muster.core.steps import (
     DropHold,

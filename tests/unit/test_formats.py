@@ -18,8 +18,8 @@ from muster.cli.incidents import Incidents
 from muster.cli.view import Seen, view
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Incident
+from muster.core.findings import Finding, State, Verdict
 from muster.core.nova_facts import Server
-from muster.core.server_case import Finding, State, Verdict
 from muster.installation.installed import Resource
 from muster.reporting import report
 from muster.reporting.documents import (

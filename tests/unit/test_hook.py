@@ -15,7 +15,7 @@ from typing import Callable
 import pytest
 
 from muster.core.decide import Incident
-from muster.core.server_case import State
+from muster.core.findings import State
 from muster.reporting.outlets.hook import AT_ONCE, Hook
 from tests.fakes import LogLines
 

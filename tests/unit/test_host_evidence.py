@@ -10,9 +10,9 @@ import pytest
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import decide
+from muster.core.findings import State
 from muster.core.host_case import HEARTBEAT_SKEW_S
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Service
-from muster.core.server_case import State
 from muster.core.sight import Outcome, Sent, Sight
 from muster.core.steps import (
     Evacuate,

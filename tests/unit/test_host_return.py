@@ -11,9 +11,9 @@ import pytest
 from muster.core.cluster_facts import Cluster, Phase, Record
 from muster.core.decide import Decision, decide
 from muster.core.errors import Answer
+from muster.core.findings import State, Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Service
 from muster.core.operator_orders import Orders
-from muster.core.server_case import State, Verdict
 from muster.core.sight import Calls, HostSight, Outcome, Sent, Tries
 from muster.core.steps import (
     DropHold,

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable
+from muster.core.findings import Finding, Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Server
-from muster.core.server_case import Finding, Verdict
 from muster.engine.lists import SINGLY, YOUNG_S, Lists
 from muster.engine.memory import HostMemory, Memory
 from muster.engine.troubles import EVACUATIONS, SERVERS

@@ -10,8 +10,8 @@ import pytest
 from muster.core.bounds import SKEW_S
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import NovaUnavailable
+from muster.core.findings import Finding, Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
-from muster.core.server_case import Finding, Verdict
 from muster.engine.memory import MISDATED_S, HostMemory, Memory
 from muster.engine.troubles import EVACUATIONS
 

@@ -15,8 +15,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from muster.core.decide import Incident
+from muster.core.findings import Finding, State, Verdict
 from muster.core.nova_facts import Server
-from muster.core.server_case import Finding, State, Verdict
 from muster.reporting.outlets.metrics import EVERY_S, Counted, Metrics
 from tests.fakes import FakeClock, LogLines
 

@@ -10,9 +10,9 @@ import pytest
 
 from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import NovaUnavailable
+from muster.core.findings import Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
 from muster.core.ports import NovaPort
-from muster.core.server_case import Verdict
 from muster.engine.observer import observe
 from tests.fakes import FakeClock, FakeCluster, settings
 

@@ -15,9 +15,9 @@ from muster.cli import orders as cli
 from muster.core.cluster_facts import Cluster as Seen
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.decide import Decision, decide
+from muster.core.findings import State, Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
 from muster.core.operator_orders import SERVERS_LIMIT, Orders
-from muster.core.server_case import State, Verdict
 from muster.core.sight import HostSight, Sight
 from muster.core.steps import Evacuate, ListAgain, SwapRecord, WriteRecord
 from muster.reporting.documents import Heard

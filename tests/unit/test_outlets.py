@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from muster import log
 from muster.core.decide import Incident
 from muster.core.errors import ClusterError
+from muster.core.findings import Finding, State, Verdict
 from muster.core.nova_facts import Server
-from muster.core.server_case import Finding, State, Verdict
 from muster.reporting.documents import Left, Shared
 from muster.reporting.outlets import Outlets, Quiet
 from muster.reporting.outlets.reports import Reports

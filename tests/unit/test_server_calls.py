@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from muster.core.cluster_facts import Cluster
+from muster.core.findings import Verdict
 from muster.core.nova_facts import EvacuationStatus, Power, Trace
-from muster.core.server_case import Verdict
 from muster.core.sight import Calls, HostSight, Outcome, Progress, Sight, Tries
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, but, calls, case, evacuation, failure, judged, sent, verdict

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from muster.core.findings import Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power
-from muster.core.server_case import Verdict
 from muster.core.sight import Outcome, Sent
 from tests.unit.server_cases import ACTIVE, NOW, but, calls, case, evacuation, failure, judged, verdict
 

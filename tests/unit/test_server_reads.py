@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from muster.core.errors import Answer
+from muster.core.findings import Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server
-from muster.core.server_case import Verdict
 from muster.core.sight import Outcome, Sent, Tries
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, but, case, evacuation, judged, verdict

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from muster.core.findings import Verdict
 from muster.core.nova_facts import Power
-from muster.core.server_case import Verdict
 from muster.core.server_rules import REFUSED_STATES, RESIZE_TASKS, RULES
 from muster.core.sight import Outcome, Sent, Tries
 from muster.reporting.report import REASON_LIMIT

@@ -18,10 +18,11 @@ import pytest
 from muster.core import host_rules, server_rules
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import Answer
+from muster.core.findings import Finding, State, Verdict
 from muster.core.host_case import MARK, HostCase
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Trace
 from muster.core.operator_orders import Orders
-from muster.core.server_case import Finding, ServerCase, State, Verdict
+from muster.core.server_case import ServerCase
 from muster.core.server_rules import ServerStep, judge
 from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Tries
 from muster.core.steps import DropHold, DropRecord, ForceDown, ForceUp, ReadLog, StopCompute, SwapRecord, WriteRecord

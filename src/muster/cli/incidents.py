@@ -14,7 +14,7 @@ from muster.cli.site import Site, kept_reports
 from muster.core.bounds import SKEW_S
 from muster.core.cluster_facts import Node
 from muster.core.errors import ClusterError, MusterError
-from muster.core.server_case import State, Verdict
+from muster.core.findings import State, Verdict
 from muster.gateways.clock import Clock
 from muster.reporting import nova_history, nova_records
 from muster.reporting.documents import Report

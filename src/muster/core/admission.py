@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from muster.core.findings import Finding, Verdict
 from muster.core.policy import Policy
 from muster.core.sequence import sequence
-from muster.core.server_case import Finding, Verdict
 from muster.core.server_rules import ServerStep
 from muster.core.steps import Evacuate, ReadCalls, ReadLog, ReadServer, Reset, Step, Stop
 

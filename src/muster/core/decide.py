@@ -12,12 +12,13 @@ from typing import Optional, Union
 from muster.core.admission import Wish, admit, first_calls
 from muster.core.bounds import HEARTBEAT_SKEW_S, LOOKED_AFTER_S
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
+from muster.core.findings import Finding, State, Verdict
 from muster.core.host_case import NOT_NAMED, HostCase
 from muster.core.host_rules import HostRule, assess
 from muster.core.naming import Names
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.policy import Policy
-from muster.core.server_case import POWER_OF_STATE, Finding, ServerCase, State, Verdict, same_host
+from muster.core.server_case import POWER_OF_STATE, ServerCase, same_host
 from muster.core.server_rules import RESETTABLE_STATES, ServerStep, judge
 from muster.core.sight import HostSight, Sight
 from muster.core.steps import (

@@ -9,9 +9,9 @@ from typing import Union
 
 from muster.core.bounds import HEARTBEAT_SKEW_S, LOOKED_AFTER_S
 from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
+from muster.core.findings import Finding, Verdict
 from muster.core.nova_facts import EvacuationStatus, Service
 from muster.core.policy import Policy
-from muster.core.server_case import Finding, Verdict
 from muster.core.sight import NEVER_TRIED, HostSight, ServerSight, Tries
 from muster.core.unknown import Unknown
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from muster.core.bounds import HEARTBEAT_SKEW_S
 from muster.core.cluster_facts import UNTOUCHED, Phase, Record
+from muster.core.findings import State, Verdict
 from muster.core.host_case import LATE_BEAT_S, MARK, HostCase
 from muster.core.nova_facts import EvacuationStatus
 from muster.core.printable import counted
-from muster.core.server_case import State, Verdict
 from muster.core.sight import Outcome
 from muster.core.steps import (
     DropHold,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from muster.core.bounds import SKEW_S
+from muster.core.findings import Finding, Verdict
 from muster.core.nova_facts import EvacuationStatus, Power
 from muster.core.printable import counted
-from muster.core.server_case import POWER_OF_STATE, Finding, ServerCase, Verdict
+from muster.core.server_case import POWER_OF_STATE, ServerCase
 from muster.core.sight import Outcome, Tries
 
 REPEATS = 3

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Optional, Protocol
 
 from muster.core.decide import Decision, Incident
+from muster.core.findings import Finding, State, Verdict
 from muster.core.ports import ClockPort, ClusterPort
-from muster.core.server_case import Finding, State, Verdict
 from muster.core.sight import Sight
 from muster.log import Log
 from muster.reporting import report

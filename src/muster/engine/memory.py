@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from muster.core.bounds import HEARTBEAT_SKEW_S, SKEW_S
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.decide import wanted_now
+from muster.core.findings import Finding
 from muster.core.nova_facts import Evacuation, OwnerLog, Power, Server, Service
-from muster.core.server_case import Finding, died_under_way
+from muster.core.server_case import died_under_way
 from muster.core.sight import NEVER_TRIED, HostSight, Sent, ServerSight
 from muster.engine.calls import ActionLogs, SentCalls
 from muster.engine.inventory import Change, Inventory

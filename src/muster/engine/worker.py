@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from muster.core.decide import Decision, dead_hosts, decide, lying_hosts
 from muster.core.errors import ClusterError
+from muster.core.findings import State, Verdict
 from muster.core.policy import Policy
 from muster.core.ports import ClockPort, ClusterPort
-from muster.core.server_case import State, Verdict
 from muster.core.sight import Sight
 from muster.core.steps import Evacuate
 from muster.engine.act import Act

@@ -15,11 +15,12 @@ from typing import Optional, Union
 
 from muster.core.cluster_facts import Cluster, Phase
 from muster.core.decide import computes, has_incident, wanted_now
+from muster.core.findings import Finding, Verdict
 from muster.core.nova_facts import Server, Service, Size
 from muster.core.policy import Policy
 from muster.core.printable import counted
 from muster.core.sequence import sequence
-from muster.core.server_case import Finding, ServerCase, Verdict
+from muster.core.server_case import ServerCase
 from muster.core.server_rules import judge
 from muster.core.sight import ServerSight
 from muster.core.unknown import Unknown

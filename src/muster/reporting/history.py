@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from muster.core.server_case import State, Verdict
+from muster.core.findings import State, Verdict
 from muster.reporting.documents import Report, ReportEvent, ServerEntry
 
 HOST_IS_BACK = (

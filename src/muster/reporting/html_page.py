@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Union
 
+from muster.core.findings import State
 from muster.core.printable import counted
-from muster.core.server_case import State
 from muster.reporting.history import Attempt, ServerStory, Story
 from muster.reporting.markup import Element, document, element
 from muster.reporting.timeline import Kind, Timeline, timeline

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
+from muster.core.findings import State, Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Trace
-from muster.core.server_case import State, Verdict
 from muster.reporting.history import Attempt, ServerStory, Source, Story, in_order, incident_name
 
 GAP_S = 3600.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.core.decide import Incident
-from muster.core.server_case import Finding, Verdict
+from muster.core.findings import Finding, Verdict
 from muster.core.server_rules import AFTER_PROOF
 from muster.installation.fencing_topology import UNPROVED
 from muster.reporting.documents import Report, ServerEntry, Summary, WaitingServer, as_json

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from muster.core.server_case import State, Verdict
+from muster.core.findings import State, Verdict
 from muster.reporting.history import Attempt, Change, ServerStory, Story
 
 BARS_SHOWN = 32

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from muster.core.decide import Incident
-from muster.core.server_case import State
+from muster.core.findings import State
 from muster.gateways.child_process import Detached, Ended
 from muster.log import Log
 from muster.reporting.outlets import Quiet

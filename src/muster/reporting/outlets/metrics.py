@@ -15,8 +15,8 @@ from typing import Any
 
 from muster import parameters
 from muster.core.decide import Incident
+from muster.core.findings import State, Verdict
 from muster.core.ports import ClockPort
-from muster.core.server_case import State, Verdict
 from muster.log import Log
 from muster.reporting.outlets import Quiet
 from muster.reporting.outlets.files import complain, replace

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from muster.core.decide import Incident
+from muster.core.findings import State
 from muster.core.ports import ClockPort
-from muster.core.server_case import State
 from muster.log import Log
 from muster.reporting import html_page
 from muster.reporting.documents import Report, ReportEvent, as_json, from_json, read

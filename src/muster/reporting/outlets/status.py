@@ -14,8 +14,8 @@ from pathlib import Path
 from muster import parameters
 from muster.core.decide import Incident
 from muster.core.errors import ClusterError
+from muster.core.findings import State, Verdict
 from muster.core.ports import ClockPort
-from muster.core.server_case import State, Verdict
 from muster.log import Log
 from muster.reporting import report
 from muster.reporting.documents import Left, Shared, SharedEvent, StatusFile, as_json
