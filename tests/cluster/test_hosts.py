@@ -123,7 +123,7 @@ def test_a_level_counts_where_pacemaker_applies_it(cloud: Cloud) -> None:
     refused = cloud.cluster.exec("ctl2", "fence_muster", "-o", "off", "-n", "cmp1", check=False)
     assert (refused.returncode, "no fencing level of cmp1" in refused.stderr) == (1, True)
     assert cloud.record("cmp1") is None
-    cloud.type("pcs stonith level remove 1 'regexp%^CMP[0-9]$'")
+    cloud.type("pcs stonith level remove 1 target 'regexp%^CMP[0-9]$'")
     cloud.type("pcs stonith level add 1 'regexp%^cmp[[:digit:]]$' power muster-fence")
     cloud.change("pcs stonith update muster-fence 'pcmk_host_map=cmp1:1;cmp2:2;cmp3:3;cmp4:4'")
     cloud.type("attrd_updater --name muster-refused-cmp1 --node ctl2 --delete")
