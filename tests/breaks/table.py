@@ -666,6 +666,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_host_return.py::test_what_waits_for_the_host_is_read_before_it_may_return",),
     ),
     Break(
+        "B4",
+        "asks for one action log after the other, however long each takes to fail",
+        "src/muster/core/decide.py",
+        "any(server.unread.at > sight.now for host in sight.hosts.values() for server in host.servers.values())",
+        "False",
+        ("unit/test_decide.py::test_an_action_log_that_hangs_leaves_all_else_half_of_the_time",),
+    ),
+    Break(
         "D10",
         "forgets what waits for a host once the server has left the one that it came to",
         "src/muster/core/server_case.py",

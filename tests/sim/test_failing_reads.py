@@ -51,6 +51,23 @@ def test_goes_on_with_the_others_when_nova_does_not_give_an_action_log() -> None
     it.fair()
 
 
+def test_action_logs_that_hang_leave_the_others_half_of_the_time() -> None:
+    """B4, invariant 8: of eight that took 40 s to fail one was always due, and the last server was sent after 50 min."""
+    it = Stage(servers=2, in_flight=1)
+    for n in range(8):
+        it.cloud.add_server(f"w{n}", "cmp1", "error", metadata={"evacuate_priority": "900"})
+        it.broken.add(f"owner_log w{n}")
+
+    def hang(process: object, kind: str, moment: str) -> None:
+        if (kind, moment) == ("owner_log", "before"):
+            it.timeline.pass_by(40.0)
+
+    it.on_call = hang
+    it.fence("cmp1")
+    it.until(lambda: it.verdict("s0") == it.verdict("s1") == "evacuated", 300.0)
+    it.fair()
+
+
 def test_sends_nobody_to_a_server_by_a_list_that_is_older_than_its_evacuation() -> None:
     """B40: it had arrived; for two minutes the lists of what had changed failed, those of the evacuations did not."""
     it = Stage()

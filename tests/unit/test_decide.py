@@ -14,7 +14,7 @@ from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision, dead_hosts, decide, lying_hosts, wanted_now
 from muster.core.findings import Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server
-from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Sight
+from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Sight, Tries
 from muster.core.steps import (
     DropHold,
     Evacuate,
@@ -47,6 +47,32 @@ def test_the_sequence_is_priority_then_age_then_id() -> None:
     """A15."""
     line = [server("d", "500", 9), server("b", "900", 5), server("a", "900", 5), server("c", "900", 1), server("e")]
     assert sent(decide(sight(node(), *line), settings(per_destination=0))) == ["c", "a", "b", "d", "e"]
+
+
+def test_an_action_log_that_hangs_leaves_all_else_half_of_the_time() -> None:
+    """B4: of several one was always due, and what stood behind them was not sent."""
+    line = [server("a", "900", vm_state="error"), server("b", "500", vm_state="error"), server("c")]
+    known: dict[str, Any] = {"at_rest": {"c": Power.RUNNING}}
+    decision = decide(sight(node(), *line, **known, unread={"a": Tries(NOW + 0.5, 1)}), settings())
+    assert (sent(decision), [it for it in decision.steps if isinstance(it, ReadLog)]) == (["c"], [])
+    decision = decide(sight(node(), *line, **known, unread={"a": Tries(NOW, 1)}), settings())
+    assert decision.steps == (ReadLog("b"),)
+    failed = Evacuation("1", "q", "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 60, NOW - 50)
+    left: dict[str, Any] = {"evacuations": (failed,), "first_listed_at": NOW - 9, "ended_at": {"q": NOW - 40}}
+    for tried, steps in (({"z": Tries(NOW + 0.5, 1)}, ()), ({"z": Tries(NOW, 1)}, (ReadLog("q"),))):
+        assert (
+            decide(
+                sight(
+                    node(),
+                    server("q", vm_state="paused"),
+                    server("z", vm_state="shelved_offloaded"),
+                    **left,
+                    unread=tried,
+                ),
+                settings(),
+            ).steps
+            == steps
+        )
 
 
 def test_no_more_in_flight_than_allowed() -> None:

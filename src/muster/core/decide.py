@@ -145,15 +145,17 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     judged = {node.name: _judge_host(node, named[node.name], sight, policy, dead, evacuated) for node in nodes}
     ruled = [(case, assess(case)) for case in _host_cases(nodes, named, judged, sight, policy)]
     incidents = {case.node.name: _incident(case, rule) for case, rule in ruled}
+    logs_rest = _logs_rest(sight)
     wishes = [
         Wish(case.node.name, finding, step)
         for case, rule in ruled
         for finding, step in judged[case.node.name]
-        if step and _serves(rule, finding, step)
+        if step and _serves(rule, finding, step) and not (logs_rest and step is ServerStep.READ_LOG)
     ]
     flying = [f for incident in incidents.values() for f in incident.findings.values() if f.under_way]
     of_servers, waiting = admit(wishes, flying, policy)
-    steps = [*(step for case, rule in ruled for step in rule.steps(case)), *of_servers]
+    of_hosts = (step for case, rule in ruled for step in rule.steps(case))
+    steps = [*(step for step in of_hosts if not (logs_rest and isinstance(step, ReadLog))), *of_servers]
     hindrance, paused = _hindrance(sight.cluster), sight.cluster.paused
     may_do = _allowed(steps, sight, hindrance)
     return Decision(incidents, tuple(may_do), hindrance, paused, waiting, sight.arrivals_unread)
@@ -165,6 +167,12 @@ def _allowed(steps: Sequence[Step], sight: Sight, hindrance: str) -> Sequence[St
     if sight.cluster.paused:
         steps = [step for step in steps if _even_paused(step)]
     return first_calls(steps) if sight.arrivals_unread else steps
+
+
+def _logs_rest(sight: Sight) -> bool:
+    """An action log was asked for in vain, and that took long: for as long none is, so that all else has half of the
+    time, however many there are."""
+    return any(server.unread.at > sight.now for host in sight.hosts.values() for server in host.servers.values())
 
 
 def _even_paused(step: Step) -> bool:
