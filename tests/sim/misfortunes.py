@@ -10,7 +10,7 @@ from typing import Callable
 
 from muster.core.cluster_facts import Phase
 from muster.core.errors import NovaError
-from muster.core.findings import Verdict
+from muster.core.findings import State, Verdict
 from muster.core.nova_facts import Power
 from tests.sim.inventory import Instance
 from tests.sim.site import CONTROLLERS
@@ -277,6 +277,8 @@ def _operator_evacuates(world: World, rng: random.Random) -> None:
 def _about_to_be_sent(world: World, inst: Instance) -> bool:
     """A call is on its way, or muster says that it comes next: nobody could take that back, and Nova takes both."""
     incident = world.current.incidents.get(inst.host) if world.current else None
+    if incident and incident.state is State.FORCING_DOWN:
+        return True  # "muster takes over its servers"
     finding = incident.findings.get(inst.id) if incident else None
     soon = finding and (finding.verdict in (Verdict.QUEUED, Verdict.EVACUATING) or 0.0 < finding.due < world.now + 10.0)
     return bool(soon) or world.now - inst.sent_at < 60.0
