@@ -12,6 +12,7 @@ from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
 from muster.core.findings import Finding, Verdict
 from muster.core.nova_facts import EvacuationStatus, Service
 from muster.core.policy import Policy
+from muster.core.printable import first_three
 from muster.core.sight import NEVER_TRIED, HostSight, ServerSight, Tries
 from muster.core.unknown import Unknown
 
@@ -116,8 +117,8 @@ class HostCase:
     def start_waits(self) -> str:
         """Which orders of servers that are elsewhere, or may be, would start their guests here; empty without any."""
         here = self.known_service.host
-        away = [f for f in self.findings if f.queued_start and (f.server.host != here or f.may_run)]
-        return ", ".join(f"{f.queued_start} of {f.server.id}" for f in away[:3]) + " and others" * (len(away) > 3)
+        away = (f for f in self.findings if f.queued_start and (f.server.host != here or f.may_run))
+        return first_three([f"{f.queued_start} of {f.server.id}" for f in away])
 
     @property
     def queue_unread(self) -> list[str]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from muster.core.bounds import HEARTBEAT_SKEW_S
@@ -12,7 +12,7 @@ from muster.core.cluster_facts import UNTOUCHED, Phase, Record
 from muster.core.findings import State, Verdict
 from muster.core.host_case import LATE_BEAT_S, MARK, HostCase
 from muster.core.nova_facts import EvacuationStatus
-from muster.core.printable import counted
+from muster.core.printable import counted, first_three
 from muster.core.sight import Outcome
 from muster.core.steps import (
     DropHold,
@@ -137,10 +137,6 @@ def _release(c: HostCase) -> tuple[Step, ...]:
 
 def _read_queue(c: HostCase) -> tuple[Step, ...]:
     return tuple(ReadLog(server) for server in c.queue_to_read)
-
-
-def _first(servers: Sequence[str]) -> str:
-    return ", ".join(servers[:3]) + " and others" * (len(servers) > 3)
 
 
 def _with_awaited(c: HostCase, *words: str) -> str:
@@ -536,11 +532,11 @@ RULES: tuple[HostRule, ...] = (
         lambda c: bool(c.queue_unknown) and not c.node.standing_orders.released,
         State.BLOCKED,
         lambda c: (
-            f"Nova does not show the action log of {_first(c.queue_unknown)}, so muster cannot tell whether a start"
-            f" still waits for {c.known_service.host}. nova-compute there would start the guest a second time. muster"
-            f" continues when the log can be read: openstack server event list {c.queue_unknown[0]}. If it cannot,"
-            f" empty the queue on a host of RabbitMQ: rabbitmqctl purge_queue compute.{c.known_service.host}; then"
-            f" muster release {c.node.name}"
+            f"Nova does not show the action log of {first_three(c.queue_unknown)}, so muster cannot tell whether a"
+            f" start still waits for {c.known_service.host}. nova-compute there would start the guest a second time."
+            f" muster continues when the log can be read: openstack server event list {c.queue_unknown[0]}. If it"
+            f" cannot, empty the queue on a host of RabbitMQ: rabbitmqctl purge_queue compute.{c.known_service.host};"
+            f" then muster release {c.node.name}"
         ),
         _read_queue,
     ),

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text for people: that of others made harmless for whatever shows it, and numbers with their nouns."""
+"""Text for people: that of others made harmless for whatever shows it, numbers with their nouns, and long lists."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def clean(text: object) -> str:
@@ -19,3 +21,8 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     :param plural: where an s is not enough.
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def first_three(items: Sequence[str]) -> str:
+    """``a, b``, and of more than three: ``a, b, c and others``."""
+    return ", ".join(items[:3]) + " and others" * (len(items) > 3)

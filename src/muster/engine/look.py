@@ -2,7 +2,7 @@
 """Looks, and remembers what was seen.  Changes nothing anywhere.
 
 The cluster is looked at in every pass; Nova only while there is an incident, and at a pace that follows what
-happens: quickly after a change, slowly when nothing evacuations.
+happens: quickly after a change, slowly when nothing moves.
 """
 
 from __future__ import annotations
