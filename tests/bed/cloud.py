@@ -233,11 +233,16 @@ class Cloud:
         return None
 
     def worker_pid(self) -> int:
-        """Of the worker, as the host numbers its processes; 0 without one."""
+        """Of the worker, as the host numbers its processes; 0 without one.
+
+        A child that the worker has just forked carries the worker's command line until it runs its own command.
+        """
         for node in self.controllers:
             if self.cluster.is_on(node):
-                for pid in self.cluster.nodes[node].pids():
-                    if b"muster.agents.worker_process" in _read(f"/proc/{pid}/cmdline"):
+                pids = self.cluster.nodes[node].pids()
+                workers = [pid for pid in pids if b"muster.agents.worker_process" in _read(f"/proc/{pid}/cmdline")]
+                for pid in workers:
+                    if _parent(pid) not in workers:
                         return pid
         return 0
 
@@ -328,6 +333,12 @@ class Cloud:
             return dict(json.loads(done.stdout)) if done.returncode == 0 else None
         except ValueError:
             return None
+
+
+def _parent(pid: int) -> int:
+    """As the host numbers them; 0 for a process that is gone."""
+    after_name = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return int(after_name[1]) if after_name else 0
 
 
 def _read(path: str) -> bytes:
