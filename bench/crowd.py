@@ -97,11 +97,13 @@ class Crowd:
         self._take("servers_on", len(self._on[host]))
         return [self._servers[ident] for ident in self._on[host]]
 
-    def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
+    def servers_changed(self, since: float) -> Sequence[Server]:
         first = bisect_left(self._changes, (float(int(since)), ""))
         idents = dict.fromkeys(ident for _, ident in self._changes[first:])
         self._take("servers_changed", len(idents))
         return [self._servers[ident] for ident in idents]
+
+    servers_changed_without_images = servers_changed
 
     def evacuations_from(self, host: str, since: float, page: int = 0) -> Sequence[Evacuation]:
         evacuations = list(self._evacuations[host].values())

@@ -40,13 +40,13 @@ def test_what_has_changed_since_is_listed_by_novas_clock_in_whole_seconds(cloud:
     assert ident not in ids(cloud.nova.servers_changed(changed + 1))
 
 
-def test_a_brief_list_of_what_has_changed_lacks_the_marks_of_images_and_nothing_else(cloud: Cloud) -> None:
+def test_the_list_of_what_has_changed_without_images_lacks_their_marks_and_nothing_else(cloud: Cloud) -> None:
     marked, plain = cloud.boot_from_a_marked_image(), cloud.boot(evacuate_priority="900")
     whole = {s.id: s for s in cloud.nova.servers_changed(0.0)}
-    brief = {s.id: s for s in cloud.nova.servers_changed(0.0, brief=True)}
+    listed = {s.id: s for s in cloud.nova.servers_changed_without_images(0.0)}
     assert set(whole) == {marked, plain}
     assert whole[marked].image_properties
-    assert brief == {ident: replace(it, image_properties={}) for ident, it in whole.items()}
+    assert listed == {ident: replace(it, image_properties={}) for ident, it in whole.items()}
 
 
 def test_what_has_left_is_on_the_list_of_what_has_changed_only(cloud: Cloud) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Callable, Optional
 
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable, NovaUncertain
@@ -72,9 +71,8 @@ class Cloud(CloudState):
         found = [i for i in self.instances.values() if i.host == host and not i.deleted]
         return self._shown(found)
 
-    def servers_changed(self, since: float, brief: bool) -> list[Server]:
-        found = self._shown([i for i in self.instances.values() if i.updated >= int(since)])
-        return [replace(server, image_properties={}) for server in found] if brief else found
+    def servers_changed(self, since: float) -> list[Server]:
+        return self._shown([i for i in self.instances.values() if i.updated >= int(since)])
 
     def _shown(self, found: list[Instance]) -> list[Server]:
         if not self.silent_cells:

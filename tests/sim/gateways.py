@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar
 
 from muster.core.cluster_facts import Cluster, Record
@@ -70,11 +71,12 @@ class NovaGateway:
     def servers_on(self, host: str) -> Sequence[Server]:
         return self._ours(self._read("servers_on", (host,), lambda: self._cloud.servers_on(host)))
 
-    def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
+    def servers_changed(self, since: float) -> Sequence[Server]:
         since = self._nova.theirs(since)
-        return self._ours(
-            self._read("servers_changed", (since, brief), lambda: self._cloud.servers_changed(since, brief))
-        )
+        return self._ours(self._read("servers_changed", (since,), lambda: self._cloud.servers_changed(since)))
+
+    def servers_changed_without_images(self, since: float) -> Sequence[Server]:
+        return [replace(server, image_properties={}) for server in self.servers_changed(since)]
 
     def server(self, ident: str) -> Server:
         return self._nova.translated(self._read("server", (ident,), lambda: self._cloud.server(ident)))

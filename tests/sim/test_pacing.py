@@ -142,8 +142,8 @@ def test_what_has_changed_is_asked_for_no_further_back_however_long_one_hangs(ha
     windows: list[tuple[float, int]] = []
     shown = it.cloud.servers_changed
 
-    def listed(since: float, brief: bool) -> list[Server]:
-        found = shown(since, brief)
+    def listed(since: float) -> list[Server]:
+        found = shown(since)
         windows.append((it.now - since, len(found)))
         return found
 
@@ -169,9 +169,9 @@ def test_an_old_incident_asks_alone_for_the_server_that_has_left_its_host() -> N
     since: list[float] = []
     shown = it.cloud.servers_changed
 
-    def listed(at: float, brief: bool) -> list[Server]:
+    def listed(at: float) -> list[Server]:
         since.append(it.now - at)
-        return shown(at, brief)
+        return shown(at)
 
     it.cloud.servers_changed = listed  # type: ignore[method-assign]
     it.kill_worker()

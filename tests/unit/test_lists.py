@@ -33,12 +33,17 @@ class Listed:
         return self.memory.hosts[name]
 
     def shows(self, on_host: list[Server], changed: list[Server]) -> None:
-        def servers_changed(since: float, brief: bool = False) -> list[Server]:
-            self.since.append((since, brief))
-            return [replace(server, image_properties={}) for server in changed] if brief else changed
+        def servers_changed(since: float) -> list[Server]:
+            self.since.append((since, False))
+            return changed
+
+        def servers_changed_without_images(since: float) -> list[Server]:
+            self.since.append((since, True))
+            return [replace(server, image_properties={}) for server in changed]
 
         self.nova.servers_on = lambda host: on_host  # type: ignore[method-assign]
         self.nova.servers_changed = servers_changed  # type: ignore[method-assign]
+        self.nova.servers_changed_without_images = servers_changed_without_images  # type: ignore[method-assign,assignment]
 
     def known(self, *servers: Server, host: str = "cmp1") -> None:
         for server in servers:

@@ -33,8 +33,10 @@ class Quiet:
     def servers_on(self, host: str) -> Sequence[Server]:
         return [self._server] if self._server.host == host else []
 
-    def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
+    def servers_changed(self, since: float) -> Sequence[Server]:
         return [self._server]
+
+    servers_changed_without_images = servers_changed
 
     def evacuations_from(self, host: str, since: float, page: int = 1000) -> Sequence[Evacuation]:
         return [self._evacuation]

@@ -222,7 +222,7 @@ class Lists:
         hosts = [host for host in memory.hosts.values() if host.inventory.listed_at]  # others are listed whole
         at = self._clock.now()
         known_to = min((host.changes_known_to for host in hosts), default=0.0)
-        changed = self._nova.servers_changed(known_to - 2.0, brief=True) if hosts else []
+        changed = self._nova.servers_changed_without_images(known_to - 2.0) if hosts else []
         for host in hosts:
             inventory = host.inventory
             for server in [server for server in changed if server.id in inventory.servers]:
@@ -235,9 +235,9 @@ class Lists:
         memory.polling.note_servers_read(now)
 
 
-def _completed(brief: Server, known: Server) -> Optional[Server]:
+def _completed(listed: Server, known: Server) -> Optional[Server]:
     """With the marks of its image; None when it was not known, or had another image."""
-    if not brief.known:
-        return brief
-    same = known.known and known.image == brief.image
-    return replace(brief, image_properties=known.image_properties) if same else None
+    if not listed.known:
+        return listed
+    same = known.known and known.image == listed.image
+    return replace(listed, image_properties=known.image_properties) if same else None

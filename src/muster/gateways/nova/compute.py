@@ -35,7 +35,7 @@ ACTIONS_PAGE = 100
 SERVICES: Version = (2, 69)  # from 2.53 services have UUIDs; from 2.69 those of a silent cell are listed as UNKNOWN
 SERVICES_BY_UUID: Version = (2, 53)
 SERVERS: Version = (2, 98)  # 2.47 embeds the flavor's extra specs, 2.98 the image's properties
-SERVERS_BRIEF: Version = (2, 95)  # without those, and without what 2.96 adds: three quarters of the time
+SERVERS_WITHOUT_IMAGES: Version = (2, 95)  # without those, and without what 2.96 adds: three quarters of the time
 MIGRATIONS: Version = (2, 59)  # paging and changes-since
 ACTIONS: Version = (2, 58)  # 2.21 has the actions of deleted servers, 2.58 pages, and when one was last heard of
 ACTION_EVENTS: Version = (2, 84)  # 2.62 names the host of an event, 2.84 says why it failed
@@ -95,14 +95,17 @@ class Nova(NovaConnection):
             raise NovaUnavailable(f"GET /servers/{ident}: no server in the reply")
         return self._ours(facts.server(row))
 
-    def servers_changed(self, since: float, brief: bool = False) -> Sequence[Server]:
-        """Every server changed since then (Unix seconds), deleted ones included.
+    def servers_changed(self, since: float) -> Sequence[Server]:
+        """Every server changed since then (Unix seconds), deleted ones included."""
+        return self._servers_changed(since, SERVERS)
 
-        :param brief: without the image's properties: they are the same as long as the image is, and dear.
-        """
+    def servers_changed_without_images(self, since: float) -> Sequence[Server]:
+        """The same without the image's properties: they are the same as long as the image is, and dear."""
+        return self._servers_changed(since, SERVERS_WITHOUT_IMAGES)
+
+    def _servers_changed(self, since: float, version: Version) -> Sequence[Server]:
         params = {"all_tenants": "1", "changes-since": facts.iso(self._clock.nova.theirs(since))}
-        rows = self._pages("/servers/detail", "servers", params, SERVERS_BRIEF if brief else SERVERS)
-        return [self._ours(facts.server(row)) for row in rows]
+        return [self._ours(facts.server(row)) for row in self._pages("/servers/detail", "servers", params, version)]
 
     def evacuations_from(self, host: str, since: float, page: int = PAGE) -> Sequence[Evacuation]:
         """Evacuations from ``host`` created since then, oldest first.
