@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable, Optional
@@ -245,6 +245,18 @@ class Cloud:
                     if _parent(pid) not in workers:
                         return pid
         return 0
+
+    @contextlib.contextmanager
+    def returning_without_compute(self, host: str) -> Iterator[None]:
+        """The host has died, muster has settled it, and it is back in the cluster; its nova-compute starts afterwards."""
+        self.change(f"pcs constraint location nova-compute-clone avoids {host}")
+        try:
+            self.cluster.crash(host)
+            self.until(lambda: self.report(host).get("state") == "returning", 90, "everything is settled")
+            self.until(lambda: self.is_member(host), 60, "the host is back in the cluster")
+            yield
+        finally:
+            self.type(f"pcs constraint remove location-nova-compute-clone-{host}--INFINITY")
 
     def after_a_full_look(self) -> None:
         """Wait until the worker has begun two more passes: it has seen what is the case now."""

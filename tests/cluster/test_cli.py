@@ -219,19 +219,13 @@ def test_what_was_given_up_is_tried_again_on_demand(cloud: Cloud) -> None:
 def test_no_order_counts_while_nobody_knows_that_the_host_is_off(cloud: Cloud) -> None:
     """C23: it is back and has not beaten yet; and somebody has made Pacemaker forget that it is back."""
     cloud.nova.boot("cmp1", count=1)
-    cloud.change("pcs constraint location nova-compute-clone avoids cmp1")
-    try:
-        cloud.cluster.crash("cmp1")
-        cloud.until(lambda: cloud.report("cmp1").get("state") == "returning", 90, "everything is settled")
-        cloud.until(lambda: cloud.is_member("cmp1"), 60, "the host is back in the cluster")
+    with cloud.returning_without_compute("cmp1"):
         record = cloud.record("cmp1")
         for meanwhile in ("true", "crm_resource --refresh --resource cmp1 >/run/refresh.log 2>&1"):
             asked = cloud.cluster.exec("ctl1", "sh", "-c", f"{meanwhile} & muster retry cmp1", check=False)
             assert (asked.returncode, "evacuates nothing from it" in asked.stderr) == (2, True), asked
             cloud.after_a_full_look()
             assert cloud.record("cmp1") == record
-    finally:
-        cloud.type("pcs constraint remove location-nova-compute-clone-cmp1--INFINITY")
     cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
 
 
