@@ -407,6 +407,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_server_states.py::test_before_a_stop_is_repeated_its_owners_wish_is_read_again",),
     ),
     Break(
+        "D11",
+        "lifts the force-down while an evacuation from the host is seen under way",
+        INCIDENT,
+        "c.begun_late > 0 and c.out_of_service",
+        "c.begun_late < 0 and c.out_of_service",
+        ("sim/test_return.py::test_lifts_nothing_while_an_evacuation_that_was_given_up_begins_all_the_same",),
+    ),
+    Break(
         "D9",
         "lifts again and again what Nova refuses",
         "src/muster/core/host_case.py",
@@ -765,7 +773,7 @@ BREAKS: tuple[Break, ...] = (
         "D5",
         "lifts the force-down before nova-compute has finished its rows",
         INCIDENT,
-        "or (c.uncompleted_rows > 0 and (c.known_service.forced_down or c.disabled_by_us))",
+        "or (c.uncompleted_rows > 0 and c.out_of_service)",
         "",
         ("unit/test_host_return.py::TestReturn::test_stays_forced_down_until_nova_compute_has_finished_its_rows",),
     ),

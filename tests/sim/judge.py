@@ -230,7 +230,9 @@ class Judge(Obedience):
         host = self.world.cloud.computes[name]
         if unforce:
             for row in self.world.cloud.rows:
-                if row.source == name and self.world.cloud.row_alive(row) and self._matters(row):
+                # One that had been given up, or nobody knew of, may begin at the return.
+                unseen = row.crossed and not process.knew(f"evacuations_from {name}", row.began_at)
+                if row.source == name and self.world.cloud.row_alive(row) and self._matters(row) and not unseen:
                     self.blame("5", f"{name} un-forced while migration {row.id} is {row.status}")
             record = self.world.site.nodes[name].record
             claimed_at = self.claimed.get((name, record.first), 0.0) if record else 0.0

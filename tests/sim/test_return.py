@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.sim.process import Process
@@ -141,4 +143,34 @@ def test_forgets_no_waiting_order_of_a_server_that_its_owner_started_or_another_
     it.power_on("cmp1")
     it.until(it.over("cmp1"), 600.0)
     assert "cmp1" not in it.server("s0").guests
+    it.fair()
+
+
+def test_lifts_nothing_while_an_evacuation_that_was_given_up_begins_all_the_same() -> None:
+    """D11: an operator had released the host, and what waited for a dead destination began as both came back; its
+    source was in service again, and no start of nova-compute was left that would have cleaned up there."""
+    it = Stage(hosts=2, stuck_after_s=60)
+    it.cloud.rebuild.on_cast = lambda dest: it.fence(dest.name)
+    it.fence("cmp1")
+    it.until(lambda: it.site.nodes["cmp2"].record)
+    it.cloud.rebuild.on_cast = lambda dest: None
+    it.order("cmp1", lambda orders: replace(orders, released=True))
+    it.until(it.settled("cmp1"))
+    it.until(it.settled("cmp2"))
+    it.cloud.odds.hang = 1.0
+    source = it.cloud.computes["cmp1"]
+    it.cloud.stop_conductor()  # no heartbeat is written before the evacuation is seen
+    it.power_on("cmp1")
+    it.until(lambda: source.running)
+    it.power_on("cmp2")
+    it.cloud.rebuild.start_compute("cmp2")
+    it.until(it.says("s0", "evacuating"))
+    it.cloud.start_conductor()
+    it.run_for(60.0)
+    assert it.rows("s0") == ["pre-migrating"]
+    assert (it.state(), it.verdict("s0"), source.running, source.forced_down) == ("returning", "evacuating", True, True)
+    it.cloud.rebuild.release_hung(it.cloud.rows[0])
+    it.until(it.over("cmp1"))
+    assert it.rows("s0") == ["completed"]
+    assert (source.forced_down, source.enabled) == (False, True)
     it.fair()

@@ -114,6 +114,24 @@ class TestReturn:
         let_go = replace(kept, now=NOW + 1)
         assert decide(let_go, settings()).steps == (DropHold("cmp1"),)
 
+    @pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
+    def test_waits_for_an_evacuation_that_has_begun_since(self, status: str) -> None:
+        """D11: neither lifted nor started anew, until it has ended or is a person's to look at."""
+        begun = Evacuation("2", "b", "cmp1", EvacuationStatus(status), "cmp2", NOW - 60, NOW - 1)
+        here, moving = replace(self.back, member=True), server("b", task_state="rebuilding")
+        for others in ((), (self.done,), (self.completed,)):
+            seen: dict[str, Any] = {"evacuations": (begun, *others), "compute_restarted": True}
+            told = decide(sight(here, moving, **seen, back_at=NOW - 119), settings())
+            assert told.incidents["cmp1"].rule == "begun-late"
+            assert not any(isinstance(step, (ForceUp, StopCompute)) for step in told.steps)
+            assert told.incidents["cmp1"].reason.endswith("waiting for 1 evacuation from here to end")
+            late = decide(sight(here, moving, **seen, back_at=NOW - 121), settings())
+            assert late.incidents["cmp1"].findings["b"].verdict is Verdict.HELD
+            assert isinstance(late.steps[0], (ForceUp, StopCompute))
+        lifted = replace(DOWN, forced_down=False, enabled=True, disabled_reason="", up=True)
+        over = decide(sight(here, moving, service=lifted, **seen, back_at=NOW - 60), settings())
+        assert over.incidents["cmp1"].rule == "verdicts-open"
+
     def test_nova_compute_is_started_anew_where_only_novas_refusal_tells_of_a_row(self) -> None:
         """D9: the conductor had taken the row of an earlier incident, and nobody lists that."""
         here = replace(self.back, member=True)

@@ -37,6 +37,9 @@ QUEUE_READS_A_PASS = 20
 """After so many failures in a row a person is told that Nova does not say which orders wait for the host; it is asked
 on, so often at least, and for so many servers at once."""
 
+UNDER_WAY = ("not-begun", "on-the-way")
+"""The rules of servers of which an evacuation is seen that may still bring up a guest."""
+
 NOT_NAMED = Unknown("")
 
 
@@ -162,6 +165,11 @@ class HostCase:
         return not service.enabled and service.disabled_reason.startswith(MARK)
 
     @property
+    def out_of_service(self) -> bool:
+        """Forced down by anybody, or disabled by muster."""
+        return self.known_service.forced_down or self.disabled_by_us
+
+    @property
     def fenced_since(self) -> bool:
         """It was let back, came, and was fenced again.  To who released it and has seen it away since, a later time is
         only the end of the fencing on record."""
@@ -203,7 +211,7 @@ class HostCase:
         force-down.  Of an earlier incident one may be done only by now, for the conductor takes any row that is
         `accepted` (facts.md N32), and only Nova's refusal tells of it."""
         refused = self.now < self.sight.lift_refused_at + LIFT_AGAIN_S
-        left = (self.uncompleted_rows > 0 or refused) and (self.known_service.forced_down or self.disabled_by_us)
+        left = (self.uncompleted_rows > 0 or refused) and self.out_of_service
         return self.phase is Phase.RETURNING and left and 0.0 < self.sight.back_at < self.sight.evacuations_at
 
     @property
@@ -264,9 +272,15 @@ class HostCase:
         if not self.still_off:
             return 0
         here = self.known_service.host  # what has left it is not evacuated from it by anybody
-        begun = (f for f in self.findings if f.rule in ("not-begun", "on-the-way") and f.server.host == here)
+        begun = (f for f in self.findings if f.rule in UNDER_WAY and f.server.host == here)
         rows = (m for f in begun for m in self.sight.evacuations.get(f.server.id, ())[-1:])
         return sum(m.status is EvacuationStatus.ACCEPTED or (m.status.open and self.sight.released) for m in rows)
+
+    @property
+    def begun_late(self) -> int:
+        """Servers on their way from a host that is back.  What is not over long after that is a person's to look at."""
+        here = self.sight.compute_restarted and self.phase is Phase.RETURNING
+        return sum(f.rule in UNDER_WAY and f.verdict.open for f in self.findings) if here else 0
 
     @property
     def orders_done_at(self) -> float:

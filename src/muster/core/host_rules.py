@@ -314,6 +314,14 @@ RULES: tuple[HostRule, ...] = (
         lambda c: (WriteRecord(c.node.name, c.record, replace(c.record, phase=Phase.EVACUATING)),),
     ),
     HostRule(
+        # What it leaves here is cleaned up by a start of nova-compute that comes after its end.
+        "begun-late",
+        lambda c: c.begun_late > 0 and c.out_of_service,
+        State.RETURNING,
+        lambda c: f"nova-compute is back; waiting for {counted(c.begun_late, 'evacuation')} from here to end",
+        proves=True,
+    ),
+    HostRule(
         "starts-anew",
         lambda c: c.completed_in_part and c.node.member and c.sight.compute_stops < STARTS_ANEW,
         State.RETURNING,
@@ -336,10 +344,7 @@ RULES: tuple[HostRule, ...] = (
         "awaits-compute",
         lambda c: (
             c.phase is Phase.RETURNING
-            and (
-                not c.sight.compute_restarted
-                or (c.uncompleted_rows > 0 and (c.known_service.forced_down or c.disabled_by_us))
-            )
+            and (not c.sight.compute_restarted or (c.uncompleted_rows > 0 and c.out_of_service))
         ),
         State.RETURNING,
         lambda c: (
