@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plants one bug after another in the engine, and plays histories until the judge notices it.
+"""Plants one bug after another in the engine, and plays histories, or a scenario of its own, until the judge notices it.
 
 For each bug it prints the number of histories and what the judge said. The exit code is 0 if the judge noticed all.
 """
@@ -21,7 +21,9 @@ from muster.core.nova_facts import Power
 from muster.core.sight import Outcome
 from muster.core.steps import ForceUp, SwapRecord
 from muster.engine import act, inventory, liveness, memory
+from tests.sim import scenarios
 from tests.sim.history import BREAKDOWNS, play
+from tests.sim.world import World
 
 LIMIT = 3000
 """Every one has to be caught within so many histories."""
@@ -33,13 +35,13 @@ Patch = tuple[Any, str, Any]
 class Mutant:
     """:param rows: of docs/robustness.md, which are broken by it.
     :param patches: what is broken, as (where, name, what instead).
-    :param first: where the hunt begins: what it takes to notice it happens in few histories.
+    :param scenario: a world in which it has to show, where what it takes happens in few histories.
     """
 
     name: str
     rows: str
     patches: Callable[[], Sequence[Patch]]
-    first: int = 0
+    scenario: Optional[Callable[[], World]] = None
 
 
 def without(module: Any, *names: str) -> Callable[[], Sequence[Patch]]:
@@ -213,7 +215,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (act.Act, "_allowed", _allowed_without_quorum), (decide, "_hindrance", lambda cluster: ""),
     ]),
     Mutant("does not ask whether it is the current worker", "C9", patch(act.Act, "_allowed", _allowed_without_asking)),
-    Mutant("overwrites the record without comparing", "C14", patch(act.Act, "carry_out", _swap_whatever_is_there), 4100),
+    Mutant("overwrites the record without comparing", "C14", patch(act.Act, "carry_out", _swap_whatever_is_there),
+           scenarios.fenced_while_it_looks_at_nova),
     Mutant("forgets the incident at a second fencing", "C14", patch(Record, "fenced_again", _fenced_again_anew)),
     Mutant("knows only evacuations since the last fencing", "C14", _forget_old_evacuations),
     Mutant("calls a server of a silent cell gone", "B13", row(server_rules, "cell-silent", verdict=Verdict.GONE)),
@@ -293,9 +296,9 @@ def planted(mutant: Mutant) -> Iterator[None]:
 def hunt(mutant: Mutant, limit: int = LIMIT) -> Optional[tuple[int, str]]:
     """The first history in which it is caught, and by what; an engine that breaks down is caught, too."""
     with planted(mutant):
-        for seed in range(mutant.first, mutant.first + limit):
+        for seed in range(1 if mutant.scenario else limit):
             try:
-                world = play(seed)
+                world = mutant.scenario() if mutant.scenario else play(seed)
             except BREAKDOWNS as exc:
                 return seed, f"breaks down: {type(exc).__name__}: {exc}"
             if world.judge.violations:

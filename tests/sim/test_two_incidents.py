@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sim import scenarios
 from tests.sim.stage import Stage
 
 
@@ -112,4 +113,14 @@ def test_lifts_its_force_down_after_two_incidents_whatever_an_operator_disabled(
     it.until(it.over("cmp1"))
     host = it.cloud.computes["cmp1"]
     assert (host.forced_down, host.enabled, host.disabled_by) == (False, False, "operator")
+    it.fair()
+
+
+def test_claims_nothing_by_a_record_that_a_further_fencing_has_replaced() -> None:
+    """C14: what the write does not find as it was read is left alone, and looked at again."""
+    it = scenarios.fenced_while_it_looks_at_nova()
+    record = it.site.nodes["cmp1"].record
+    assert record is not None
+    assert record.last > record.first
+    assert it.rows("s0") == ["done"]
     it.fair()
