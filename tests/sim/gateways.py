@@ -151,7 +151,7 @@ class NovaGateway:
         self._nova.note_time(asked_at, process.clock.now(), self._cloud.date())
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
-        if kind == "evacuations_from":
+        if kind in ("evacuations_from", "traces", "server"):
             process.read_at[f"{kind} {args[0]}"] = at
         if kind == "evacuations_of_all":
             process.read_at |= {f"evacuations_from {host}": at for host in self._cloud.computes} | {

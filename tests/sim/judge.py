@@ -68,6 +68,7 @@ class Judge(Obedience):
         if inst.deleted or not any(n.record for n in world.site.nodes.values()):
             process.sent(ident, target)
             return False
+        self._sent_from_where_it_is(process, inst)
         if process.knows_of_elsewhere(inst):
             return False
         record = node.record
@@ -94,6 +95,25 @@ class Judge(Obedience):
             self.blame("1", f"evacuate of {ident} although {host.name} lives and was seen to")
             return False
         return host.name in world.liars
+
+    def _sent_from_where_it_is(self, process: Process, inst: Instance) -> None:
+        """Invariant 3: not by what was read before it arrived elsewhere, though Nova may refuse that (facts.md N2).  Its
+        own evacuation a worker has to wait for; what another hand did it has to have seen, and what died with a
+        destination."""
+        told = (i.findings.get(inst.id) for i in process.incidents.values())
+        sources = {f.source for f in told if f and f.rule == "ready"}
+        if not sources or inst.host in sources:
+            return
+        rows = self.world.cloud.rows_of[inst.id]
+        left = max((r for r in rows if r.source in sources and r.arrived_at), key=lambda r: r.arrived_at)
+        answers = (f"evacuations_from {left.source}", "servers_changed", f"traces {inst.id}", f"server {inst.id}")
+        seen = any(process.read_at.get(kind, 0.0) > left.arrived_at for kind in answers)
+        own = left.by == "muster" and not left.excused and self.world.site.nodes[left.dest].record is None
+        if seen or own:
+            since_s = self.world.now - left.arrived_at
+            self.blame(
+                "3", f"evacuate of {inst.id} from {left.source}, which has been on {inst.host} for {since_s:.0f} s"
+            )
 
     def _thought_dead(self, process: Process, row: Row) -> bool:
         """Its destination was fenced by a device that lied, and nothing that tells of it could have been read yet."""

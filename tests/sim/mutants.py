@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -199,6 +200,14 @@ def _any_is_over(self: Any) -> bool:
     return any(trace.over for trace in self.traces)
 
 
+def _over_by_a_newer_log(self: Any) -> Any:
+    """Whatever was listed before its calls were read."""
+    return _CALLS_OVER(replace(self, host=replace(self.host, evacuations_at=math.inf)))
+
+
+_CALLS_OVER = server_case.ServerCase.calls_over.func
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("sends again while a call is pending", "B1, B10", without(server_rules, "call-pending", "call-vanished")),
     Mutant("believes whatever Pacemaker counts as fenced", "C20", without(host_rules, "fencing-unproved")),
@@ -254,6 +263,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("reads no failure for one without a guest", "A17", patch(server_case.ServerCase, "_harmless", _if_unread)),
     Mutant("takes every row that is accepted for dropped", "B19", patch(server_case.ServerCase, "calls_over", True)),
     Mutant("takes one dropped call for all", "B19", patch(server_case.ServerCase, "calls_over", property(_any_is_over))),
+    Mutant("takes for dropped what was over when its call was read", "B40",
+           patch(server_case.ServerCase, "calls_over", property(_over_by_a_newer_log)),
+           scenarios.over_before_its_call_is_read),
     Mutant("never asks what has become of a call", "B19", row(server_rules, "not-begun", step=None)),
     Mutant("waits for an action log for ever", "B4", patch(server_rules, "LOG_TRIES", 1_000_000)),
     Mutant("asks for quorum once for many steps", "C10", patch(act.Act, "carry_out", _asking_once)),

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Optional
+
+from tests.sim.inventory import Call, Instance
 from tests.sim.process import Process
 from tests.sim.stage import Stage
 
@@ -18,6 +22,38 @@ def fenced_while_it_looks_at_nova() -> Stage:
             it.fence("cmp1")
 
     it.on_call = again
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    return it
+
+
+def over_before_its_call_is_read() -> Stage:
+    """An evacuation that others have overtaken is listed as not begun, and over by the time that Nova shows its call.
+    With so many under way the list is some seconds old by then."""
+    it = Stage(servers=100, in_flight=100)
+    it.verbose = False
+    rebuild, held = it.cloud.rebuild, []
+    schedule = rebuild.schedule
+
+    def hold_the_first(inst: Instance, call: Call, target: Optional[str]) -> None:
+        if len(it.cloud.rows) == 1:
+            held.append(functools.partial(schedule, inst, call, target))
+        else:
+            schedule(inst, call, target)
+
+    def slowly(process: Process, kind: str, moment: str) -> None:
+        if (kind, moment) == ("evacuate", "after"):
+            it.run_for(0.5)
+        if (kind, moment) == ("traces", "before") and held:
+            held.pop()()
+            it.run_for(0.5)
+            rebuild.release_hung(it.cloud.rows[0])
+            it.until(lambda: it.cloud.rows[0].status == "done")
+            for row in it.cloud.rows[1:]:
+                it.after(10.0, functools.partial(rebuild.release_hung, row))
+
+    rebuild.schedule, it.on_call = hold_the_first, slowly  # type: ignore[method-assign]
+    it.cloud.odds.hang = 1.0
     it.fence("cmp1")
     it.until(it.settled("cmp1"))
     return it

@@ -7,6 +7,7 @@ import pytest
 
 from muster.core.errors import NovaUncertain
 from muster.core.sight import Outcome
+from tests.sim import scenarios
 from tests.sim.stage import Stage
 
 
@@ -150,4 +151,12 @@ def test_waits_for_its_turn_in_a_conductor_that_has_hundreds_of_calls() -> None:
     assert {len(it.rows(f"s{n}")) for n in range(120)} == {1}
     assert it.asked["evacuate"] == 120
     assert it.asked["traces"] <= 6, "a log says nothing new of what waits for its turn"
+    it.fair()
+
+
+def test_sends_nothing_again_that_was_over_when_its_call_was_read() -> None:
+    """B40: the list that called it accepted was older than its log, and a second call found it on a host that is up;
+    only Nova's refusal kept that from being carried out."""
+    it = scenarios.over_before_its_call_is_read()
+    assert it.asked["evacuate"] == 100
     it.fair()
