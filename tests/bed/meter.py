@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -110,6 +111,35 @@ def offs(cloud: Cloud, host: str, before: int) -> list[float]:
     """
     log = [e for e in cloud.cluster.bmc_log()[before:] if e["node"] == host and e["do"] in ("off", "status")]
     return [e["at"] + e["seconds"] for e in log if e["state"] == "off"]
+
+
+class Attributes(threading.Thread):
+    """While it is entered, so many transient attributes of a controller change each second, as those of a ping do."""
+
+    def __init__(self, cloud: Cloud, count: int) -> None:
+        super().__init__(daemon=True)
+        self._cloud = cloud
+        self._names = " ".join(f"meter-{n}" for n in range(count))
+        self._over = threading.Event()
+
+    def __enter__(self) -> Attributes:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        self.join()
+        self._each("--delete")
+
+    def run(self) -> None:
+        for value in itertools.count():
+            begin = time.monotonic()
+            self._each(f"--update {value}")
+            if self._over.wait(max(0.0, begin + 1.0 - time.monotonic())):
+                return
+
+    def _each(self, change: str) -> None:
+        self._cloud.ctl("sh", "-c", f"for name in {self._names}; do attrd_updater --name $name {change}; done")
 
 
 class _RecordWatch(threading.Thread):

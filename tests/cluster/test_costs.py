@@ -12,7 +12,8 @@ from tests.bed.cloud import Cloud
 
 pytestmark = pytest.mark.measured
 MONITOR_RATIO, MONITOR_KB = 6.0, 20_000
-IDLE_CPU, IDLE_KB = 0.01, 70_000
+IDLE_CPU, IDLE_KB, IDLE_LOOKS = 0.01, 70_000, 15.0
+ATTRIBUTES = 10
 OFF_RATIO = 20.0
 FIRST_EVACUATE_S = 2.0
 """Times are told in milliseconds and bounded by what something simpler takes on the same machine in the same minute."""
@@ -35,6 +36,17 @@ def test_the_worker_costs_next_to_nothing_while_nothing_happens(cloud: Cloud) ->
     print(f"idle worker: {idle.share * 100:.2f} % of a core with its children, {idle.kb} kB")
     assert idle.share < IDLE_CPU
     assert idle.kb < IDLE_KB
+
+
+def test_the_attributes_of_other_agents_wake_nobody(cloud: Cloud) -> None:
+    """From Pacemaker 2.1.7 each change of one rewrites the file that the worker watches."""
+    with meter.Attributes(cloud, ATTRIBUTES):
+        idle = meter.idle(cloud)
+    print(
+        f"idle worker beside {ATTRIBUTES} attributes: {idle.share * 100:.2f} % of a core, {idle.looks:.0f} looks a minute"
+    )
+    assert idle.looks < IDLE_LOOKS
+    assert idle.share < IDLE_CPU
 
 
 def test_off_holds_nobody_up(cloud: Cloud) -> None:

@@ -53,6 +53,9 @@ class Pacemaker(Protocol):
     def scribble(self, node: str, value: str) -> None:
         """Somebody sets the attribute ``muster`` by hand, and muster-hold with it."""
 
+    def ping(self, node: str, value: int) -> None:
+        """Another agent has set its transient attribute."""
+
 
 class SimulatedPacemaker:
     def __init__(self) -> None:
@@ -85,6 +88,9 @@ class SimulatedPacemaker:
     def scribble(self, node: str, value: str) -> None:
         self._world.site.set_node(node, unreadable_record=value, hold=True)
 
+    def ping(self, node: str, value: int) -> None:
+        pass  # it has only what muster looks at
+
 
 class PacemakerInMemory:
     """What the tests on real Nova have beside it."""
@@ -116,6 +122,9 @@ class PacemakerInMemory:
 
     def scribble(self, node: str, value: str) -> None:
         self._cluster.change(node, unreadable_record=value, hold=True)
+
+    def ping(self, node: str, value: int) -> None:
+        pass  # it has only what muster looks at
 
 
 class PacemakersTools:
@@ -188,6 +197,12 @@ class PacemakersTools:
         whole = f'<instance_attributes id="nodes-{node}">{pairs}</instance_attributes>'
         xml = f'<node id="{node}" uname="{node}" type="remote">{whole}</node>'
         self._cibadmin("--modify", "--allow-create", "--scope", "nodes", "--xml-text", xml)
+
+    def ping(self, node: str, value: int) -> None:
+        pair = f'<nvpair id="{node}-ping" name="ping" value="{value}"/>'
+        attributes = f'<instance_attributes id="status-{node}">{pair}</instance_attributes>'
+        transient = f'<transient_attributes id="{node}">{attributes}</transient_attributes>'
+        self._status(f'<node_state id="{node}" uname="{node}">{transient}</node_state>')
 
     def _run(self, argv: Sequence[str], timeout_s: float) -> Result:
         if argv[0] == "stonith_admin":  # it asks the fencer, which has no history without a cluster

@@ -18,7 +18,7 @@ from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.engine.worker import WAKE_POLL_S, Worker
-from muster.gateways.pacemaker import cib, cib_xml
+from muster.gateways.pacemaker import cib, cib_xml, cluster
 from muster.gateways.pacemaker.cluster import Pacemaker
 from muster.gateways.pacemaker.command import Result
 from tests.fakes import FakeClock, FakeCluster, LogLines, NoOutlet, settings
@@ -68,6 +68,26 @@ def test_an_idle_worker_reads_the_cib_twelve_times_a_minute_and_never_asks_nova(
     assert calls.pop("cib_changed") <= 60 / WAKE_POLL_S + 30, "a stat of a file each time"
     assert calls.pop("look") <= 13
     assert calls == {"services": 1}, "the login, and nothing that changes anything"
+
+
+def test_the_file_of_the_cib_is_read_only_when_it_was_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty times a second somebody asks whether it has changed."""
+    calls: Counter[str] = Counter()
+    file, new = tmp_path / "cib.xml", tmp_path / "cib.new"
+    monkeypatch.setattr(cluster, "CIB_FILE", str(file))
+    monkeypatch.setattr(cluster, "_epochs", counted("read", cluster._epochs, calls))
+    pacemaker = Pacemaker("ctl1", "muster")
+    assert pacemaker.cib_changed() is None
+    seen = []
+    for text in ('<cib admin_epoch="0" epoch="7">', '<cib admin_epoch="1" epoch="7">', "<cib>", "<cib >"):
+        new.write_text(text)
+        new.rename(file)
+        seen += [{pacemaker.cib_changed() for _ in range(20)}]
+    assert [len(values) for values in seen] == [1] * 4
+    assert len(set.union(*seen)) == 4, "without epochs each rewriting counts"
+    assert calls["read"] == 4
 
 
 def test_a_cib_is_read_once_and_its_nodes_are_looked_up_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,10 @@ from muster.gateways.pacemaker.command import Result, run
 from muster.installation.fencing_topology import MENDED, objection
 
 CIB_FILE = "/var/lib/pacemaker/cib/cib.xml"
-"""Rewritten on every controller when the configuration changes, our records included; never read, only looked at."""
+"""Rewritten on every controller when the configuration changes, our records included; of it only the head is read."""
+HEAD_BYTES = 4096
+EPOCHS = re.compile(rb'\s(?:admin_)?epoch="\d+"')
+"""One of them grows with each change of the configuration (lib/common/patchset.c xml_create_patchset)."""
 TIMEOUT_S = 10.0
 NOTHING_MATCHED = 105  # CRM_EX_NOSUCH: the xpath of a guarded write found nothing, so nothing was written
 RECORD_TRIES = 5
@@ -48,6 +51,8 @@ class Pacemaker:
         self._timeout_s = timeout_s
         self._seen: Optional[tuple[bytes, Cluster]] = None
         self._doubted: dict[str, int] = {}
+        self._written: tuple[int, int] = (0, 0)
+        self._epochs: object = None
 
     def look(self) -> Cluster:
         """The same object as before where nothing has changed: to read a CIB costs more than to compare it."""
@@ -109,12 +114,18 @@ class Pacemaker:
             return False
 
     def cib_changed(self) -> object:
-        """A value that is another one once the configuration has been rewritten."""
+        """A value that is another one once the configuration has been changed.
+
+        That the file is another one does not tell: from 2.1.7 each attribute of each agent rewrites it (facts.md V2).
+        """
         try:
             stat = os.stat(CIB_FILE)
+            written = stat.st_mtime_ns, stat.st_ino
+            if written != self._written:
+                self._epochs, self._written = _epochs(CIB_FILE) or written, written
         except OSError:
             return None
-        return stat.st_mtime_ns, stat.st_ino
+        return self._epochs
 
     # ---------------------------------------------------------------- record
 
@@ -258,6 +269,12 @@ class Pacemaker:
         result = self._run(argv, self._timeout_s)
         _check(argv, result)
         return result
+
+
+def _epochs(path: str) -> tuple[bytes, ...]:
+    """Of the CIB in a file; empty where its head does not tell them."""
+    with open(path, "rb") as file:
+        return tuple(EPOCHS.findall(file.read(HEAD_BYTES).partition(b">")[0]))
 
 
 def _seconds(text: str) -> int:
