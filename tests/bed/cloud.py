@@ -6,9 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
-import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from lxml import etree
 
 from tests.bed.cluster import BedError, Cluster
 from tests.bed.nova.client import NovaBed
+from tests.bed.packages import RPM, Format
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -36,11 +35,20 @@ OURS = " or ".join(f"@name='{name}'" for name in ("standby", "maintenance", "mus
 class Cloud:
     """Three controllers, ``computes`` computes, Nova behind them; the power of a compute is that of its guests.
 
-    :param rpms: to be installed on every node, as operators do, which then see nothing of this tree; without them its
-        agents are linked in.
+    :param packages: to be installed on every node, as operators do, which then see nothing of this tree; without them
+        its agents are linked in.
+    :param form: the format of the packages.
     """
 
-    def __init__(self, name: str = "muster", computes: int = 3, keep: bool = False, rpms: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        name: str = "muster",
+        computes: int = 3,
+        keep: bool = False,
+        packages: Sequence[Path] = (),
+        form: Format = RPM,
+    ) -> None:
+        self.form = form
         self.hosts = [f"cmp{i + 1}" for i in range(computes)]
         self.controllers = ["ctl1", "ctl2", "ctl3"]
         self.nova = NovaBed.start(hosts=self.hosts, keep=keep)
@@ -51,35 +59,23 @@ class Cloud:
                 name=name,
                 controllers=3,
                 computes=computes,
-                agents={} if rpms else LINKED,
+                agents={} if packages else LINKED,
                 files={"/etc/muster/clouds.yaml": clouds},
                 ports=tuple(urlsplit(url).port or 80 for url in self.nova.url.values()),
                 nova=self.nova.url["control"],
-                hidden=PRODUCT if rpms else (),
+                hidden=PRODUCT if packages else (),
             )
-            self.rpm("--install", rpms)
+            if packages:
+                self.package("install", packages)
         except BaseException:
             self.nova.stop()
             raise
 
-    def rpm(self, what: str, rpms: Sequence[object], on: Sequence[str] = ()) -> str:
-        """``rpm --install``, ``--upgrade`` or ``--erase`` on every node; what was printed.
-
-        Their needs are EL's packages, which are not here: what muster imports comes from the tests' environment.
-        """
-        said = []
-        site = f"/usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-        needs = f"printf '%s\\n' {site} {sysconfig.get_path('purelib')} >/usr/lib/python3/dist-packages/bed.pth"
-        command = f"{needs}; rpm --dbpath /var/lib/rpm {what} --nodeps {shlex.join(map(str, rpms))} 2>&1"
-        for node in (on or [*self.controllers, *self.hosts]) if rpms else ():
-            said.append(self.ctl("sh", "-c", command, node=node))
-        return "".join(said)
-
-    @staticmethod
-    def built(out: Path, release: int = 1) -> list[Path]:
-        """The RPMs of this tree, for :meth:`rpm`."""
-        subprocess.run([ROOT / "packaging/rpm/build", out, str(release)], check=True, capture_output=True, timeout=120)
-        return sorted(out.glob(f"*-{release}.noarch.rpm"))
+    def package(self, verb: str, packages: Sequence[object], on: Sequence[str] = ()) -> str:
+        """Install, upgrade or erase these packages on every node; what was printed."""
+        command = self.form.command(verb, packages)
+        nodes = on or [*self.controllers, *self.hosts]
+        return "".join(self.ctl("sh", "-c", command, node=node) for node in nodes)
 
     @staticmethod
     def end(name: str) -> bool:

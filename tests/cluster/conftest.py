@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything real for the tests of this folder: Pacemaker, Nova, muster installed by the lines of the README.
 
-With ``MUSTER_RPM=1`` the nodes have what the RPMs bring; without it, this tree.
+With ``MUSTER_PACKAGES=rpm`` or ``deb`` the nodes have what the packages bring; without it, this tree.
 
 Whatever a test does, the oracle in front of Nova must have seen nothing forbidden, and no server of a dead host may be
 without a verdict.
@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.bed.cloud import Cloud
+from tests.bed.packages import FORMATS
 
 HERE = Path(__file__).parent
 
@@ -27,14 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def rpms(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """What the nodes get; empty for this tree."""
-    return Cloud.built(tmp_path_factory.mktemp("rpms")) if os.environ.get("MUSTER_RPM") else []
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the nodes get, for :class:`Cloud`; empty for this tree."""
+    form = FORMATS.get(os.environ.get("MUSTER_PACKAGES", ""))
+    return {"packages": form.built(tmp_path_factory.mktemp("packages")), "form": form} if form else {}
 
 
 @pytest.fixture(scope="session")
-def running(rpms: list[Path]) -> Iterator[Cloud]:
-    with Cloud(os.environ.get("MUSTER_BED", "test"), computes=4, rpms=rpms) as cloud:
+def running(installed: dict[str, Any]) -> Iterator[Cloud]:
+    with Cloud(os.environ.get("MUSTER_BED", "test"), computes=4, **installed) as cloud:
         cloud.install()
         yield cloud
 

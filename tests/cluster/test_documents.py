@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +22,9 @@ SAYS_HOW_IT_IS = {"muster": (0, 1, 2), "crm_mon": (0, 1, 2), "attrd_updater": (0
 
 
 @pytest.fixture(scope="module")
-def bare(rpms: list[Path]) -> Iterator[Cloud]:
+def bare(installed: dict[str, Any]) -> Iterator[Cloud]:
     """Controllers, computes, a power device, nova-compute; nothing of muster is configured."""
-    with Cloud(os.environ.get("MUSTER_BED", "") + "doc", computes=3, rpms=rpms) as cloud:
+    with Cloud(os.environ.get("MUSTER_BED", "") + "doc", computes=3, **installed) as cloud:
         cloud.type("pcs constraint remove nova-compute-held")
         cloud.type("pcs stonith level clear")
         cloud.remember()
