@@ -20,7 +20,7 @@ _shtab_muster_release_option_strings=(-h --help -y --yes)
 _shtab_muster_pause_option_strings=(-h --help -y --yes)
 _shtab_muster_resume_option_strings=(-h --help -y --yes)
 _shtab_muster_doctor_option_strings=(-h --help -o --output)
-_shtab_muster_setup_option_strings=(-h --help --cloud --shared-storage --nova-resource --power --apply -y --yes)
+_shtab_muster_setup_option_strings=(-h --help --cloud --shared-storage --nova-resource --power --format --apply -y --yes)
 _shtab_muster_register_option_strings=(-h --help --undo --dry-run --root)
 _shtab_muster_option_strings=(-h --help --version --resource)
 
@@ -35,6 +35,7 @@ _shtab_muster_report___output_choices=(text json html)
 _shtab_muster_doctor__o_choices=(text json)
 _shtab_muster_doctor___output_choices=(text json)
 _shtab_muster_setup___shared_storage_choices=(yes no)
+_shtab_muster_setup___format_choices=(cibadmin crmsh pcs)
 _shtab_muster_pos_0_choices=(status watch plan report retry skip approve confirm release pause resume doctor setup register)
 
 _shtab_muster_status__h_nargs=0

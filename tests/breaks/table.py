@@ -1335,6 +1335,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_phrasing.py::test_a_rule_is_one_word_for_a_pcs_that_warns_of_several",),
     ),
     Break(
+        "E14",
+        "creates the worker without its rule where there is no pcs",
+        "src/muster/installation/other_shells.py",
+        "            yield _add(*_of_one_change(commands))",
+        "            yield _add(next(_of_one_change(commands)))",
+        ("unit/test_other_shells.py::test_the_worker_and_its_rule_are_one_change",),
+    ),
+    Break(
         "E9",
         "is content with any quorum policy",
         "src/muster/installation/checks/cluster.py",

@@ -172,7 +172,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "setup",
         "setup",
-        "print the pcs commands that this cluster lacks",
+        "print the commands that this cluster lacks",
         "Prints the commands that add what this cluster lacks: the fence device, the fencing levels, the resource and"
         " its rules. Runs them only with --apply. Prints no command when nothing is missing, and none beside another"
         " tool that evacuates.",
@@ -190,6 +190,13 @@ COMMANDS: tuple[Command, ...] = (
                 "the device that cuts the power of a node, if not clear; once for each node",
                 metavar="NODE=DEVICE",
                 repeated=True,
+            ),
+            Argument(
+                ("--format",),
+                "whose words the commands are in; cibadmin stands for Pacemaker's own tools. The default is what is on"
+                " this controller: pcs, else crmsh, else cibadmin",
+                choices=("cibadmin", "crmsh", "pcs"),
+                default="",
             ),
             Argument(("--apply",), "run the commands in order, until one fails", flag=True),
             YES,

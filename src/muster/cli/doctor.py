@@ -24,7 +24,7 @@ from muster.gateways.pacemaker import agents, installation, pcs
 from muster.installation import checkup
 from muster.installation.checks.examination import CheckResult, Examination, Examined, Result, worst
 from muster.installation.installed import Controller, NovaAccess
-from muster.installation.phrasing import Version, phrased
+from muster.installation.phrasing import phrased, spoken
 from muster.settings import Settings
 
 EXIT_OF_RESULT = {
@@ -38,7 +38,7 @@ EXIT_OF_RESULT = {
 def run(options: argparse.Namespace) -> int:
     with terminal.console(stderr=True).status("asking Pacemaker and Nova"):
         facts = look(Site(options.resource))
-    examined = [_as_typed_here(check, facts.controller.pcs) for check in checkup.examine(facts)]
+    examined = [_as_typed_here(check, facts.controller) for check in checkup.examine(facts)]
     result = worst(check.result for check in examined)
     if options.output == "json":
         whole = {"checked": round(time.time(), 1), "controller": facts.controller.name, "level": result.value}
@@ -50,8 +50,11 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_OF_RESULT[result]
 
 
-def _as_typed_here(check: Examined, version: Version) -> Examined:
-    return replace(check, findings=tuple(replace(f, commands=phrased(f.commands, version)) for f in check.findings))
+def _as_typed_here(check: Examined, me: Controller) -> Examined:
+    shell = spoken(me.pcs, me.crmsh)
+    return replace(
+        check, findings=tuple(replace(f, commands=phrased(f.commands, me.pcs, shell)) for f in check.findings)
+    )
 
 
 # ----------------------------------------------------------------------- look
@@ -97,6 +100,7 @@ def _controller(site: Site, settings: Optional[Settings]) -> Controller:
         credentials=tuple(credentials.file_faults(settings.clouds_file)) if settings else None,
         worker_version=_worker_version(site),
         pcs=pcs.version(),
+        crmsh=pcs.crmsh(),
     )
 
 

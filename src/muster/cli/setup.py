@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``muster setup``: what this cluster lacks, as commands of pcs that can be pasted; with ``--apply`` they are run."""
+"""``muster setup``: what this cluster lacks, as commands that can be pasted; with ``--apply`` they are run.
+
+The commands are of pcs, of crmsh, or of Pacemaker's own tools.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from muster.core.errors import ClusterError, SettingsError
 from muster.gateways.pacemaker import command, installation, pcs
 from muster.installation.installed import Installation
 from muster.installation.missing import Argv, Choices, SetupStep, missing
-from muster.installation.phrasing import Version, phrased
+from muster.installation.other_shells import Shell
+from muster.installation.phrasing import Version, phrased, spoken
 from muster.log import Log
 
 COMMAND_TIMEOUT_S = 120.0
@@ -24,24 +28,31 @@ COMPLETE = "nothing is missing. To check the rest: muster doctor"
 
 def run(options: argparse.Namespace) -> int:
     choices = Choices(options.cloud, options.shared_storage, options.nova_resource, _power(options.power))
-    shell = pcs.version()
-    steps = _steps(options.resource, choices, shell)
+    version = pcs.version()
+    shell = Shell(options.format) if options.format else spoken(version, pcs.crmsh())
+
+    def steps_left() -> list[SetupStep]:
+        return _steps(options.resource, choices, version, shell)
+
+    steps = steps_left()
     _print(steps)
     lines = [argv for step in steps for argv in step.commands]
     if not (options.apply and lines):
         return commands.ATTENTION if steps else commands.OK
     if not _apply(lines, options.yes):
         return commands.TROUBLE
-    left = _steps(options.resource, choices, shell)
+    left = steps_left()
     if left:
         print("# done, but this is still missing:")
     _print(left)
     return commands.TROUBLE if left else commands.OK
 
 
-def _steps(resource: str, choices: Choices, shell: Version) -> list[SetupStep]:
-    """:param shell: the version of pcs that is to take them."""
-    return [replace(step, commands=phrased(step.commands, shell)) for step in missing(here(resource), choices)]
+def _steps(resource: str, choices: Choices, version: Version, shell: Shell) -> list[SetupStep]:
+    """:param version: of the pcs that is to take them.
+    :param shell: that is to take them."""
+    found = missing(here(resource), choices)
+    return [replace(step, commands=phrased(step.commands, version, shell)) for step in found]
 
 
 def here(resource: str) -> Installation:

@@ -147,6 +147,7 @@ class Controller:
     :param credentials: what is wrong with the file of the credentials; None if nobody says which it is.
     :param worker_version: of the worker that Pacemaker runs, wherever; empty if it does not say.
     :param pcs: its version; empty if it is not there.
+    :param crmsh: whether that is there.
     """
 
     name: str = ""
@@ -156,6 +157,7 @@ class Controller:
     credentials: Optional[tuple[str, ...]] = None
     worker_version: str = ""
     pcs: tuple[int, ...] = ()
+    crmsh: bool = False
 
 
 @dataclass(frozen=True)

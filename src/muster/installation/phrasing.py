@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command of pcs in the words of the pcs that is there.  Pure.
+"""A command of pcs in the words of the shell that is there.  Pure.
 
 What every pcs takes without a warning is written so from the start; here is the rest.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from muster.installation.missing import Argv
+from muster.installation.other_shells import Shell, rephrased
 
 Version = tuple[int, ...]
 
@@ -17,8 +18,15 @@ RULE_IS_ONE_WORD: Version = (0, 12)
 get_rule_str(); pcs/rule.py)."""
 
 
-def phrased(commands: Iterable[Argv], pcs: Version) -> tuple[Argv, ...]:
+def spoken(pcs: Version, crmsh: bool) -> Shell:
+    """Whose words are taken here, as far as nobody chose: Pacemaker's own tools are everywhere."""
+    return Shell.PCS if pcs else Shell.CRMSH if crmsh else Shell.CIBADMIN
+
+
+def phrased(commands: Iterable[Argv], pcs: Version, shell: Shell = Shell.PCS) -> tuple[Argv, ...]:
     """:param pcs: its version; empty where there is none, which gives what each takes."""
+    if shell is not Shell.PCS:
+        return rephrased(commands, shell)
     return tuple(_one_word(argv) if pcs >= RULE_IS_ONE_WORD else argv for argv in commands)
 
 
