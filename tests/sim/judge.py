@@ -104,16 +104,16 @@ class Judge(Obedience):
         sources = {f.source for f in told if f and f.rule == "ready"}
         if not sources or inst.host in sources:
             return
-        rows = self.world.cloud.rows_of[inst.id]
-        left = max((r for r in rows if r.source in sources and r.arrived_at), key=lambda r: r.arrived_at)
-        answers = (f"evacuations_from {left.source}", "servers_changed", f"traces {inst.id}", f"server {inst.id}")
+        arrived = sorted((r for r in self.world.cloud.rows_of[inst.id] if r.arrived_at), key=lambda r: r.arrived_at)
+        there = max((r.arrived_at for r in arrived if r.dest in sources), default=0.0)
+        left = next(r for r in arrived if r.arrived_at > there)  # which the conductor may have moved by an older row
+        answers = ["servers_changed", f"traces {inst.id}", f"server {inst.id}"]
+        answers += [f"evacuations_from {left.source}"] * (left.source in sources)
         seen = any(process.read_at.get(kind, 0.0) > left.arrived_at for kind in answers)
         own = left.by == "muster" and not left.excused and self.world.site.nodes[left.dest].record is None
         if seen or own:
             since_s = self.world.now - left.arrived_at
-            self.blame(
-                "3", f"evacuate of {inst.id} from {left.source}, which has been on {inst.host} for {since_s:.0f} s"
-            )
+            self.blame("3", f"evacuate of {inst.id}, which left {' and '.join(sources)} {since_s:.0f} s ago")
 
     def _thought_dead(self, process: Process, row: Row) -> bool:
         """Its destination was fenced by a device that lied, and nothing that tells of it could have been read yet."""
