@@ -39,7 +39,7 @@ def report(servers: int, held: int = 0, failed_once: int = 0, in_flight: int = 1
         events.append({"at": FENCED + 1.1, "what": "queued: waiting for its turn", **about})
         entry: dict[str, Any] = {"id": ident, "name": name, "project": "p", "from": "cmp1", "state": "active"}
         if number < held:
-            reason = f"paused: openstack server set --state active {ident}, then muster retry {ident}"
+            reason = f"paused: openstack server set --state active --auto-approve {ident}, then muster retry {ident}"
             events.append({"at": FENCED + 1.2, "what": f"held: {reason}", **about})
             proofs.append({**entry, "verdict": "held", "reason": reason, "state": "paused", "attempts": 0})
             continue

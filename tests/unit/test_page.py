@@ -117,7 +117,7 @@ def test_whoever_must_act_is_told_what_to_type() -> None:
     """With the server's own id where the command has to have it."""
     text = "".join(etree.fromstring(page(story()), PARSER).itertext())
     (held,) = story().waiting
-    assert f"openstack server set --state active {held.id}, then muster retry {held.id}" in text
+    assert f"openstack server set --state active --auto-approve {held.id}, then muster retry {held.id}" in text
     assert "active ID" not in text
 
 

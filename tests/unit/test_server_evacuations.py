@@ -149,7 +149,9 @@ def test_what_is_on_a_host_that_is_back_is_open_no_more() -> None:
     assert finding.reason == "ERROR on its host, which is back (No luck): openstack server reboot --hard s1"
     caught = replace(error, task_state="resize_migrating", fault="")
     told = judged(case(caught, back_at=NOW - 9, first=NOW - 900))[0].reason
-    assert told.endswith("back: openstack server set --state active s1, then openstack server reboot --hard s1")
+    assert told.endswith(
+        "back: openstack server set --state active --auto-approve s1, then openstack server reboot --hard s1"
+    )
     young = replace(error, created=NOW - 900)
     assert verdict(case(young, back_at=NOW - 9, first=NOW - 900))[:2] == (Verdict.HELD, "failed-at-return")
     newer = replace(error, created=NOW - 5)

@@ -191,7 +191,7 @@ def test_a_resize_under_way_is_left_to_a_person(task: str) -> None:
     resizing = replace(ACTIVE, task_state=task)
     finding, step = judged(case(resizing))
     assert (finding.verdict, finding.rule, step) == (Verdict.HELD, "resizing", "")
-    assert "openstack server set --state active s1" in finding.reason
+    assert "openstack server set --state active --auto-approve s1" in finding.reason
     assert verdict(case(resizing, retried_at=NOW - 1))[2] == ("evacuate" if task == "resize_prep" else "")
 
 

@@ -340,7 +340,7 @@ def _of_incident(seen: Seen, incident: Shown) -> Iterator[Todo]:
     if held > shown:
         yield Todo("trouble", node, f"also held: {counted(held - shown, 'server')}. To see all: muster status {node}")
     if state == "returning" and incident.member and seen.now - incident.fenced > RETURN_LATE_S:
-        yield Todo("attention", node, f"{incident.reason}. On the host: systemctl status openstack-nova-compute")
+        yield Todo("attention", node, f"{incident.reason}. On the host: systemctl status '*nova*compute*'")
     if state in ("settled", "returning") and not incident.member:
         yield Todo(
             "attention",

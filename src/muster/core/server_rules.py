@@ -34,14 +34,16 @@ LOG_TRIES = 10
 YES = frozenset({"true", "yes", "on", "1"})
 NO = frozenset({"false", "no", "off", "0"})
 
+SET_ACTIVE = "openstack server set --state active --auto-approve {id}"
+"""Otherwise the client asks on its terminal, and fails without one (python-openstackclient from 8.1.0 on: SetServer in
+compute/v2/server.py)."""
+
 # Nova refuses to evacuate these (409, api: check_instance_state); nothing of ours may touch them.
 REFUSED_STATES = {
-    "paused": "Nova cannot unpause it on a dead host. To evacuate it without its memory: openstack server set --state"
-    " active {id}, then muster retry {id}",
-    "suspended": "its memory is on the dead host. To evacuate it without: openstack server set --state active {id},"
-    " then muster retry {id}",
-    "rescued": "Nova does not evacuate it in this state. To evacuate it: openstack server set --state active {id},"
-    " then muster retry {id}",
+    "paused": "Nova cannot unpause it on a dead host. To evacuate it without its memory:"
+    f" {SET_ACTIVE}, then muster retry {{id}}",
+    "suspended": f"its memory is on the dead host. To evacuate it without: {SET_ACTIVE}, then muster retry {{id}}",
+    "rescued": f"Nova does not evacuate it in this state. To evacuate it: {SET_ACTIVE}, then muster retry {{id}}",
     "resized": "when the host is back: openstack server resize confirm {id}, or openstack server resize revert {id}",
     "shelved": "its guest does not run. When the host is back: openstack server unshelve {id}",
     "building": "it never ran. Create it again after: openstack server delete {id}",
@@ -58,13 +60,13 @@ DELETING_TASKS = ("deleting", "soft-deleting")
 # (nova/compute/manager.py: prep_resize, resize_instance, finish_resize; _init_instance at the start).
 RESIZE_TASKS = {
     "resize_prep": "To evacuate the server now: muster retry {id}. When the host is back, it carries that out and Nova"
-    " shows the server as ERROR. Then: openstack server set --state active {id}",
-    "resize_migrating": "Nova cancels it when the host is back. If the host never returns: openstack server set"
-    " --state active {id}, then muster retry {id}",
-    "resize_migrated": "The host starts the server when it is back. If the host never returns: openstack server set"
-    " --state active {id}, then muster retry {id}",
-    "resize_finish": "The host had begun to start it. When the host is back, or if it never returns: openstack"
-    " server set --state active {id}. Then openstack server reboot --hard {id}, or muster retry {id}",
+    f" shows the server as ERROR. Then: {SET_ACTIVE}",
+    "resize_migrating": "Nova cancels it when the host is back. If the host never returns:"
+    f" {SET_ACTIVE}, then muster retry {{id}}",
+    "resize_migrated": "The host starts the server when it is back. If the host never returns:"
+    f" {SET_ACTIVE}, then muster retry {{id}}",
+    "resize_finish": "The host had begun to start it. When the host is back, or if it never returns:"
+    f" {SET_ACTIVE}. Then openstack server reboot --hard {{id}}, or muster retry {{id}}",
 }
 
 AFTER_PROOF = ("changed-unread", "changed-at-return")
@@ -316,7 +318,7 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: (
             f"{c.server.vm_state} on {c.server.host} since {c.source} is back, {_state_before(c)}"
             f" before: {c.source} carried out an order that had waited, or its owner gave one. See: openstack server"
-            f" event list {c.server.id}. If the guest runs well: openstack server set --state active {c.server.id}"
+            f" event list {c.server.id}. If the guest runs well: {SET_ACTIVE.format(id=c.server.id)}"
         ),
     ),
     # What was proved stays proved: its owner may stop, move or pause it the moment after.
@@ -628,7 +630,7 @@ RULES: tuple[ServerRule, ...] = (
         Verdict.HELD,
         lambda c: (
             f"ERROR on its host, which is back{f' ({c.server.fault})' if c.server.fault else ''}:"
-            + (f" openstack server set --state active {c.server.id}, then" if c.server.task_state else "")
+            + (f" {SET_ACTIVE.format(id=c.server.id)}, then" if c.server.task_state else "")
             + f" openstack server reboot --hard {c.server.id}"
         ),
     ),
