@@ -669,9 +669,17 @@ BREAKS: tuple[Break, ...] = (
         "D10",
         "lets a host return whose waiting orders cannot be read",
         "src/muster/core/host_rules.py",
-        "bool(c.queue_unknown) and not c.node.standing_orders.released",
+        "bool(c.queue_unknown) and not c.node.standing_orders.queue_emptied",
         "False",
         ("unit/test_host_return.py::test_what_waits_for_the_host_is_read_before_it_may_return",),
+    ),
+    Break(
+        "D10",
+        "takes a host that an operator has released for one whose queue he has emptied",
+        "src/muster/core/host_rules.py",
+        "bool(c.start_waits) and not c.node.standing_orders.queue_emptied",
+        "bool(c.start_waits) and not c.node.standing_orders.released",
+        ("unit/test_host_return.py::test_a_start_that_waits_for_the_host_keeps_it_away",),
     ),
     Break(
         "B4",

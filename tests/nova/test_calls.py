@@ -101,16 +101,17 @@ def test_keeps_a_host_away_for_whose_nova_compute_a_start_waits(bed: NovaBed, ri
     assert it.entry(running)["verdict"] == "evacuated"
     reason = it.outlet.reports["cmp1"]["reason"]
     assert f"still queues orders for cmp1: start of {stopped}." in reason
-    assert "rabbitmqctl purge_queue compute.cmp1; then muster release cmp1" in reason
-    it.power_on("cmp1")
-    it.run_for(2)
-    assert not it.settled("cmp1")()
-    assert bed.action(stopped, "os-start").status == 202  # where it is now, as its owner wants it
-    bed.wait_until(lambda: len(bed.running_on(stopped)) == 1)
-    bed.ctl("purge_queue", host="cmp1")
+    assert "rabbitmqctl purge_queue compute.cmp1; then muster release cmp1 --queue-emptied" in reason
     record = it.cluster.nodes["cmp1"].record
     assert record
     order(it, Orders(record.first, released=True))
+    it.power_on("cmp1")
+    it.run_for(2)
+    assert (it.settled("cmp1")(), it.blocked("cmp1")()) == (False, True)
+    assert bed.action(stopped, "os-start").status == 202  # where it is now, as its owner wants it
+    bed.wait_until(lambda: len(bed.running_on(stopped)) == 1)
+    bed.ctl("purge_queue", host="cmp1")
+    order(it, Orders(record.first, released=True, queue_emptied=True))
     it.run_until(it.closed("cmp1"))
     assert bed.running_on(stopped) != ["cmp1"]
     assert len(bed.running_on(stopped)) == 1

@@ -53,13 +53,15 @@ class Advised:
             cloud.rebuild.start_compute(incident.node, resumes=False)
 
     def _empty_queue(self, incident: Incident) -> None:
-        """``rabbitmqctl purge_queue``, then ``muster release``."""
+        """``rabbitmqctl purge_queue``, then ``muster release --queue-emptied``."""
         node = self._world.site.nodes[incident.node]
         if node.record is None or node.record.first != incident.first:
             return
         self._world.faults.note("operator empties a queue")
         self._world.cloud.computes[incident.node].queue.clear()
-        self._world.site.set_node(incident.node, orders=replace(node.standing_orders, released=True))
+        self._world.site.set_node(
+            incident.node, orders=replace(node.standing_orders, released=True, queue_emptied=True)
+        )
 
     def _remove_guest(self, incident: Incident, finding: Finding) -> None:
         """``virsh destroy`` there, then ``muster retry``."""

@@ -118,6 +118,33 @@ def test_starts_no_second_guest_whose_waiting_order_cannot_be_read(fails: float)
     it.fair()
 
 
+@pytest.mark.parametrize("rule", ["start-waits", "queue-unknown"])
+def test_names_the_start_that_waits_although_its_host_was_released_before_that(rule: str) -> None:
+    """D10: who released it could not know of the start, and two guests ran."""
+    it = Stage(servers=0, hosts=2, attempts=1)
+    it.cloud.add_server("s0", "cmp1", "stopped")
+    if rule == "queue-unknown":
+        it.cloud.withheld.add("s0")
+
+    def ask(process: Process, kind: str, moment: str) -> None:
+        if (kind, moment) == ("evacuate", "before") and not it.cloud.rows:
+            it.owner_starts("s0")
+            it.server("s0").asked_at = it.now
+        if (kind, moment) == ("evacuate", "after"):
+            it.order("cmp1", lambda orders: replace(orders, released=True))
+
+    it.on_call = ask
+    it.fence("cmp1")
+    it.until(lambda: it.state() == "blocked", 900.0)
+    assert it.current is not None
+    assert it.current.incidents["cmp1"].rule == rule
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"), 600.0)
+    assert it.faults.injected["operator empties a queue"] == 1
+    assert "cmp1" not in it.server("s0").guests
+    it.fair()
+
+
 @pytest.mark.parametrize("then", ["started", "moved on"])
 def test_forgets_no_waiting_order_of_a_server_that_its_owner_started_or_another_death_moved(then: str) -> None:
     """D10: once it was active, or on a third host, nobody asked any more what waited for the first one."""

@@ -325,12 +325,16 @@ def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
     held = decide(seen, settings()).incidents["cmp1"]
     assert (held.state, held.rule) == (State.BLOCKED, "start-waits")
     assert "still queues orders for cmp1: start of a, start of b, start of c and others." in held.reason
-    assert held.reason.endswith("rabbitmqctl purge_queue compute.cmp1; then muster release cmp1")
+    assert held.reason.endswith("rabbitmqctl purge_queue compute.cmp1; then muster release cmp1 --queue-emptied")
+    assert "Emptying its queue loses all that waits there; nova-compute repeats only starts" in held.reason
     older = sight(node(), *there, **facts, listed_at=NOW - 60)
     assert decide(older, settings()).incidents["cmp1"].rule == "start-waits", "it is not told anew with every list"
     assert decide(seen, settings()).steps == ()
-    released = node(orders=Orders(FENCED, released=True))
-    assert decide(sight(released, *there, **facts), settings()).incidents["cmp1"].rule == "settled"
+    for orders, rule in (
+        (Orders(FENCED, released=True), "start-waits"),
+        (Orders(FENCED, released=True, queue_emptied=True), "settled"),
+    ):
+        assert decide(sight(node(orders=orders), *there, **facts), settings()).incidents["cmp1"].rule == rule
     here = sight(node(), server("a"), **{**facts, "evacuations": ()})
     assert decide(here, settings()).incidents["cmp1"].rule == "working"
 
@@ -360,11 +364,16 @@ def test_what_waits_for_the_host_is_read_before_it_may_return() -> None:
         held = decision.incidents["cmp1"]
         assert (held.state, held.rule, decision.steps) == (State.BLOCKED, "queue-unknown", steps)
         assert "does not show the action log of a, so muster cannot tell" in held.reason
-        assert held.reason.endswith("rabbitmqctl purge_queue compute.cmp1; then muster release cmp1")
-    released = node(orders=Orders(FENCED, released=True))
+        assert held.reason.endswith("rabbitmqctl purge_queue compute.cmp1; then muster release cmp1 --queue-emptied")
+        assert "Emptying its queue loses all that waits there" in held.reason
+        released = sight(
+            node(orders=Orders(FENCED, released=True)), server("a", vm_state="paused"), **facts, unread={"a": tries}
+        )
+        assert decide(released, settings()).incidents["cmp1"].rule == "queue-unknown"
+    emptied = node(orders=Orders(FENCED, released=True, queue_emptied=True))
     read = sight(node(), server("a", vm_state="paused"), **facts, queue_read_at={"a": NOW - 40})
     gone = sight(node(), server("a", vm_state="paused", deleted=True), **facts)
-    for it in (sight(released, server("a", vm_state="paused"), **facts), read, gone):
+    for it in (sight(emptied, server("a", vm_state="paused"), **facts), read, gone):
         assert decide(it, settings()).incidents["cmp1"].rule == "settled"
 
 

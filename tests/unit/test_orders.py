@@ -35,6 +35,7 @@ ORDERS = st.builds(
     first=TIMES,
     approved=st.booleans(),
     released=st.booleans(),
+    queue_emptied=st.booleans(),
     skipped=st.frozensets(IDS, max_size=5),
     retried=st.dictionaries(IDS, TIMES, max_size=5),
     all_retried=st.integers(0, 10**12 - 1),
@@ -67,9 +68,15 @@ def test_half_an_order_is_none(token: str) -> None:
 
 def test_the_last_word_counts() -> None:
     """To try again takes back that a server is skipped and that the host is released; and so the other way round."""
-    orders = replace(Orders(100).skip("a").skip("b"), released=True).retry("a", 7)
-    assert (orders.skipped, orders.released, dict(orders.retried)) == ({"b"}, False, {"a": 7})
+    orders = replace(Orders(100).skip("a").skip("b"), released=True, queue_emptied=True).retry("a", 7)
+    assert (orders.skipped, orders.released, orders.queue_emptied, dict(orders.retried)) == (
+        {"b"},
+        False,
+        False,
+        {"a": 7},
+    )
     assert replace(orders, released=True).token == "100 release skip=b retry=a@7"
+    assert replace(orders, released=True, queue_emptied=True).token == "100 release queue-emptied skip=b retry=a@7"
     assert (orders.skip("a").skipped, dict(orders.skip("a").retried)) == ({"a", "b"}, {})
 
 
@@ -220,6 +227,7 @@ class _Site:
     def __init__(self, node: Node) -> None:
         self.cluster = Seen(True, "ctl1", {"cmp1": node})
         self.written: list[tuple[str, object, Record]] = []
+        self.given: list[str] = []
 
     def pacemaker(self) -> _Site:
         return self
@@ -229,6 +237,9 @@ class _Site:
 
     def write_record(self, node: str, old: Record, new: Record) -> None:
         self.written.append((node, old, new))
+
+    def give_orders(self, node: str, record: Record, old: object, new: Orders) -> None:
+        self.given.append(new.token)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +274,30 @@ def test_an_operator_confirms_that_a_host_is_off(
     monkeypatch.setattr(cli.terminal, "confirmed", lambda question, yes: False)
     assert cli.run(commands.read(["confirm", "cmp1"])) == commands.TROUBLE
     assert len(site.written) == (0 if refused else 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "given"),
+    [
+        ("", [], ["100 release"]),
+        ("", ["--queue-emptied"], ["100 release queue-emptied"]),
+        ("100 release", [], []),
+        ("100 release", ["--queue-emptied"], ["100 release queue-emptied"]),
+        ("100 release queue-emptied", [], []),
+    ],
+)
+def test_a_host_that_was_released_may_still_have_something_in_its_queue(
+    before: str, options: list[str], given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D10: who released it before anybody knew of a start that waits has not answered for that; and can, afterwards."""
+    orders = Orders.parse(before) if before else None
+    site = _Site(Node("cmp1", True, Record.parse("evacuating:100:100"), hold=True, orders=orders, fenced_at=100))
+    monkeypatch.setattr(cli, "Site", lambda resource: site)
+    asked: list[str] = []
+    monkeypatch.setattr(cli.terminal, "confirmed", lambda question, yes: not asked.append(question))
+    assert cli.run(commands.read(["release", "cmp1", *options])) == commands.OK
+    assert site.given == given
+    assert ("queue" in asked[0]) == bool(options)
 
 
 def test_an_order_of_the_future_does_not_make_tries_endless() -> None:

@@ -502,7 +502,7 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert not any(f.verdict.open for f in c.findings), c
         assert not c.inbound, c
         waits = any(f.queued_start or f.queue_unread for f in c.findings)
-        assert not waits or c.node.standing_orders.released, c
+        assert not waits or c.node.standing_orders.queue_emptied, c
         assert c.sight.listed_at >= JUST_NOW - 5, c
         assert c.sight.first_listed_at <= c.sight.listed_at - 1, c
         assert not c.sight.doubted, c

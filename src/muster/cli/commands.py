@@ -147,8 +147,13 @@ COMMANDS: tuple[Command, ...] = (
         "orders",
         "let a host return with its remaining servers",
         "Queued and parked servers stay on the host and start there when it is back. muster still waits for evacuations"
-        " that are under way: nova-compute must not start before they end.",
-        (Argument(("target",), HOST.help, metavar="HOST"), YES),
+        " that are under way: nova-compute must not start before they end. If a start or a rescue waits in the host's"
+        " message queue, muster names it, and lets the host return once you have emptied the queue and say so.",
+        (
+            Argument(("target",), HOST.help, metavar="HOST"),
+            Argument(("--queue-emptied",), "nothing waits in the queue of the host's nova-compute any more", flag=True),
+            YES,
+        ),
     ),
     Command(
         "pause",

@@ -74,9 +74,9 @@ def _of_incident(site: Site, options: argparse.Namespace) -> int:
     if options.command == "confirm":
         return _confirm(site, options, _node(site, target).name)
     nodes = [_node_of_server(site, server)] if server else [_node(site, target)]
-    change = _change(options.command, server)
+    change = _change(options, server)
     for node in nodes:
-        question = _question(options.command, node.name, server)
+        question = _question(options, node.name, server)
         if not terminal.confirmed(question, options.yes):
             print("nothing changed")
             return commands.TROUBLE
@@ -124,23 +124,26 @@ def _not_away(node: Node) -> str:
     )
 
 
-def _change(command: str, server: str) -> Callable[[Orders], Orders]:
-    if command == "approve":
+def _change(options: argparse.Namespace, server: str) -> Callable[[Orders], Orders]:
+    if options.command == "approve":
         return lambda orders: replace(orders, approved=True)
-    if command == "release":
-        return lambda orders: replace(orders, released=True)
-    if command == "skip":
+    if options.command == "release":
+        emptied = options.queue_emptied
+        return lambda orders: replace(orders, released=True, queue_emptied=emptied or orders.queue_emptied)
+    if options.command == "skip":
         return lambda orders: orders.skip(server)
     return lambda orders: orders.retry(server, int(time.time()))
 
 
-def _question(command: str, node: str, server: str) -> str:
+def _question(options: argparse.Namespace, node: str, server: str) -> str:
+    if options.command == "release" and options.queue_emptied:
+        return f"Is the queue of {node}'s nova-compute empty? A start that still waits there makes a second guest."
     return {
         "approve": f"Evacuate {node} although max_failed_hosts forbids it? Make sure that it is really dead.",
         "release": f"Let {node} return, and leave on it every server that is not under way?",
         "skip": f"Leave server {server} on {node} in this incident?",
         "retry": f"Evacuate {f'server {server}' if server else 'every failed server'} of {node} again?",
-    }[command]
+    }[options.command]
 
 
 def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[Orders], Orders], server: str) -> None:

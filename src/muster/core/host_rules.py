@@ -139,6 +139,20 @@ def _read_queue(c: HostCase) -> tuple[Step, ...]:
     return tuple(ReadLog(server) for server in c.queue_to_read)
 
 
+def _lost_with_the_queue(c: HostCase) -> str:
+    """A purge takes all messages; what was asked of servers on the host is in their task, too (facts.md N43)."""
+    awaited = f", also {counted(c.awaited, 'evacuation')} from other hosts" if c.awaited else ""
+    return (
+        f"Emptying its queue loses all that waits there{awaited}; nova-compute repeats only starts, stops, reboots and"
+        f" deletes of servers that are on {c.node.name}."
+    )
+
+
+def _purge(c: HostCase) -> str:
+    queue = f"compute.{c.known_service.host}"
+    return f"on a host of RabbitMQ: rabbitmqctl purge_queue {queue}; then muster release {c.node.name} --queue-emptied"
+
+
 def _with_awaited(c: HostCase, *words: str) -> str:
     """Nova had sent them here before it died, and its nova-compute begins them whenever it is back (facts.md N41)."""
     if not c.awaited:
@@ -512,7 +526,7 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         # A start among them would be a second guest; once muster-hold is gone it is too late to look.
         "queue-unread",
-        lambda c: bool(c.queue_unread) and not c.queue_unknown and not c.node.standing_orders.released,
+        lambda c: bool(c.queue_unread) and not c.queue_unknown and not c.node.standing_orders.queue_emptied,
         State.EVACUATING,
         lambda c: (
             f"{_named(c, *_ALL)}; reading which orders of {counted(len(c.queue_unread), 'server')} still wait for this"
@@ -522,26 +536,23 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "start-waits",
-        lambda c: bool(c.start_waits) and not c.node.standing_orders.released,
+        lambda c: bool(c.start_waits) and not c.node.standing_orders.queue_emptied,
         State.BLOCKED,
         lambda c: (
             f"Nova still queues orders for {c.known_service.host}: {c.start_waits}. nova-compute there would start the"
-            " guest a second time."
-            + (f" The queue also has {counted(c.awaited, 'evacuation')} from other hosts." if c.awaited else "")
-            + f" Empty the queue on a host of RabbitMQ: rabbitmqctl purge_queue compute.{c.known_service.host}; then"
-            f" muster release {c.node.name}"
+            f" guest a second time. {_lost_with_the_queue(c)} To empty it, {_purge(c)}"
         ),
     ),
     HostRule(
         "queue-unknown",
-        lambda c: bool(c.queue_unknown) and not c.node.standing_orders.released,
+        lambda c: bool(c.queue_unknown) and not c.node.standing_orders.queue_emptied,
         State.BLOCKED,
         lambda c: (
             f"Nova does not show the action log of {first_three(c.queue_unknown)}, so muster cannot tell whether a"
             f" start still waits for {c.known_service.host}. nova-compute there would start the guest a second time."
+            f" {_lost_with_the_queue(c)}"
             f" muster continues when the log can be read: openstack server event list {c.queue_unknown[0]}. If it"
-            f" cannot, empty the queue on a host of RabbitMQ: rabbitmqctl purge_queue compute.{c.known_service.host};"
-            f" then muster release {c.node.name}"
+            f" cannot, empty the queue {_purge(c)}"
         ),
         _read_queue,
     ),
