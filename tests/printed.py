@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every command of pcs that muster prints or documents, found where it is written: in the documents, and in the source."""
+"""Every command that muster prints or documents, found where it is written: in the documents, and in the source."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
+from muster.cli.commands import COMMANDS
 from tests.documents import ROOT
 
 SOURCE = ROOT / "src/muster"
@@ -17,12 +18,19 @@ PROSE = re.compile(r"`(pcs [^`]+)`")
 TEXT_BLOCK = re.compile(r"^ *```text\n(.*?)^ *```$", re.M | re.S)
 WORDS = r"cluster|constraint|node|property|quorum|resource|status|stonith"
 IN_A_SENTENCE = re.compile(rf"pcs (?:{WORDS})\b(?:'[^']*'|[^.,;:()`\n']|\.(?=\w)|:(?=\w))*")
+WORD = r"(?:[^\s.,;:()`|'\"]|[.:](?=\w))+"
+OTHERS = re.compile(
+    r"\b(?:openstack(?: --?[-\w]+ [\d.]+)?|virsh|rabbitmqctl|crm_attribute|chronyc|systemctl|journalctl"
+    rf"|muster(?= (?:{'|'.join(command.name for command in COMMANDS)})\b)) (?:{WORD} )*{WORD}"
+)
+"""Commands of others than pcs, and of muster; with words of the sentence behind them where no sign ends them."""
 NO_COMMANDS = (
     "pcs stonith confirm is not enough",
     "pcs stonith level takes it",
 )
 """Sentences about a command."""
 
+SERVER = "6f3c0de1-0f3c-4d1a-9b7e-5a1c2d3e4f50"
 NAMES = {
     "FENCE": "muster-fence",
     "AGENT": "fence_muster",
@@ -42,6 +50,12 @@ NAMES = {
     "c.nova_compute or 'RESOURCE'": "nova-compute-clone",
     "c.failed": "2",
     "mapped": "cmp1:",
+    "cib_xml.RECORD": "muster",
+    **dict.fromkeys(("c.server.id", "case.server.id", "c.queue_unknown[0]", "ident"), SERVER),
+    "queue": "compute.cmp1",
+    "found[0].id": "power-cmp1",
+    "SET_ACTIVE": "",
+    "SET_ACTIVE.format(id=c.server.id)": "",
 }
 """What stands in a sentence for a name that is known only later."""
 
@@ -54,25 +68,19 @@ def in_prose(page: Path) -> list[str]:
     return [*inline, *(line.strip() for line in lines if line.strip().startswith("pcs "))]
 
 
-def in_sentences() -> Iterator[tuple[str, str]]:
+def in_sentences(kind: re.Pattern[str] = IN_A_SENTENCE) -> Iterator[tuple[str, str]]:
     """Where it stands, and a command within what muster says to operators."""
     for path in sorted(SOURCE.rglob("*.py")):
         tree = ast.parse(path.read_text())
-        inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-        for node in ast.walk(tree):
-            if (
-                isinstance(node, (ast.JoinedStr, ast.Constant))
-                and id(node) not in inner
-                and not _is_docstring(node, tree)
-            ):
-                for found in IN_A_SENTENCE.findall(_text(node)):
+        nodes = list(ast.walk(tree))
+        inner = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+        inner |= {id(node.value) for node in nodes if isinstance(node, ast.Expr)}  # docstrings
+        for node in nodes:
+            if isinstance(node, (ast.JoinedStr, ast.Constant)) and id(node) not in inner:
+                for found in kind.findall(_text(node).replace("{id}", SERVER)):
                     line = found.strip().rstrip("'")
                     if not line.startswith(NO_COMMANDS):
                         yield f"{path.relative_to(ROOT)}:{node.lineno}", line
-
-
-def _is_docstring(node: ast.AST, tree: ast.Module) -> bool:
-    return any(isinstance(n, ast.Expr) and n.value is node for n in ast.walk(tree))
 
 
 def _text(node: ast.expr) -> str:

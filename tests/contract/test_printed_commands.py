@@ -24,7 +24,7 @@ from tests import installation as made
 from tests.bed.typist import Typist, available
 from tests.documents import ROOT, commands
 from tests.installation import document, facts, here, worker
-from tests.printed import PAGES, argvs, in_prose, in_sentences
+from tests.printed import OTHERS, PAGES, argvs, in_prose, in_sentences
 from tests.unit.test_checkup import CLUSTER
 from tests.unit.test_checkup_whole import HERE
 
@@ -223,6 +223,20 @@ def test_each_command_in_a_sentence_of_status_and_the_others_is_taken(desk: Desk
         if line not in PREFIXES:
             desk.begin(complete)
             assert desk.all([*before(line), line]) == [], where
+
+
+def test_each_attribute_that_a_sentence_removes_is_removed(desk: Desk, complete: str) -> None:
+    lines = sorted({line for _, line in in_sentences(OTHERS) if line.startswith("crm_attribute")})
+    assert len(lines) >= 3
+    for line in lines:
+        name = re.sub(r"-N \S+", "-N cmp1", line).removesuffix(" -D")
+        desk.begin(complete)
+        here = ("env", f"CIB_file={desk.live}")
+        for typed, found in ((f"{name} -v 1", True), (f"{name} -D", False)):
+            code, said = desk.typist.type(*here, *shlex.split(typed))
+            assert code == 0, f"{typed}: {said}"
+            attribute = f"//nodes/node[@uname='cmp1']//nvpair[@name='{name.split()[-1]}']"
+            assert bool(etree.fromstring(desk.live.read_bytes()).xpath(attribute)) is found, typed
 
 
 CASES: list[tuple[Mapping[str, object], Mapping[str, str]]] = [

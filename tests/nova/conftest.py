@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -12,7 +14,8 @@ from typing import Any, Callable
 import pytest
 
 from muster.gateways.nova.needs import NEEDS
-from tests.bed.nova.client import NovaBed
+from tests.bed.nova.client import NovaBed, interpreter
+from tests.nova.steps import Type
 from tests.rig import Rig
 
 HERE = Path(__file__).parent
@@ -29,6 +32,37 @@ def rig(bed: NovaBed, tmp_path: Path) -> Iterator[Callable[..., Rig]]:
     """Makes a rig with the given parameters; afterwards the invariants are checked from outside."""
     with rigs(bed, tmp_path) as make:
         yield make
+
+
+@pytest.fixture
+def types(bed: NovaBed, tmp_path: Path) -> Type:
+    """With the client that operators have; it stands beside Nova's Python."""
+    environment = {
+        "PATH": f"{interpreter().parent}:/usr/bin",
+        "OS_CLIENT_CONFIG_FILE": str(bed.clouds_yaml(tmp_path / "operators-clouds.yaml")),
+        "OS_CLOUD": "bed",
+        "HOME": str(tmp_path),
+        "TERM": "dumb",
+    }
+
+    def type_(command: str, terminal: bool = False) -> str:
+        done = subprocess.run(
+            ["script", "-qec", command, "/dev/null"] if terminal else shlex.split(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+            timeout=120,
+            check=False,
+            start_new_session=True,  # pytest's own terminal is not the operator's
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}"
+        bed.requests(clear=True)  # they are not muster's
+        return done.stdout
+
+    return type_
 
 
 @contextlib.contextmanager

@@ -11,7 +11,18 @@ from muster.core.findings import Verdict
 from muster.core.operator_orders import Orders
 from muster.core.steps import DropHold, DropRecord, ForceUp, SwapRecord
 from tests.bed.nova.client import NovaBed
-from tests.nova.steps import MakeRig, act_on, boot, disable, evacuations, expect, fail_spawns, nova_row
+from tests.nova.steps import (
+    MakeRig,
+    Type,
+    act_on,
+    advised,
+    boot,
+    disable,
+    evacuations,
+    expect,
+    fail_spawns,
+    nova_row,
+)
 
 
 def test_keeps_nova_compute_away_while_an_evacuation_is_open(bed: NovaBed, rig: MakeRig) -> None:
@@ -219,7 +230,7 @@ def _resizing(bed: NovaBed) -> str:
     return uuid
 
 
-def test_leaves_a_resize_that_had_begun_to_its_host(bed: NovaBed, rig: MakeRig) -> None:
+def test_leaves_a_resize_that_had_begun_to_its_host(bed: NovaBed, rig: MakeRig, types: Type) -> None:
     """A18: what is said of it, before the return and after it, works as it is typed."""
     uuid = _resizing(bed)
     it = rig()
@@ -231,13 +242,13 @@ def test_leaves_a_resize_that_had_begun_to_its_host(bed: NovaBed, rig: MakeRig) 
     told = it.entry(uuid)
     assert (nova_row(bed, uuid)["vm_state"], told["verdict"], told["rule"]) == ("error", "held", "failed-at-return")
     assert evacuations(bed, uuid) == []
-    assert bed.action(uuid, "os-resetState", {"state": "active"}).status == 202
-    assert bed.action(uuid, "reboot", {"type": "HARD"}).status == 202
+    for command in advised(it, uuid):
+        types(command)
     bed.wait_until(lambda: nova_row(bed, uuid) == {"host": "cmp1", "vm_state": "active", "task_state": None}, 30)
     assert bed.running_on(uuid) == ["cmp1"]
 
 
-def test_evacuates_a_resize_that_had_begun_where_an_operator_says_so(bed: NovaBed, rig: MakeRig) -> None:
+def test_evacuates_a_resize_that_had_begun_where_an_operator_says_so(bed: NovaBed, rig: MakeRig, types: Type) -> None:
     """A18, A20: as he was told, Nova calls it ERROR when the host is back."""
     uuid = _resizing(bed)
     it = rig()
@@ -251,7 +262,7 @@ def test_evacuates_a_resize_that_had_begun_where_an_operator_says_so(bed: NovaBe
     it.power_on("cmp1")
     it.run_until(it.closed("cmp1"))
     assert (nova_row(bed, uuid)["vm_state"], it.entry(uuid)["rule"]) == ("error", "changed-at-return")
-    assert bed.action(uuid, "os-resetState", {"state": "active"}).status == 202
+    types(advised(it, uuid)[-1])
     expect(bed, uuid, "active")
 
 
