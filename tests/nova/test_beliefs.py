@@ -307,6 +307,26 @@ def test_a_stop_that_waited_for_a_dead_host_makes_what_runs_elsewhere_read_as_st
     assert bed.running_on(uuid) == [nova_row(bed, uuid)["host"]]
 
 
+def test_what_a_purge_loses_of_a_hosts_own_servers_its_nova_compute_repeats(bed: NovaBed) -> None:
+    """Starts, stops, reboots and deletes, by their tasks; not a suspend, whose task stays (facts.md N43)."""
+    started, stopped, rebooted, deleted, suspended = boot(bed, 5)
+    assert bed.action(started, "os-stop").status == 202
+    bed.wait_until(lambda: nova_row(bed, started)["vm_state"] == "stopped")
+    bed.power_off("cmp1")
+    asked = {"os-start": started, "os-stop": stopped, "suspend": suspended}
+    for action, uuid in asked.items():
+        assert bed.action(uuid, action).status == 202
+    assert bed.action(rebooted, "reboot", {"type": "HARD"}).status == 202
+    assert bed.api("DELETE", f"/servers/{deleted}").status == 204
+    bed.ctl("purge_queue", host="cmp1")
+    bed.power_on("cmp1")
+    bed.wait_until(lambda: sorted(bed.running_on(started) + bed.running_on(rebooted)) == ["cmp1", "cmp1"])
+    bed.wait_until(lambda: nova_row(bed, stopped) == {"host": "cmp1", "vm_state": "stopped", "task_state": None})
+    bed.wait_until(lambda: bed.server(deleted) is None)
+    bed.wait_until(lambda: bed.service("cmp1")["state"] == "up")
+    assert nova_row(bed, suspended) == {"host": "cmp1", "vm_state": "active", "task_state": "suspending"}
+
+
 @pytest.mark.parametrize("resumes", [False, True])
 def test_guests_are_started_with_their_host_only_where_nova_is_told_so(bed: NovaBed, resumes: bool) -> None:
     (uuid,) = boot(bed)
@@ -316,6 +336,25 @@ def test_guests_are_started_with_their_host_only_where_nova_is_told_so(bed: Nova
     bed.wait_until(lambda: bed.service("cmp1")["state"] == "up")
     bed.wait_until(lambda: nova_row(bed, uuid)["task_state"] is None)
     assert bed.running_on(uuid) == ["cmp1"] * resumes
+
+
+def test_a_nova_compute_that_is_told_to_stop_beats_on_and_takes_no_message(bed: NovaBed) -> None:
+    """As long as it has a task (facts.md N37); what was sent to it waits for the next one."""
+    (uuid,) = boot(bed)
+    lose(bed)
+    assert bed.update_service("cmp3", status="disabled").status == 200
+    bed.ctl("config", name="manager_shutdown_timeout", value=160)  # Nova's default
+    bed.ctl("terminate_compute", host="cmp2")
+    assert bed.evacuate(uuid).status == 200
+    for _ in range(2):
+        heard = bed.service("cmp2")["updated_at"]
+        bed.wait_until(lambda heard=heard: bed.service("cmp2")["updated_at"] > heard)
+    assert (bed.service("cmp2")["state"], rows(bed, uuid)) == ("up", [("accepted", None)])
+    bed.ctl("end_task", host="cmp2")
+    bed.wait_until(lambda: bed.service("cmp2")["state"] == "down", 30)
+    assert rows(bed, uuid) == [("accepted", None)]
+    bed.ctl("start_compute", host="cmp2")
+    bed.wait_until(has(bed, uuid, ["done"]))
 
 
 # ------------------------------------------------------------------------------------------------ lists and Nova's code
@@ -364,3 +403,48 @@ def test_libvirt_lifts_no_disable_but_its_own() -> None:
         "    print(service.disabled, service.save.called)\n"
     )
     assert says == "True False\nFalse True"
+
+
+def test_the_conductor_keeps_an_evacuation_in_the_cell_of_its_server() -> None:
+    """The bed has one cell."""
+    says = novas_own(
+        "import inspect\n"
+        "from unittest import mock\n"
+        "from nova import objects\n"
+        "from nova.conductor import manager\n"
+        "objects.register_all()\n"
+        "tasks = manager.ComputeTaskManager\n"
+        "mapping = mock.Mock(cell_mapping=objects.CellMapping(name='its own', uuid='c'))\n"
+        "with mock.patch.object(objects.InstanceMapping, 'get_by_instance_uuid', return_value=mapping):\n"
+        "    for asked in (None, objects.Destination(host='cmp2')):\n"
+        "        spec = objects.RequestSpec(requested_destination=asked)\n"
+        "        tasks._restrict_request_spec_to_cell(mock.Mock(), mock.Mock(), spec)\n"
+        "        print(spec.requested_destination.cell.name)\n"
+        "print('_restrict_request_spec_to_cell(' in inspect.getsource(tasks.rebuild_instance))\n"
+    )
+    assert says == "its own\nits own\nTrue"
+
+
+def test_libvirt_makes_a_disk_that_is_not_there_from_the_image_and_keeps_one_that_is() -> None:
+    """What becomes of a server without shared storage; the bed's hypervisors have no disks."""
+    says = novas_own(
+        "import os, tempfile\n"
+        "from unittest import mock\n"
+        "from nova import conf, objects\n"
+        "objects.register_all()\n"
+        "from nova.virt.libvirt import driver, imagebackend\n"
+        "conf.CONF([], project='nova', default_config_files=[])\n"
+        "def fetch(target, **_):\n"
+        "    open(target, 'w').write('the image')\n"
+        "touch = mock.patch.object(imagebackend, '_update_utime_ignore_eacces')\n"
+        "qemu = mock.patch.object(imagebackend.Flat, 'correct_format')\n"
+        "with touch, qemu, tempfile.TemporaryDirectory() as folder:\n"
+        "    conf.CONF.set_override('instances_path', folder)\n"
+        "    for name, content in (('a', 'the data'), ('b', '')):\n"
+        "        disk = imagebackend.Flat(path=os.path.join(folder, name))\n"
+        "        if content:\n"
+        "            open(disk.path, 'w').write(content)\n"
+        "        disk.cache(fetch, 'base', image_id='x')\n"
+        "        print(open(disk.path).read())\n"
+    )
+    assert says == "the data\nthe image"

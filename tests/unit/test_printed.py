@@ -84,4 +84,6 @@ def test_each_command_of_its_own_is_one(line: str) -> None:
         name for argument in command.arguments for name in argument.names if name[0] != "-" and not argument.nargs
     ]
     bare = not [word for word in words[1:] if not word.startswith("-")]
-    commands.read([*words, *(given[name] for name in wanted if bare)])
+    last = [argument for argument in command.arguments if words[-1] in argument.names and not argument.flag]
+    values = [(argument.choices or ("x",))[0] for argument in last]
+    commands.read([*words, *values, *(given[name] for name in wanted if bare)])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Control operations on machines and on Nova's services: power, crashes, heartbeats, and what the hypervisors do."""
 
+import threading
 import time
 
 from nova import context, objects
@@ -30,6 +31,25 @@ def start_compute(bed, host):
     begin = time.monotonic()
     bed.start_compute(host)
     return round(time.monotonic() - begin, 3)
+
+
+@operation
+def terminate_compute(bed, host):
+    """nova-compute is told to stop (SIGTERM) in the middle of a task; until ``end_task`` it waits for that."""
+    _known(bed, host)
+    service = bed.computes[host]
+    service.manager.cleanup_host = lambda: None  # it shuts down the executors, which are those of the whole process
+    service.manager.bed_task = service.manager._record_task_start("build_and_run_instance")
+    threading.Thread(target=service.stop, daemon=True).start()
+
+
+@operation
+def end_task(bed, host):
+    """The task is over, and with it the nova-compute that was told to stop."""
+    service = bed.computes[host]
+    service.manager._record_task_end(service.manager.bed_task)
+    service.tg.wait()
+    bed.kill_compute(host)
 
 
 @operation
