@@ -466,6 +466,22 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "A17",
+        "takes an old fault for that of the last try",
+        "src/muster/core/server_case.py",
+        "and self.server.spawn_failed_at >= last.created",
+        "and self.server.spawn_failed_at > 0.0",
+        ("unit/test_server_calls.py::test_where_a_try_failed_is_not_asked_for_where_the_servers_fault_says_it",),
+    ),
+    Break(
+        "A17",
+        "takes what another hand began for its own call",
+        "src/muster/engine/act.py",
+        "if trace and trace.dest == evacuations[-1].dest:",
+        "if trace:",
+        ("unit/test_act_steps.py::test_of_the_one_call_that_is_not_known_nova_is_asked_alone",),
+    ),
+    Break(
+        "A17",
         "tries a server that may run on one host on another",
         "src/muster/core/server_case.py",
         'self.failed_on[0] if self.failed_on else self.policy.target_map.get(self.source, "")',

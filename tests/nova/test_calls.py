@@ -4,13 +4,15 @@ died in the conductor."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from muster.core import server_rules
 from muster.core.findings import Verdict
 from muster.core.operator_orders import Orders
 from tests.bed.nova.client import NovaBed
-from tests.nova.steps import MakeRig, boot, evacuations, expect, nova_row, posts
+from tests.nova.steps import MakeRig, boot, evacuations, expect, fail_spawns, nova_row, posts
 from tests.rig import Rig
 
 
@@ -48,14 +50,41 @@ def test_starts_no_second_guest_after_a_failure_that_came_after_the_spawn(bed: N
 def test_a_refused_claim_is_known_to_have_left_no_guest(bed: NovaBed, rig: MakeRig) -> None:
     """A17, B9: by the line where Nova rolls it back."""
     (uuid,) = boot(bed)
-    for host in ("cmp2", "cmp3"):
-        bed.ctl("hypervisor", host=host, claim_fail_times=1)
+    refuse_claims(bed)
     it = rig()
     it.fence("cmp1")
     it.run_until(it.says(uuid, Verdict.EVACUATED))
     calls = it.memory.hosts["cmp1"].logs.calls.get(uuid)
     traces = (calls.traces or ()) if calls else ()
     assert all(trace.harmless for trace in traces if trace.failed)
+
+
+@pytest.mark.parametrize(
+    ("fails", "verdict", "lists", "events"),
+    [
+        (lambda bed: fail_spawns(bed, times=1), Verdict.EVACUATED, 1, 0),
+        (lambda bed: refuse_claims(bed), Verdict.EVACUATED, 1, 0),
+        (lambda bed: bed.ctl("lose", what="save", times=1), Verdict.HELD, 1, 2),
+    ],
+    ids=["its fault says it", "let in nowhere", "asked for, and again where its guest was met"],
+)
+def test_where_a_rebuild_failed_is_asked_for_only_where_its_fault_does_not_say_it(
+    bed: NovaBed, rig: MakeRig, fails: Callable[[NovaBed], object], verdict: Verdict, lists: int, events: int
+) -> None:
+    """A17: each try by its own request; one listing says that and what its owner wants."""
+    (uuid,) = boot(bed)
+    fails(bed)
+    it = rig()
+    it.fence("cmp1")
+    it.run_until(it.says(uuid, verdict))
+    asked = [r["path"].partition("/os-instance-actions") for r in bed.requests(service="compute") if uuid in r["path"]]
+    of_one = [bool(request_id) for _, actions, request_id in asked if actions]
+    assert (of_one.count(False), of_one.count(True)) == (lists, events)
+
+
+def refuse_claims(bed: NovaBed) -> None:
+    for host in ("cmp2", "cmp3"):
+        bed.ctl("hypervisor", host=host, claim_fail_times=1)
 
 
 @pytest.mark.parametrize("lost", ["neutron", "keystone", "scheduler"])

@@ -7,7 +7,6 @@ It knows nothing of muster.  What may be refused is refused as Nova does; what N
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
 from typing import Callable, Optional
 
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable, NovaUncertain
@@ -134,11 +133,14 @@ class Cloud(CloudState):
         failed_at = next((c.at for c in self.instances[ident].calls if c.failed), 0.0)
         return OwnerLog(wanted, evacuate, waits=waits, waits_at=at, failed_at=failed_at)
 
-    def traces(self, ident: str, since: float, known: Collection[str]) -> list[Trace]:
+    def action_log(self, ident: str, since: float) -> tuple[OwnerLog, list[str]]:
+        log = self.owner_log(ident)
+        return log, [call.request_id for call in self.instances[ident].calls if call.at >= since]
+
+    def trace(self, ident: str, request_id: str) -> Trace:
         if ident in self.withheld:
             raise NovaUnavailable(f"the action log of {ident}: HTTP 500", status=500)
-        calls = [c for c in self.instances[ident].calls if c.at >= since and c.request_id not in known]
-        return [call.trace() for call in calls][-50:]
+        return next(call for call in self.instances[ident].calls if call.request_id == request_id).trace()
 
     def claimed(self, ident: str) -> list[str]:
         """Where placement holds room for it: on its host, and on each destination that the scheduler has chosen."""

@@ -45,6 +45,7 @@ class Odds:
 
 class CloudState:
     """:param skew: how far Nova's clock is ahead of the controllers'.
+    :ivar shows_tracebacks: of a server's newest fault.
     :ivar withheld: servers whose action log it does not give.
     :ivar garbled: "server s0", "evacuations s0" or "service cmp1": rows of it that cannot be read.
     """
@@ -65,6 +66,7 @@ class CloudState:
         self.silent_cells: set[str] = set()
         self.hung_cells: set[str] = set()
         self.omits_silent = False
+        self.shows_tracebacks = True
         self.withheld: set[str] = set()
         self.garbled: set[str] = set()
         self.requests = 0

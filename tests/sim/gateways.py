@@ -100,11 +100,15 @@ class NovaGateway:
     def owner_log(self, server: str) -> OwnerLog:
         return self._nova.translated(self._read("owner_log", (server,), lambda: self._cloud.owner_log(server)))
 
-    def traces(self, server: str, since: float, known: Collection[str] = ()) -> Sequence[Trace]:
-        since, known = self._nova.theirs(since), frozenset(known)
-        return self._ours(
-            self._read("traces", (server, since, known), lambda: self._cloud.traces(server, since, known))
-        )
+    def action_log(self, server: str, since: float, known: Collection[str] = ()) -> tuple[OwnerLog, Sequence[Trace]]:
+        since = self._nova.theirs(since)
+        read = self._read("owner_log", (server, since), lambda: self._cloud.action_log(server, since))
+        calls = [request for request in read[1] if request not in known]
+        return self._nova.translated(read[0]), [self.trace(server, request) for request in calls[-50:]]
+
+    def trace(self, server: str, request_id: str) -> Trace:
+        read = self._read("trace", (server, request_id), lambda: self._cloud.trace(server, request_id))
+        return self._nova.translated(read)
 
     def claimed(self, server: str) -> Sequence[str]:
         return self._read("claimed", (server,), lambda: self._cloud.claimed(server))
@@ -151,7 +155,7 @@ class NovaGateway:
         self._nova.note_time(asked_at, process.clock.now(), self._cloud.date())
         self._take(world.rng.uniform(*NOVA_CALL_S))
         process.read_at[kind] = at
-        if kind in ("evacuations_from", "traces", "server"):
+        if kind in ("evacuations_from", "trace", "server"):
             process.read_at[f"{kind} {args[0]}"] = at
         if kind == "evacuations_of_all":
             process.read_at |= {f"evacuations_from {host}": at for host in self._cloud.computes} | {

@@ -86,6 +86,7 @@ def build(seed: int) -> World:
         cloud.odds.conductor = rng.choice((0.0, 0.0, 0.0, 0.2))
         cloud.odds.lose = rng.choice((0.0, 0.0, 0.0, 0.1))
         cloud.odds.slow = rng.choice((0.0, 0.2))
+        cloud.shows_tracebacks = rng.choice((True, False))
     if rng.random() < 0.75:
         faults = world.faults
         faults.reads = rng.choice((0.0, 0.02, 0.1, 0.25))

@@ -167,6 +167,7 @@ class Instance:
     metadata: dict[str, str] = field(default_factory=dict)
     mark: str = ""
     fault: str = ""
+    spawn_failed_at: float = 0.0
     deleted: bool = False
     project: str = "p1"
     actions: list[tuple[str, str]] = field(default_factory=list)
@@ -200,6 +201,7 @@ class Instance:
                 metadata=self.metadata if self.image else {**self.metadata, **marks},
                 image_properties=marks if self.image else {},
                 fault=self.fault,
+                spawn_failed_at=self.spawn_failed_at if (self.vm_state, self.task) == ("error", "") else 0.0,
                 deleted=self.deleted,
             )
         return self.fact

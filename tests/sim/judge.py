@@ -107,7 +107,7 @@ class Judge(Obedience):
         arrived = sorted((r for r in self.world.cloud.rows_of[inst.id] if r.arrived_at), key=lambda r: r.arrived_at)
         there = max((r.arrived_at for r in arrived if r.dest in sources), default=0.0)
         left = next(r for r in arrived if r.arrived_at > there)  # which the conductor may have moved by an older row
-        answers = ["servers_changed", f"traces {inst.id}", f"server {inst.id}"]
+        answers = ["servers_changed", f"trace {inst.id}", f"server {inst.id}"]
         answers += [f"evacuations_from {left.source}"] * (left.source in sources)
         seen = any(process.read_at.get(kind, 0.0) > left.arrived_at for kind in answers)
         own = left.by == "muster" and not left.excused and self.world.site.nodes[left.dest].record is None

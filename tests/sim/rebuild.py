@@ -101,6 +101,7 @@ class Rebuild:
     def _fail(self, inst: Instance, row: Row, dest: Compute, words: str, harmless: bool) -> None:
         cloud = self._cloud
         inst.vm_state, inst.task, inst.fault = "error", "", words
+        inst.spawn_failed_at = cloud.stamp() if cloud.shows_tracebacks and not harmless else 0.0
         if row.call:
             row.call.end(cloud.stamp(), words, harmless)
         cloud.set_row(row, "failed")

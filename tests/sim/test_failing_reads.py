@@ -179,10 +179,10 @@ def test_a_hanging_look_at_failed_calls_stops_no_other_server() -> None:
     """B41: each fault ended the pass before anything was sent, also of another incident."""
     it = Stage(servers=6, hosts=5, in_flight=6)
     it.cloud.add_server("t0", "cmp2")
-    it.cloud.odds.fail_late = 1.0
-    it.broken.add("traces")
+    it.cloud.odds.fail_late, it.cloud.shows_tracebacks = 1.0, False
+    it.broken.add("trace")
     it.on_call = lambda process, kind, moment: (
-        it.timeline.pass_by(20.0) if (kind, moment) == ("traces", "before") else None
+        it.timeline.pass_by(20.0) if (kind, moment) == ("trace", "before") else None
     )
     it.fence("cmp1")
     it.until(lambda: all(it.rows(f"s{n}") == ["failed"] for n in range(6)), 600.0)

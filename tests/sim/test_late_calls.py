@@ -150,7 +150,7 @@ def test_waits_for_its_turn_in_a_conductor_that_has_hundreds_of_calls() -> None:
     it.until(it.settled("cmp1"), 900.0)
     assert {len(it.rows(f"s{n}")) for n in range(120)} == {1}
     assert it.asked["evacuate"] == 120
-    assert it.asked["traces"] <= 6, "a log says nothing new of what waits for its turn"
+    assert it.asked["trace"] <= 6, "a log says nothing new of what waits for its turn"
     it.fair()
 
 

@@ -48,9 +48,9 @@ class SlowNova:
     def owner_log(self, server: str) -> OwnerLog:
         return self.log
 
-    def traces(self, server: str, since: float, known: Collection[str]) -> list[Trace]:
+    def action_log(self, server: str, since: float, known: Collection[str]) -> tuple[OwnerLog, list[Trace]]:
         self.traced_since.append(since)
-        return []
+        return self.log, []
 
 
 class Engine:
@@ -192,9 +192,8 @@ def test_calls_are_read_as_far_back_as_one_is_known_to_have_failed(failed_s: flo
     host.inventory.note_server(Server("a", "cmp1", "error"), it.clock.at)
     evacuations = (Evacuation("1", "a", "cmp1", EvacuationStatus.ERROR, created=it.clock.at),)
     host.inventory.evacuations.note(evacuations, it.clock.at, it.clock.at, {})
-    it.act.carry_out([ReadCalls("cmp1", "a")])
     it.nova.log = OwnerLog(Power.RUNNING, failed_at=host.since - failed_s if failed_s else 0.0)
-    it.act.carry_out([ReadLog("a")])
+    it.act.carry_out([ReadCalls("cmp1", "a")])
     assert (host.logs.calls["a"].evacuations == Calls.state_of(evacuations)) is not bool(failed_s)
     it.act.carry_out([ReadCalls("cmp1", "a"), ReadLog("a")])
     assert host.logs.calls["a"].evacuations == Calls.state_of(evacuations)

@@ -11,8 +11,8 @@ import pytest
 
 from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import Answer, NovaError, NovaRefused, NovaUncertain
-from muster.core.nova_facts import OwnerLog, Power, Server, Trace
-from muster.core.sight import Tries
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Trace
+from muster.core.sight import Outcome, Sent, Tries
 from muster.core.steps import (
     DropHold,
     DropRecord,
@@ -74,10 +74,14 @@ class Nova:
         self._take("owner_log")
         return self.log
 
-    def traces(self, server: str, since: float, known: Collection[str]) -> list[Trace]:
-        self._take("traces")
+    def action_log(self, server: str, since: float, known: Collection[str]) -> tuple[OwnerLog, list[Trace]]:
+        self._take("action_log")
         self.known = set(known)
-        return self.new
+        return self.log, self.new
+
+    def trace(self, server: str, request_id: str) -> Trace:
+        self._take(f"trace {request_id}")
+        return self.new[0]
 
     def claimed(self, server: str) -> list[str]:
         if self.placement:
@@ -259,6 +263,23 @@ def test_what_is_over_is_kept_and_not_asked_for() -> None:
     it.nova.new = [later]
     it.do(ReadCalls("cmp1", "a"))
     assert (it.nova.known, it.host.logs.calls["a"].traces) == ({"req-1"}, (over, later))
+
+
+@pytest.mark.parametrize(
+    ("dest", "asked"),
+    [("cmp2", ["trace req-1"]), ("cmp3", ["trace req-1", "action_log"])],
+    ids=["ours", "another call took its row"],
+)
+def test_of_the_one_call_that_is_not_known_nova_is_asked_alone(dest: str, asked: list[str]) -> None:
+    """A17: what its owner wants is not the question then; one list answers both."""
+    it = Engine()
+    failed = Evacuation("1", "a", "cmp1", EvacuationStatus.FAILED, dest, it.began + 1.0, it.began + 2.0)
+    it.host.inventory.evacuations.note([failed], it.began, it.began, {})
+    it.host.sent.evacuate_sent("a", Sent(it.began, Outcome.TAKEN, it.began, 0, "req-1"))
+    it.nova.new = [Trace("req-1", it.began, "cmp2", failed=True, over=True)]
+    assert it.do(ReadCalls("cmp1", "a")) == 1
+    assert (it.nova.asked, it.host.logs.calls["a"].traces) == (asked, (it.nova.new[0],))
+    assert (it.host.logs.owners != {}) is ("action_log" in asked)
 
 
 def test_calls_that_are_not_shown_are_known_to_have_been_asked_for() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,37 @@ def test_a_call_is_unseen_until_there_is_one_evacuation_more(
     evacuations.note([MOVE], SINCE, SINCE, {})
     it.evacuate_sent("a", sent(outcome, evacuations_before=evacuations_before))
     assert bool(it.unseen(evacuations)) is unseen
+
+
+FAILED = replace(MOVE, status=EvacuationStatus.FAILED, dest="cmp2")
+
+
+@pytest.mark.parametrize(
+    ("facts", "evacuations", "known", "found"),
+    [
+        ({}, [FAILED], [], "req-1"),
+        ({"evacuations_before": 1}, [MOVE, FAILED], ["req-0"], "req-1"),
+        ({"evacuations_before": 1}, [MOVE, FAILED], [], ""),
+        ({}, [MOVE, FAILED], [], ""),
+        ({}, [MOVE, FAILED], ["req-0"], ""),
+        ({}, [FAILED], ["req-1"], ""),
+        ({}, [MOVE], [], ""),
+        ({}, [replace(FAILED, status=EvacuationStatus.ACCEPTED)], [], ""),
+        ({"outcome": Outcome.UNCERTAIN}, [FAILED], [], ""),
+    ],
+    ids=[
+        *("the only one", "the second", "the first is not known", "there is one more", "another hand's", "known"),
+        *("no destination", "not ended", "no answer"),
+    ],
+)
+def test_one_call_alone_is_asked_about_where_all_others_are_known(
+    facts: dict[str, Any], evacuations: list[Evacuation], known: list[str], found: str
+) -> None:
+    """A17."""
+    it = SentCalls()
+    assert it.newest_call("a", evacuations, known) == ""
+    it.evacuate_sent("a", replace(sent(Outcome.TAKEN), request_id="req-1", **facts))
+    assert it.newest_call("a", evacuations, known) == found
 
 
 def test_stops_and_resets_are_counted_each_by_itself() -> None:
@@ -96,6 +128,16 @@ def test_what_its_owner_asks_for_outdates_what_was_known_of_his_wish() -> None:
         it.note_owner_log("a", LOG, SINCE)
         forget("a")
         assert (it.owners, it.wanted) == ({}, at_rest)
+
+
+@pytest.mark.parametrize(("said", "at_rest"), [(Power.RUNNING, True), (Power.UNKNOWN, True), (Power.STOPPED, False)])
+def test_what_was_seen_at_rest_is_no_wish_where_the_log_has_another(said: Power, at_rest: bool) -> None:
+    """A2: also when the log is outdated itself."""
+    it = ActionLogs()
+    it.note_at_rest("a", Power.RUNNING)
+    it.note_owner_log("a", replace(LOG, wanted=said), SINCE)
+    it.outdated("a")
+    assert ("a" in it.wanted) is at_rest
 
 
 def test_calls_are_asked_for_again_in_vain_as_long_as_no_evacuation_changes() -> None:

@@ -246,6 +246,23 @@ def test_an_action_log_is_read_as_far_as_the_incidents_calls(monkeypatch: pytest
     assert len(log.asked) == 4
 
 
+@pytest.mark.parametrize(
+    ("second", "requests", "known", "pages"),
+    [(300, ["req-302", "req-303"], [], 4), (300, ["req-303"], ["req-302"], 4), (9, ["req-302", "req-303"], [], 5)],
+    ids=["as far as its owner's wish", "but for what is known", "as far as the calls"],
+)
+def test_one_listing_answers_both_that_an_action_log_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, second: int, requests: list[str], known: list[str], pages: int
+) -> None:
+    """A17, A2."""
+    actions = [*["lock"] * 150, "evacuate", "evacuate", *["lock"] * 200, "stop", *["lock"] * 99, "create"]
+    log = Log(monkeypatch, *actions)
+    since = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc).timestamp() + second
+    found, traces = log.nova.action_log("s1", since, known)
+    assert (found.wanted, [trace.request_id for trace in traces]) == (Power.STOPPED, requests)
+    assert len(log.asked) == pages + len(requests)
+
+
 def test_an_older_nova_has_the_whole_log_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log(monkeypatch, *["lock"] * 150, "stop", "create", offered=(2, 53))
     assert log.nova.owner_log("s1").wanted is Power.STOPPED

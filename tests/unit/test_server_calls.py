@@ -9,7 +9,7 @@ import pytest
 
 from muster.core.cluster_facts import Cluster
 from muster.core.findings import Verdict
-from muster.core.nova_facts import EvacuationStatus, Power, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Trace
 from muster.core.sight import Calls, HostSight, Outcome, Progress, Sight, Tries
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, but, calls, case, evacuation, failure, judged, sent, verdict
@@ -100,6 +100,29 @@ def test_what_may_have_been_started_is_tried_there_and_nowhere_else(known: tuple
     failed = evacuation("failed", "other", age=60)
     finding, step = judged(case(ACTIVE, failed, calls=calls((failed,), *known)))
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "other")
+
+
+@pytest.mark.parametrize(
+    ("age", "earlier", "more", "asks"),
+    [
+        (55, False, (), False),
+        (61, False, (), True),
+        (55, True, (), True),
+        (40, False, (evacuation("failed", "third", age=50, ident="2"),), True),
+        (40, False, (evacuation("failed", "other", age=50, ident="2"),), False),
+    ],
+    ids=["it says so", "of an earlier try", "of an earlier incident, too", "on another host, too", "there once more"],
+)
+def test_where_a_try_failed_is_not_asked_for_where_the_servers_fault_says_it(
+    age: float, earlier: bool, more: tuple[Evacuation, ...], asks: bool
+) -> None:
+    """A17: its call would say no more than that it may run there."""
+    error = replace(ACTIVE, vm_state="error", spawn_failed_at=NOW - age)
+    facts = {"failed_earlier": True} if earlier else {}
+    finding, step = judged(case(error, evacuation("failed", "other", age=60), *more, **facts))
+    assert (step == "read-calls", finding.rule == "failure-unread") == (asks, asks)
+    if not asks:
+        assert (finding.target, finding.may_run, finding.rule) == ("other", True, "ready")
 
 
 def test_a_failure_that_nova_does_not_show_counts_as_one_after_the_start() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import pytest
 
 from muster.core.nova_facts import Trace
-from muster.gateways.nova.parsing import owner_log, timestamp, trace
+from muster.gateways.nova.parsing import owner_log, server, timestamp, trace
 
 START, END = "2026-11-30T01:22:10.000000", "2026-11-30T01:22:14.000000"
 COMPUTE = ("compute/utils.py decorated_function", "compute/manager.py decorated_function")
@@ -92,6 +92,32 @@ def test_a_guest_that_is_there_already_is_told_from_a_driver_that_cannot_say() -
     met = landed(*INSIDE, "compute/manager.py _check_instance_exists")
     assert (met.met_guest, met.harmless) == (True, True)
     assert not landed(*INSIDE, "compute/manager.py _check_instance_exists", "virt/driver.py instance_exists").met_guest
+
+
+@pytest.mark.parametrize(
+    ("frames", "more", "at"),
+    [
+        (LIBVIRT, {}, True),
+        ((*INSIDE, "compute/manager.py _update_instance_after_spawn"), {}, True),
+        ((*LIBVIRT, "virt/libvirt/driver.py _create_image"), {}, False),
+        (INSIDE, {}, False),
+        ((*COMPUTE, "compute/manager.py _build_and_run_instance", "virt/libvirt/driver.py spawn"), {}, False),
+        ((), {}, False),
+        (LIBVIRT, {"created": "yesterday"}, False),
+        (LIBVIRT, {"created": None}, False),
+    ],
+    ids=[
+        *("in its driver", "after it", "before the domain", "nobody knows", "no rebuild", "shown to admins only"),
+        *("no time", "without a time"),
+    ],
+)
+def test_the_fault_of_a_server_tells_only_that_its_guest_may_have_been_started(
+    frames: tuple[str, ...], more: dict[str, Any], at: bool
+) -> None:
+    """A17: that its guest was not, only the call proves."""
+    fault = {"message": "boom", "code": 500, "created": END, "details": event("", *frames)["traceback"], **more}
+    row = {"id": "s1", "status": "ERROR", "OS-EXT-STS:vm_state": "error", "fault": fault}
+    assert server(row).spawn_failed_at == (timestamp(END) if at else 0.0)
 
 
 def test_what_has_not_ended_proves_nothing() -> None:

@@ -71,6 +71,8 @@ class Server:
     :param image: image id, empty when it boots from a volume; None when unknown.
     :param size: what Nova claims for it on a host; None when unknown.
     :param metadata: like extra specs and image properties, may opt it out or in, by exact key.
+    :param spawn_failed_at: when a rebuild of it failed in a way that may have left its guest running, where Nova shows
+        that of its newest fault; 0.0: it does not.
     :param tags: what Nova calls so; not the setting ``tag``.
     :param unreadable: what Nova showed of it that cannot be read; nothing else is known of it then.
     """
@@ -91,6 +93,7 @@ class Server:
     image_properties: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     fault: str = ""
+    spawn_failed_at: float = 0.0
     deleted: bool = False
     known: bool = True
     size: Optional[Size] = None

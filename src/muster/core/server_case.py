@@ -194,6 +194,18 @@ class ServerCase:
         return tuple(sorted((known | self._failed_earlier) - {self.source}))
 
     @property
+    def failed_at_spawn(self) -> bool:
+        """Its fault says what its newest call would: it may run where that failed, and nowhere else.  The fault of
+        another call, should it be one, can only keep it from going elsewhere."""
+        last = self.last
+        return (
+            last is not None
+            and self.failed_on == (last.dest,)
+            and self.server.spawn_failed_at >= last.created
+            and not self.failed_earlier
+        )
+
+    @property
     def _failed_earlier(self) -> set[str]:
         """The same for calls of earlier incidents, whose evacuations are listed no more, up to the last success."""
         listed = {

@@ -251,7 +251,7 @@ def _taking(c: ServerCase) -> bool:
 
 def _calls_unread(c: ServerCase) -> bool:
     """Where its rebuild failed decides where it may be sent, and Nova has not said it yet."""
-    if not (c.failed_on or c.failed_earlier):
+    if not (c.failed_on or c.failed_earlier) or c.failed_at_spawn:
         return False
     known = c.current_calls
     if known is None:

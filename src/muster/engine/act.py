@@ -6,16 +6,17 @@ Being killed between any two calls is harmless: the next look finds what was don
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import singledispatchmethod
 from typing import Optional
 
 from muster.core import steps as todo
 from muster.core.cluster_facts import Phase
 from muster.core.errors import Answer, ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
+from muster.core.nova_facts import Trace
 from muster.core.ports import ClockPort, ClusterPort, NovaPort
 from muster.core.sight import Outcome, Sent
-from muster.engine.memory import Memory
+from muster.engine.memory import HostMemory, Memory
 from muster.log import Log
 
 TAKEN_SHOWS_S = 60.0
@@ -217,14 +218,26 @@ class Act:
         over = host.logs.over(step.server)
         host.logs.calls_asked(step.server, at, host.inventory.evacuations.of(step.server))
         try:
-            since = host.logs.calls_since(step.server, host.since)
-            new = self._nova.traces(step.server, since, over.keys())
+            new = self._new_traces(step.server, host, over.keys())
         except NovaRefused as exc:
             self._log.warning("calls not shown", server=step.server, reason=str(exc), request_id=exc.request_id)
         else:
             traces = sorted((*over.values(), *new), key=lambda trace: trace.at)
             waits = any(not (trace.over or trace.landed) for trace in traces)
             host.logs.note_calls(step.server, traces, self._claimed(step.server) if waits else ())
+
+    def _new_traces(self, server: str, host: HostMemory, known: Collection[str]) -> Sequence[Trace]:
+        """Of the one call that is not known Nova is asked alone, if it is ours; else for the whole list, which says as
+        well what its owner wants."""
+        evacuations = host.inventory.evacuations.of(server)
+        ours = host.sent.newest_call(server, evacuations, known)
+        trace = self._nova.trace(server, ours) if ours else None
+        if trace and trace.dest == evacuations[-1].dest:
+            return [trace]
+        at = self._clock.now()
+        log, new = self._nova.action_log(server, host.logs.calls_since(server, host.since), known)
+        self._memory.note_owner_log(server, log, at)
+        return new
 
     def _claimed(self, server: str) -> tuple[str, ...]:
         """Which host it waits for, for people: nothing depends on it, and placement need not answer."""

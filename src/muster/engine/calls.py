@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from muster.core.nova_facts import Evacuation, OwnerLog, Power, Trace
+from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Trace
 from muster.core.sight import NEVER_TRIED, Calls, Outcome, Sent, Tries
 from muster.engine.inventory import Evacuations
 
@@ -36,6 +36,18 @@ class SentCalls:
 
     def reset_sent(self, server: str, now: float) -> None:
         self.resets[server] = self.resets.get(server, NEVER_TRIED).once_more(now)
+
+    def newest_call(self, server: str, evacuations: Sequence[Evacuation], known: Collection[str]) -> str:
+        """The request id of its last evacuate, if that made the newest evacuation, which has failed on a destination,
+        and what made the others is known; else empty.
+
+        :param known: request ids of calls.
+        """
+        sent = self.evacuates.get(server)
+        before = len(evacuations) - 1
+        if sent is None or sent.outcome is not Outcome.TAKEN or not len(known) == before == sent.evacuations_before:
+            return ""
+        return sent.request_id if evacuations[-1].status is EvacuationStatus.FAILED else ""
 
     def unseen(self, evacuations: Evacuations) -> list[Sent]:
         """Those that may have been carried out, but are not to be seen among the evacuations."""
@@ -77,6 +89,8 @@ class ActionLogs:
             # They may have been read without those of earlier incidents.
             self.calls[server] = replace(known, evacuations=frozenset())
         self.owners[server], self.queue_read_at[server] = log, log.read_at
+        if log.wanted not in (Power.UNKNOWN, self.wanted.get(server)):
+            self.wanted.pop(server, None)  # its owner has asked for something else since
         if log.waits and log.waits_at >= since:
             self.queued_start[server] = log.waits
         self.failures.pop(server, None)

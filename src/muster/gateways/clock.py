@@ -13,7 +13,9 @@ from typing import Any, Optional, TypeVar
 from muster.core.nova_facts import Evacuation, OwnerLog, Server, Service, Trace
 
 Fact = TypeVar("Fact", Service, Server, Evacuation, Trace, OwnerLog)
-TIMES = frozenset({"updated_at", "created", "updated", "at", "landed", "ended", "waits_at", "failed_at"})
+TIMES = frozenset(
+    {"updated_at", "created", "updated", "at", "landed", "ended", "waits_at", "failed_at", "spawn_failed_at"}
+)
 ANSWERS = 16
 
 

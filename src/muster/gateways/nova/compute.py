@@ -9,6 +9,7 @@ is not here: a reply is turned into facts, a failure into one of three errors.  
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
@@ -154,24 +155,47 @@ class Nova(NovaConnection):
 
     def owner_log(self, server: str) -> OwnerLog:
         """What the action log of the server says of its owner's last wish."""
-        rows: list[Mapping[str, Any]] = []
-        for row in self._actions(server):
-            rows.append(row)
-            page_ends = len(rows) % ACTIONS_PAGE == 0
-            if page_ends and any(row.get("action") in facts.POWER_OF_ACTION for row in rows):
-                break  # newest first
-        return self._ours(facts.owner_log(rows))
+        return self._ours(facts.owner_log(self._actions_to(server, math.inf)))
 
-    def traces(self, server: str, since: float, known: Collection[str] = ()) -> Sequence[Trace]:
-        """What the evacuates of a server since then left in its action log, oldest first; the last fifty.
+    def action_log(self, server: str, since: float, known: Collection[str] = ()) -> tuple[OwnerLog, Sequence[Trace]]:
+        """Both that the action log is asked for, from one listing of it: the owner's last wish, and what the evacuates
+        since then left in it, oldest first; the last fifty.
 
         :param known: request ids of those that need not be read.
         """
         began = self._clock.nova.theirs(since)
+        rows = self._actions_to(server, began)
+        return self._ours(facts.owner_log(rows)), self._traces(server, rows, began, known)
+
+    def traces(self, server: str, since: float) -> Sequence[Trace]:
+        """The latter alone."""
+        began = self._clock.nova.theirs(since)
         rows = itertools.takewhile(lambda row: facts.timestamp(row.get("start_time")) >= began, self._actions(server))
-        calls = facts.evacuate_calls(list(rows), began)
-        calls = [request for request in calls if request not in known]
-        return [self._trace(server, request_id) for request_id in calls[-TRACES_LIMIT:]]
+        return self._traces(server, list(rows), began, ())
+
+    def trace(self, server: str, request_id: str) -> Trace:
+        """What one evacuate left in the action log."""
+        path = f"/servers/{server}/os-instance-actions/{request_id}"
+        row = self._get(path, {}, ACTION_EVENTS).get("instanceAction")
+        if not isinstance(row, dict):
+            raise NovaUnavailable(f"GET {path}: no action in the reply")
+        return self._ours(facts.trace(row))
+
+    def _traces(
+        self, server: str, rows: Sequence[Mapping[str, Any]], began: float, known: Collection[str]
+    ) -> list[Trace]:
+        calls = [request for request in facts.evacuate_calls(rows, began) if request not in known]
+        return [self.trace(server, request_id) for request_id in calls[-TRACES_LIMIT:]]
+
+    def _actions_to(self, server: str, began: float) -> list[Mapping[str, Any]]:
+        """As many pages of what was done to a server as show its owner's last wish, and all since then."""
+        rows: list[Mapping[str, Any]] = []
+        for row in self._actions(server):
+            rows.append(row)
+            page_ends = len(rows) % ACTIONS_PAGE == 0 and facts.timestamp(row.get("start_time")) < began
+            if page_ends and any(row.get("action") in facts.POWER_OF_ACTION for row in rows):
+                break  # newest first
+        return rows
 
     def _actions(self, server: str) -> Iterator[Mapping[str, Any]]:
         """What was done to a server, newest first (nova/db/main/api.py, actions_get), as far as it is read."""
@@ -197,13 +221,6 @@ class Nova(NovaConnection):
         """The hypervisors on which placement holds room for a server: of one that is evacuated also the destination,
         from the scheduling on (nova/scheduler/client/report.py, claim_resources)."""
         return Placement(self.login).claimed(server)
-
-    def _trace(self, server: str, request_id: str) -> Trace:
-        path = f"/servers/{server}/os-instance-actions/{request_id}"
-        row = self._get(path, {}, ACTION_EVENTS).get("instanceAction")
-        if not isinstance(row, dict):
-            raise NovaUnavailable(f"GET {path}: no action in the reply")
-        return self._ours(facts.trace(row))
 
     # ---------------------------------------------------------------- writes
 

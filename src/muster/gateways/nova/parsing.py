@@ -107,6 +107,7 @@ def _server(row: Mapping[str, Any]) -> Server:
         image_properties=_strings(image, "properties") if isinstance(image, dict) else {},
         tags=_list_of_words(row, "tags"),
         fault=str(fault.get("message", "")) if isinstance(fault, dict) else "",
+        spawn_failed_at=_spawn_failed_at(fault) if isinstance(fault, dict) else 0.0,
         deleted=row.get("status") == "DELETED",
         size=_size(flavor, from_volume=image == ""),
     )
@@ -259,7 +260,8 @@ def trace(row: Mapping[str, Any]) -> Trace:
     if failed:
         words = _word(failed, "details") or words or "no reason given"
     ended = timestamp((landing or failed).get("finish_time"))
-    where = _frames(landing)
+    text = landing.get("traceback")
+    where = _frames(text)
     return Trace(
         request_id=_word(row, "request_id"),
         at=timestamp(row.get("start_time")),
@@ -269,27 +271,39 @@ def trace(row: Mapping[str, Any]) -> Trace:
         words=words,
         failed=bool(failed) and ended > 0,
         over=ended > 0 and (bool(landing) or _never_cast(scheduling)),
-        harmless=ended > 0 and landing.get("result") == "Error" and _before_spawn(landing, where),
+        harmless=ended > 0 and landing.get("result") == "Error" and _before_spawn(text, where),
         met_guest=ended > 0 and where[-1:] == [("manager.py", "_check_instance_exists")],
     )
 
 
-def _frames(event: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Where an event failed: file and function, outermost first.  Empty when Nova does not show it."""
-    text = event.get("traceback")
+def _spawn_failed_at(fault: Mapping[str, Any]) -> float:
+    """By the traceback in the newest fault of a server in ERROR, which Nova shows to admins (nova/compute/manager.py,
+    wrap_instance_fault; nova/api/openstack/compute/views/servers.py, _get_fault).  It names no call and no host."""
+    where = _frames(fault.get("details"))
+    names = {name for _, name in where}
+    begun = "rebuild_instance" in names and not names.isdisjoint(_AFTER_SPAWN | {"spawn"})
+    if not begun or _before_spawn(fault.get("details"), where):
+        return 0.0
+    with contextlib.suppress(NovaUnavailable):
+        return timestamp(fault.get("created"))
+    return 0.0
+
+
+def _frames(text: object) -> list[tuple[str, str]]:
+    """Where something failed: file and function, outermost first.  Empty when Nova does not show it."""
     return [(path.rpartition("/")[2], name) for path, name in _FRAME.findall(text)] if isinstance(text, str) else []
 
 
 def _never_cast(scheduling: Mapping[str, Any]) -> bool:
     """The conductor failed before it had a message for the destination: a cast that fails may have been sent."""
-    names = _frames(scheduling)
+    names = _frames(scheduling.get("traceback"))
     return scheduling.get("result") == "Error" and bool(names) and ("rpcapi.py", "rebuild_instance") not in names
 
 
-def _before_spawn(landing: Mapping[str, Any], where: Sequence[tuple[str, str]]) -> bool:
+def _before_spawn(text: object, where: Sequence[tuple[str, str]]) -> bool:
     # A refused claim is raised anew where it is rolled back: its own frames are lost, that line is not.
     rolled_back = ("manager.py", "_error_out_instance_on_exception") in where
-    if rolled_back and "raise error.inner_exception" in str(landing.get("traceback")):
+    if rolled_back and "raise error.inner_exception" in str(text):
         return True
     names = [name for _, name in where]
     if _AFTER_SPAWN.intersection(names):
