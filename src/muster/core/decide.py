@@ -171,7 +171,9 @@ def _allowed(steps: Sequence[Step], sight: Sight, hindrance: str) -> Sequence[St
 
 def _logs_rest(sight: Sight) -> bool:
     """An action log was asked for in vain, and that took long: for as long none is, so that all else has half of the
-    time, however many there are."""
+    time, however many there are.  By how long it took, and for all; a pause by how often one has failed is that of its
+    server (server_rules.py, _is_due) or of a host (HostCase.queue_to_read): of a log that fails at once the others are
+    not to wait."""
     return any(server.unread.at > sight.now for host in sight.hosts.values() for server in host.servers.values())
 
 

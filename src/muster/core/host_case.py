@@ -136,7 +136,8 @@ class HostCase:
     @property
     def queue_to_read(self) -> list[str]:
         """Those among them whose action log is to be asked for now: none for a while after one could not be read,
-        whichever it was, for what fails may take long and ends the pass, for the other hosts as well."""
+        whichever it was.  By how often that one has failed, however quickly (decide.py, _logs_rest, goes by how long
+        it took): these are the first steps of a pass, and what fails ends it, for the other hosts as well."""
         unread = self.queue_unread
         last = max(map(self._log_tries, unread), key=lambda it: it.at, default=NEVER_TRIED)
         if not last.due(self.now, QUEUE_AGAIN_S):
