@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field, replace
 from typing import Union
@@ -51,7 +52,7 @@ def _in_turn(tried: Tries) -> tuple[bool, int, float]:
 
 @dataclass(frozen=True)
 class HostCase:
-    """One node with an incident, and everything that decides about it.
+    """One node with an incident, and everything that decides about it.  What almost every row asks for is kept.
 
     :param service: its nova-compute service, or the reason why none can be named.
     :param inbound: servers of other dead hosts that were on their way here and are not safe yet.
@@ -83,17 +84,17 @@ class HostCase:
         unlisted = self.sight.unlisted if self.phase is Phase.RETURNING else ""
         return self.nova_trouble or self.sight.call_failed or unlisted
 
-    @property
+    @functools.cached_property
     def record(self) -> Record:
         assert self.node.record is not None
         return self.node.record
 
-    @property
+    @functools.cached_property
     def known_service(self) -> Service:
         assert not isinstance(self.service, Unknown), self.service
         return self.service
 
-    @property
+    @functools.cached_property
     def phase(self) -> Phase:
         return self.record.phase
 

@@ -52,7 +52,7 @@ def died_under_way(evacuation: Evacuation, dead: Mapping[str, float]) -> bool:
 
 @dataclass(frozen=True)
 class ServerCase:
-    """One server of a dead host, with everything its verdict depends on.
+    """One server of a dead host, with everything its verdict depends on.  What almost every row asks for is kept.
 
     :param seen: what is known of the server itself.
     :param host: what is known of its host.
@@ -78,15 +78,15 @@ class ServerCase:
     host_became_usable_at: float = 0.0
     claimed_at: float = 0.0
 
-    @property
+    @functools.cached_property
     def server(self) -> Server:
         return self.seen.server
 
-    @property
+    @functools.cached_property
     def evacuations(self) -> tuple[Evacuation, ...]:
         return self.seen.evacuations
 
-    @property
+    @functools.cached_property
     def sent(self) -> Optional[Sent]:
         return self.seen.sent
 
