@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Callable, Optional
 
 from bench.cpu_meter import Meter
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Server, Service
 from muster.gateways.nova.compute import PAGE, Nova
 from tests.fakes import FakeClock
 
@@ -115,9 +115,9 @@ class Crowd:
         self._take("evacuations_of_all", len(evacuations))
         return evacuations
 
-    def owner_log(self, server: str) -> OwnerLog:
-        self._take("owner_log")
-        return OwnerLog(Power.RUNNING)
+    def action_log(self, server: str) -> ActionLog:
+        self._take("action_log")
+        return ActionLog(Power.RUNNING)
 
     # ----------------------------------------------------------------- writes
 

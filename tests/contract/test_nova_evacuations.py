@@ -58,7 +58,7 @@ def test_an_evacuation_is_seen_from_the_call_to_its_end(cloud: Cloud) -> None:
     sent = cloud.now()
     request_id = cloud.nova.evacuate(ident, None)
     assert request_id
-    assert cloud.nova.owner_log(ident).request_id == request_id
+    assert cloud.nova.action_log(ident).request_id == request_id
     cloud.until(last_is(cloud, ident, EvacuationStatus.PRE_MIGRATING))
     (evacuation,) = evacuations(cloud, ident)
     assert (evacuation.server, evacuation.source, evacuation.dest in OTHERS) == (ident, "cmp1", True)
@@ -107,7 +107,7 @@ def test_what_failed_comes_up_running_at_the_next_try_whatever_its_owner_wanted(
     cloud.nova.evacuate(ident, None)
     arrive(cloud, ident, "active")
     assert [m.id for m in evacuations(cloud, ident)][0] == first.id
-    assert cloud.nova.owner_log(ident).wanted is Power.STOPPED
+    assert cloud.nova.action_log(ident).wanted is Power.STOPPED
 
 
 def test_a_refused_claim_leaves_it_active_on_the_dead_host(cloud: Cloud) -> None:

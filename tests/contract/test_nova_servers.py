@@ -80,14 +80,14 @@ def test_a_server_deleted_before_its_host_is_known_to_be_down_waits_for_it(cloud
 
 def test_the_log_knows_what_the_owner_last_asked_for(cloud: Cloud) -> None:
     ident = cloud.boot()
-    assert cloud.nova.owner_log(ident).wanted is Power.RUNNING
-    assert cloud.nova.owner_log(ident).request_id == ""
+    assert cloud.nova.action_log(ident).wanted is Power.RUNNING
+    assert cloud.nova.action_log(ident).request_id == ""
     cloud.owner_does("stop", ident)
     cloud.until(at_rest(cloud, ident, "stopped"))
-    assert cloud.nova.owner_log(ident).wanted is Power.STOPPED
+    assert cloud.nova.action_log(ident).wanted is Power.STOPPED
     cloud.owner_does("start", ident)
     cloud.until(at_rest(cloud, ident, "active"))
-    assert cloud.nova.owner_log(ident).wanted is Power.RUNNING
+    assert cloud.nova.action_log(ident).wanted is Power.RUNNING
 
 
 def test_what_the_owner_asks_of_a_dead_host_is_in_the_log_and_nowhere_else(cloud: Cloud) -> None:
@@ -96,7 +96,7 @@ def test_what_the_owner_asks_of_a_dead_host_is_in_the_log_and_nowhere_else(cloud
     cloud.owner_does("stop", ident)
     it = server(cloud, ident)
     assert (it.vm_state, it.task_state) == ("active", "powering-off")
-    assert cloud.nova.owner_log(ident).wanted is Power.STOPPED
+    assert cloud.nova.action_log(ident).wanted is Power.STOPPED
 
 
 def test_the_log_knows_the_newest_evacuate(cloud: Cloud) -> None:
@@ -108,7 +108,7 @@ def test_the_log_knows_the_newest_evacuate(cloud: Cloud) -> None:
     for _ in range(2):
         asked.append(cloud.nova.evacuate(ident, None))
         cloud.until(at_rest(cloud, ident, "error"))
-    log = cloud.nova.owner_log(ident)
+    log = cloud.nova.action_log(ident)
     assert asked[0] != asked[1]
     assert (log.request_id, log.wanted) == (asked[1], Power.RUNNING)
 
@@ -117,7 +117,7 @@ def test_a_stop_shuts_down_what_runs_and_is_in_the_log(cloud: Cloud) -> None:
     ident = cloud.boot()
     assert cloud.nova.stop(ident)
     cloud.until(at_rest(cloud, ident, "stopped"))
-    assert cloud.nova.owner_log(ident).wanted is Power.STOPPED
+    assert cloud.nova.action_log(ident).wanted is Power.STOPPED
     assert refusal(lambda: cloud.nova.stop(ident)).status == 409
 
 
@@ -129,6 +129,6 @@ def test_a_reset_makes_it_active_in_novas_books_and_asks_nobody(cloud: Cloud) ->
     cloud.bend(ident, "paused")
     assert cloud.nova.reset_state(ident)
     assert at_rest(cloud, ident, "active")()
-    assert cloud.nova.owner_log(ident).wanted is Power.STOPPED
+    assert cloud.nova.action_log(ident).wanted is Power.STOPPED
     cloud.nova.evacuate(ident, None)
     arrive(cloud, ident, "active")

@@ -20,7 +20,7 @@ def test_what_nobody_takes_has_certainly_not_been_done(cloud: Cloud) -> None:
         "servers_on": lambda: nova.servers_on("cmp1"),
         "servers_changed": lambda: nova.servers_changed(0.0),
         "evacuations_from": lambda: nova.evacuations_from("cmp1", 0.0),
-        "owner_log": lambda: nova.owner_log(ident),
+        "action_log": lambda: nova.action_log(ident),
         "force_down": lambda: nova.force_down(it.id, MARK),
         "force_up": lambda: nova.force_up(it.id, True, True),
         "evacuate": lambda: nova.evacuate(ident, None),
@@ -34,7 +34,7 @@ def test_what_nobody_takes_has_certainly_not_been_done(cloud: Cloud) -> None:
     cloud.api(up=True)
     assert at_rest(cloud, ident, "active")()
     assert not service(cloud).forced_down
-    assert nova.owner_log(ident).wanted is Power.RUNNING
+    assert nova.action_log(ident).wanted is Power.RUNNING
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["after", "before"])

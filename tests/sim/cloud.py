@@ -10,7 +10,7 @@ import random
 from typing import Callable, Optional
 
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable, NovaUncertain
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power, Server, Service
 from muster.gateways.nova.parsing import POWER_OF_ACTION
 from tests.sim.cloud_state import CloudState, Witness
 from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
@@ -123,7 +123,8 @@ class Cloud(CloudState):
         found = [self._evacuation(row) for row in rows if not self.silent(row.source)]
         return sorted(found, key=lambda m: (m.created, m.id))
 
-    def owner_log(self, ident: str) -> OwnerLog:
+    def action_log(self, ident: str, since: float) -> tuple[ActionLog, list[str]]:
+        """:returns: with the request ids of its evacuates since then."""
         if ident in self.withheld:
             raise NovaUnavailable(f"the action log of {ident}: HTTP 500", status=500)
         actions = self.instances[ident].actions
@@ -131,13 +132,10 @@ class Cloud(CloudState):
         waits, at = next((o for o in self.instances[ident].unbegun.values() if o[0] == "start"), ("", 0.0))
         evacuate = next((r for a, r in reversed(actions) if a == "evacuate"), "")
         failed_at = next((c.at for c in self.instances[ident].calls if c.failed), 0.0)
-        return OwnerLog(wanted, evacuate, waits=waits, waits_at=at, failed_at=failed_at)
-
-    def action_log(self, ident: str, since: float) -> tuple[OwnerLog, list[str]]:
-        log = self.owner_log(ident)
+        log = ActionLog(wanted, evacuate, waits=waits, waits_at=at, failed_at=failed_at)
         return log, [call.request_id for call in self.instances[ident].calls if call.at >= since]
 
-    def trace(self, ident: str, request_id: str) -> Trace:
+    def trace(self, ident: str, request_id: str) -> CallTrace:
         if ident in self.withheld:
             raise NovaUnavailable(f"the action log of {ident}: HTTP 500", status=500)
         return next(call for call in self.instances[ident].calls if call.request_id == request_id).trace()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar
@@ -18,7 +19,7 @@ from muster.core.errors import (
     NovaUnavailable,
     NovaUncertain,
 )
-from muster.core.nova_facts import Evacuation, OwnerLog, Server, Service, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, Server, Service
 from muster.gateways.clock import Fact
 from muster.gateways.nova.faults import answer_of
 from muster.gateways.nova.login import READ_RETRIES, READ_TIMEOUT_S
@@ -97,16 +98,13 @@ class NovaGateway:
         """As the gateway to the real one does."""
         return [self._nova.translated(fact) for fact in answer]
 
-    def owner_log(self, server: str) -> OwnerLog:
-        return self._nova.translated(self._read("owner_log", (server,), lambda: self._cloud.owner_log(server)))
+    def action_log(self, server: str, calls_since: float = math.inf, known: Collection[str] = ()) -> ActionLog:
+        since = self._nova.theirs(calls_since)
+        log, calls = self._read("action_log", (server, since), lambda: self._cloud.action_log(server, since))
+        new = [request for request in calls if request not in known]
+        return replace(self._nova.translated(log), calls=tuple(self.trace(server, request) for request in new[-50:]))
 
-    def action_log(self, server: str, since: float, known: Collection[str] = ()) -> tuple[OwnerLog, Sequence[Trace]]:
-        since = self._nova.theirs(since)
-        read = self._read("owner_log", (server, since), lambda: self._cloud.action_log(server, since))
-        calls = [request for request in read[1] if request not in known]
-        return self._nova.translated(read[0]), [self.trace(server, request) for request in calls[-50:]]
-
-    def trace(self, server: str, request_id: str) -> Trace:
+    def trace(self, server: str, request_id: str) -> CallTrace:
         read = self._read("trace", (server, request_id), lambda: self._cloud.trace(server, request_id))
         return self._nova.translated(read)
 

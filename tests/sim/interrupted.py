@@ -16,7 +16,7 @@ DIES, DIES_MEANWHILE, IS_STOPPED, HEARS_NOTHING = WAYS = ("dies", "dies-meanwhil
 """Its worker dies right after the step; or during it, and what was asked of Nova may be carried out, late.  Or it lives on, and
 may not do what was to follow; or the reply is lost, and Nova carries it out late."""
 
-READS = ("owner_log", "trace")
+READS = ("action_log", "trace")
 WRITES = (
     *("write_record", "swap_record", "drop_hold", "drop_record"),
     *("force_down", "force_up", "evacuate", "reset_state", "stop"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
+from muster.core.nova_facts import CallTrace, Evacuation, EvacuationStatus, Power, Server
 
 BEAT_S = 10.0
 DOWN_TIME_S = 60.0
@@ -95,8 +95,8 @@ class Call:
     def end(self, now: float, words: str = "", harmless: bool = False) -> None:
         self.ended, self.over, self.failed, self.words, self.harmless = now, True, bool(words), words, harmless
 
-    def trace(self) -> Trace:
-        return Trace(**vars(self))
+    def trace(self) -> CallTrace:
+        return CallTrace(**vars(self))
 
 
 @dataclass(eq=False)

@@ -171,7 +171,7 @@ def _cell_hangs(world: World, rng: random.Random) -> None:
 def _reads_fail(world: World, rng: random.Random) -> None:
     """One kind, or those of one host: for a while, or until the end of the faults."""
     kind = rng.choice(
-        ("servers_changed", "evacuations_of_all", "evacuations_from", "servers_on", "server", "owner_log")
+        ("servers_changed", "evacuations_of_all", "evacuations_from", "servers_on", "server", "action_log")
     )
     what = f"{kind} {rng.choice(list(world.cloud.computes))}" if kind in ("servers_on", "evacuations_from") else kind
     world.faults.note("one kind of read fails")

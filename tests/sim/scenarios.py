@@ -44,7 +44,7 @@ def over_before_its_call_is_read() -> Stage:
     def slowly(process: Process, kind: str, moment: str) -> None:
         if (kind, moment) == ("evacuate", "after"):
             it.run_for(0.5)
-        if (kind, moment) == ("owner_log", "before") and held:
+        if (kind, moment) == ("action_log", "before") and held:
             held.pop()()
             it.run_for(0.5)
             rebuild.release_hung(it.cloud.rows[0])

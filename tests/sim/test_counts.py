@@ -34,7 +34,7 @@ def test_an_incident_costs_one_call_a_server_and_few_reads(dead: int, servers: i
     print(dead, servers, it.passes, it.calls, dict(asked))
     assert asked["evacuate"] == servers
     assert asked["force_down"] == dead
-    assert asked["owner_log"] == asked["stop"] == asked["reset_state"] == 0
+    assert asked["action_log"] == asked["stop"] == asked["reset_state"] == 0
     assert asked["servers_on"] <= 2 * dead, "a host is listed when it dies, and before it is settled"
     # A poll is one list of evacuations and at most one of changed servers, however many hosts are dead.
     polls = asked["evacuations_of_all"] + asked["evacuations_from"] - 2 * dead * (dead > 1)
@@ -48,7 +48,7 @@ def test_an_incident_costs_one_call_a_server_and_few_reads(dead: int, servers: i
 
 @pytest.mark.parametrize(
     ("harmless", "reads", "measured"),
-    [(False, {"owner_log": 20}, 171), (True, {"owner_log": 20, "trace": 20}, 171)],
+    [(False, {"action_log": 20}, 171), (True, {"action_log": 20, "trace": 20}, 171)],
     ids=["in its driver", "before its driver was asked"],
 )
 def test_what_fails_once_costs_no_more_reads_than_it_raises_questions(
@@ -75,5 +75,5 @@ def test_what_fails_once_costs_no_more_reads_than_it_raises_questions(
     it.fair()
     print(dict(it.asked))
     assert it.asked["evacuate"] == 120
-    assert {kind: it.asked[kind] for kind in ("owner_log", "trace") if it.asked[kind]} == reads
+    assert {kind: it.asked[kind] for kind in ("action_log", "trace") if it.asked[kind]} == reads
     assert sum(it.asked.values()) <= 1.05 * measured + reads.get("trace", 0)

@@ -56,10 +56,10 @@ def test_action_logs_that_hang_leave_the_others_half_of_the_time() -> None:
     it = Stage(servers=2, in_flight=1)
     for n in range(8):
         it.cloud.add_server(f"w{n}", "cmp1", "error", metadata={"evacuate_priority": "900"})
-        it.broken.add(f"owner_log w{n}")
+        it.broken.add(f"action_log w{n}")
 
     def hang(process: object, kind: str, moment: str) -> None:
-        if (kind, moment) == ("owner_log", "before"):
+        if (kind, moment) == ("action_log", "before"):
             it.timeline.pass_by(40.0)
 
     it.on_call = hang
@@ -168,7 +168,7 @@ def test_a_hanging_look_at_one_owners_wish_stops_no_other_server() -> None:
     it.cloud.add_server("w0", "cmp1", "error", metadata={"evacuate_priority": "900"})
     it.cloud.withheld.add("w0")
     it.on_call = lambda process, kind, moment: (
-        it.timeline.pass_by(40.0) if (kind, moment) == ("owner_log", "before") else None
+        it.timeline.pass_by(40.0) if (kind, moment) == ("action_log", "before") else None
     )
     it.fence("cmp1")
     it.until(lambda: all(it.rows(f"s{n}") == ["done"] for n in range(6)), 75.0)
@@ -212,13 +212,13 @@ def test_action_logs_that_hang_leave_other_hosts_their_time() -> None:
     it = Stage(servers=0, in_flight=1)
     for n in range(8):
         it.cloud.add_server(f"s{n}", "cmp1", "stopped")
-        it.broken.add(f"owner_log s{n}")
+        it.broken.add(f"action_log s{n}")
     it.cloud.add_server("t0", "cmp2")
     it.fence("cmp1")
     it.until(lambda: it.state() == "blocked", 900.0)
 
     def hang(process: object, kind: str, moment: str) -> None:
-        if (kind, moment) == ("owner_log", "before"):
+        if (kind, moment) == ("action_log", "before"):
             it.timeline.pass_by(40.0)
 
     it.on_call = hang

@@ -36,5 +36,5 @@ def test_evacuates_2500_servers_of_40_projects_and_asks_nova_little() -> None:
         print(f"  {kind:16}{count:6}{count / SERVERS:8.3f} a server")
     assert asked["evacuate"] == SERVERS
     assert asked["stop"] == 0
-    assert asked["owner_log"] <= SERVERS / 10, "a start may wait for the dead host only of those that are stopped"
+    assert asked["action_log"] <= SERVERS / 10, "a start may wait for the dead host only of those that are stopped"
     assert sum(asked.values()) - asked["evacuate"] < 2 * SERVERS

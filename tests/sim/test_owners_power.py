@@ -47,7 +47,7 @@ def test_asks_again_what_its_owner_wants_when_it_has_changed_since() -> None:
     it.until(lambda: it.rows("s1") == ["pre-migrating"])
 
     def start(process: object, kind: str, moment: str) -> None:
-        if (kind, moment) == ("owner_log", "after"):
+        if (kind, moment) == ("action_log", "after"):
             it.on_call = lambda process, kind, moment: None
             it.owner_starts("s0")
             it.timeline.pass_by(5.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from muster.core.bounds import resumed_s
 from muster.core.findings import Finding, Verdict
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power, Server
 from muster.core.operator_orders import Orders
 from muster.core.server_case import ServerCase
 from muster.core.server_rules import judge
@@ -41,7 +41,7 @@ def but(it: ServerCase, **facts: Any) -> ServerCase:
     """
     log, wanted = it.seen.log, facts.pop("wanted", it.wanted)
     if facts.pop("log_read", bool(log)):
-        log = replace(log or OwnerLog(wanted), wanted=wanted)
+        log = replace(log or ActionLog(wanted), wanted=wanted)
         log = replace(log, read_at=facts.pop("log_read_at", log.read_at))
         log = replace(log, failed_at=1.0 if facts.pop("failed_earlier", log.failed_at) else 0.0)
     else:
@@ -64,14 +64,16 @@ def evacuation(status: str, dest: str = "", age: float = 10.0, ident: str = "1")
     return Evacuation(ident, "s1", "dead", EvacuationStatus(status), dest, NOW - age, NOW - age + 1)
 
 
-def failure(dest: str = "", harmless: bool = False, met_guest: bool = False, words: str = "MessagingTimeout") -> Trace:
+def failure(
+    dest: str = "", harmless: bool = False, met_guest: bool = False, words: str = "MessagingTimeout"
+) -> CallTrace:
     """A call that failed on its destination; without one in the conductor."""
     landed = NOW - 9 if dest else 0.0
-    return Trace("req-1", NOW - 10, dest, landed, NOW - 8, words, True, True, harmless, met_guest)
+    return CallTrace("req-1", NOW - 10, dest, landed, NOW - 8, words, True, True, harmless, met_guest)
 
 
 def calls(
-    evacuations: tuple[Evacuation, ...], *traces: Trace, age: float = 1.0, tries: int = 1, read: bool = True
+    evacuations: tuple[Evacuation, ...], *traces: CallTrace, age: float = 1.0, tries: int = 1, read: bool = True
 ) -> Calls:
     return Calls(NOW - age, Calls.state_of(evacuations), tries, traces if read else None)
 

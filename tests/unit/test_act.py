@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Optional
@@ -11,7 +12,7 @@ import pytest
 
 from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import Answer, NovaError, NovaRefused, NovaUncertain
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Trace
+from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Server
 from muster.core.sight import Calls, Outcome, Sent
 from muster.core.steps import DropHold, Evacuate, ForceUp, ReadCalls, ReadLog, Step
 from muster.engine.act import BATCH_S, FINISHED_FAULT_S, TAKEN_SHOWS_S, Act
@@ -31,7 +32,7 @@ class SlowNova:
         self._clock = clock
         self.fault = fault
         self.asked: list[str] = []
-        self.log = OwnerLog(Power.RUNNING)
+        self.log = ActionLog(Power.RUNNING)
         self.traced_since: list[float] = []
 
     def evacuate(self, server: str, target: Optional[str]) -> str:
@@ -45,12 +46,9 @@ class SlowNova:
         self.asked.append(service)
         return "req-1"
 
-    def owner_log(self, server: str) -> OwnerLog:
+    def action_log(self, server: str, calls_since: float = math.inf, known: Collection[str] = ()) -> ActionLog:
+        self.traced_since += [calls_since] if calls_since < math.inf else []
         return self.log
-
-    def action_log(self, server: str, since: float, known: Collection[str]) -> tuple[OwnerLog, list[Trace]]:
-        self.traced_since.append(since)
-        return self.log, []
 
 
 class Engine:
@@ -192,7 +190,7 @@ def test_calls_are_read_as_far_back_as_one_is_known_to_have_failed(failed_s: flo
     host.inventory.note_server(Server("a", "cmp1", "error"), it.clock.at)
     evacuations = (Evacuation("1", "a", "cmp1", EvacuationStatus.ERROR, created=it.clock.at),)
     host.inventory.evacuations.note(evacuations, it.clock.at, it.clock.at, {})
-    it.nova.log = OwnerLog(Power.RUNNING, failed_at=host.since - failed_s if failed_s else 0.0)
+    it.nova.log = ActionLog(Power.RUNNING, failed_at=host.since - failed_s if failed_s else 0.0)
     it.act.carry_out([ReadCalls("cmp1", "a")])
     assert (host.logs.calls["a"].evacuations == Calls.state_of(evacuations)) is not bool(failed_s)
     it.act.carry_out([ReadCalls("cmp1", "a"), ReadLog("a")])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Optional
@@ -11,7 +12,7 @@ import pytest
 
 from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import Answer, NovaError, NovaRefused, NovaUncertain
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power, Server
 from muster.core.sight import Outcome, Sent, Tries
 from muster.core.steps import (
     DropHold,
@@ -46,8 +47,8 @@ class Nova:
         self._clock = clock
         self.fault: Optional[NovaError] = None
         self.asked: list[str] = []
-        self.log = OwnerLog(Power.RUNNING)
-        self.new: list[Trace] = []
+        self.log = ActionLog(Power.RUNNING)
+        self.new: list[CallTrace] = []
         self.known: Collection[str] = ()
         self.placement: Optional[NovaError] = None
 
@@ -70,16 +71,12 @@ class Nova:
     def reset_state(self, server: str) -> str:
         return self._take("reset")
 
-    def owner_log(self, server: str) -> OwnerLog:
-        self._take("owner_log")
-        return self.log
-
-    def action_log(self, server: str, since: float, known: Collection[str]) -> tuple[OwnerLog, list[Trace]]:
+    def action_log(self, server: str, calls_since: float = math.inf, known: Collection[str] = ()) -> ActionLog:
         self._take("action_log")
         self.known = set(known)
-        return self.log, self.new
+        return replace(self.log, calls=tuple(self.new) if calls_since < math.inf else ())
 
-    def trace(self, server: str, request_id: str) -> Trace:
+    def trace(self, server: str, request_id: str) -> CallTrace:
         self._take(f"trace {request_id}")
         return self.new[0]
 
@@ -237,15 +234,15 @@ def test_a_log_is_as_old_as_the_question_for_it() -> None:
 @pytest.mark.parametrize(
     ("trace", "placement", "claimed"),
     [
-        (Trace("req-1", 1.0), None, ("cmp2",)),
-        (Trace("req-1", 1.0), NovaRefused("no"), ()),
-        (Trace("req-1", 1.0, landed=2.0), None, ()),
-        (Trace("req-1", 1.0, over=True), None, ()),
+        (CallTrace("req-1", 1.0), None, ("cmp2",)),
+        (CallTrace("req-1", 1.0), NovaRefused("no"), ()),
+        (CallTrace("req-1", 1.0, landed=2.0), None, ()),
+        (CallTrace("req-1", 1.0, over=True), None, ()),
     ],
     ids=["waits", "nobody says where", "has begun", "is over"],
 )
 def test_where_a_call_waits_is_asked_as_long_as_it_does(
-    trace: Trace, placement: Optional[NovaError], claimed: tuple[str, ...]
+    trace: CallTrace, placement: Optional[NovaError], claimed: tuple[str, ...]
 ) -> None:
     """B19."""
     it = Engine()
@@ -257,7 +254,7 @@ def test_where_a_call_waits_is_asked_as_long_as_it_does(
 def test_what_is_over_is_kept_and_not_asked_for() -> None:
     """B19."""
     it = Engine()
-    over, later = Trace("req-1", 1.0, over=True), Trace("req-2", 2.0, over=True)
+    over, later = CallTrace("req-1", 1.0, over=True), CallTrace("req-2", 2.0, over=True)
     it.nova.new = [over]
     it.do(ReadCalls("cmp1", "a"))
     it.nova.new = [later]
@@ -276,7 +273,7 @@ def test_of_the_one_call_that_is_not_known_nova_is_asked_alone(dest: str, asked:
     failed = Evacuation("1", "a", "cmp1", EvacuationStatus.FAILED, dest, it.began + 1.0, it.began + 2.0)
     it.host.inventory.evacuations.note([failed], it.began, it.began, {})
     it.host.sent.evacuate_sent("a", Sent(it.began, Outcome.TAKEN, it.began, 0, "req-1"))
-    it.nova.new = [Trace("req-1", it.began, "cmp2", failed=True, over=True)]
+    it.nova.new = [CallTrace("req-1", it.began, "cmp2", failed=True, over=True)]
     assert it.do(ReadCalls("cmp1", "a")) == 1
     assert (it.nova.asked, it.host.logs.calls["a"].traces) == (asked, (it.nova.new[0],))
     assert (it.host.logs.owners != {}) is ("action_log" in asked)

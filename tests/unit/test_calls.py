@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power
 from muster.core.sight import Calls, Outcome, Sent, Tries
 from muster.engine.calls import ActionLogs, SentCalls
 from muster.engine.inventory import Evacuations
 
 SINCE = 1_000.0
 MOVE = Evacuation("1", "a", "cmp1", EvacuationStatus.ERROR, created=SINCE + 10.0)
-LOG = OwnerLog(Power.RUNNING)
-TRACE = Trace("req-1", SINCE + 20.0)
+LOG = ActionLog(Power.RUNNING)
+TRACE = CallTrace("req-1", SINCE + 20.0)
 
 
 def sent(outcome: Outcome, at: float = SINCE, evacuations_before: int = 0) -> Sent:
@@ -91,7 +91,7 @@ def test_a_log_that_could_be_read_ends_the_row_of_failures() -> None:
     it.note_failure("a", 10.0, 15.0)
     it.note_failure("a", 30.0, 32.0)
     assert it.failures == {"a": Tries(34.0, 2)}
-    it.note_owner_log("a", LOG, SINCE)
+    it.note_action_log("a", LOG, SINCE)
     assert (it.failures, it.owners) == ({}, {"a": LOG})
 
 
@@ -103,18 +103,18 @@ def test_a_log_that_could_be_read_ends_the_row_of_failures() -> None:
         (replace(LOG, waits="start", waits_at=SINCE), {"a": "start"}),
     ],
 )
-def test_what_waits_for_its_host_is_known_from_then_on(log: OwnerLog, queued: dict[str, str]) -> None:
+def test_what_waits_for_its_host_is_known_from_then_on(log: ActionLog, queued: dict[str, str]) -> None:
     """A3: not what was over before its host died."""
     it = ActionLogs()
-    it.note_owner_log("a", log, SINCE)
-    it.note_owner_log("a", LOG, SINCE)
+    it.note_action_log("a", log, SINCE)
+    it.note_action_log("a", LOG, SINCE)
     assert it.queued_start == queued
 
 
 def test_what_waits_was_read_whatever_its_owner_asks_for_afterwards() -> None:
     """D10: once it has left its host nothing more begins to wait there."""
     it = ActionLogs()
-    it.note_owner_log("a", replace(LOG, read_at=30.0), SINCE)
+    it.note_action_log("a", replace(LOG, read_at=30.0), SINCE)
     it.owner_asked("a")
     assert (it.owners, it.queue_read_at) == ({}, {"a": 30.0})
 
@@ -125,7 +125,7 @@ def test_what_its_owner_asks_for_outdates_what_was_known_of_his_wish() -> None:
     it.outdated("a")
     for forget, at_rest in ((it.outdated, {"a": Power.RUNNING}), (it.owner_asked, {})):
         it.note_at_rest("a", Power.RUNNING)
-        it.note_owner_log("a", LOG, SINCE)
+        it.note_action_log("a", LOG, SINCE)
         forget("a")
         assert (it.owners, it.wanted) == ({}, at_rest)
 
@@ -135,7 +135,7 @@ def test_what_was_seen_at_rest_is_no_wish_where_the_log_has_another(said: Power,
     """A2: also when the log is outdated itself."""
     it = ActionLogs()
     it.note_at_rest("a", Power.RUNNING)
-    it.note_owner_log("a", replace(LOG, wanted=said), SINCE)
+    it.note_action_log("a", replace(LOG, wanted=said), SINCE)
     it.outdated("a")
     assert ("a" in it.wanted) is at_rest
 
@@ -166,7 +166,7 @@ def test_calls_are_read_from_the_first_on_that_failed(failed_at: float, since: f
     """A17: an earlier incident may have left a guest."""
     it = ActionLogs()
     assert it.calls_since("a", SINCE) == SINCE
-    it.note_owner_log("a", replace(LOG, failed_at=failed_at), SINCE)
+    it.note_action_log("a", replace(LOG, failed_at=failed_at), SINCE)
     assert it.calls_since("a", SINCE) == since
 
 
@@ -174,8 +174,8 @@ def test_calls_are_read_from_the_first_on_that_failed(failed_at: float, since: f
 def test_calls_that_were_read_without_those_of_earlier_incidents_are_read_again(failed_at: float, again: bool) -> None:
     """A17: once, when that is first known."""
     it, log = ActionLogs(), replace(LOG, failed_at=failed_at)
-    it.note_owner_log("b", log, SINCE)
+    it.note_action_log("b", log, SINCE)
     for times in (again, False):
         it.calls_asked("a", SINCE, [MOVE])
-        it.note_owner_log("a", log, SINCE)
+        it.note_action_log("a", log, SINCE)
         assert (it.calls["a"].evacuations == frozenset()) is times

@@ -13,7 +13,7 @@ from muster.core.bounds import HEARTBEAT_SKEW_S
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision, dead_hosts, decide, lying_hosts, wanted_now
 from muster.core.findings import Verdict
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server
+from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Server
 from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Sight, Tries
 from muster.core.steps import (
     DropHold,
@@ -115,7 +115,7 @@ def test_what_waits_for_its_log_lets_nobody_pass() -> None:
 def test_what_has_arrived_and_is_stopped_lets_others_pass() -> None:
     moved = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 9, NOW - 5)
     line = [replace(server("a", "900"), host="cmp2", updated=NOW - 5), server("b")]
-    seen = sight(node(), *line, evacuations=(moved,), log={"a": OwnerLog(Power.STOPPED)})
+    seen = sight(node(), *line, evacuations=(moved,), log={"a": ActionLog(Power.STOPPED)})
     assert [type(step) for step in decide(seen, settings()).steps] == [Stop, Evacuate]
 
 
@@ -123,7 +123,7 @@ def test_what_has_arrived_and_is_stopped_lets_others_pass() -> None:
 def test_the_owners_log_wins_over_what_was_seen_at_rest(said: Power) -> None:
     moved = Evacuation("1", "a", "cmp1", EvacuationStatus.DONE, "cmp2", NOW - 9, NOW - 5)
     there = replace(server("a"), host="cmp2")
-    seen = sight(node(), there, evacuations=(moved,), log={"a": OwnerLog(said)})
+    seen = sight(node(), there, evacuations=(moved,), log={"a": ActionLog(said)})
     finding = decide(seen, settings()).incidents["cmp1"].findings["a"]
     assert finding.verdict is (Verdict.EVACUATING if said is Power.STOPPED else Verdict.EVACUATED)
 
@@ -264,7 +264,7 @@ def test_what_may_run_on_a_host_is_sent_there_and_nowhere_else() -> None:
     """A17: whatever target_map says."""
     failed = Evacuation("1", "a", "cmp1", EvacuationStatus.FAILED, "cmp2", NOW - 90, NOW - 80)
     read = Calls(NOW - 1, Calls.state_of((failed,)), 1, ())
-    log = OwnerLog(Power.RUNNING, read_at=NOW)
+    log = ActionLog(Power.RUNNING, read_at=NOW)
     seen = sight(node(), server("a"), evacuations=(failed,), calls={"a": read}, log={"a": log})
     (step,) = decide(seen, settings(target_map="cmp1:spare1")).steps
     assert isinstance(step, Evacuate)
@@ -283,6 +283,6 @@ def test_nova_is_asked_about_a_few_calls_at_a_time() -> None:
 
 def test_a_server_whose_evacuation_failed_before_the_incident_is_not_sent_before_it_is_known_where() -> None:
     """A17."""
-    log = OwnerLog(Power.RUNNING, "req-1", failed_at=FENCED - 1000.0)
+    log = ActionLog(Power.RUNNING, "req-1", failed_at=FENCED - 1000.0)
     seen = sight(node(), server("a", vm_state="error"), log={"a": log})
     assert decide(seen, settings()).steps == (ReadCalls("cmp1", "a"),)

@@ -12,7 +12,7 @@ from muster.core.cluster_facts import Cluster, Phase, Record
 from muster.core.decide import Decision, decide
 from muster.core.errors import Answer
 from muster.core.findings import State, Verdict
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Service
+from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Service
 from muster.core.operator_orders import Orders
 from muster.core.sight import Calls, HostSight, Outcome, Sent, Tries
 from muster.core.steps import (
@@ -247,7 +247,7 @@ class TestReturn:
         changed = replace(before, vm_state="error")
         facts = {"service": self.up, "compute_restarted": True, "before": {"a": before}, "proved": {"a": True}}
         assert decide(sight(self.back, changed, **facts), settings()).steps == (ReadLog("a"),)
-        it = sight(self.back, changed, **facts, log={"a": OwnerLog(Power.RUNNING)})
+        it = sight(self.back, changed, **facts, log={"a": ActionLog(Power.RUNNING)})
         decision = decide(it, settings())
         finding = decision.incidents["cmp1"].findings["a"]
         assert (finding.rule, decision.incidents["cmp1"].rule) == ("changed-at-return", "close")

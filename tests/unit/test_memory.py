@@ -11,7 +11,7 @@ from muster.core.bounds import SKEW_S
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import NovaUnavailable
 from muster.core.findings import Finding, Verdict
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Server, Service
 from muster.engine.memory import MISDATED_S, HostMemory, Memory
 from muster.engine.troubles import EVACUATIONS
 
@@ -50,7 +50,7 @@ def host(*evacuations: Evacuation) -> HostMemory:
     """One whose evacuations were read before its servers."""
     it = HostMemory(Record(Phase.EVACUATING, FENCED, FENCED), name="cmp1")
     it.note_all_evacuations(evacuations, FENCED + 40.0, FENCED + 40.0)
-    it.logs.note_owner_log("a", OwnerLog(Power.RUNNING), FENCED)
+    it.logs.note_action_log("a", ActionLog(Power.RUNNING), FENCED)
     return it
 
 
@@ -131,7 +131,7 @@ def test_what_an_action_log_says_is_told_to_every_incident_that_knows_the_server
     memory = Memory({name: host() for name in ("cmp1", "cmp2", "cmp3")})
     for name in ("cmp1", "cmp2"):
         note(memory.hosts[name], SERVER)
-    memory.note_owner_log("a", OwnerLog(Power.STOPPED), FENCED + 9.0)
+    memory.note_action_log("a", ActionLog(Power.STOPPED), FENCED + 9.0)
     assert [it.logs.owners["a"].wanted.value for it in memory.hosts.values()] == ["stopped", "stopped", "running"]
 
 

@@ -233,7 +233,7 @@ class Log:
 def test_an_action_log_is_read_as_far_as_the_owners_last_wish(monkeypatch: pytest.MonkeyPatch) -> None:
     """B41: a server of ten years has thousands of actions."""
     log = Log(monkeypatch, "evacuate", *["lock"] * 120, "stop", *["lock"] * 500, "create")
-    found = log.nova.owner_log("s1")
+    found = log.nova.action_log("s1")
     assert (found.wanted, found.request_id) == (Power.STOPPED, "req-623")
     assert log.asked == [{"limit": "100"}, {"limit": "100", "marker": "req-524"}]
 
@@ -258,14 +258,14 @@ def test_one_listing_answers_both_that_an_action_log_is_asked_for(
     actions = [*["lock"] * 150, "evacuate", "evacuate", *["lock"] * 200, "stop", *["lock"] * 99, "create"]
     log = Log(monkeypatch, *actions)
     since = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc).timestamp() + second
-    found, traces = log.nova.action_log("s1", since, known)
-    assert (found.wanted, [trace.request_id for trace in traces]) == (Power.STOPPED, requests)
+    found = log.nova.action_log("s1", since, known)
+    assert (found.wanted, [trace.request_id for trace in found.calls]) == (Power.STOPPED, requests)
     assert len(log.asked) == pages + len(requests)
 
 
 def test_an_older_nova_has_the_whole_log_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log(monkeypatch, *["lock"] * 150, "stop", "create", offered=(2, 53))
-    assert log.nova.owner_log("s1").wanted is Power.STOPPED
+    assert log.nova.action_log("s1").wanted is Power.STOPPED
     assert log.asked == [{}]
 
 

@@ -11,7 +11,7 @@ import pytest
 from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import NovaUnavailable
 from muster.core.findings import Verdict
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.ports import NovaPort
 from muster.engine.observer import observe
 from tests.fakes import FakeClock, FakeCluster, settings
@@ -41,9 +41,9 @@ class Quiet:
     def evacuations_from(self, host: str, since: float, page: int = 1000) -> Sequence[Evacuation]:
         return [self._evacuation]
 
-    def owner_log(self, server: str) -> OwnerLog:
+    def action_log(self, server: str) -> ActionLog:
         self.asked.append(server)
-        return OwnerLog(Power.STOPPED)
+        return ActionLog(Power.STOPPED)
 
 
 def claimed(clock: FakeClock) -> FakeCluster:
@@ -78,10 +78,10 @@ def test_an_action_log_that_cannot_be_read_is_said_to_be_unread() -> None:
     clock = FakeClock()
     nova = Quiet(clock.now(), *STOPPED["arrived"])
 
-    def owner_log(server: str) -> OwnerLog:
+    def action_log(server: str) -> ActionLog:
         raise NovaUnavailable("HTTP 500", status=500)
 
-    nova.owner_log = owner_log  # type: ignore[method-assign]
+    nova.action_log = action_log  # type: ignore[method-assign]
     finding = observe(claimed(clock), cast(NovaPort, nova), clock, settings()).incidents["cmp1"].findings["a"]
     assert (finding.verdict, finding.rule) == (Verdict.UNKNOWN, "arrived-unread")
 

@@ -180,7 +180,7 @@ def test_a_page_that_comes_again_and_again_is_read_twice(path: str) -> None:
 
     again = pytest.raises(NovaUnavailable, match="the one after itself")
     with mock.patch.object(nova, "_connect"), mock.patch.object(nova.login, "get", get), again:
-        nova.owner_log("1") if "actions" in path else nova.servers_on("cmp1")
+        nova.action_log("1") if "actions" in path else nova.servers_on("cmp1")
     assert asked == [path, path]
 
 

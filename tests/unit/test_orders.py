@@ -16,7 +16,7 @@ from muster.core.cluster_facts import Cluster as Seen
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.decide import Decision, decide
 from muster.core.findings import State, Verdict
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.operator_orders import SERVERS_LIMIT, Orders
 from muster.core.sight import HostSight, Sight
 from muster.core.steps import Evacuate, ListAgain, SwapRecord, WriteRecord
@@ -128,7 +128,7 @@ def decision(
     nodes = {n.name: n for n in (replace(node, **facts), Node("cmp2", True, member=True), *also)}
     host = HostSight(
         services=(service, SPARE),
-        servers=server_sights(servers, evacuations, log={s.id: OwnerLog(Power.RUNNING) for s in servers}),
+        servers=server_sights(servers, evacuations, log={s.id: ActionLog(Power.RUNNING) for s in servers}),
         first_listed_at=NOW - 9,
         listed_at=NOW - 1,
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from muster.core.nova_facts import Power
-from muster.gateways.nova.parsing import owner_log
+from muster.gateways.nova.parsing import action_log
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,6 @@ def test_the_last_word_about_power_counts(actions: str, wanted: Power) -> None:
         for number, action in enumerate(actions.split())
     ]
     for given in (rows, rows[::-1]):
-        log = owner_log(given)
+        log = action_log(given)
         assert log.wanted is wanted
         assert log.request_id == ("req-evacuate" if "evacuate" in actions else "")

@@ -9,7 +9,7 @@ import pytest
 
 from muster.core.cluster_facts import Cluster
 from muster.core.findings import Verdict
-from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Trace
+from muster.core.nova_facts import CallTrace, Evacuation, EvacuationStatus, Power
 from muster.core.sight import Calls, HostSight, Outcome, Progress, Sight, Tries
 from tests.fakes import settings
 from tests.unit.server_cases import ACTIVE, NOW, but, calls, case, evacuation, failure, judged, sent, verdict
@@ -95,7 +95,7 @@ def test_what_failed_before_its_guest_was_started_may_go_anywhere() -> None:
     ],
     ids=["after the spawn", "no call", "another call", "one of two"],
 )
-def test_what_may_have_been_started_is_tried_there_and_nowhere_else(known: tuple[Trace, ...]) -> None:
+def test_what_may_have_been_started_is_tried_there_and_nowhere_else(known: tuple[CallTrace, ...]) -> None:
     """A17: Nova refuses it there if its guest is there."""
     failed = evacuation("failed", "other", age=60)
     finding, step = judged(case(ACTIVE, failed, calls=calls((failed,), *known)))
@@ -268,7 +268,7 @@ def test_a_call_of_an_earlier_incident_has_made_no_row_of_this_one() -> None:
 def test_a_call_that_died_with_its_destination_has_a_row_of_its_own() -> None:
     """B19, B11: it keeps no other row open, and before its claim it has none."""
     begun, dropped = evacuation("pre-migrating", "other", age=90), evacuation("accepted", age=60, ident="2")
-    landed = Trace("req-1", NOW - 90, "other", NOW - 89)
+    landed = CallTrace("req-1", NOW - 90, "other", NOW - 89)
     known = calls((begun, dropped), landed, failure())
     assert verdict(case(ACTIVE, begun, dropped, calls=known, dead={"other": NOW}))[2] == "evacuate"
     assert verdict(case(ACTIVE, begun, dropped, calls=known))[1] == "on-the-way"
@@ -281,7 +281,7 @@ def test_what_has_arrived_by_the_row_of_an_earlier_call_is_proved() -> None:
     there = replace(ACTIVE, host="other", updated=NOW)
     rows = (evacuation("done", "other", age=20), evacuation("accepted", age=15, ident="2"))
     assert verdict(case(there, *rows)) == (Verdict.EVACUATING, "not-begun", "read-calls")
-    landed = Trace("req-2", NOW - 15, "other", NOW - 14, NOW - 5, over=True)
+    landed = CallTrace("req-2", NOW - 15, "other", NOW - 14, NOW - 5, over=True)
     assert verdict(case(there, *rows, calls=calls(rows, failure(), landed)))[:2] == (
         Verdict.EVACUATED,
         "arrived-proved",
@@ -345,7 +345,7 @@ def test_what_an_earlier_incident_may_have_left_counts_in_the_next() -> None:
     finding, step = judged(known)
     assert (finding.rule, step, finding.target) == ("ready", "evacuate", "other")
     assert judged(but(known, dead={"other": NOW}))[0].target == ""
-    arrived = Trace("req-2", NOW - 5, "third", NOW - 4, NOW - 3, over=True)
+    arrived = CallTrace("req-2", NOW - 5, "third", NOW - 4, NOW - 3, over=True)
     assert judged(but(known, calls=calls((), failure("other"), arrived)))[0].target == ""
     assert judged(but(known, calls=calls((), failure("other", harmless=True))))[0].target == ""
     met = but(known, calls=calls((), failure("other", harmless=True, met_guest=True)))
@@ -363,7 +363,7 @@ def test_a_call_that_was_read_later_than_the_evacuations_makes_none_of_them_void
     """B8: listed as accepted, it began and ended well before its call was read; a second call found it on a host that
     is up, and only Nova's refusal kept it from being carried out."""
     row = evacuation("accepted", age=36)
-    done = Trace("req-1", NOW - 36, "other", NOW - 10, NOW - 6, over=True)
+    done = CallTrace("req-1", NOW - 36, "other", NOW - 10, NOW - 6, over=True)
     facts = {"calls": calls((row,), done), "sent": sent(Outcome.TAKEN, 36, 30)}
     for listed_at in (NOW - 22, NOW - 1):
         it = case(ACTIVE, row, evacuations_at=listed_at, read_at=listed_at, **facts)

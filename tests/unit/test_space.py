@@ -20,7 +20,7 @@ from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import Answer
 from muster.core.findings import Finding, State, Verdict
 from muster.core.host_case import MARK, HostCase
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.operator_orders import Orders
 from muster.core.server_case import ServerCase
 from muster.core.server_rules import ServerStep, judge
@@ -84,7 +84,7 @@ SENT: list[Optional[Sent]] = [
     Sent(JUST_NOW, Outcome.REFUSED, 0.0, 0, "req-1", Answer.OTHER, "no", (LONG_AGO, JUST_NOW)),
 ]
 NOT_FOUND = SENT[6]
-WISHES = [OwnerLog(Power.RUNNING), OwnerLog(Power.STOPPED), None]
+WISHES = [ActionLog(Power.RUNNING), ActionLog(Power.STOPPED), None]
 SERVER = Server("s", "source", "active", updated=LONG_AGO)
 CASE = ServerCase(
     ServerSight(SERVER, read_at=NOW, listed=True),
@@ -162,7 +162,7 @@ def cases() -> Iterator[ServerCase]:
 def calls_read() -> Iterator[ServerCase]:
     """What Nova says of the calls, read for these evacuations or for others."""
     traces = [
-        Trace("r", LONG_AGO, dest, LONG_AGO if dest else 0.0, LONG_AGO, "why", True, over, harmless, met)
+        CallTrace("r", LONG_AGO, dest, LONG_AGO if dest else 0.0, LONG_AGO, "why", True, over, harmless, met)
         for dest in ("", "dest", "dead-dest", "third")
         for over, harmless, met in (
             (True, True, False),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable
-from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Service, Trace
+from muster.core.nova_facts import CallTrace, Evacuation, EvacuationStatus, Server, Service
 from muster.reporting import nova_history, times
 from muster.reporting.history import Change, ServerStory, Story
 from muster.reporting.nova_history import Records, attempts_of, from_nova, groups, with_nova
@@ -29,8 +29,8 @@ def evacuation(
     return Evacuation(str(number), server, "cmp1", status, dest, at, at + 9)
 
 
-def trace(request_id: str, at: float, words: str = "", ended: float = 8.0) -> Trace:
-    return Trace(request_id, at, "cmp2", at + 1, at + ended if ended else 0.0, words)
+def trace(request_id: str, at: float, words: str = "", ended: float = 8.0) -> CallTrace:
+    return CallTrace(request_id, at, "cmp2", at + 1, at + ended if ended else 0.0, words)
 
 
 def place(server: str, host: str = "cmp2", deleted: bool = False) -> Server:
@@ -74,7 +74,7 @@ def test_a_row_that_was_touched_at_the_return_does_not_say_when_it_had_ended() -
     ],
 )
 def test_says_no_more_than_novas_records_show(
-    status: EvacuationStatus, server: Optional[Server], traces: list[Trace], verdict: str, words: str
+    status: EvacuationStatus, server: Optional[Server], traces: list[CallTrace], verdict: str, words: str
 ) -> None:
     records = Records("cmp1", T, [evacuation(1, T, status)], {"a": traces}, {"a": server} if server else {})
     (told,) = from_nova("cmp1", records).servers
@@ -159,7 +159,7 @@ class Archive:
             raise NovaRefused("HTTP 404", status=404, answer=Answer.NOT_FOUND)
         return place(ident)
 
-    def traces(self, server: str, since: float) -> list[Trace]:
+    def traces(self, server: str, since: float) -> list[CallTrace]:
         self.asked += 1
         self.clock.pass_by(self.seconds)
         if self.asked > self.silent_after:

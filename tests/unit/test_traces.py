@@ -10,8 +10,8 @@ from typing import Any, Optional
 
 import pytest
 
-from muster.core.nova_facts import Trace
-from muster.gateways.nova.parsing import owner_log, server, timestamp, trace
+from muster.core.nova_facts import CallTrace
+from muster.gateways.nova.parsing import action_log, server, timestamp, trace
 
 START, END = "2026-11-30T01:22:10.000000", "2026-11-30T01:22:14.000000"
 COMPUTE = ("compute/utils.py decorated_function", "compute/manager.py decorated_function")
@@ -31,12 +31,12 @@ def event(name: str, *frames: str, result: Optional[str] = "Error", code: str = 
     return {"event": name, "start_time": START, "finish_time": end, "result": result, "traceback": text or None, **more}
 
 
-def landed(*frames: str, **more: Any) -> Trace:
+def landed(*frames: str, **more: Any) -> CallTrace:
     scheduled = event("rebuild_server", result="Success", host="ctl1")
     return read(scheduled, event("compute_rebuild_instance", *frames, host="cmp2", **more))
 
 
-def read(*events: dict[str, Any]) -> Trace:
+def read(*events: dict[str, Any]) -> CallTrace:
     return trace({"action": "evacuate", "request_id": "req-1", "start_time": START, "events": list(events)})
 
 
@@ -169,7 +169,7 @@ def test_what_has_arrived_is_over() -> None:
 def test_a_start_that_no_nova_compute_has_begun_waits(row: dict[str, str], waits: str) -> None:
     """D10: every event moves the time of its action; also where another one came later."""
     later = {"action": "evacuate", "request_id": "req-2", "start_time": END, "updated_at": END}
-    log = owner_log([{"request_id": "req-1", "start_time": START, **row}, later])
+    log = action_log([{"request_id": "req-1", "start_time": START, **row}, later])
     assert (log.waits, log.waits_at > 0, log.request_id) == (waits, bool(waits), "req-2")
 
 
@@ -177,5 +177,5 @@ def test_a_start_that_no_nova_compute_has_begun_waits(row: dict[str, str], waits
 def test_the_log_says_when_an_evacuate_was_asked_for_that_has_failed(message: Optional[str], failed_at: float) -> None:
     """A17: the first, whatever came after it."""
     first = {"action": "evacuate", "request_id": "req-1", "start_time": START, "message": message}
-    assert owner_log([first]).failed_at == failed_at
-    assert owner_log([{**first, "start_time": END, "message": None}, first]).failed_at == failed_at
+    assert action_log([first]).failed_at == failed_at
+    assert action_log([{**first, "start_time": END, "message": None}, first]).failed_at == failed_at

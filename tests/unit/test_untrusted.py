@@ -19,7 +19,7 @@ from lxml import etree
 from muster.agents import fence
 from muster.core.cluster_facts import Record
 from muster.core.errors import ClusterError, NovaUnavailable, SettingsError
-from muster.core.nova_facts import Evacuation, OwnerLog, Server, Service, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, Server, Service
 from muster.gateways.nova import parsing, placement
 from muster.gateways.pacemaker import cib, cib_fencing, cib_writes
 from muster.installation.fencing_topology import objection
@@ -184,7 +184,7 @@ def test_a_migration_is_read_or_refused(row: dict[str, Any]) -> None:
 @given(st.lists(rows("action", "request_id", "start_time"), max_size=4))
 def test_an_action_log_is_read_or_refused(log: list[dict[str, Any]]) -> None:
     with contextlib.suppress(NovaUnavailable):
-        assert isinstance(parsing.owner_log(log), OwnerLog)
+        assert isinstance(parsing.action_log(log), ActionLog)
 
 
 @given(st.lists(rows("action", "start_time", "updated_at"), max_size=4))
@@ -223,7 +223,7 @@ def test_the_events_of_an_action_are_read_or_refused(row: dict[str, Any], events
         events = [{**event, "event": name} if isinstance(event, dict) else event for event in events]
     with contextlib.suppress(NovaUnavailable):
         it = parsing.trace({**row, "events": events})
-        assert isinstance(it, Trace)
+        assert isinstance(it, CallTrace)
         assert all(isinstance(text, str) for text in (it.request_id, it.dest, it.words))
 
 

@@ -141,7 +141,7 @@ class Evacuation:
 
 
 @dataclass(frozen=True)
-class Trace:
+class CallTrace:
     """What one evacuate call left in a server's action log.  0.0: it does not say.
 
     :param at: when Nova took the call.
@@ -167,7 +167,7 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class OwnerLog:
+class ActionLog:
     """What a server's action log says.
 
     :param wanted: the power state its owner last asked for.
@@ -176,6 +176,7 @@ class OwnerLog:
     :param failed_at: when the first evacuate in it was asked for that failed; 0.0: none did.
     :param waits: what starts its guest and no nova-compute has begun: "start" or "rescue"; empty without one.
     :param waits_at: when that was asked for.
+    :param calls: what its evacuates left in it, as far as that was asked for, oldest first.
     """
 
     wanted: Power
@@ -184,3 +185,4 @@ class OwnerLog:
     waits: str = ""
     waits_at: float = 0.0
     failed_at: float = 0.0
+    calls: tuple[CallTrace, ...] = ()

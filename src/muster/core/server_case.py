@@ -16,7 +16,7 @@ from typing import Optional
 
 from muster.core.bounds import HEARTBEAT_SKEW_S, SKEW_S
 from muster.core.errors import Answer
-from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Trace
+from muster.core.nova_facts import CallTrace, Evacuation, EvacuationStatus, Power, Server
 from muster.core.operator_orders import Orders
 from muster.core.policy import Policy
 from muster.core.sight import NOT_BEGUN, Calls, HostSight, Outcome, Progress, Sent, ServerSight
@@ -158,7 +158,7 @@ class ServerCase:
         return known if known and known.evacuations == Calls.state_of(self.evacuations) else None
 
     @property
-    def traces(self) -> tuple[Trace, ...]:
+    def traces(self) -> tuple[CallTrace, ...]:
         return (self.current_calls.traces or ()) if self.current_calls else ()
 
     @property
@@ -222,7 +222,7 @@ class ServerCase:
             return False
         return all(t.harmless for t in traces) and not traces[-1].met_guest
 
-    def _failures_on(self, dest: str) -> list[Trace]:
+    def _failures_on(self, dest: str) -> list[CallTrace]:
         return [trace for trace in self.traces if trace.dest == dest and trace.failed]
 
     def met_guest(self, dest: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Optional
 from muster.core.bounds import resumed_s
 from muster.core.cluster_facts import Cluster
 from muster.core.errors import Answer
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power, Server, Service
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Calls:
     read_at: float
     evacuations: frozenset[tuple[str, EvacuationStatus]]
     tries: int = 1
-    traces: Optional[tuple[Trace, ...]] = None
+    traces: Optional[tuple[CallTrace, ...]] = None
     claimed: tuple[str, ...] = ()
 
     @staticmethod
@@ -137,7 +137,7 @@ class ServerSight:
     listed: bool = False
     reread: bool = False
     at_rest: Power = Power.UNKNOWN
-    log: Optional[OwnerLog] = None
+    log: Optional[ActionLog] = None
     unread: Tries = NEVER_TRIED
     queued_start: str = ""
     queue_read_at: float = 0.0

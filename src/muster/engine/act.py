@@ -13,7 +13,7 @@ from typing import Optional
 from muster.core import steps as todo
 from muster.core.cluster_facts import Phase
 from muster.core.errors import Answer, ClusterError, ClusterRefused, NovaError, NovaRefused, NovaUncertain
-from muster.core.nova_facts import Trace
+from muster.core.nova_facts import CallTrace
 from muster.core.ports import ClockPort, ClusterPort, NovaPort
 from muster.core.sight import Outcome, Sent
 from muster.engine.memory import HostMemory, Memory
@@ -202,7 +202,7 @@ class Act:
     def _read_log(self, step: todo.ReadLog) -> None:
         at = self._clock.now()
         try:
-            log = self._nova.owner_log(step.server)
+            log = self._nova.action_log(step.server)
         except NovaError as exc:
             for host in self._memory.hosts_of(step.server):
                 host.logs.note_failure(step.server, at, self._clock.now())
@@ -210,7 +210,7 @@ class Act:
                 raise
             self._log.warning("action log refused", server=step.server, reason=str(exc), request_id=exc.request_id)
         else:
-            self._memory.note_owner_log(step.server, log, at)
+            self._memory.note_action_log(step.server, log, at)
 
     @_do.register
     def _read_calls(self, step: todo.ReadCalls) -> None:
@@ -226,7 +226,7 @@ class Act:
             waits = any(not (trace.over or trace.landed) for trace in traces)
             host.logs.note_calls(step.server, traces, self._claimed(step.server) if waits else ())
 
-    def _new_traces(self, server: str, host: HostMemory, known: Collection[str]) -> Sequence[Trace]:
+    def _new_traces(self, server: str, host: HostMemory, known: Collection[str]) -> Sequence[CallTrace]:
         """Of the one call that is not known Nova is asked alone, if it is ours; else for the whole list, which says as
         well what its owner wants."""
         evacuations = host.inventory.evacuations.of(server)
@@ -235,9 +235,9 @@ class Act:
         if trace and trace.dest == evacuations[-1].dest:
             return [trace]
         at = self._clock.now()
-        log, new = self._nova.action_log(server, host.logs.calls_since(server, host.since), known)
-        self._memory.note_owner_log(server, log, at)
-        return new
+        log = self._nova.action_log(server, host.logs.calls_since(server, host.since), known)
+        self._memory.note_action_log(server, log, at)
+        return log.calls
 
     def _claimed(self, server: str) -> tuple[str, ...]:
         """Which host it waits for, for people: nothing depends on it, and placement need not answer."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power
 from muster.core.sight import NEVER_TRIED, Calls, Outcome, Sent, Tries
 from muster.engine.inventory import Evacuations
 
@@ -60,7 +60,7 @@ class ActionLogs:
 
     wanted: dict[str, Power] = field(default_factory=dict)
     """In which state it was seen at rest on its host, before anything moved it."""
-    owners: dict[str, OwnerLog] = field(default_factory=dict)
+    owners: dict[str, ActionLog] = field(default_factory=dict)
     """As it was read last; none where something has happened since that may make it say something else."""
     failures: dict[str, Tries] = field(default_factory=dict)
     """When and how often in a row it could not be read; none once it could."""
@@ -82,7 +82,7 @@ class ActionLogs:
         self.wanted.pop(server, None)
         self.outdated(server)
 
-    def note_owner_log(self, server: str, log: OwnerLog, since: float) -> None:
+    def note_action_log(self, server: str, log: ActionLog, since: float) -> None:
         """:param since: from when on what happened belongs to the incident."""
         known = self.calls.get(server)
         if known and 0.0 < log.failed_at < since and server not in self.owners:
@@ -104,7 +104,7 @@ class ActionLogs:
         log = self.owners.get(server)
         return min(since, log.failed_at - 1.0) if log and log.failed_at else since
 
-    def over(self, server: str) -> dict[str, Trace]:
+    def over(self, server: str) -> dict[str, CallTrace]:
         """By request id, those of its calls that Nova is done with: they are not read again."""
         known = self.calls.get(server)
         return {trace.request_id: trace for trace in (known.traces or () if known else ()) if trace.over}
@@ -115,5 +115,5 @@ class ActionLogs:
         tries = 1 + (before.tries if before and before.evacuations == state else 0)
         self.calls[server] = Calls(asked_at, state, tries)
 
-    def note_calls(self, server: str, traces: Sequence[Trace], claimed: Collection[str]) -> None:
+    def note_calls(self, server: str, traces: Sequence[CallTrace], claimed: Collection[str]) -> None:
         self.calls[server] = replace(self.calls[server], traces=tuple(traces), claimed=tuple(claimed))

@@ -10,7 +10,7 @@ from muster.core.bounds import HEARTBEAT_SKEW_S, SKEW_S
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.decide import wanted_now
 from muster.core.findings import Finding
-from muster.core.nova_facts import Evacuation, OwnerLog, Power, Server, Service
+from muster.core.nova_facts import ActionLog, Evacuation, Power, Server, Service
 from muster.core.server_case import died_under_way
 from muster.core.sight import NEVER_TRIED, HostSight, Sent, ServerSight
 from muster.engine.calls import ActionLogs, SentCalls
@@ -281,10 +281,10 @@ class Memory:
             if server in host.inventory.servers and server not in host.proofs
         )
 
-    def note_owner_log(self, server: str, log: OwnerLog, asked_at: float) -> None:
+    def note_action_log(self, server: str, log: ActionLog, asked_at: float) -> None:
         log = replace(log, read_at=asked_at)
         for host in self.hosts_of(server):
-            host.logs.note_owner_log(server, log, host.since)
+            host.logs.note_action_log(server, log, host.since)
 
     def hosts_of(self, server: str) -> list[HostMemory]:
         """Every incident that knows the server: where it arrived another host may have died since."""

@@ -30,7 +30,7 @@ def observe(cluster: ClusterPort, nova: NovaPort, clock: ClockPort, settings: Se
     for server in unread:
         with contextlib.suppress(NovaError):
             asked_at = clock.now()
-            memory.note_owner_log(server, nova.owner_log(server), asked_at)
+            memory.note_action_log(server, nova.action_log(server), asked_at)
     return _as_the_worker(look.sight(), settings) if unread else decision
 
 

@@ -10,9 +10,9 @@ from dataclasses import fields, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Optional, TypeVar
 
-from muster.core.nova_facts import Evacuation, OwnerLog, Server, Service, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, Server, Service
 
-Fact = TypeVar("Fact", Service, Server, Evacuation, Trace, OwnerLog)
+Fact = TypeVar("Fact", Service, Server, Evacuation, CallTrace, ActionLog)
 TIMES = frozenset(
     {"updated_at", "created", "updated", "at", "landed", "ended", "waits_at", "failed_at", "spawn_failed_at"}
 )

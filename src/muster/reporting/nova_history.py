@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from muster.core.findings import State, Verdict
-from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Trace
+from muster.core.nova_facts import CallTrace, Evacuation, EvacuationStatus, Server
 from muster.reporting.history import Attempt, ServerStory, Source, Story, in_order, incident_name
 
 GAP_S = 3600.0
@@ -38,7 +38,7 @@ class Records:
     host: str
     at: float
     evacuations: Sequence[Evacuation] = ()
-    traces: Mapping[str, Sequence[Trace]] = field(default_factory=dict)
+    traces: Mapping[str, Sequence[CallTrace]] = field(default_factory=dict)
     servers: Mapping[str, Server] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
@@ -102,7 +102,7 @@ def groups(evacuations: Iterable[Evacuation]) -> list[list[Evacuation]]:
     return found
 
 
-def attempts_of(evacuations: Sequence[Evacuation], traces: Sequence[Trace]) -> tuple[Attempt, ...]:
+def attempts_of(evacuations: Sequence[Evacuation], traces: Sequence[CallTrace]) -> tuple[Attempt, ...]:
     """Each migration with the action that made it: the newest that is not younger, and not much older.
 
     A call that has left no migration stands on its own.
@@ -119,7 +119,7 @@ def attempts_of(evacuations: Sequence[Evacuation], traces: Sequence[Trace]) -> t
     return tuple(sorted(attempts, key=lambda a: a.asked or 0.0))
 
 
-def _attempt(evacuation: Optional[Evacuation], trace: Optional[Trace]) -> Attempt:
+def _attempt(evacuation: Optional[Evacuation], trace: Optional[CallTrace]) -> Attempt:
     over = evacuation is not None and not evacuation.status.open and evacuation.status is not EvacuationStatus.COMPLETED
     # A completed row was touched again when its old host came back, so it does not say when it had ended.
     ended = (trace.ended if trace else 0.0) or (evacuation.updated if evacuation and over else 0.0)

@@ -9,7 +9,7 @@ from typing import Optional, Protocol
 
 from muster.core.errors import Answer, NovaError, NovaRefused
 from muster.core.naming import service_of
-from muster.core.nova_facts import Evacuation, Server, Service, Trace
+from muster.core.nova_facts import CallTrace, Evacuation, Server, Service
 from muster.core.ports import ClockPort
 from muster.core.unknown import Unknown
 from muster.reporting.nova_history import Records, groups
@@ -26,7 +26,7 @@ class RecordsPort(Protocol):
     def evacuations_from(self, host: str, since: float) -> Sequence[Evacuation]: ...
     def evacuations_of_all(self, since: float) -> Sequence[Evacuation]: ...
     def server(self, ident: str) -> Server: ...
-    def traces(self, server: str, since: float) -> Sequence[Trace]: ...
+    def traces(self, server: str, since: float) -> Sequence[CallTrace]: ...
 
 
 def host_of(node: str, nodes: Iterable[str], services: Sequence[Service], host_map: Mapping[str, str]) -> str:
@@ -93,7 +93,7 @@ def _look_up(nova: RecordsPort, clock: ClockPort, records: Records, since: float
     """The records with what Nova says of each of their servers, as far as the limits go."""
     end = clock.monotonic() + TIME_LIMIT_S
     asked = list(dict.fromkeys(evacuation.server for evacuation in records.evacuations))
-    traces: dict[str, Sequence[Trace]] = {}
+    traces: dict[str, Sequence[CallTrace]] = {}
     servers: dict[str, Server] = {}
     why = ""
     for ident in asked[:SERVERS_LIMIT]:
@@ -123,7 +123,7 @@ def _server(nova: RecordsPort, ident: str) -> Server:
         return Server(ident, host="", vm_state="deleted", deleted=True)
 
 
-def _traces(nova: RecordsPort, ident: str, since: float) -> Sequence[Trace]:
+def _traces(nova: RecordsPort, ident: str, since: float) -> Sequence[CallTrace]:
     try:
         return nova.traces(ident, since)
     except NovaRefused as exc:

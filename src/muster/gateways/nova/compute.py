@@ -11,12 +11,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Optional
 
 import novaclient.exceptions
 
 from muster.core.errors import NovaRefused, NovaUnavailable
-from muster.core.nova_facts import Evacuation, OwnerLog, Server, Service, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, Server, Service
 from muster.gateways.clock import Clock, Fact
 from muster.gateways.nova import login
 from muster.gateways.nova import parsing as facts
@@ -153,27 +154,23 @@ class Nova(NovaConnection):
         """How long the newest evacuation of a server took, by its action log; None if that does not say."""
         return facts.evacuation_s(list(itertools.islice(self._actions(server), ACTIONS_PAGE)))
 
-    def owner_log(self, server: str) -> OwnerLog:
-        """What the action log of the server says of its owner's last wish."""
-        return self._ours(facts.owner_log(self._actions_to(server, math.inf)))
+    def action_log(self, server: str, calls_since: float = math.inf, known: Collection[str] = ()) -> ActionLog:
+        """What the action log of a server says, from one listing of it.
 
-    def action_log(self, server: str, since: float, known: Collection[str] = ()) -> tuple[OwnerLog, Sequence[Trace]]:
-        """Both that the action log is asked for, from one listing of it: the owner's last wish, and what the evacuates
-        since then left in it, oldest first; the last fifty.
-
+        :param calls_since: its evacuates since then are read as well, the last fifty, each by a request of its own.
         :param known: request ids of those that need not be read.
         """
-        began = self._clock.nova.theirs(since)
+        began = self._clock.nova.theirs(calls_since)
         rows = self._actions_to(server, began)
-        return self._ours(facts.owner_log(rows)), self._traces(server, rows, began, known)
+        return replace(self._ours(facts.action_log(rows)), calls=tuple(self._traces(server, rows, began, known)))
 
-    def traces(self, server: str, since: float) -> Sequence[Trace]:
-        """The latter alone."""
+    def traces(self, server: str, since: float) -> Sequence[CallTrace]:
+        """What the evacuates of a server since then left in its action log, oldest first; the last fifty."""
         began = self._clock.nova.theirs(since)
         rows = itertools.takewhile(lambda row: facts.timestamp(row.get("start_time")) >= began, self._actions(server))
         return self._traces(server, list(rows), began, ())
 
-    def trace(self, server: str, request_id: str) -> Trace:
+    def trace(self, server: str, request_id: str) -> CallTrace:
         """What one evacuate left in the action log."""
         path = f"/servers/{server}/os-instance-actions/{request_id}"
         row = self._get(path, {}, ACTION_EVENTS).get("instanceAction")
@@ -183,7 +180,7 @@ class Nova(NovaConnection):
 
     def _traces(
         self, server: str, rows: Sequence[Mapping[str, Any]], began: float, known: Collection[str]
-    ) -> list[Trace]:
+    ) -> list[CallTrace]:
         calls = [request for request in facts.evacuate_calls(rows, began) if request not in known]
         return [self.trace(server, request_id) for request_id in calls[-TRACES_LIMIT:]]
 

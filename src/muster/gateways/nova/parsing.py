@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from muster.core.cluster_facts import LATEST
 from muster.core.errors import NovaUnavailable
-from muster.core.nova_facts import Evacuation, EvacuationStatus, OwnerLog, Power, Server, Service, Size, Trace
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power, Server, Service, Size
 
 POWER_OF_ACTION = {
     "create": Power.RUNNING,
@@ -185,7 +185,7 @@ def _evacuation(row: Mapping[str, Any], ident: str, server: str) -> Evacuation:
     )
 
 
-def owner_log(rows: Sequence[Mapping[str, Any]]) -> OwnerLog:
+def action_log(rows: Sequence[Mapping[str, Any]]) -> ActionLog:
     """From the list of instance actions in any order."""
     newest = sorted(rows, key=lambda row: timestamp(row.get("start_time")), reverse=True)
     actions = [(_word(row, "action"), row) for row in newest]
@@ -194,7 +194,7 @@ def owner_log(rows: Sequence[Mapping[str, Any]]) -> OwnerLog:
     # The message is "Error", once one of its events has failed.
     failed = [row.get("start_time") for action, row in actions if action == "evacuate" and _word(row, "message")]
     waits = next((row for action, row in actions if action in STARTING and _not_begun(row)), {})
-    return OwnerLog(
+    return ActionLog(
         wanted,
         _word(evacuate, "request_id"),
         waits=_word(waits, "action"),
@@ -248,7 +248,7 @@ _BEFORE_DOMAIN = frozenset({"get_disk_info", "_create_image", "_allocate_mdevs",
 """What the driver of libvirt calls before the domain is defined (nova/virt/libvirt/driver.py, spawn)."""
 
 
-def trace(row: Mapping[str, Any]) -> Trace:
+def trace(row: Mapping[str, Any]) -> CallTrace:
     """The instance action of an evacuate, with its events: ``rebuild_server`` is the conductor's, scheduling included,
     ``compute_rebuild_instance`` the destination's (facts.md N13)."""
     listed = row.get("events")
@@ -262,7 +262,7 @@ def trace(row: Mapping[str, Any]) -> Trace:
     ended = timestamp((landing or failed).get("finish_time"))
     text = landing.get("traceback")
     where = _frames(text)
-    return Trace(
+    return CallTrace(
         request_id=_word(row, "request_id"),
         at=timestamp(row.get("start_time")),
         dest=_word(landing, "host"),
