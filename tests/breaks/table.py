@@ -1368,6 +1368,14 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "E15",
+        "believes of every host monitor that it asks whether a host is off",
+        "src/muster/gateways/host_monitors.py",
+        'fallback="false").strip().lower() not in TRUE',
+        'fallback="false").strip() != TRUE',
+        ("unit/test_host_monitors.py::test_says_whether_it_asks_if_a_host_is_off",),
+    ),
+    Break(
+        "E15",
         "leaves fencing off where the deployment switched it off",
         "src/muster/installation/checks/cluster.py",
         "    mend = [unset_option(name) for name in off]",

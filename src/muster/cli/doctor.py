@@ -19,7 +19,7 @@ from muster import parameters
 from muster.cli import commands, terminal
 from muster.cli.site import Site
 from muster.core.errors import ClusterError, SettingsError
-from muster.gateways import credentials
+from muster.gateways import credentials, host_monitors
 from muster.gateways.pacemaker import agents, installation, pcs
 from muster.installation import checkup
 from muster.installation.checks.examination import CheckResult, Examination, Examined, Result, worst
@@ -101,6 +101,7 @@ def _controller(site: Site, settings: Optional[Settings]) -> Controller:
         worker_version=_worker_version(site),
         pcs=pcs.version(),
         crmsh=pcs.crmsh(),
+        evacuators=host_monitors.seen(),
     )
 
 

@@ -148,6 +148,7 @@ class Controller:
     :param worker_version: of the worker that Pacemaker runs, wherever; empty if it does not say.
     :param pcs: its version; empty if it is not there.
     :param crmsh: whether that is there.
+    :param evacuators: what runs here, not by Pacemaker, and has hosts evacuated.
     """
 
     name: str = ""
@@ -158,6 +159,7 @@ class Controller:
     worker_version: str = ""
     pcs: tuple[int, ...] = ()
     crmsh: bool = False
+    evacuators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,10 @@ def rivals(facts: Examination) -> Iterator[CheckResult]:
             yield trouble(f"{what}, beside muster", f"{danger}: {missing.MIGRATE}", *missing.ending(rival))
         else:
             yield trouble(f"{what}, and muster does not", missing.MIGRATE)
-    for what in facts.nova.evacuators:
+    others = (*facts.nova.evacuators, *facts.controller.evacuators)
+    for what in others:
         yield attention(what, f"make sure that it evacuates none of these hosts: {missing.MIGRATE}")
-    if not facts.here.rivals and not facts.nova.evacuators:
+    if not facts.here.rivals and not others:
         elsewhere = "" if facts.nova.trouble else ", Keystone's catalogue and Nova's services"
         yield ok(f"none in this cluster's configuration{elsewhere}")
 
