@@ -13,7 +13,7 @@ from muster.cli import commands
 from muster.installation.missing import Argv, Choices, missing
 from muster.installation.other_shells import OPERATIONS, Shell, rephrased
 from muster.installation.phrasing import phrased, spoken
-from tests.installation import here, level
+from tests.installation import here, level, worker
 
 NEW = Choices(cloud="bed", shared_storage="yes")
 BARE = {"fence": "", "hold": "", "levels": "", "worker": "", "status": "", "off_remotes": ""}
@@ -104,12 +104,12 @@ def test_names_are_quoted_for_xml_and_for_xpath() -> None:
 
 
 def test_an_empty_value_takes_a_parameter_away() -> None:
-    assert said(Shell.CIBADMIN, "pcs resource update muster hook=") == [
-        "crm_resource --resource muster --delete-parameter hook"
-    ]
     assert said(Shell.CIBADMIN, "pcs resource meta muster resource-stickiness=5") == [
         "crm_resource --resource muster --meta --set-parameter resource-stickiness --parameter-value 5"
     ]
+    (line,) = said(Shell.CIBADMIN, "pcs resource update muster hook=")
+    tree = etree.fromstring(f"<resources>{worker(hook='/bin/true')}</resources>")
+    assert [pair.get("value") for pair in tree.xpath(shlex.split(line)[-1])] == ["/bin/true"]
 
 
 @pytest.mark.parametrize("shell", Shell)

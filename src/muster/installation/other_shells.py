@@ -181,8 +181,15 @@ def _set_meta(words: Words) -> Iterable[Argv]:
 def _set_pairs(name: str, kind: Argv, words: Words) -> Iterator[Argv]:
     """One whose value is empty is removed."""
     for key, value in _pairs(words):
-        change = ("--set-parameter", key, "--parameter-value", value) if value else ("--delete-parameter", key)
-        yield ("crm_resource", "--resource", name, *kind, *change)
+        if value:
+            yield ("crm_resource", "--resource", name, *kind, "--set-parameter", key, "--parameter-value", value)
+        else:
+            yield _forget(name, "meta_attributes" if kind else "instance_attributes", key)
+
+
+def _forget(name: str, tag: str, key: str) -> Argv:
+    """Not by ``crm_resource --delete-parameter``: in 3.0 that fails where there is none (105)."""
+    return _remove(f"//*[@id={_text(name)}]/{tag}/nvpair[@name={_text(key)}]")
 
 
 def _update(words: Words) -> Iterator[Argv]:
@@ -207,7 +214,7 @@ def _update(words: Words) -> Iterator[Argv]:
 
 
 def _forget_meta(key: str) -> Callable[[Words], Iterable[Argv]]:
-    return lambda words: [("crm_resource", "--resource", words[0], "--meta", "--delete-parameter", key)]
+    return lambda words: [_forget(words[0], "meta_attributes", key)]
 
 
 def _disable(words: Words) -> Iterable[Argv]:
