@@ -216,6 +216,36 @@ def test_what_was_given_up_is_tried_again_on_demand(cloud: Cloud) -> None:
     assert (code, "no host has an incident" in text) == (2, True)
 
 
+def test_a_released_host_is_taken_back_when_the_whole_cluster_was_restarted(cloud: Cloud) -> None:
+    """C11, D8: Pacemaker has forgotten that it is off, cannot reach it, and fences it once more; the incident begins anew.
+    Until then nobody knows, and an order is refused with what to do."""
+    (server,) = cloud.nova.boot("cmp1", count=1)
+    for host in OTHERS:
+        cloud.nova.hypervisor(host, spawn_mode="fail")
+    cloud.change("pcs resource update muster attempts=1")
+    cloud.type("pcs property set stonith-action=off")
+    cloud.cluster.crash("cmp1")
+    cloud.until(lambda: "returning" in (cloud.record("cmp1") or ""), 120, "it is given up, and its host released")
+    released = cloud.record("cmp1")
+    for node in cloud.controllers:
+        cloud.cluster.crash(node)
+    for host in OTHERS:
+        cloud.nova.hypervisor(host, spawn_mode="ok")
+    for node in cloud.controllers:
+        cloud.cluster.power(node, "on")
+
+    def refused_or_fenced() -> bool:
+        code, text = muster(cloud, "retry", server)
+        if "cmp1 may be back" in text:
+            assert (code, "pcs stonith confirm cmp1" in text, cloud.record("cmp1")) == (2, True, released)
+        return cloud.record("cmp1") not in ("", None, released)
+
+    cloud.until(refused_or_fenced, 240, "it is fenced once more")
+    cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 120, "it is evacuated")
+    cloud.cluster.power("cmp1", "on")
+    cloud.until(lambda: cloud.back_in_service("cmp1"), 120, "the host is back in service")
+
+
 def test_no_order_counts_while_nobody_knows_that_the_host_is_off(cloud: Cloud) -> None:
     """C23: it is back and has not beaten yet; and somebody has made Pacemaker forget that it is back."""
     cloud.nova.boot("cmp1", count=1)
