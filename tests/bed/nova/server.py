@@ -120,11 +120,10 @@ class Bed:
         from nova.tests.fixtures.cinder import CinderFixture
         from nova.tests.fixtures.glance import GlanceFixture
         from nova.tests.fixtures.neutron import NeutronFixture
-        from nova.tests.fixtures.nova import ComputeNodeIdFixture, DatabaseWriteLock
+        from nova.tests.fixtures.nova import ComputeNodeIdFixture
 
         host = FixtureHost(self.settings)
-        host.useFixture(DatabaseWriteLock())
-        sqlite.announce_writers()
+        sqlite.let_writers_take_turns()
         host.useFixture(ComputeNodeIdFixture())
         self.neutron = host.useFixture(NeutronFixture(host))
         self.glance = host.useFixture(GlanceFixture(host))
