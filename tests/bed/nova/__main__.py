@@ -9,10 +9,12 @@ import argparse
 import gc
 import json
 import os
+import select
 import signal
 import sys
 import threading
 import time
+from importlib import metadata
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -69,12 +71,21 @@ def parse(argv):
     return options
 
 
-def make_bed(options):
-    # Native threads: this has to be said before anything of Nova is imported.
-    os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
+def run_with_threads():
+    """Native ones, from release 33 on; before, Nova's services know eventlet's only.
+
+    This has to be said before anything of Nova is imported.
+    """
+    if int(metadata.version("nova").partition(".")[0]) >= 33:
+        os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
     from nova import monkey_patch
 
-    monkey_patch.patch()
+    if hasattr(monkey_patch, "patch"):
+        monkey_patch.patch()
+
+
+def make_bed(options):
+    run_with_threads()
     if not options.exact:
         from tests.bed.nova import speed
 
@@ -105,7 +116,8 @@ def main(argv=None):
     bed = make_bed(options)
     if options.die_with_stdin:
         # A parent that dies, whatever of, closes the pipe; a bed that is still starting goes down as well.
-        threading.Thread(target=lambda: (sys.stdin.read(), end(bed)), daemon=True).start()
+        # Nothing is ever written there; a read would stop all of eventlet's threads.
+        threading.Thread(target=lambda: (select.select([sys.stdin], [], []), end(bed)), daemon=True).start()
     try:
         bed.start()
         if options.max_microversion:

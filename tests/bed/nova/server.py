@@ -223,7 +223,7 @@ class Bed:
     def _crash(service):
         """What SIGKILL leaves of a service.  Service.stop() would be graceful, and shuts executors of the process."""
         service.tg.stop()
-        for rpc in (service.rpcserver, service.rpcserver_alt):
+        for rpc in (service.rpcserver, getattr(service, "rpcserver_alt", None)):
             if rpc is not None:
                 rpc.stop()
 
@@ -254,7 +254,9 @@ class Bed:
         if host in self.computes:
             raise RuntimeError(f"nova-compute of {host} runs already")
         machine.shows_life = True
-        self.computes[host] = self._start_service("nova-compute", host, topic_alt=rpcapi.RPC_TOPIC_ALT)
+        # A second queue came with release 33: what a nova-compute that is being stopped still answers.
+        second = {"topic_alt": rpcapi.RPC_TOPIC_ALT} if hasattr(rpcapi, "RPC_TOPIC_ALT") else {}
+        self.computes[host] = self._start_service("nova-compute", host, **second)
         self._map_host(host)
 
     def _map_host(self, host):
