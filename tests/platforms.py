@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m tests.platforms PLATFORM [LANE...]``: runs lanes of the tests on a platform, and writes docs/platforms.md.
 
-A platform is debian12, this machine, or one that tests/bed/elsewhere has.  Without a lane all are run, which takes an
-hour.  What is not run keeps the line that it has.
+A platform is debian12, this machine; one that tests/bed/elsewhere has; or this machine with an older Nova, of which only
+the lane of real Nova is run.  Without a lane all are run, which takes an hour.  What is not run keeps the line that it has.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from pathlib import Path
 from lxml import etree
 
 ROOT = Path(__file__).resolve().parents[1]
+NOVA = "real Nova"
 PAGE = ROOT / "docs/platforms.md"
 HERE = "debian12"
-TITLES = {HERE: "Debian 12", "debian13": "Debian 13", "sid": "Debian sid"}
+NOVAS = {"nova31": "Nova 31 (2025.1)", "nova33": "Nova 33 (2026.1)"}
+TITLES = {HERE: "Debian 12", "debian13": "Debian 13", "sid": "Debian sid", **NOVAS}
+LIBRARIES = ("nova", "openstack-placement", "oslo.messaging", "sqlalchemy")
 PACKAGES = ("pacemaker", "pcs", "corosync", "resource-agents", "python3")
 LANES = {
     "unit and contract tests": ("-m", "not nova and not cluster", "tests/unit", "tests/contract"),
@@ -39,7 +42,7 @@ LANES = {
             ("costs", "costs"),
         )
     },
-    "real Nova": ("-m", "nova", "tests/nova", "tests/contract"),
+    NOVA: ("-m", "nova", "tests/nova", "tests/contract"),
     "`./demo`": (),
 }
 
@@ -57,7 +60,8 @@ class Result:
 
 
 def main() -> int:
-    platform, lanes = (sys.argv[1:] or [""])[0], sys.argv[2:] or list(LANES)
+    platform = (sys.argv[1:] or [""])[0]
+    lanes = sys.argv[2:] or ([NOVA] if platform in NOVAS else list(LANES))
     if platform not in TITLES or set(lanes) - set(LANES):
         print(f"{__doc__}\nplatforms: {', '.join(TITLES)}\nlanes: {', '.join(LANES)}", file=sys.stderr)
         return 2
@@ -73,11 +77,11 @@ def main() -> int:
 
 
 def _run(platform: str, lane: str) -> Result:
-    on = () if platform == HERE else ("--on", platform)
+    on = () if platform == HERE else ("--nova", platform[4:]) if platform in NOVAS else ("--on", platform)
     if not LANES[lane]:
         code = subprocess.run(["./demo", *on], cwd=ROOT, check=False).returncode
         return Result(failed=(f"exit {code}",)) if code else Result(1)
-    tree = ROOT if platform == HERE else ROOT / ".cache/roots" / platform / "srv/muster"
+    tree = ROOT if platform == HERE or platform in NOVAS else ROOT / ".cache/roots" / platform / "srv/muster"
     report = tree / ".cache/platform.xml"
     report.unlink(missing_ok=True)
     begin = () if on else ("tests",)
@@ -97,6 +101,10 @@ def counted(report: bytes) -> Result:
 
 
 def _versions(platform: str) -> str:
+    if platform in NOVAS:
+        program = "import sys; from importlib.metadata import version; [print(n, version(n)) for n in sys.argv[1:]]"
+        asked = [str(ROOT / f".venv-nova-{platform[4:]}/bin/python"), "-c", program, *LIBRARIES]
+        return ", ".join(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines())
     root = [] if platform == HERE else ["--root", str(ROOT / ".cache/roots" / platform)]
     shown = subprocess.run(
         ["dpkg-query", *root, "-W", "-f", "${Package} ${Version}, ", *PACKAGES],

@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
 from muster.gateways.nova.login import CELLS_TIMEOUT_S
-from tests.bed.nova.client import NovaBed
+from tests.bed.nova.client import NovaBed, interpreter
 from tests.nova.steps import boot, evacuations, fail_spawns, nova_row
 
 SPARES = ("cmp2", "cmp3")
 SPAWNING = "rebuild_spawning"
-NOVAS_PYTHON = Path(__file__).resolve().parents[2] / ".venv-nova" / "bin" / "python"
 
 
 def lose(bed: NovaBed, host: str = "cmp1") -> None:
@@ -370,7 +368,7 @@ def test_a_list_with_details_is_none_while_neutron_is_away(bed: NovaBed) -> None
 
 def novas_own(program: str) -> str:
     """What Nova's Python says: the process of the bed has only one cell, and no libvirt."""
-    done = subprocess.run([NOVAS_PYTHON, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([interpreter(), "-c", program], capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.strip()
 
 
