@@ -134,7 +134,7 @@ class Rig:
     def step(self) -> None:
         """One pass, and what Pacemaker does with its result."""
         seen = self.cluster.cib_changed()
-        self._promised = 0.0  # the time between two steps is the test's own
+        self._promised = 0.0  # the time between two steps is the test's own, and so are its looks
         try:
             rest = self.worker.one_pass()
             self._announce(0.0)
@@ -142,6 +142,8 @@ class Rig:
             self.before = self.after = lambda step: None
             self.crash()
             return
+        finally:
+            self._promised = 0.0
         for name in list(self._started):
             self._stop_held(name)
         for name in list(self._powered_on):
