@@ -124,7 +124,7 @@ def test_from_what_the_role_leaves_to_a_proved_evacuation(cloud: Cloud) -> None:
     cloud.calm("what was configured is done")
     servers = cloud.nova.boot("cmp1", count=3)
     unseen = {"nova-compute is held": "unknown", "nova-compute's stop": "unknown"}  # Pacemaker does not run it
-    assert results(cloud) == unseen
+    cloud.until(lambda: results(cloud) == unseen, 60, "doctor finds nothing else")
     for host in ("cmp2", "cmp3"):
         cloud.nova.hypervisor(host, spawn_delay=2)
     cloud.cluster.crash("cmp1")
