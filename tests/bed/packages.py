@@ -59,7 +59,7 @@ DEB = Format(
     file="*-{release}_all.deb",
     # With Debian's own openstacksdk and the rest of what it needs.
     verbs={"install": f"{_DPKG} --install", "upgrade": f"{_DPKG} --install", "erase": f"{_DPKG} --remove"},
-    query="dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' 'muster*' fence-agents-muster | sed -n 's/^ii  //p'",
+    query="dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' 'muster*' fence-agents-muster | sed -n 's/^.i  //p'",
     site="/usr/lib/python3/dist-packages",
 )
 FORMATS = {one.folder: one for one in (RPM, DEB)}
