@@ -60,7 +60,7 @@ class Advised:
         self._world.faults.note("operator empties a queue")
         self._world.cloud.computes[incident.node].queue.clear()
         self._world.site.set_node(
-            incident.node, orders=replace(node.standing_orders, released=True, queue_emptied=True)
+            incident.node, orders=replace(node.standing_orders, released=True, queue_emptied=int(self._world.now))
         )
 
     def _remove_guest(self, incident: Incident, finding: Finding) -> None:

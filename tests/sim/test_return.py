@@ -145,6 +145,34 @@ def test_names_the_start_that_waits_although_its_host_was_released_before_that(r
     it.fair()
 
 
+def test_a_queue_that_was_emptied_fills_again_before_a_server_is_evacuated_by_hand() -> None:
+    """D10: its start was given after the operator's word about the queue, and it left its host after that: two guests."""
+    it = Stage(servers=0, hosts=2, attempts=1)
+    it.cloud.add_server("s0", "cmp1", "stopped")
+    it.cloud.add_server("s1", "cmp1", "stopped", mark="false")
+
+    def ask(process: Process, kind: str, moment: str) -> None:
+        if (kind, moment) == ("evacuate", "before") and not it.cloud.rows:
+            it.owner_starts("s0")
+            it.server("s0").asked_at = it.now
+
+    it.on_call = ask
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"), 600.0)
+    assert it.faults.injected["operator empties a queue"] == 1
+    it.owner_starts("s1")
+    it.run_for(2.0)
+    it.cloud.evacuate("s1", None, by="operator")
+    it.until(lambda: it.site.nodes["cmp1"].hold)
+    it.power_on("cmp1")
+    it.takeover()
+    it.until(lambda: it.state() == "blocked", 600.0)
+    it.until(it.over("cmp1"), 600.0)
+    assert it.faults.injected["operator empties a queue"] == 2
+    assert not {"cmp1"} & (it.server("s0").guests | it.server("s1").guests)
+    it.fair()
+
+
 @pytest.mark.parametrize("then", ["started", "moved on"])
 def test_forgets_no_waiting_order_of_a_server_that_its_owner_started_or_another_death_moved(then: str) -> None:
     """D10: once it was active, or on a third host, nobody asked any more what waited for the first one."""

@@ -332,7 +332,8 @@ def test_a_start_that_waits_for_the_host_keeps_it_away() -> None:
     assert decide(seen, settings()).steps == ()
     for orders, rule in (
         (Orders(FENCED, released=True), "start-waits"),
-        (Orders(FENCED, released=True, queue_emptied=True), "settled"),
+        (Orders(FENCED, released=True, queue_emptied=int(NOW) - 59), "settled"),
+        (Orders(FENCED, released=True, queue_emptied=int(NOW) - 61), "start-waits"),
     ):
         assert decide(sight(node(orders=orders), *there, **facts), settings()).incidents["cmp1"].rule == rule
     here = sight(node(), server("a"), **{**facts, "evacuations": ()})
@@ -370,11 +371,17 @@ def test_what_waits_for_the_host_is_read_before_it_may_return() -> None:
             node(orders=Orders(FENCED, released=True)), server("a", vm_state="paused"), **facts, unread={"a": tries}
         )
         assert decide(released, settings()).incidents["cmp1"].rule == "queue-unknown"
-    emptied = node(orders=Orders(FENCED, released=True, queue_emptied=True))
+    emptied = node(orders=Orders(FENCED, released=True, queue_emptied=int(NOW) - 59))
     read = sight(node(), server("a", vm_state="paused"), **facts, queue_read_at={"a": NOW - 40})
     gone = sight(node(), server("a", vm_state="paused", deleted=True), **facts)
     for it in (sight(emptied, server("a", vm_state="paused"), **facts), read, gone):
         assert decide(it, settings()).incidents["cmp1"].rule == "settled"
+    sent_since = sight(
+        node(orders=Orders(FENCED, released=True, queue_emptied=int(NOW) - 61)),
+        server("a", vm_state="paused"),
+        **facts,
+    )
+    assert decide(sent_since, settings()).incidents["cmp1"].rule == "queue-unread"
 
 
 def test_the_servers_whose_orders_are_unknown_are_named_and_read_a_few_at_once() -> None:

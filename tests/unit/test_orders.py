@@ -35,7 +35,7 @@ ORDERS = st.builds(
     first=TIMES,
     approved=st.booleans(),
     released=st.booleans(),
-    queue_emptied=st.booleans(),
+    queue_emptied=st.integers(0, 10**12 - 1),
     skipped=st.frozensets(IDS, max_size=5),
     retried=st.dictionaries(IDS, TIMES, max_size=5),
     all_retried=st.integers(0, 10**12 - 1),
@@ -68,15 +68,15 @@ def test_half_an_order_is_none(token: str) -> None:
 
 def test_the_last_word_counts() -> None:
     """To try again takes back that a server is skipped and that the host is released; and so the other way round."""
-    orders = replace(Orders(100).skip("a").skip("b"), released=True, queue_emptied=True).retry("a", 7)
+    orders = replace(Orders(100).skip("a").skip("b"), released=True, queue_emptied=6).retry("a", 7)
     assert (orders.skipped, orders.released, orders.queue_emptied, dict(orders.retried)) == (
         {"b"},
         False,
-        False,
+        0,
         {"a": 7},
     )
     assert replace(orders, released=True).token == "100 release skip=b retry=a@7"
-    assert replace(orders, released=True, queue_emptied=True).token == "100 release queue-emptied skip=b retry=a@7"
+    assert replace(orders, released=True, queue_emptied=8).token == "100 release queue-emptied=8 skip=b retry=a@7"
     assert (orders.skip("a").skipped, dict(orders.skip("a").retried)) == ({"a", "b"}, {})
 
 
@@ -280,10 +280,11 @@ def test_an_operator_confirms_that_a_host_is_off(
     ("before", "options", "given"),
     [
         ("", [], ["100 release"]),
-        ("", ["--queue-emptied"], ["100 release queue-emptied"]),
+        ("", ["--queue-emptied"], ["100 release queue-emptied=140"]),
         ("100 release", [], []),
-        ("100 release", ["--queue-emptied"], ["100 release queue-emptied"]),
-        ("100 release queue-emptied", [], []),
+        ("100 release", ["--queue-emptied"], ["100 release queue-emptied=140"]),
+        ("100 release queue-emptied=120", [], []),
+        ("100 release queue-emptied=120", ["--queue-emptied"], ["100 release queue-emptied=140"]),
     ],
 )
 def test_a_host_that_was_released_may_still_have_something_in_its_queue(
@@ -293,6 +294,7 @@ def test_a_host_that_was_released_may_still_have_something_in_its_queue(
     orders = Orders.parse(before) if before else None
     site = _Site(Node("cmp1", True, Record.parse("evacuating:100:100"), hold=True, orders=orders, fenced_at=100))
     monkeypatch.setattr(cli, "Site", lambda resource: site)
+    monkeypatch.setattr(cli.time, "time", lambda: 140.5)
     asked: list[str] = []
     monkeypatch.setattr(cli.terminal, "confirmed", lambda question, yes: not asked.append(question))
     assert cli.run(commands.read(["release", "cmp1", *options])) == commands.OK

@@ -501,8 +501,9 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert is_proved_off_and_down(c), c
         assert not any(f.verdict.open for f in c.findings), c
         assert not c.inbound, c
-        waits = any(f.queued_start or f.queue_unread for f in c.findings)
-        assert not waits or c.node.standing_orders.queue_emptied, c
+        for finding in (f for f in c.findings if f.queued_start or f.queue_unread):
+            sent_away = [m.created for m in c.sight.evacuations.get(finding.server.id, ())]
+            assert c.node.standing_orders.queue_emptied > max(sent_away, default=0.0), c
         assert c.sight.listed_at >= JUST_NOW - 5, c
         assert c.sight.first_listed_at <= c.sight.listed_at - 1, c
         assert not c.sight.doubted, c

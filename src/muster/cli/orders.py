@@ -128,7 +128,7 @@ def _change(options: argparse.Namespace, server: str) -> Callable[[Orders], Orde
     if options.command == "approve":
         return lambda orders: replace(orders, approved=True)
     if options.command == "release":
-        emptied = options.queue_emptied
+        emptied = int(time.time()) if options.queue_emptied else 0
         return lambda orders: replace(orders, released=True, queue_emptied=emptied or orders.queue_emptied)
     if options.command == "skip":
         return lambda orders: orders.skip(server)

@@ -122,12 +122,18 @@ class HostCase:
         """Which orders of servers that are elsewhere, or may be, would start their guests here; empty without any."""
         here = self.known_service.host
         away = (f for f in self.findings if f.queued_start and (f.server.host != here or f.may_run))
-        return first_three([f"{f.queued_start} of {f.server.id}" for f in away])
+        return first_three([f"{f.queued_start} of {f.server.id}" for f in away if not self._lost_since(f.server.id)])
 
     @property
     def queue_unread(self) -> list[str]:
         """Servers that run elsewhere, or may, and of which nobody knows yet what waits for this host."""
-        return [f.server.id for f in self.findings if f.queue_unread and f.verdict is not Verdict.GONE]
+        unread = (f.server.id for f in self.findings if f.queue_unread and f.verdict is not Verdict.GONE)
+        return [server for server in unread if not self._lost_since(server)]
+
+    def _lost_since(self, server: str) -> bool:
+        """An operator has emptied the queue since it was last sent away: what waits for it came to wait before that."""
+        sent_away = (evacuation.created for evacuation in self.sight.evacuations.get(server, ()))
+        return self.node.standing_orders.queue_emptied > max(sent_away, default=0.0)
 
     @property
     def queue_unknown(self) -> list[str]:

@@ -526,7 +526,7 @@ RULES: tuple[HostRule, ...] = (
     HostRule(
         # A start among them would be a second guest; once muster-hold is gone it is too late to look.
         "queue-unread",
-        lambda c: bool(c.queue_unread) and not c.queue_unknown and not c.node.standing_orders.queue_emptied,
+        lambda c: bool(c.queue_unread) and not c.queue_unknown,
         State.EVACUATING,
         lambda c: (
             f"{_named(c, *_ALL)}; reading which orders of {counted(len(c.queue_unread), 'server')} still wait for this"
@@ -536,7 +536,7 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "start-waits",
-        lambda c: bool(c.start_waits) and not c.node.standing_orders.queue_emptied,
+        lambda c: bool(c.start_waits),
         State.BLOCKED,
         lambda c: (
             f"Nova still queues orders for {c.known_service.host}: {c.start_waits}. nova-compute there would start the"
@@ -545,7 +545,7 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "queue-unknown",
-        lambda c: bool(c.queue_unknown) and not c.node.standing_orders.queue_emptied,
+        lambda c: bool(c.queue_unknown),
         State.BLOCKED,
         lambda c: (
             f"Nova does not show the action log of {first_three(c.queue_unknown)}, so muster cannot tell whether a"

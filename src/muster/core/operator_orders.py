@@ -20,8 +20,8 @@ class Orders:
     """:param first: the first fencing of the incident they were given for; they count in no other.
     :param approved: it may begin although more hosts are dead than ``max_failed_hosts``.
     :param released: what is not under way is left on the host, so that the host may return.
-    :param queue_emptied: nothing waits any more for the host's nova-compute.  ``released`` does not say that: it may be
-        older than what anybody knows of something that waits.
+    :param queue_emptied: when nothing waited any more for the host's nova-compute; 0 = nobody said so.  ``released``
+        does not say that: it may be older than what anybody knows of something that waits.
     :param skipped: ids of servers that are left where they are.
     :param retried: by server id, when an operator asked for another try: what failed before no longer counts.
     :param all_retried: the same for every server; 0 = never.
@@ -30,7 +30,7 @@ class Orders:
     first: int
     approved: bool = False
     released: bool = False
-    queue_emptied: bool = False
+    queue_emptied: int = 0
     skipped: frozenset[str] = frozenset()
     retried: Mapping[str, int] = field(default_factory=dict)
     all_retried: int = 0
@@ -48,7 +48,8 @@ class Orders:
     def token(self) -> str:
         """The attribute's value: words with a space between, the incident first."""
         words = [str(self.first)]
-        words += ["approve"] * self.approved + ["release"] * self.released + ["queue-emptied"] * self.queue_emptied
+        words += ["approve"] * self.approved + ["release"] * self.released
+        words += [f"queue-emptied={self.queue_emptied}"] if self.queue_emptied else []
         words += [f"skip={server}" for server in sorted(self.skipped)]
         words += [f"retry={self.all_retried}"] if self.all_retried else []
         words += [f"retry={server}@{at}" for server, at in sorted(self.retried.items())]
@@ -77,8 +78,8 @@ class Orders:
             return replace(self, approved=True)
         if word == "release":
             return replace(self, released=True)
-        if word == "queue-emptied":
-            return replace(self, queue_emptied=True)
+        if key == "queue-emptied" and _TIME.fullmatch(value):
+            return replace(self, queue_emptied=int(value))
         if key == "skip":
             return replace(self, skipped=self.skipped | {value})
         if key == "retry" and server and _TIME.fullmatch(at):
@@ -95,7 +96,7 @@ class Orders:
     def retry(self, server: str, at: int) -> Orders:
         """Try this one again, or all of them if it is empty; what was skipped or released is wanted again, and more may
         come to wait for the host meanwhile."""
-        kept = replace(self, released=False, queue_emptied=False)
+        kept = replace(self, released=False, queue_emptied=0)
         if not server:
             return replace(kept, all_retried=at)
         return replace(kept, retried={**self.retried, server: at}, skipped=self.skipped - {server})
