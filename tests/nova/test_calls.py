@@ -77,7 +77,8 @@ def test_where_a_rebuild_failed_is_asked_for_only_where_its_fault_does_not_say_i
     fails(bed)
     it = rig()
     it.fence("cmp1")
-    it.run_until(it.says(uuid, verdict))
+    it.run_until(it.settled("cmp1"))
+    assert it.says(uuid, verdict)()
     asked = [r["path"].partition("/os-instance-actions") for r in bed.requests(service="compute") if uuid in r["path"]]
     of_one = [bool(request_id) for _, actions, request_id in asked if actions]
     assert (of_one.count(False), of_one.count(True)) == (lists, events)
