@@ -91,6 +91,9 @@ LEVELS = [
     (level("cmp2", "muster-fence,power-cmp2"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"]),
     (level("cmp2", "muster-fence"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"]),
     (level("cmp2", "gone,muster-fence"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"]),
+    (level("cmp2", "power-cmp2,gone,muster-fence"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"]),
+    (level("cmp2", "power-cmp2,muster-fence,gone"), ["remove 1 target cmp2", "add 1 cmp2 power-cmp2 muster-fence"]),
+    (level("cmp2", "power-cmp2,watchdog,muster-fence"), []),
     (level("cmp2", "power-cmp2,muster-fence", 3), []),
     (
         level("cmp2", "power-cmp2,power-ctl", 3),

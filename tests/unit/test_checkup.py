@@ -96,6 +96,13 @@ CLUSTER = [
     ),
     (
         "fencing levels",
+        TROUBLE,
+        {'levels': level("cmp1", "power-cmp1,muster-fence") + level("cmp2", "power-cmp2,old,muster-fence")},
+        "a fencing level of cmp2 names old, which is not there, so the level fails"
+        " ~ pcs stonith level remove 1 target cmp2 ~ pcs stonith level add 1 cmp2 power-cmp2 muster-fence",
+    ),
+    (
+        "fencing levels",
         ATTENTION,
         {'levels': made.PARTS["levels"] + level("cmp2", "power-ctl", 2)},
         "level 2 of cmp2 cuts its power and records nothing ~ pcs stonith level remove 2 target cmp2"

@@ -61,6 +61,8 @@ def test_crmsh_says_itself_what_it_can() -> None:
         ["cibadmin", "--modify", "--allow-create"],
     ]
     assert lines(Shell.CRMSH)[0].endswith("'pcmk_host_list=cmp1 cmp2' op monitor interval=60s timeout=20s")
+    # A fence device runs as a rule, and crm deletes nothing that does, unless it is to stop it first.
+    assert said(Shell.CRMSH, "pcs stonith delete x") == ["crm configure delete --force x"]
 
 
 def test_nothing_but_pacemakers_own_tools_is_needed() -> None:

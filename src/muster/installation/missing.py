@@ -198,11 +198,17 @@ def _mended(here: Installation, node: str, level: Level, name: str, power: Mappi
 
 
 def doubt_of_level(here: Installation, node: str, level: Level) -> bool:
-    """Whether a fencing by this level would cut the power and leave no record, or the other way round."""
+    """Whether a fencing by this level would cut the power and leave no record, or the other way round, or fail."""
     names = {device.agent for device in map(here.devices.get, level.devices) if device}
     if AGENT in names:
-        return doubt(node, [level], here.devices) is not None
+        return doubt(node, [level], here.devices) is not None or bool(devices_gone(here, level))
     return _cuts_power(here, level.devices)
+
+
+def devices_gone(here: Installation, level: Level) -> list[str]:
+    """Pacemaker finds nobody to carry them out, and the level fails (fenced_remote.c, stonith_choose_peer).  One it has
+    without the CIB (STONITH_WATCHDOG_ID)."""
+    return [name for name in level.devices if name not in here.devices and name != "watchdog"]
 
 
 def power_device(here: Installation, node: str, power: Mapping[str, str]) -> Device | Unknown:

@@ -299,7 +299,7 @@ def _crm_location(words: Words) -> Iterator[Argv]:
 CRMSH: Mapping[tuple[str, ...], Callable[[Words], Iterable[Argv]]] = {
     ("stonith", "create"): _crm_create,
     ("stonith", "enable"): _always("crm", "resource", "start"),
-    ("stonith", "delete"): _always("crm", "configure", "delete"),
+    ("stonith", "delete"): _always("crm", "configure", "delete", "--force"),  # else it refuses what runs
     ("resource", "enable"): _always("crm", "resource", "start"),
     ("resource", "disable"): _always("crm", "resource", "stop"),
     ("resource", "manage"): _always("crm", "resource", "manage"),

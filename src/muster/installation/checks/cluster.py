@@ -125,9 +125,13 @@ def levels(facts: Examination) -> Iterator[CheckResult]:
         mine = here.levels.get(node, ())
         found = doubt(node, mine, here.devices)
         unrecorded = [level for level in mine if missing.doubt_of_level(here, node, level)]
+        gone = [name for level in unrecorded for name in missing.devices_gone(here, level)]
         steps = _unless_rivals(here, missing.levels_of(here, node, {}))
         if found:
             yield by(Result.TROUBLE, found.what, steps)
+        elif gone:
+            what = f"a fencing level of {node} names {', '.join(gone)}, which is not there, so the level fails"
+            yield by(Result.TROUBLE, what, steps)
         elif unrecorded:
             which = ", ".join(str(level.index) for level in unrecorded)
             yield by(Result.ATTENTION, f"level {which} of {node} cuts its power and records nothing", steps)
