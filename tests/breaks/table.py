@@ -415,6 +415,14 @@ BREAKS: tuple[Break, ...] = (
         ("sim/test_return.py::test_lifts_nothing_while_an_evacuation_that_was_given_up_begins_all_the_same",),
     ),
     Break(
+        "D11",
+        "forgets what is under way from a host that is fenced once more",
+        "src/muster/engine/memory.py",
+        "it.open_from, it.dead_evacuations = min(under_way, default=math.inf), set(self.dead_evacuations)",
+        "it.dead_evacuations = set(self.dead_evacuations)",
+        ("sim/test_return.py::test_sends_nothing_again_that_was_under_way_when_its_host_was_fenced_once_more",),
+    ),
+    Break(
         "D9",
         "lifts again and again what Nova refuses",
         "src/muster/core/host_case.py",

@@ -229,3 +229,34 @@ def test_lifts_nothing_while_an_evacuation_that_was_given_up_begins_all_the_same
     assert it.rows("s0") == ["completed"]
     assert (source.forced_down, source.enabled) == (False, True)
     it.fair()
+
+
+def test_sends_nothing_again_that_was_under_way_when_its_host_was_fenced_once_more() -> None:
+    """D11: the incident began anew, and the evacuation was older than that: it was sent again, and Nova took both."""
+    it = Stage(hosts=2, stuck_after_s=60)
+    it.cloud.rebuild.on_cast = lambda dest: it.fence(dest.name)
+    it.fence("cmp1")
+    it.until(lambda: it.site.nodes["cmp2"].record)
+    it.cloud.rebuild.on_cast = lambda dest: None
+    it.order("cmp1", lambda orders: replace(orders, released=True))
+    it.until(it.settled("cmp1"))
+    it.until(it.settled("cmp2"))
+    it.cloud.odds.hang = 1.0
+    it.cloud.stop_conductor()
+    it.power_on("cmp1")
+    it.until(lambda: it.cloud.computes["cmp1"].running)
+    it.power_on("cmp2")
+    it.cloud.rebuild.start_compute("cmp2")
+    it.until(it.says("s0", "evacuating"))
+    it.cloud.start_conductor()
+    it.run_for(20.0)
+    assert it.rows("s0") == ["pre-migrating"]
+    it.fence("cmp1")
+    it.run_for(90.0)
+    assert (it.state(), it.rows("s0")) == ("evacuating", ["pre-migrating"])
+    it.cloud.rebuild.release_hung(it.cloud.rows[0])
+    it.until(it.says("s0", "evacuated"))
+    it.power_on("cmp1")
+    it.until(it.over("cmp1"))
+    assert it.rows("s0") == ["completed"]
+    it.fair()

@@ -136,8 +136,10 @@ class Look:
             record = node.record
             assert record is not None
             known = memory.hosts.get(node.name)
-            if known is None or known.record.first != record.first:
+            if known is None:
                 known = HostMemory.begin(record, now, memory.looked_at)
+            elif known.record.first != record.first:
+                known = known.begin_again(record, now, memory.looked_at)
             elif known.record.last != record.last:
                 known.note_fenced_again(now, memory.looked_at)
                 memory.services.outdate()  # what was read before proves nothing

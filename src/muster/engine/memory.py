@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -39,6 +40,8 @@ class HostMemory:
     """When this worker first saw a record that was of the future by our clock; 0.0: it was not."""
     ahead_s: float = 0.0
     """The most that Nova's clock was ahead of ours; 0.0 where it was behind."""
+    open_from: float = math.inf
+    """When the oldest evacuation was accepted that was under way as the host was fenced once more."""
     liveness: Liveness = field(init=False)
     returning: Return = field(default_factory=Return)
     inventory: Inventory = field(default_factory=Inventory)
@@ -61,7 +64,7 @@ class HostMemory:
         """
         if self.misdated_at:
             return self.misdated_at - MISDATED_S
-        return self.record.first - SKEW_S - self.ahead_s
+        return min(float(self.record.first), self.open_from) - SKEW_S - self.ahead_s
 
     @property
     def unseen(self) -> list[Sent]:
@@ -87,6 +90,14 @@ class HostMemory:
         """:param looked_at: when its fencing had not been seen yet; 0.0: nobody looked."""
         it = cls(record, seen_at=now, seen_from=looked_at)
         it.misdated_at = now if record.first > now else 0.0
+        return it
+
+    def begin_again(self, record: Record, now: float, looked_at: float) -> HostMemory:
+        """It had been let return and was fenced once more: what is under way from it is so still."""
+        it = HostMemory.begin(record, now, looked_at)
+        seen = self.inventory.evacuations.all
+        under_way = (m.created for m in seen if m.status.open and m.created and m.id not in self.dead_evacuations)
+        it.open_from, it.dead_evacuations = min(under_way, default=math.inf), set(self.dead_evacuations)
         return it
 
     def note_fenced_again(self, now: float, looked_at: float) -> None:
