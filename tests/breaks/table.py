@@ -417,9 +417,9 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D11",
         "forgets what is under way from a host that is fenced once more",
-        "src/muster/engine/memory.py",
-        "it.open_from, it.dead_evacuations = min(under_way, default=math.inf), set(self.dead_evacuations)",
-        "it.dead_evacuations = set(self.dead_evacuations)",
+        "src/muster/engine/lists.py",
+        "        if not unseen:",
+        "        if unseen is not None:",
         ("sim/test_return.py::test_sends_nothing_again_that_was_under_way_when_its_host_was_fenced_once_more",),
     ),
     Break(

@@ -231,8 +231,8 @@ def test_lifts_nothing_while_an_evacuation_that_was_given_up_begins_all_the_same
     it.fair()
 
 
-def test_sends_nothing_again_that_was_under_way_when_its_host_was_fenced_once_more() -> None:
-    """D11: the incident began anew, and the evacuation was older than that: it was sent again, and Nova took both."""
+def begun_late() -> Stage:
+    """The evacuation of s0 has begun on cmp2 and hangs; its host is back, an operator had released it."""
     it = Stage(hosts=2, stuck_after_s=60)
     it.cloud.rebuild.on_cast = lambda dest: it.fence(dest.name)
     it.fence("cmp1")
@@ -251,7 +251,16 @@ def test_sends_nothing_again_that_was_under_way_when_its_host_was_fenced_once_mo
     it.cloud.start_conductor()
     it.run_for(20.0)
     assert it.rows("s0") == ["pre-migrating"]
+    return it
+
+
+@pytest.mark.parametrize("who", ["the same worker", "a new worker"])
+def test_sends_nothing_again_that_was_under_way_when_its_host_was_fenced_once_more(who: str) -> None:
+    """D11: the incident began anew, and the evacuation was older than that: it was sent again, and Nova took both."""
+    it = begun_late()
     it.fence("cmp1")
+    if who == "a new worker":
+        it.takeover()
     it.run_for(90.0)
     assert (it.state(), it.rows("s0")) == ("evacuating", ["pre-migrating"])
     it.cloud.rebuild.release_hung(it.cloud.rows[0])
@@ -260,3 +269,15 @@ def test_sends_nothing_again_that_was_under_way_when_its_host_was_fenced_once_mo
     it.until(it.over("cmp1"))
     assert it.rows("s0") == ["completed"]
     it.fair()
+
+
+def test_sends_nothing_again_that_is_under_way_since_an_incident_that_was_closed() -> None:
+    """D11: two minutes after the return a person is told, and the host is in service again."""
+    it = begun_late()
+    it.until(it.over("cmp1"))
+    it.run_for(10.0)
+    it.fence("cmp1")
+    it.run_for(200.0)
+    assert it.rows("s0") == ["pre-migrating"]
+    it.cloud.rebuild.release_hung(it.cloud.rows[0])
+    it.until(it.says("s0", "evacuated"))

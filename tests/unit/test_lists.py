@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from muster.core.cluster_facts import Phase, Record
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable
 from muster.core.findings import Finding, Verdict
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Server
-from muster.engine.lists import SINGLY, YOUNG_S, Lists
+from muster.engine.lists import SINGLY, UNDER_WAY_S, YOUNG_S, Lists
 from muster.engine.memory import HostMemory, Memory
 from muster.engine.troubles import EVACUATIONS, SERVERS
 from tests.fakes import FakeClock
@@ -220,6 +222,27 @@ def test_evacuations_of_one_host_are_asked_for_alone_and_of_several_together_and
             assert list(host.inventory.evacuations.known) == [f"s-{host.name}"]
             assert host.inventory.evacuations.reading.read_at == at
         assert asked == expected
+
+
+@pytest.mark.parametrize("open_ones", [True, False])
+def test_what_an_earlier_evacuation_still_rebuilds_is_known_as_under_way(open_ones: bool) -> None:
+    """The host was back for a while and is fenced again: its incident is younger than that.  It is asked for once."""
+    it = Listed("cmp1")
+    at, since = it.clock.at, []
+    status = EvacuationStatus.PRE_MIGRATING if open_ones else EvacuationStatus.FAILED
+    rows = [Evacuation("1", "a", "cmp1", status, "cmp2", at - 3000.0, at)]
+    rows.append(replace(rows[0], id="0", server="b", created=at - 4000.0))
+
+    def evacuations_from(host: str, begin: float) -> list[Evacuation]:
+        since.append(at - begin)
+        return [row for row in rows if row.created >= begin]
+
+    it.nova.evacuations_from = evacuations_from  # type: ignore[method-assign,assignment]
+    it.shows([Server("a", "cmp1", "active", task_state="rebuild_spawning"), Server("b", "cmp1", "active")], [])
+    for _ in range(2):
+        it.lists.read_host(it.host(), at)
+    assert list(it.host().inventory.evacuations.known) == ["a"] * open_ones
+    assert (len(since), max(since)) == (3, pytest.approx(UNDER_WAY_S, abs=200.0))
 
 
 def test_an_evacuation_of_a_server_that_no_list_has_shown_has_its_host_listed() -> None:

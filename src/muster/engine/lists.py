@@ -20,6 +20,8 @@ CREATED_APART_S = 5.0
 """An evacuation may show so much later than one that was created after it."""
 YOUNG_S = 900.0
 """Since an incident so young began not much has changed in the whole cloud."""
+UNDER_WAY_S = 86_400.0
+"""An evacuation that was under way as its host was fenced once more has begun so long before at the most."""
 SINGLY = 20
 SINGLY_S = 10.0
 """So many servers are read one by one, at once, and no further one after so long."""
@@ -142,7 +144,7 @@ class Lists:
         at = self._clock.now()
         on_it = self._nova.servers_on(host.name)
         evacuations_at = self._clock.now()
-        evacuations = self._nova.evacuations_from(host.name, host.since)
+        evacuations = self._evacuations_of_incident(host, on_it)
         # The evacuations first: what a server is after an evacuation says nothing of what its owner wanted before.
         change = host.note_all_evacuations(evacuations, evacuations_at, self._clock.now())
         self._memory.polling.note_evacuations(change, evacuations_at)
@@ -158,6 +160,15 @@ class Lists:
             for server in [server for server in changed if server.id in inventory.servers]:
                 host.note_changed_server(server, now, at)
         inventory.note_listed(now, self._clock.now())
+
+    def _evacuations_of_incident(self, host: HostMemory, on_it: Sequence[Server]) -> Sequence[Evacuation]:
+        shown = self._nova.evacuations_from(host.name, host.since)
+        unseen = host.rebuilt_unseen(on_it, shown)
+        if not unseen:
+            return shown
+        earlier = self._nova.evacuations_from(host.name, host.since - UNDER_WAY_S)
+        host.note_under_way(unseen, earlier)
+        return [evacuation for evacuation in earlier if evacuation.created >= host.since]
 
     def _find_gone(self, host: HostMemory, evacuations: Sequence[Evacuation], now: float) -> None:
         """What has become of those that are on the host no more."""

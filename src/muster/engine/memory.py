@@ -41,7 +41,7 @@ class HostMemory:
     ahead_s: float = 0.0
     """The most that Nova's clock was ahead of ours; 0.0 where it was behind."""
     open_from: float = math.inf
-    """When the oldest evacuation was accepted that was under way as the host was fenced once more."""
+    """When the oldest evacuation was accepted that was under way as the host was fenced; inf: nobody has asked."""
     liveness: Liveness = field(init=False)
     returning: Return = field(default_factory=Return)
     inventory: Inventory = field(default_factory=Inventory)
@@ -62,9 +62,9 @@ class HostMemory:
         Where Nova's clock is ahead of ours, ours may be the wrong one, and the record by a right one: what Nova wrote
         since then is of before by ours.  A record of the future says only that it was written before it was seen.
         """
-        if self.misdated_at:
-            return self.misdated_at - MISDATED_S
-        return min(float(self.record.first), self.open_from) - SKEW_S - self.ahead_s
+        apart_s = SKEW_S + self.ahead_s
+        began = self.misdated_at - MISDATED_S if self.misdated_at else self.record.first - apart_s
+        return min(began, self.open_from - apart_s)
 
     @property
     def unseen(self) -> list[Sent]:
@@ -93,12 +93,22 @@ class HostMemory:
         return it
 
     def begin_again(self, record: Record, now: float, looked_at: float) -> HostMemory:
-        """It had been let return and was fenced once more: what is under way from it is so still."""
+        """It had been let return and was fenced once more: what had died under way is dead still."""
         it = HostMemory.begin(record, now, looked_at)
-        seen = self.inventory.evacuations.all
-        under_way = (m.created for m in seen if m.status.open and m.created and m.id not in self.dead_evacuations)
-        it.open_from, it.dead_evacuations = min(under_way, default=math.inf), set(self.dead_evacuations)
+        it.dead_evacuations = set(self.dead_evacuations)
         return it
+
+    def rebuilt_unseen(self, on_host: Sequence[Server], shown: Sequence[Evacuation]) -> set[str]:
+        """What is being rebuilt by none of the evacuations of this incident: before its fencing the host may have been
+        back, and who saw what was under way then may be gone.  Nobody has looked further back for them yet."""
+        evacuated = {evacuation.server for evacuation in shown}
+        rebuilt = {server.id for server in on_host if server.task_state.startswith("rebuild")}
+        return rebuilt - evacuated if math.isinf(self.open_from) else set()
+
+    def note_under_way(self, servers: Collection[str], earlier: Sequence[Evacuation]) -> None:
+        """:param earlier: all of a long time before the incident."""
+        under_way = (m.created for m in earlier if m.status.open and m.created and m.server in servers)
+        self.open_from = min(under_way, default=float(self.record.first))
 
     def note_fenced_again(self, now: float, looked_at: float) -> None:
         self.seen_at, self.seen_from = now, looked_at
