@@ -186,6 +186,8 @@ def test_levels_by_pattern_and_by_attribute_count_like_those_by_name(cloud: Clou
     assert (refused.returncode, "level 2 of cmp1 is muster-fence" in refused.stderr) == (1, True)
     cloud.type(f"pcs stonith level remove 2 target {target}")
     cloud.type(f"pcs stonith level add 1 {target} power muster-fence")
+    # Its refusal counts for a minute, and Pacemaker may have given up by then.
+    cloud.type("attrd_updater --name muster-refused-cmp1 --node ctl1 --delete")
     cloud.cluster.crash("cmp1")
     cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["evacuated"], 90, "it is evacuated")
 
