@@ -127,12 +127,17 @@ class Judge(Obedience):
         off = [self.world.clocks.get(controller, 0.0) for controller in CONTROLLERS]
         return 1.0 + max(off) - min(off)
 
+    def _dated_s(self) -> float:
+        """What was read while a clock was wrong stays dated by that clock: beside an order a try may count as one of
+        before it, or of after it."""
+        return max(self._clocks_s(), 1.0 + self.world.site.clocks_were_apart_s)
+
     def _record_s(self, process: Process, name: str) -> float:
         """Who has seen the fencing come dates its record by its own clock.  Whoever begins later knows no more than that
         record, and a clock that was wrong then may be right by now."""
         if process.began_at < process.fenced_at.get(name, 0.0):
             return self._clocks_s()
-        return max(self._clocks_s(), 1.0 + self.world.site.clocks_were_apart_s)
+        return self._dated_s()
 
     def _fenced_last(self, process: Process, name: str) -> float:
         """When the latest fencing was that it has seen: in truth, for the record may be by another clock."""
@@ -152,9 +157,7 @@ class Judge(Obedience):
         record = self.world.site.nodes[inst.host].record
         ours = [r for r in rows if record and r.status == "failed" and r.accepted_at >= record.first]
         orders = self.orders_seen(process, inst.host)
-        # What was read while a clock was wrong stays dated by that clock: a try may count as one of before the order.
-        apart_s = max(self._clocks_s(), 1.0 + self.world.site.clocks_were_apart_s)
-        since = orders.retried_at(ident) + 1.0 + apart_s if orders.retried_at(ident) else 0.0
+        since = orders.retried_at(ident) + 1.0 + self._dated_s() if orders.retried_at(ident) else 0.0
         ours = [r for r in ours if r.accepted_at >= since]
         failed = sum(process.knew(f"evacuations_from {r.source}", r.ended_at) for r in ours)
         if failed >= policy.attempts:

@@ -65,7 +65,7 @@ class Obedience(Claims):
 
         By true time; Nova's clock dates what failed at the moment of the order either way.
         """
-        since = retried_at - 1.0 - self._clocks_s() if retried_at else 0.0
+        since = retried_at - 1.0 - self._dated_s() if retried_at else 0.0
         cloud = self.world.cloud
         own = [r for r in cloud.rows_of[inst.id] if r.source == source and r.accepted_at >= since]
         rows = [r.status for r in own if not cloud.row_alive(r)]
