@@ -248,9 +248,9 @@ def test_a_record_of_a_host_that_is_away_is_written_of_no_other(in_ccm: str, awa
     """C2: one that has joined meanwhile is not recorded as fenced."""
     status = f'<node_state uname="cmp1" in_ccm="{in_ccm}"/><node_state uname="cmp2" in_ccm="true"/>'
     tree = cib.parse(document(status=status)).getroottree()
-    assert bool(tree.xpath(cib_writes.nodes_where("cmp1", None, away=True))) is away
+    assert bool(tree.xpath(cib_writes.nodes_where_away("cmp1", None))) is away
     assert tree.xpath(cib_writes.nodes_where("cmp1", None))
-    assert not tree.xpath(cib_writes.nodes_where("cmp1", "fenced:1:1", away=True))
+    assert not tree.xpath(cib_writes.nodes_where_away("cmp1", "fenced:1:1"))
 
 
 @pytest.mark.parametrize(("quorum", "written"), [("1", True), ("0", False), ("", False)])
@@ -261,7 +261,7 @@ def test_nothing_is_written_or_removed_without_quorum(quorum: str, written: bool
     root.set("have-quorum", quorum)
     for where in (
         cib_writes.nodes_where("cmp1", "fenced:1:1"),
-        cib_writes.nodes_where("cmp2", None, away=True),
+        cib_writes.nodes_where_away("cmp2", None),
         cib_writes.record_where("cmp1", "fenced:1:1"),
         cib_writes.orders_nodes_where("cmp1", "fenced:1:1", "1 approve"),
         cib_writes.orders_where("cmp1", "fenced:1:1"),

@@ -35,7 +35,7 @@ def cases(known: str) -> pytest.MarkDecorator:
 
 
 def may_be_recorded(root: cib.Element) -> bool:
-    return bool(root.getroottree().xpath(cib_writes.nodes_where("cmp1", None, away=True)))
+    return bool(root.getroottree().xpath(cib_writes.nodes_where_away("cmp1", None)))
 
 
 @cases("member")

@@ -104,12 +104,16 @@ def test_evacuations_an_hour_apart_are_two_incidents() -> None:
 # -------------------------------------------------------------------- the two
 
 
+def all_of(story: Story) -> frozenset[str]:
+    return frozenset(server.id for server in story.servers)
+
+
 def test_nova_adds_the_attempts_and_changes_no_verdict_of_the_worker() -> None:
     story = from_worker(report(3, held=1, failed_once=1), "w")
     ident = server_id(1)
     evacuations = [evacuation(1, T + 2, EvacuationStatus.FAILED, server=ident), evacuation(2, T + 32, server=ident)]
     traces = {ident: [trace("req-first", T + 1.5, "boom"), trace("req-1-" + ident, T + 31.5)]}
-    told = with_nova(story, Records("cmp1", T + 60, evacuations, traces))
+    told = with_nova(story, Records("cmp1", T + 60, evacuations, traces), told=all_of(story))
     assert told.counts == story.counts == {"held": 1, "evacuated": 2}
     (twice,) = [server for server in told.servers if server.id == ident]
     assert [(a.status, a.words) for a in twice.attempts] == [("failed", "boom"), ("done", "")]
@@ -122,13 +126,15 @@ def test_a_report_that_another_worker_overtook_is_judged_by_nova_where_it_was_op
     ident = server_id(1)
     told["proofs"][1].update(verdict="evacuating", to="", ended=None, seconds=None)
     records = Records("cmp1", T + 60, [evacuation(1, T, server=ident)], {}, {ident: place(ident)})
-    assert with_nova(from_worker(told, "w"), records, final=True).counts == {"held": 1, "evacuating": 1}
-    assert with_nova(from_worker(told, "w"), records, final=False).counts == {"held": 1, "evacuated": 1}
+    story = from_worker(told, "w")
+    assert with_nova(story, records, told=all_of(story)).counts == {"held": 1, "evacuating": 1}
+    assert with_nova(story, records, told=all_of(story) - {ident}).counts == {"held": 1, "evacuated": 1}
 
 
 def test_a_server_that_the_worker_never_saw_is_told_too() -> None:
     records = Records("cmp1", T, [evacuation(1, T, server="new")], {}, {"new": place("new")})
-    told = with_nova(from_worker(report(1), "w"), records)
+    story = from_worker(report(1), "w")
+    told = with_nova(story, records, told=all_of(story))
     assert [server.name for server in told.servers if server.id == "new"] == ["name-new"]
 
 
@@ -234,7 +240,7 @@ def test_novas_own_times_are_drawn_where_they_are_known() -> None:
     story = from_worker(report(1), "w")
     ident = server_id(0)
     records = Records("cmp1", T, [evacuation(1, T + 2, server=ident)], {ident: [trace("r", T + 2)]})
-    assert bars(with_nova(story, records))[ident] == [
+    assert bars(with_nova(story, records, told=all_of(story)))[ident] == [
         (Kind.WAITING, 0.0, 2.0),
         (Kind.SCHEDULING, 2.0, 3.0),
         (Kind.REBUILDING, 3.0, 10.0),

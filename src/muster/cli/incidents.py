@@ -103,9 +103,10 @@ class Incidents:
         node_name = node.name if node else report.node if report else name
         open_ = bool(node and node.record and node.record.first == first)
         story = self._worker_story(node_name, report, open_)
-        final = open_ or _is_over(report)
+        last_said = open_ or _is_over(report)
+        told = frozenset(s.id for s in story.servers if last_said or s.verdict not in _OPEN) if story else frozenset()
         try:
-            return self._with_nova(node_name, first, _end(story, first, node, reports), story, final)
+            return self._with_nova(node_name, first, _end(story, first, node, reports), story, told)
         except MusterError as exc:
             if story is None:
                 raise ClusterError(f"this controller has no report of {wanted!r}, and Nova: {exc}") from exc
@@ -139,10 +140,9 @@ class Incidents:
         return replace(from_worker(told, "this command, by what it sees now"), missing=(missing,))
 
     def _with_nova(
-        self, node: str, first: Optional[float], until: Optional[float], story: Optional[Story], final: bool
+        self, node: str, first: Optional[float], until: Optional[float], story: Optional[Story], told: frozenset[str]
     ) -> Story:
         site = self._reachable()
-        told = frozenset(s.id for s in story.servers if final or s.verdict not in _OPEN) if story else frozenset()
         wanted = Wanted((first - SKEW_S) if first else time.time() - BACK_S, until, told=told)
         if story is None:
             wanted = replace(wanted, group=0 if first else -1)
@@ -150,7 +150,7 @@ class Incidents:
         host = nova_records.host_of(node, list(site.cluster.nodes), nova.services(), site.settings.host_map)
         records = nova_records.gather(nova, Clock(), host, wanted)
         if story is not None:
-            return nova_history.with_nova(story, records, final)
+            return nova_history.with_nova(story, records, told)
         if not records.evacuations:
             raise ClusterError("it shows no evacuation from there in that time")
         return nova_history.from_nova(node, records)

@@ -6,7 +6,7 @@ Nova's records are good witnesses of each attempt, and know nothing of what was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -43,10 +43,10 @@ class Records:
     missing: tuple[str, ...] = ()
 
 
-def with_nova(story: Story, records: Records, final: bool = True) -> Story:
+def with_nova(story: Story, records: Records, told: Collection[str]) -> Story:
     """The story with what Nova has on record about each attempt.
 
-    :param final: the worker's verdicts are its last; else those that it had left open are judged by Nova's records.
+    :param told: ids of the servers of which the worker has said its last; the others are judged by Nova's records.
     """
     by_server = _by_server(records.evacuations)
     servers = []
@@ -59,8 +59,7 @@ def with_nova(story: Story, records: Records, final: bool = True) -> Story:
             tries=max(server.tries, len(attempts)),
             request_ids=tuple(dict.fromkeys(ids)),
         )
-        open_ = server.verdict in {verdict.value for verdict in Verdict if verdict.open}
-        servers.append(known if final or not (open_ and attempts) else _judged(known, records))
+        servers.append(known if server.id in told or not attempts else _judged(known, records))
     missing = set(by_server) - {server.id for server in story.servers}
     strangers = [_judged(_stranger(ident, by_server[ident], records), records) for ident in sorted(missing)]
     said = Source("Nova's migrations and actions", records.at)
@@ -89,7 +88,7 @@ def from_nova(node: str, records: Records) -> Story:
         until=max((evacuation.updated for evacuation in records.evacuations), default=begin),
         missing=(FROM_NOVA,),
     )
-    return with_nova(bare, records)
+    return with_nova(bare, records, told=())
 
 
 def groups(evacuations: Iterable[Evacuation]) -> list[list[Evacuation]]:

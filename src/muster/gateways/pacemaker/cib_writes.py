@@ -29,17 +29,26 @@ def _node_fragment(name: str, ident: str, kind: str, pairs: Mapping[str, str]) -
     return etree.tostring(nodes, encoding="unicode")
 
 
-def nodes_where(name: str, token: Optional[str], away: bool = False) -> str:
-    """XPath of the ``nodes`` section, if there is quorum and the record is ``token`` (None: if there is no record).
+def nodes_where(name: str, token: Optional[str]) -> str:
+    """XPath of the ``nodes`` section, if there is quorum and the record is ``token`` (None: if there is no record)."""
+    return f"{_recorded(name, token)}/configuration/nodes"
 
-    :param away: and only as long as the node is known to be out of the cluster (``Node.away``).  What notes the return
-        of a remote sets its node_fenced to 0 (daemons/controld/controld_remote_ra.c, remote_node_up(), 2.1.5 to 3.0.2).
+
+def nodes_where_away(name: str, token: Optional[str]) -> str:
+    """The same only as long as the node is known to be out of the cluster (``Node.away``).
+
+    What notes the return of a remote sets its node_fenced to 0 (daemons/controld/controld_remote_ra.c,
+    remote_node_up(), 2.1.5 to 3.0.2).
     """
+    out = "[@node_fenced > 0 or not(@remote_node='true')][not(@in_ccm='true' or @in_ccm > 0)]"
+    away = f"[status/node_state[@uname={_literal(name)}]{out}]"
+    return f"{_recorded(name, token)}{away}/configuration/nodes"
+
+
+def _recorded(name: str, token: Optional[str]) -> str:
     pair = f"configuration/nodes/node[@uname={_literal(name)}]//nvpair[@name='{RECORD}']"
     condition = f"not({pair})" if token is None else f"{pair}[@value={_literal(token)}]"
-    out = "[@node_fenced > 0 or not(@remote_node='true')][not(@in_ccm='true' or @in_ccm > 0)]"
-    known = f"[status/node_state[@uname={_literal(name)}]{out}]"
-    return f"/cib[@have-quorum='1'][{condition}]{known * away}/configuration/nodes"
+    return f"/cib[@have-quorum='1'][{condition}]"
 
 
 def record_where(name: str, token: str) -> str:

@@ -135,7 +135,8 @@ class Pacemaker:
         :raises ClusterRefused: without quorum, for an unknown node, or when another record is there; a new one is
             refused, too, once the node has joined: its nova-compute may run, and would be stopped.
         """
-        self._write_over(self.snapshot(), node, old, record, away=record != old)
+        where = cib_writes.nodes_where if record == old else cib_writes.nodes_where_away
+        self._write_where(self.snapshot(), node, where(node, old.token if old else None), record)
 
     def record_fencing(self, node: str, at: int) -> Optional[Record]:
         """What ``fence_muster off`` does: record that the power of a node was cut.
@@ -162,7 +163,8 @@ class Pacemaker:
                 )
             record = old.value.fenced_again(at) if old.value else Record.parse(f"fenced:{at}:{at}")
             try:
-                self._write_over(snapshot, node, old.value, record)
+                where = cib_writes.nodes_where(node, old.value.token if old.value else None)
+                self._write_where(snapshot, node, where, record)
             except ClusterRefused:
                 # The worker changed it in between: read it again, and record the fencing in what is there now.
                 if attempt == RECORD_TRIES - 1 or not cib.quorate(snapshot):
@@ -175,15 +177,12 @@ class Pacemaker:
         with contextlib.suppress(ClusterError):
             self._done("attrd_updater", "--name", f"{cib_xml.REFUSED}{node}", "--update", str(at))
 
-    def _write_over(
-        self, snapshot: cib.Element, node: str, old: Optional[Record], record: Record, away: bool = False
-    ) -> None:
+    def _write_where(self, snapshot: cib.Element, node: str, where: str, record: Record) -> None:
         if not cib.quorate(snapshot):
             raise ClusterRefused("this controller has no quorum: it records nothing")
         known = cib.node_id(snapshot, node)
         if known is None:
             raise ClusterRefused(f"the cluster has no node {node!r}")
-        where = cib_writes.nodes_where(node, old.token if old else None, away)
         self._guarded("--modify", "--allow-create", where, cib_writes.record_fragment(node, *known, record.token))
 
     def swap_record(self, node: str, old: Record, new: Record) -> None:
