@@ -106,12 +106,20 @@ def test_what_may_have_been_started_is_tried_there_and_nowhere_else(known: tuple
     ("age", "earlier", "more", "asks"),
     [
         (55, False, (), False),
+        (60.9, False, (), False),
         (61, False, (), True),
         (55, True, (), True),
         (40, False, (evacuation("failed", "third", age=50, ident="2"),), True),
         (40, False, (evacuation("failed", "other", age=50, ident="2"),), False),
     ],
-    ids=["it says so", "of an earlier try", "of an earlier incident, too", "on another host, too", "there once more"],
+    ids=[
+        "it says so",
+        "in the same second",
+        "of an earlier try",
+        "of an earlier incident, too",
+        "on another host, too",
+        "there once more",
+    ],
 )
 def test_where_a_try_failed_is_not_asked_for_where_the_servers_fault_says_it(
     age: float, earlier: bool, more: tuple[Evacuation, ...], asks: bool

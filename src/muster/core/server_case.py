@@ -201,7 +201,7 @@ class ServerCase:
         return (
             last is not None
             and self.failed_on == (last.dest,)
-            and self.server.spawn_failed_at >= last.created
+            and self.server.spawn_failed_at > last.created - 1.0  # of a fault Nova shows whole seconds
             and not self.failed_earlier
         )
 
