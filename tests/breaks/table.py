@@ -449,6 +449,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_liveness.py::test_until_it_is_known_which_it_was_nothing_is_sent",),
     ),
     Break(
+        "C3",
+        "takes what was written after the force-down for the force-down",
+        "src/muster/engine/liveness.py",
+        "gap_s < self.beats_every_s and ours",
+        "gap_s < self.beats_every_s",
+        ("unit/test_liveness.py::test_what_was_written_after_the_force_down_may_have_been_a_heartbeat",),
+    ),
+    Break(
         "A17",
         "forgets that a host is off as soon as it may return",
         "src/muster/core/decide.py",

@@ -107,7 +107,7 @@ class Liveness:
             self.doubtful_until = now + HEARTBEAT_SKEW_S + self.beats_every_s + LATE_BEAT_S
         if doubtful or not _unchanged(self.baseline, service):
             self.baseline = service
-            certain = self._watched_throughout(now) and now >= self.late_call_until and not doubtful
+            certain = self._watched_throughout(service, now) and now >= self.late_call_until and not doubtful
             self.wait_from = 0.0 if certain else now
         # Of one that was fenced again, a heartbeat of before may be read late: what it is sent waits for longer.
         self._note_heartbeat(service, not self._fenced_again or self._is_after_fencing(service))
@@ -118,10 +118,12 @@ class Liveness:
     def _is_after_fencing(self, service: Service) -> bool:
         return service.updated_at > self.record.last + HEARTBEAT_SKEW_S
 
-    def _watched_throughout(self, now: float) -> bool:
-        """Who looks first later than an interval after the force-down has missed a heartbeat."""
+    def _watched_throughout(self, service: Service, now: float) -> bool:
+        """Who looks first later than an interval after the force-down has missed a heartbeat; so may have who sees that
+        something was written since."""
         gap_s = max(now - self.forced_down_at, self.forced_down_at - self.service_read_at)
-        return self.began_here and not self._fenced_again and gap_s < self.beats_every_s
+        ours = service.updated_at <= self.forced_down_at + HEARTBEAT_SKEW_S
+        return self.began_here and not self._fenced_again and gap_s < self.beats_every_s and ours
 
     @property
     def _fenced_again(self) -> bool:
