@@ -153,8 +153,12 @@ def test_who_looks_an_interval_after_the_force_down_has_missed_a_heartbeat(gap_s
 @pytest.mark.parametrize(("after_s", "waits"), [(HEARTBEAT_SKEW_S, False), (HEARTBEAT_SKEW_S + 0.1, True)])
 def test_what_was_written_after_the_force_down_may_have_been_a_heartbeat(after_s: float, waits: bool) -> None:
     """C3: where the first look comes late, but within an interval, there may have been one already."""
-    it = read(liveness(Phase.EVACUATING), replace(DOWN, updated_at=BEGAN + after_s), first_at=BEGAN + EVERY_S - 0.1)
+    written = replace(DOWN, updated_at=BEGAN + after_s)
+    it = read(liveness(Phase.EVACUATING), written, first_at=BEGAN + EVERY_S - 0.1)
     assert bool(it.wait_from) is waits
+    again = liveness(Phase.EVACUATING)
+    again.force_down_sent(BEGAN + 1.0)  # Nova had refused the first one
+    assert read(again, written, first_at=BEGAN + EVERY_S - 0.1).wait_from == 0.0
 
 
 def test_before_the_claim_it_is_known_for_how_long_nothing_was_to_be_seen() -> None:

@@ -36,6 +36,8 @@ class Liveness:
     """When the baseline was known, and when the service was last asked for; both only before the claim."""
     forced_down_at: float = 0.0
     """When this worker first sent a force-down.  It never advances."""
+    last_forced_down_at: float = 0.0
+    """When it last sent one."""
     late_call_until: float = 0.0
     """Until then a force-down, of this worker or an earlier one, may still be carried out and look like a heartbeat."""
     doubtful_until: float = 0.0
@@ -75,7 +77,7 @@ class Liveness:
         self.began_here = True
 
     def force_down_sent(self, now: float) -> None:
-        self.baseline, self.forced_down_at = None, self.forced_down_at or now
+        self.baseline, self.forced_down_at, self.last_forced_down_at = None, self.forced_down_at or now, now
 
     def force_down_lost(self, now: float) -> None:
         """Nova did not say whether it carries it out: it may do so later."""
@@ -122,7 +124,7 @@ class Liveness:
         """Who looks first later than an interval after the force-down has missed a heartbeat; so may have who sees that
         something was written since."""
         gap_s = max(now - self.forced_down_at, self.forced_down_at - self.service_read_at)
-        ours = service.updated_at <= self.forced_down_at + HEARTBEAT_SKEW_S
+        ours = service.updated_at <= self.last_forced_down_at + HEARTBEAT_SKEW_S
         return self.began_here and not self._fenced_again and gap_s < self.beats_every_s and ours
 
     @property
