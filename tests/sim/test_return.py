@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Callable
 
 import pytest
 
@@ -92,6 +93,19 @@ def test_a_host_returns_although_evacuated_servers_were_deleted_meanwhile(delete
     it.fair()
 
 
+def have_s0_started(it: Stage, then: Callable[[], object] = lambda: None) -> None:
+    """Its owner asks for that right before its first evacuation is sent; ``then`` is done after each one."""
+
+    def ask(process: Process, kind: str, moment: str) -> None:
+        if (kind, moment) == ("evacuate", "before") and not it.cloud.rows:
+            it.owner_starts("s0")
+            it.server("s0").asked_at = it.now
+        if (kind, moment) == ("evacuate", "after"):
+            then()
+
+    it.on_call = ask
+
+
 @pytest.mark.parametrize("fails", [0.0, 1.0])
 def test_starts_no_second_guest_whose_waiting_order_cannot_be_read(fails: float) -> None:
     """D10: asked for right before its evacuation was sent, and Nova did not show its action log: its host returned, and
@@ -100,13 +114,7 @@ def test_starts_no_second_guest_whose_waiting_order_cannot_be_read(fails: float)
     it.cloud.add_server("s0", "cmp1", "stopped")
     it.cloud.withheld.add("s0")
     it.cloud.odds.fail_late = fails
-
-    def ask(process: Process, kind: str, moment: str) -> None:
-        if (kind, moment) == ("evacuate", "before") and not it.cloud.rows:
-            it.owner_starts("s0")
-            it.server("s0").asked_at = it.now
-
-    it.on_call = ask
+    have_s0_started(it)
     it.fence("cmp1")
     it.until(lambda: it.state() == "blocked", 900.0)
     assert it.current is not None
@@ -125,15 +133,7 @@ def test_names_the_start_that_waits_although_its_host_was_released_before_that(r
     it.cloud.add_server("s0", "cmp1", "stopped")
     if rule == "queue-unknown":
         it.cloud.withheld.add("s0")
-
-    def ask(process: Process, kind: str, moment: str) -> None:
-        if (kind, moment) == ("evacuate", "before") and not it.cloud.rows:
-            it.owner_starts("s0")
-            it.server("s0").asked_at = it.now
-        if (kind, moment) == ("evacuate", "after"):
-            it.order("cmp1", lambda orders: replace(orders, released=True))
-
-    it.on_call = ask
+    have_s0_started(it, then=lambda: it.order("cmp1", lambda orders: replace(orders, released=True)))
     it.fence("cmp1")
     it.until(lambda: it.state() == "blocked", 900.0)
     assert it.current is not None
@@ -150,13 +150,7 @@ def test_a_queue_that_was_emptied_fills_again_before_a_server_is_evacuated_by_ha
     it = Stage(servers=0, hosts=2, attempts=1)
     it.cloud.add_server("s0", "cmp1", "stopped")
     it.cloud.add_server("s1", "cmp1", "stopped", mark="false")
-
-    def ask(process: Process, kind: str, moment: str) -> None:
-        if (kind, moment) == ("evacuate", "before") and not it.cloud.rows:
-            it.owner_starts("s0")
-            it.server("s0").asked_at = it.now
-
-    it.on_call = ask
+    have_s0_started(it)
     it.fence("cmp1")
     it.until(it.settled("cmp1"), 600.0)
     assert it.faults.injected["operator empties a queue"] == 1
@@ -179,13 +173,7 @@ def test_forgets_no_waiting_order_of_a_server_that_its_owner_started_or_another_
     it = Stage(servers=0, attempts=1)
     it.cloud.add_server("s0", "cmp1", "stopped")
     it.cloud.withheld.add("s0")
-
-    def ask(process: Process, kind: str, moment: str) -> None:
-        if (kind, moment) == ("evacuate", "before") and not it.cloud.rows:
-            it.owner_starts("s0")
-            it.server("s0").asked_at = it.now
-
-    it.on_call = ask
+    have_s0_started(it)
     it.fence("cmp1")
     it.until(lambda: it.rows("s0") == ["done"])
     dest = it.server("s0").host
@@ -201,36 +189,6 @@ def test_forgets_no_waiting_order_of_a_server_that_its_owner_started_or_another_
     it.fair()
 
 
-def test_lifts_nothing_while_an_evacuation_that_was_given_up_begins_all_the_same() -> None:
-    """D11: an operator had released the host, and what waited for a dead destination began as both came back; its
-    source was in service again, and no start of nova-compute was left that would have cleaned up there."""
-    it = Stage(hosts=2, stuck_after_s=60)
-    it.cloud.rebuild.on_cast = lambda dest: it.fence(dest.name)
-    it.fence("cmp1")
-    it.until(lambda: it.site.nodes["cmp2"].record)
-    it.cloud.rebuild.on_cast = lambda dest: None
-    it.order("cmp1", lambda orders: replace(orders, released=True))
-    it.until(it.settled("cmp1"))
-    it.until(it.settled("cmp2"))
-    it.cloud.odds.hang = 1.0
-    source = it.cloud.computes["cmp1"]
-    it.cloud.stop_conductor()  # no heartbeat is written before the evacuation is seen
-    it.power_on("cmp1")
-    it.until(lambda: source.running)
-    it.power_on("cmp2")
-    it.cloud.rebuild.start_compute("cmp2")
-    it.until(it.says("s0", "evacuating"))
-    it.cloud.start_conductor()
-    it.run_for(60.0)
-    assert it.rows("s0") == ["pre-migrating"]
-    assert (it.state(), it.verdict("s0"), source.running, source.forced_down) == ("returning", "evacuating", True, True)
-    it.cloud.rebuild.release_hung(it.cloud.rows[0])
-    it.until(it.over("cmp1"))
-    assert it.rows("s0") == ["completed"]
-    assert (source.forced_down, source.enabled) == (False, True)
-    it.fair()
-
-
 def begun_late() -> Stage:
     """The evacuation of s0 has begun on cmp2 and hangs; its host is back, an operator had released it."""
     it = Stage(hosts=2, stuck_after_s=60)
@@ -242,7 +200,7 @@ def begun_late() -> Stage:
     it.until(it.settled("cmp1"))
     it.until(it.settled("cmp2"))
     it.cloud.odds.hang = 1.0
-    it.cloud.stop_conductor()
+    it.cloud.stop_conductor()  # no heartbeat is written before the evacuation is seen
     it.power_on("cmp1")
     it.until(lambda: it.cloud.computes["cmp1"].running)
     it.power_on("cmp2")
@@ -252,6 +210,21 @@ def begun_late() -> Stage:
     it.run_for(20.0)
     assert it.rows("s0") == ["pre-migrating"]
     return it
+
+
+def test_lifts_nothing_while_an_evacuation_that_was_given_up_begins_all_the_same() -> None:
+    """D11: an operator had released the host, and what waited for a dead destination began as both came back; its
+    source was in service again, and no start of nova-compute was left that would have cleaned up there."""
+    it = begun_late()
+    source = it.cloud.computes["cmp1"]
+    it.run_for(40.0)
+    assert it.rows("s0") == ["pre-migrating"]
+    assert (it.state(), it.verdict("s0"), source.running, source.forced_down) == ("returning", "evacuating", True, True)
+    it.cloud.rebuild.release_hung(it.cloud.rows[0])
+    it.until(it.over("cmp1"))
+    assert it.rows("s0") == ["completed"]
+    assert (source.forced_down, source.enabled) == (False, True)
+    it.fair()
 
 
 @pytest.mark.parametrize("who", ["the same worker", "a new worker"])
