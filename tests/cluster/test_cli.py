@@ -195,14 +195,20 @@ def test_a_pause_stops_the_sending_and_resume_goes_on(cloud: Cloud) -> None:
     cloud.until(lambda: cloud.verdicts("cmp1", servers) == ["evacuated"] * len(servers), 120, "all are evacuated")
 
 
-def test_what_was_given_up_is_tried_again_on_demand(cloud: Cloud) -> None:
-    """D8: also once its host was released, as long as that is off."""
+def lose_for_good(cloud: Cloud) -> str:
+    """A server whose one try fails, on a host that is not powered on again."""
     (server,) = cloud.nova.boot("cmp1", count=1)
     for host in OTHERS:
         cloud.nova.hypervisor(host, spawn_mode="fail")
     cloud.change("pcs resource update muster attempts=1")
     cloud.type("pcs property set stonith-action=off")
     cloud.cluster.crash("cmp1")
+    return server
+
+
+def test_what_was_given_up_is_tried_again_on_demand(cloud: Cloud) -> None:
+    """D8: also once its host was released, as long as that is off."""
+    server = lose_for_good(cloud)
     cloud.until(lambda: cloud.verdicts("cmp1", [server]) == ["held"], 90, "it is given up")
     cloud.until(lambda: "returning" in (cloud.record("cmp1") or ""), 60, "its host is released")
     cloud.until(lambda: f"muster retry {server}" in todo(cloud), 20, "it is told")
@@ -219,12 +225,7 @@ def test_what_was_given_up_is_tried_again_on_demand(cloud: Cloud) -> None:
 def test_a_released_host_is_taken_back_when_the_whole_cluster_was_restarted(cloud: Cloud) -> None:
     """C11, D8: Pacemaker has forgotten that it is off, cannot reach it, and fences it once more; the incident begins anew.
     Until then nobody knows, and an order is refused with what to do."""
-    (server,) = cloud.nova.boot("cmp1", count=1)
-    for host in OTHERS:
-        cloud.nova.hypervisor(host, spawn_mode="fail")
-    cloud.change("pcs resource update muster attempts=1")
-    cloud.type("pcs property set stonith-action=off")
-    cloud.cluster.crash("cmp1")
+    server = lose_for_good(cloud)
     cloud.until(lambda: "returning" in (cloud.record("cmp1") or ""), 120, "it is given up, and its host released")
     released = cloud.record("cmp1")
     for node in cloud.controllers:
