@@ -27,7 +27,7 @@ def seen(proc: Path = Path("/proc")) -> tuple[str, ...]:
             how = {
                 True: "",
                 False: ", without asking whether they are off (disable_ipmi_check)",
-                None: "; whether it asks if they are off muster cannot read",
+                None: "; muster cannot read whether it asks if they are off",
             }[asks]
             return (f"{PROGRAM} on this controller reports dead hosts to Masakari, which evacuates{how}",)
     return ()
