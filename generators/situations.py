@@ -21,11 +21,14 @@ from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import decide
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.sight import HostSight, Sight
-from muster.installation.installed import Resource
+from muster.installation.checkup import CHECKS, examine
+from muster.installation.installed import NovaAccess, Resource
 from muster.reporting import report
-from muster.reporting.documents import Heard, Left, Shared
+from muster.reporting.documents import Doubt, Heard, Left, Readiness, Shared
+from muster.reporting.outlets.readiness import readiness
 from muster.reporting.outlets.status import SHARE_AGAIN_S
 from tests.fakes import settings
+from tests.installation import facts, level
 from tests.unit.sights import server_sights
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "situations.md"
@@ -60,6 +63,7 @@ class Situation:
     rivals: tuple[str, ...] = ()
     under_way: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     reported_s: float = 0.0
 
     @property
@@ -78,7 +82,10 @@ class Situation:
             decision = decide(sight, settings(**self.policy))
             told = tuple(report.summary(incident) for incident in decision.incidents.values())
             silent = f"Nova gives no usable answer: {self.nova_trouble}" if self.nova_trouble else ""
-            shared = Shared(reason=silent, incidents=told, left=self.left, at=NOW, again_s=SHARE_AGAIN_S)
+            looked = Readiness(NOW - 130.0, len(CHECKS), self.doubts)
+            shared = Shared(
+                reason=silent, incidents=told, left=self.left, readiness=looked, at=NOW, again_s=SHARE_AGAIN_S
+            )
             heard = Heard(shared, "ctl2")
         return view(Seen(self.now, cluster, self.resource, self.unclean, heard, self.rivals, self.under_way))
 
@@ -124,8 +131,19 @@ DONE = EvacuationStatus.DONE
 ARRIVED = [server(n, f"web-{n}", host="cmp2") for n in range(4)]
 ARRIVALS = tuple(evacuation(n, DONE) for n in range(4))
 
+REFUSED = "Keystone refuses muster's user: The request you have made requires authentication. (HTTP 401)"
+UNREADY = readiness(
+    examine(facts({"nova": NovaAccess(trouble=REFUSED)}, levels=level("cmp1", "power-cmp1,muster-fence"))), NOW
+)
+
 SITUATIONS = (
     Situation("All is well", "Nobody died.", ()),
+    Situation(
+        "Nobody died, but muster is not ready",
+        "The password of muster's user was changed, and a fencing level is gone: the next dead host would not be helped.",
+        ("muster doctor",),
+        doubts=UNREADY.doubts,
+    ),
     Situation(
         "A host died and the work is under way",
         "cmp1 lost its power. Two of its servers are still on their way.",

@@ -8,7 +8,7 @@
 
 _shtab_muster_subparsers=(status watch plan report retry skip approve confirm release pause resume doctor setup register)
 
-_shtab_muster_status_option_strings=(-h --help -o --output)
+_shtab_muster_status_option_strings=(-h --help --incidents-only -o --output)
 _shtab_muster_watch_option_strings=(-h --help --interval --until-settled)
 _shtab_muster_plan_option_strings=(-h --help --all -o --output)
 _shtab_muster_report_option_strings=(-h --help -o --output --to)
@@ -40,6 +40,7 @@ _shtab_muster_pos_0_choices=(status watch plan report retry skip approve confirm
 
 _shtab_muster_status__h_nargs=0
 _shtab_muster_status___help_nargs=0
+_shtab_muster_status___incidents_only_nargs=0
 _shtab_muster_watch__h_nargs=0
 _shtab_muster_watch___help_nargs=0
 _shtab_muster_watch___until_settled_nargs=0

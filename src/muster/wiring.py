@@ -6,26 +6,32 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
+from muster import parameters
 from muster.core.decide import Decision
 from muster.engine import observer
 from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.engine.worker import Worker
+from muster.gateways import credentials, host_monitors
 from muster.gateways.clock import Clock
 from muster.gateways.nova.compute import Nova
 from muster.gateways.nova.rights import NovaRights
 from muster.gateways.pacemaker.cluster import Pacemaker, local_node
 from muster.gateways.pacemaker.installation import installation
-from muster.installation.installed import NovaAccess
+from muster.installation import checkup
+from muster.installation.checks.examination import Examination, Examined
+from muster.installation.installed import Controller, NovaAccess
 from muster.installation.live_faults import cluster_faults, nova_faults
 from muster.log import Log
 from muster.reporting.outlets import Outlets, Quiet
 from muster.reporting.outlets.hook import Hook
 from muster.reporting.outlets.metrics import Counted, Metrics
+from muster.reporting.outlets.readiness import ReadinessLooks
 from muster.reporting.outlets.reports import Reports
 from muster.reporting.outlets.status import Status
 from muster.settings import Settings
@@ -56,8 +62,15 @@ def worker(
     local = os.environ.get("OCF_RESKEY_CRM_meta_on_node") or local_node()
     cluster = Pacemaker(local, instance)
     memory = Memory()
-    status = Status(status_file, clock, log, cluster.share)
-    outlet = Outlets(status, list(_others(settings, clock, memory, log)), log)
+    looks = ReadinessLooks(
+        lambda: ready(settings, local, instance),
+        cluster.cib_changed,
+        lambda: not memory.cluster_trouble,
+        clock,
+        log,
+    )
+    status = Status(status_file, clock, log, cluster.share, lambda: looks.found)
+    outlet = Outlets(status, [*_others(settings, clock, memory, log, looks), looks], log)
     outlet.announce(60.0)
     compute = nova(settings, outlet.announce, clock)
     look = Look(cluster, compute, clock, settings, memory)
@@ -68,18 +81,19 @@ def worker(
         outlet.close()
 
 
-def _others(settings: Settings, clock: Clock, memory: Memory, log: Log) -> Iterator[Quiet]:
+def _others(settings: Settings, clock: Clock, memory: Memory, log: Log, looks: ReadinessLooks) -> Iterator[Quiet]:
     """Where else the worker says what it sees."""
     yield Reports(clock, log)
     if settings.hook:
         yield Hook(settings.hook, log)
     if settings.metrics_file:
-        yield Metrics(Path(settings.metrics_file), clock, lambda: _counted(memory), log)
+        yield Metrics(Path(settings.metrics_file), clock, lambda: _counted(memory, looks), log)
 
 
-def _counted(memory: Memory) -> Counted:
+def _counted(memory: Memory, looks: ReadinessLooks) -> Counted:
     tally, troubles = memory.tally, memory.troubles
-    return Counted(tally.sent, tally.refused, troubles.faults_counted, troubles.message, memory.cluster_trouble)
+    counts = (tally.sent, tally.refused, troubles.faults_counted)
+    return Counted(*counts, troubles.message, memory.cluster_trouble, looks.found)
 
 
 def observe(settings: Settings, cluster: Pacemaker) -> Decision:
@@ -94,7 +108,41 @@ def live_faults(settings: Settings) -> list[str]:
     return found + nova_faults(nova(settings))
 
 
-def nova_access(settings: Settings) -> NovaAccess:
-    """What muster's user finds in Nova, and what it may do there; nothing is changed."""
+def nova_access(settings: Settings, thorough: bool = True) -> NovaAccess:
+    """What muster's user finds in Nova, and what it may do there; nothing is changed.
+
+    :param thorough: also what only a write shows, which Nova refuses.
+    """
     given = (settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version)
-    return NovaRights(*given).access(Clock(), bool(settings.reset_states))
+    return NovaRights(*given).access(Clock(), bool(settings.reset_states), thorough)
+
+
+def ready(settings: Settings, local: str, instance: str) -> list[Examined]:
+    """The checks of doctor by what is safe and cheap to see, for a worker at rest.
+
+    :raises ClusterError: when Pacemaker does not answer.
+    """
+    left_alone = {node for node, host in settings.host_map.items() if not host}
+    here = installation(Pacemaker(local, instance).snapshot(), left_alone)
+    version = parameters.version()
+    controller = Controller(
+        name=local,
+        version=version,
+        credentials=tuple(credentials.file_faults(settings.clouds_file)),
+        worker_version=version,
+        evacuators=host_monitors.seen(),
+    )
+    worker = next((one for one in here.workers if one.id == instance), None)
+    facts = Examination(here, controller, nova_access(settings, thorough=False), worker)
+    return checkup.examine(with_settings(facts, settings))
+
+
+def with_settings(facts: Examination, settings: Settings) -> Examination:
+    return replace(
+        facts,
+        shared_storage=settings.shared_storage,
+        nova_api_version=settings.nova_api_version,
+        clouds_file=settings.clouds_file,
+        host_map=settings.host_map,
+        report_interval_s=settings.report_interval_s,
+    )

@@ -38,7 +38,9 @@ def test_every_controller_shows_the_same_incident(cloud: Cloud) -> None:
     """Before, in the middle, and to somebody whom Pacemaker lets look."""
     content = (0, f"OK  no dead host, worker on {cloud.worker_node()}, quorum\n")
     for node in cloud.controllers:
-        cloud.until(lambda n=node: muster(cloud, "status", node=n) == content, 30, f"{node} has heard of the worker")
+        cloud.until(
+            lambda n=node: muster(cloud, "status", "--incidents-only", node=n) == content, 30, f"{node} has heard of it"
+        )
     in_the_middle(cloud)
     for host in OTHERS:
         cloud.nova.hypervisor(host, spawn_delay=20)  # it lasts for as long as it is looked at
@@ -57,7 +59,34 @@ def test_every_controller_shows_the_same_incident(cloud: Cloud) -> None:
     assert (code, "haclient" in text) == (3, True)
 
 
-LOOKS = ("status", "status cmp1", "plan cmp2", "plan --all", "report", "report cmp1", "doctor", "setup")
+def test_a_chain_that_somebody_breaks_is_told_on_every_controller(cloud: Cloud) -> None:
+    """E16: without anybody asking doctor, and so is its repair."""
+
+    def told(*checks: str) -> bool:
+        shown = [status(cloud, node)["readiness"] for node in cloud.controllers]
+        return all(it["at"] and {doubt["check"] for doubt in it["doubts"]} == {*checks} for it in shown)
+
+    cloud.until(lambda: told(), 150, "the worker has looked, and all is well")
+    assert muster(cloud, "status")[0] == 0
+    cloud.type("pcs stonith disable muster-fence")
+    cloud.until(lambda: told("fence devices"), 60, "it is told")
+    code, text = muster(cloud, "status", node="ctl3")
+    assert (code, text.startswith("TROUBLE"), "muster-fence is disabled" in text) == (2, True, True), text
+    assert muster(cloud, "status", "--incidents-only", node="ctl3")[0] == 0
+    cloud.type("pcs stonith enable muster-fence")
+    cloud.until(lambda: told(), 60, "it is told")
+
+
+LOOKS = (
+    "status --incidents-only",
+    "status cmp1",
+    "plan cmp2",
+    "plan --all",
+    "report",
+    "report cmp1",
+    "doctor",
+    "setup",
+)
 ORDERS = ("pause", "skip SERVER", "approve cmp1", "confirm cmp1", "release cmp1", "retry cmp1", "resume")
 """Paused, so that what is released does not return before it is wanted again."""
 COMMANDS = (*LOOKS, *ORDERS, "watch --until-settled", "register --dry-run")
@@ -67,10 +96,10 @@ PLIGHTS: dict[str, dict[str, tuple[int, ...]]] = {
     # exit codes, where 0 is not the one
     "calm": {"report cmp1": (UNSEEN,), **dict.fromkeys(ORDERS[1:6], (TROUBLE,))},
     "as nobody": {**dict.fromkeys(COMMANDS[:-1], (UNSEEN,)), COMMANDS[-2]: (CUT_OFF,)},
-    "in the middle": {"status": (AT_WORK,), "status cmp1": (AT_WORK,), "plan --all": (AT_WORK,)},
+    "in the middle": {LOOKS[0]: (AT_WORK,), "status cmp1": (AT_WORK,), "plan --all": (AT_WORK,)},
     # whether the next worker is there already, and what it has told
     "during a failover": {
-        "status": (AT_WORK, TROUBLE),
+        LOOKS[0]: (AT_WORK, TROUBLE),
         "status cmp1": (AT_WORK, TROUBLE),
         "plan cmp2": (FINE, TROUBLE),
         "plan --all": (AT_WORK, TROUBLE),
@@ -78,7 +107,7 @@ PLIGHTS: dict[str, dict[str, tuple[int, ...]]] = {
         "setup": (FINE, AT_WORK),
     },
     "without Nova": {
-        "status": (AT_WORK, TROUBLE),
+        LOOKS[0]: (AT_WORK, TROUBLE),
         "status cmp1": (AT_WORK, TROUBLE),
         "plan cmp2": (UNSEEN,),
         "plan --all": (UNSEEN,),

@@ -37,6 +37,7 @@ from tests.bed.nova.client import NovaBed
 
 EVERYTHING = [need.name for need in NEEDS if need is not RESET]
 OF_A_SERVER = [need.name for need in (ONE_SERVER, ACTIONS_LISTED, ACTIONS_SEEN, EVACUATED)]
+MOST_OF_A_LOOK = 12
 STRANGER = {"username": "demo", "password": "demopw"}
 
 Ask = Callable[..., NovaAccess]
@@ -130,6 +131,23 @@ def test_asking_changes_nothing(bed: NovaBed, ask: Ask, user: dict[str, str]) ->
     ]
     assert [r["status"] for r in asked] == ([404, 400, 409] if not user else [403, 403, 409])
     assert bed.violations() == []
+
+
+def test_a_worker_at_rest_asks_little_and_writes_nothing(bed: NovaBed, tmp_path: Path) -> None:
+    """E16: every few minutes; a login each time, so that a password that was changed is known."""
+    something_of_all(bed)
+    clouds = bed.clouds_yaml(tmp_path / "clouds.yaml")
+    rights = NovaRights("bed", str(clouds), True, "2.98")
+    bed.requests(clear=True)
+    access = rights.access(Clock(), thorough=False)
+    asked = [r for r in bed.requests() if "urllib" not in r["user_agent"]]
+    print(f"{rights.login.requests} replies: {[(r['method'], r['path']) for r in asked]}")
+    assert rights.login.requests <= MOST_OF_A_LOOK
+    assert {r["method"] for r in bed.requests(service="compute")} == {"GET"}
+    lists = (SERVICES_LISTED, SERVERS_SEEN, OF_ONE_HOST, MIGRATIONS_LISTED, MIGRATION_HOSTS_SEEN)
+    assert answers(access) == {need.name: True for need in lists}
+    bed.clouds_yaml(clouds, password="changed")
+    assert "401" in NovaRights("bed", str(clouds), True, "2.98").access(Clock(), thorough=False).trouble
 
 
 def test_without_a_server_the_right_to_evacuate_is_unknown(bed: NovaBed, ask: Ask) -> None:

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from muster.core.decide import Incident
 from muster.core.findings import Finding, State, Verdict
 from muster.core.nova_facts import Server
+from muster.reporting.documents import Doubt, Readiness
 from muster.reporting.outlets.metrics import EVERY_S, Counted, Metrics
 from tests.fakes import FakeClock, LogLines
 
@@ -141,6 +142,7 @@ def test_follows_no_symlink_and_survives_a_full_disk(bench: Bench, tmp_path: Pat
 
 
 def every_metric(bench: Bench) -> set[str]:
+    bench.counted = Counted(readiness=Readiness(1.0, 2, (Doubt("Nova", "trouble", "HTTP 401"),)))
     bench.metrics.status("", [incident()])
     return {name for name, _ in bench.read()}
 
@@ -158,6 +160,19 @@ def test_rules_and_page_speak_of_metrics_that_there_are(bench: Bench) -> None:
     told = set(re.findall(r"^\| `(muster_\w+)", PAGE.read_text(), re.M))
     assert told == there
     assert {rule["alert"] for rule in alerts} == set(re.findall(r"^\| `(Muster\w+)`", PAGE.read_text(), re.M))
+
+
+def test_each_check_that_is_not_content_is_there_at_once_and_gone_with_its_cause(bench: Bench) -> None:
+    """E16."""
+    bench.metrics.status("", [])
+    assert bench.value("muster_readiness_timestamp_seconds") == 0
+    bench.counted = Counted(readiness=Readiness(1.0, 2, (Doubt("Nova", "trouble"), Doubt("clocks", "unknown"))))
+    bench.metrics.status("", [])
+    assert bench.value("muster_readiness_check", check="Nova") == 3
+    assert bench.value("muster_readiness_check", check="clocks") == 1
+    bench.counted = Counted(readiness=Readiness(2.0, 2))
+    bench.metrics.status("", [])
+    assert bench.value("muster_readiness_check", check="Nova") is None
 
 
 def test_loads_its_library_only_where_it_is_wanted() -> None:

@@ -64,11 +64,13 @@ COMMANDS: tuple[Command, ...] = (
         "status",
         "status",
         "what happened, what is under way, what you have to do",
-        "Shows every dead host with the number of its servers by verdict. TO DO lists what needs you, with the remedy."
+        "Shows every dead host with the number of its servers by verdict, and whether muster is ready for the next one:"
+        " the worker makes doctor's checks every few minutes. TO DO lists what needs you, with the remedy."
         " Works on every controller and asks Pacemaker only. With HOST it lists every server of that host; if the"
         " worker's report is not on this controller, it asks Nova. The exit code suits Nagios.",
         (
             Argument(("host",), "list every server of this host", metavar="HOST", nargs="?"),
+            Argument(("--incidents-only",), "leave out whether muster is ready, also in the exit code", flag=True),
             OUTPUT,
         ),
     ),

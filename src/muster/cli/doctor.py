@@ -68,14 +68,9 @@ def look(site: Site) -> Examination:
     facts = Examination(here, _controller(site, settings), _nova(settings), worker, faults)
     if settings is None:
         return facts
-    return replace(
-        facts,
-        shared_storage=settings.shared_storage,
-        nova_api_version=settings.nova_api_version,
-        clouds_file=settings.clouds_file,
-        host_map=settings.host_map,
-        report_interval_s=settings.report_interval_s,
-    )
+    from muster import wiring
+
+    return wiring.with_settings(facts, settings)
 
 
 def _settings(site: Site) -> tuple[Optional[Settings], tuple[str, ...]]:

@@ -20,7 +20,7 @@ from muster.core.printable import counted
 from muster.gateways.pacemaker import cib, cib_fencing, cib_operations, installation
 from muster.gateways.pacemaker.cluster import still_refused
 from muster.installation.fencing_topology import objection
-from muster.reporting.documents import Report, ServerEntry, SharedEvent, as_json
+from muster.reporting.documents import Readiness, Report, ServerEntry, SharedEvent, as_json
 from muster.reporting.report import make_report, without_events
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     site = Site(options.resource)
     if options.host:
         return _host(site, options)
-    shown = look(site)
+    shown = look(site, options.incidents_only)
     if options.output == "json":
         terminal.print_json({"checked": round(time.time(), 1), **asdict(shown)})
     else:
@@ -42,14 +42,13 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_OF_LEVEL[shown.level]
 
 
-def look(site: Site) -> View:
+def look(site: Site, incidents_only: bool = False) -> View:
     """What is the case now, by Pacemaker and by what the worker has shared."""
     others = [rival.id for rival in installation.rivals(site.snapshot) if rival.in_charge]
     unclean = site.pacemaker().unclean()
     told = (unclean, site.heard(), others, cib_operations.under_way(site.snapshot))
-    return view(
-        Seen(time.time(), site.cluster, site.resource, *told, refusals(site, unclean), cib.unlisted(site.snapshot))
-    )
+    more = (refusals(site, unclean), cib.unlisted(site.snapshot), incidents_only)
+    return view(Seen(time.time(), site.cluster, site.resource, *told, *more))
 
 
 def refusals(site: Site, nodes: Sequence[str]) -> dict[str, str]:
@@ -77,6 +76,8 @@ def render(shown: View, now: float, narrow: bool = False) -> RenderableType:
     if shown.paused:
         head.append(f", PAUSED by {terminal.clean(shown.paused)}", style="yellow")
     parts: list[RenderableType] = [head]
+    if shown.readiness:
+        parts.append(_readiness(shown.readiness, now))
     if shown.incidents:
         rows = [_row(incident, now) for incident in shown.incidents]
         parts += ["", terminal.table(("HOST", "STATE", "FENCED", "SERVERS", "NOW"), rows, wide="NOW")]
@@ -88,6 +89,18 @@ def render(shown: View, now: float, narrow: bool = False) -> RenderableType:
             rows = [(*head, t.what) for head, t in zip(heads, shown.todo)]
             parts += ["", terminal.table(("TO DO", "ABOUT", "WHAT"), rows, wide="WHAT")]
     return Group(*parts)
+
+
+def _readiness(found: Readiness, now: float) -> Text:
+    """``readiness: trouble (credentials, Nova), 2 min ago``."""
+    if not found.at:
+        return Text("readiness: not looked at yet", style="dim")
+    worst = found.doubts[0].result if found.doubts else "ok"
+    line = Text("readiness: ")
+    line.append_text(terminal.styled(worst))
+    named = ", ".join(doubt.check for doubt in found.doubts) or f"{found.checks} checks"
+    line.append(f" ({terminal.clean(named)}), {terminal.age(now - found.at)} ago")
+    return line
 
 
 def render_events(events: Sequence[SharedEvent]) -> RenderableType:

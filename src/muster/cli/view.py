@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Optional
 
+from muster.cli.not_ready import not_ready
 from muster.core.cluster_facts import Cluster, Node, Phase
 from muster.core.decide import has_incident
 from muster.core.printable import counted
 from muster.installation.installed import Resource
-from muster.reporting.documents import Heard, Shared, SharedEvent, Summary, WaitingServer
-from muster.reporting.report import PAUSED_BY
+from muster.reporting.documents import Heard, Readiness, Shared, SharedEvent, Summary, WaitingServer
+from muster.reporting.report import BUSY, PAUSED_BY
 from muster.reporting.times import clock, duration
 
 LEVELS = ("ok", "attention", "trouble")
@@ -60,6 +61,7 @@ class Shown(Summary):
 class View:
     """:param level: "ok", "attention" or "trouble".
     :param worker: where the worker runs, in words.
+    :param readiness: what the worker has found wrong before a host dies; None where nobody asks, or no worker looks.
     """
 
     level: str
@@ -69,6 +71,7 @@ class View:
     incidents: tuple[Shown, ...] = ()
     todo: tuple[Todo, ...] = ()
     events: tuple[SharedEvent, ...] = ()
+    readiness: Optional[Readiness] = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Seen:
     :param under_way: what Pacemaker is doing now, in words.
     :param refusals: by node that is not fenced yet, why muster's fence agent refuses it.
     :param unlisted: remote nodes of which nobody has said whether they are computes.
+    :param incidents_only: nobody asks whether muster is ready for the next one.
     """
 
     now: float
@@ -91,6 +95,7 @@ class Seen:
     under_way: Sequence[str] = ()
     refusals: Mapping[str, str] = field(default_factory=dict)
     unlisted: Collection[str] = ()
+    incidents_only: bool = False
 
 
 def view(seen: Seen) -> View:
@@ -105,6 +110,7 @@ def view(seen: Seen) -> View:
         incidents=incidents,
         todo=todo,
         events=seen.heard.shared.events,
+        readiness=seen.heard.shared.readiness if seen.resource.active_on and not seen.incidents_only else None,
     )
 
 
@@ -156,6 +162,10 @@ def _todos(seen: Seen, incidents: Sequence[Shown]) -> Iterator[Todo]:
         yield from _of_incident(seen, incident)
     yield from _of_what_is_left(seen)
     yield from _of_the_unlisted(seen)
+    # In the middle of an incident nobody looks at anything else, neither the worker nor who reads this.
+    if not seen.incidents_only and not any(it.state in BUSY for it in incidents):
+        found = not_ready(seen.heard, seen.resource, seen.now, bool(seen.rivals), bool(_hindrance(seen)))
+        yield from (Todo(*it) for it in found)
     for node in seen.cluster.nodes.values():
         if node.hold and not has_incident(node):
             yield Todo(

@@ -119,6 +119,34 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """A check that is not content.
+
+    :param result: a word of doctor's: unknown, attention or trouble.
+    :param what: the first of what it has found.
+    :param more: how much else it has found.
+    """
+
+    check: str = ""
+    result: str = ""
+    what: str = ""
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What the worker has found wrong before a host dies.
+
+    :param at: when it looked; 0.0: it has not yet.
+    :param checks: how many it made.
+    """
+
+    at: float = 0.0
+    checks: int = 0
+    doubts: tuple[Doubt, ...] = ()
+
+
+@dataclass(frozen=True)
 class StatusFile:
     """What the monitor of this controller lives on, and people may look at.
 
@@ -132,6 +160,7 @@ class StatusFile:
     reason: str = ""
     incidents: tuple[Summary, ...] = ()
     left: tuple[Left, ...] = ()
+    readiness: Readiness = field(default_factory=Readiness)
     deadline: float = 0.0
     at: float = 0.0
 
@@ -152,6 +181,7 @@ class Shared:
     reason: str = ""
     incidents: tuple[Summary, ...] = ()
     left: tuple[Left, ...] = ()
+    readiness: Readiness = field(default_factory=Readiness)
     events: tuple[SharedEvent, ...] = ()
     at: float = 0.0
     again_s: float = 0.0
@@ -301,6 +331,8 @@ def _entry_keys() -> tuple[str, ...]:
 
 def _typed(wanted: Any, value: object) -> Any:
     """The value as what it should be; empty where it is not."""
+    if dataclasses.is_dataclass(wanted):
+        return _object(wanted, value if isinstance(value, dict) else {})
     origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
     number: Optional[float]
     if origin is tuple:

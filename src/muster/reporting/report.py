@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.core.decide import Incident
-from muster.core.findings import Finding, Verdict
+from muster.core.findings import Finding, State, Verdict
 from muster.core.server_rules import AFTER_PROOF
 from muster.installation.fencing_topology import UNPROVED
 from muster.reporting.documents import Report, ServerEntry, Summary, WaitingServer, as_json
@@ -31,6 +31,8 @@ SHOWN_SERVERS = 6
 REASON_LIMIT = 400
 """A command at the end of a reason is whole, unless Nova's own words before it are very long."""
 PAUSED_BY = "paused by "
+BUSY = (State.FENCED.value, State.FORCING_DOWN.value, State.EVACUATING.value)
+"""In these the worker has work to do.  In the others nothing may be new for days, and nobody misses it."""
 _WAITING = (Verdict.HELD, Verdict.UNKNOWN, Verdict.PARKED)
 
 

@@ -88,12 +88,13 @@ IN_NEUTRON = (
 class NovaRights(Nova):
     """The same connection as :class:`Nova`, asked what it may do."""
 
-    def access(self, clock: ClockPort, reset_states: bool = False) -> NovaAccess:
+    def access(self, clock: ClockPort, reset_states: bool = False, thorough: bool = True) -> NovaAccess:
         """Everything; nothing is raised, for whatever fails is part of the answer.
 
         Once Nova has failed to answer it is not asked again, so that all of it takes about as long as one call.
 
         :param reset_states: states of servers are to be reset.
+        :param thorough: also what only a write shows, and what has to be looked at on single servers.
         """
         try:
             self._connect()
@@ -104,9 +105,13 @@ class NovaRights(Nova):
         services: list[Service] = []
         listed = self._may(SERVICES_LISTED, lambda: services.extend(self.services()))
         services_at = self._clock.now()
+        if thorough:
+            told = (*self._of_servers(), *([_untold(RESET, IRREVOCABLE)] if reset_states else []))
+        else:
+            told = tuple(self._of_lists([], 1))
         return NovaAccess(
             offered="{}.{}".format(*self._offered),
-            rights=(listed, *self._of_servers(), *([_untold(RESET, IRREVOCABLE)] if reset_states else [])),
+            rights=(listed, *told),
             services=tuple(services) if listed.may else None,
             services_at=services_at,
             evacuators=tuple(self._evacuators(services)),
@@ -116,22 +121,26 @@ class NovaRights(Nova):
 
     def _of_servers(self) -> Iterator[Right]:
         servers: list[Mapping[str, Any]] = []
+        yield from self._of_lists(servers, SOME)
+        yield self._may(FORCED_DOWN, self._force_nothing_down, refused_with=(404,))
+        if not servers and not self._silent:
+            with contextlib.suppress(NovaError, *UNREADABLE):
+                servers = self._some_servers(False, SOME)  # at least one of its own project
+        servers.sort(key=lambda server: str(server.get("tenant_id")) == self._own_project())
+        yield from self._of_one_server(servers)
+        yield self._may_stop(servers)
+        yield self._may_see_ports(servers)
+
+    def _of_lists(self, servers: list[Mapping[str, Any]], most: int) -> Iterator[Right]:
+        """:param servers: gets those that are seen, so many at most."""
         evacuations: list[Mapping[str, Any]] = []
-        yield self._may(SERVERS_SEEN, lambda: servers.extend(self._some_servers(True)))
+        yield self._may(SERVERS_SEEN, lambda: servers.extend(self._some_servers(True, most)))
         yield self._may(OF_ONE_HOST, self._no_servers_of_no_host)
         yield self._may(MIGRATIONS_LISTED, lambda: evacuations.extend(self._some_migrations()))
         if evacuations or self._silent:
             yield self._may(MIGRATION_HOSTS_SEEN, lambda: _hosts_shown(evacuations))
         else:
             yield _untold(MIGRATION_HOSTS_SEEN, NO_ROW)
-        yield self._may(FORCED_DOWN, self._force_nothing_down, refused_with=(404,))
-        if not servers and not self._silent:
-            with contextlib.suppress(NovaError, *UNREADABLE):
-                servers = self._some_servers(False)  # at least one of its own project
-        servers.sort(key=lambda server: str(server.get("tenant_id")) == self._own_project())
-        yield from self._of_one_server(servers)
-        yield self._may_stop(servers)
-        yield self._may_see_ports(servers)
 
     def _own_project(self) -> str:
         """Empty where that is not to be had now, which makes every project another one."""
@@ -208,12 +217,12 @@ class NovaRights(Nova):
             return Right(name, None, "Nova accepted a call that it must refuse")
         return Right(name, True)
 
-    def _some_servers(self, of_all: bool) -> list[Mapping[str, Any]]:
+    def _some_servers(self, of_all: bool, most: int) -> list[Mapping[str, Any]]:
         """Some servers, if there are any.
 
         :raises NovaRefused: also when their hosts are not shown, which Nova hides by another policy.
         """
-        params = {"limit": str(SOME), **({"all_tenants": "1"} if of_all else {})}
+        params = {"limit": str(most), **({"all_tenants": "1"} if of_all else {})}
         found = list(self._get("/servers/detail", params, SERVERS).get("servers") or ())
         if of_all and any(HOST_OF_SERVER not in server and server.get("status") != "UNKNOWN" for server in found):
             raise NovaRefused(f"Nova does not show {HOST_OF_SERVER}", status=403)

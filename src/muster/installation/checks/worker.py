@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from muster.core.printable import counted
 from muster.installation import missing
@@ -18,6 +18,7 @@ from muster.installation.checks.examination import (
     update_resource,
 )
 from muster.installation.installed import Resource
+from muster.installation.missing import Argv
 
 
 def runs(facts: Examination) -> Iterator[CheckResult]:
@@ -76,10 +77,29 @@ def place(facts: Examination) -> Iterator[CheckResult]:
         if not worker.monitored:
             what = f"{worker.id} has no recurring monitor: a worker that hangs is never replaced"
             yield trouble(what, "", missing.monitor(worker.id))
-        if not away and not worker.asking and worker.sticks and worker.monitored:
+        banned = [node for node in facts.here.controllers if node in worker.avoids]
+        left = [node for node in facts.here.controllers if node not in worker.avoids]
+        if banned:
+            say = attention if len(left) > 1 else trouble
+            what = f"a constraint keeps {worker.id} off {' and '.join(banned)}"
+            yield say(f"{what}: {_who_is_left(left)}", CLEAR, *(_clear(worker.id, node) for node in banned))
+        if not away and not banned and not worker.asking and worker.sticks and worker.monitored:
             yield ok(f"{worker.id} stays on its controller, off computes, and is monitored")
     if not workers:
         yield unknown("there is no resource")
+
+
+CLEAR = "this ends a ban or a move; a constraint of another kind: pcs constraint location config"
+
+
+def _clear(name: str, node: str) -> Argv:
+    return "crm_resource", "--clear", "--resource", name, "--node", node
+
+
+def _who_is_left(controllers: Sequence[str]) -> str:
+    if len(controllers) > 1:
+        return f"it may run on {' and '.join(controllers)}"
+    return f"nobody takes over if {controllers[0]} fails" if controllers else "it can run nowhere"
 
 
 def parameters(facts: Examination) -> Iterator[CheckResult]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from muster import parameters
 from muster.core.decide import Incident
 from muster.core.findings import State, Verdict
 from muster.core.ports import ClockPort
+from muster.installation.checks.examination import Result
 from muster.log import Log
+from muster.reporting.documents import Readiness
 from muster.reporting.outlets import Quiet
 from muster.reporting.outlets.files import complain, replace
 
@@ -40,6 +42,7 @@ class Counted:
     nova_errors: int = 0
     nova_trouble: str = ""
     cluster_trouble: str = ""
+    readiness: Readiness = field(default_factory=Readiness)
 
 
 class Metrics(Quiet):
@@ -65,7 +68,9 @@ class Metrics(Quiet):
         counted = self._counted()
         troubles = (bool(counted.nova_trouble), bool(counted.cluster_trouble))
         clocks = (round(self._clock.nova.ahead_s), round(self._clock.nova.apart_s))
-        seen = (bool(reason), told, (counted.sent, counted.refused, counted.nova_errors), troubles, clocks)
+        doubts = [(doubt.check, doubt.result) for doubt in counted.readiness.doubts]
+        sums = (counted.sent, counted.refused, counted.nova_errors)
+        seen = (bool(reason), told, sums, troubles, clocks, doubts, bool(counted.readiness.at))
         if seen != self._written or not 0 <= now - self._written_at < EVERY_S:
             self._write(self._families(reason, incidents, counted))
             self._written, self._written_at = seen, now
@@ -101,8 +106,16 @@ class Metrics(Quiet):
         yield counter("muster_evacuations_sent", "Evacuations that Nova accepted from this worker.", counted.sent)
         yield counter("muster_evacuations_refused", "Evacuations that Nova refused.", counted.refused)
         yield counter("muster_nova_errors", "Calls to Nova without a usable answer.", counted.nova_errors)
+        yield from self._readiness(counted.readiness)
         if not counted.cluster_trouble:  # else nothing is known of any incident, which is not "none"
             yield from self._incidents(incidents)
+
+    def _readiness(self, found: Readiness) -> Iterator[Any]:
+        about = "When the worker last looked whether muster is ready; 0 before it has."
+        yield self._core.GaugeMetricFamily("muster_readiness_timestamp_seconds", about, value=found.at)
+        about = "Checks that are not content: 1 unknown, 2 attention, 3 trouble."
+        graver = {doubt.check: Result(doubt.result).gravity for doubt in found.doubts}
+        yield self._by("muster_readiness_check", about, "check", graver)
 
     def _incidents(self, incidents: list[Incident]) -> Iterator[Any]:
         states = Counter(incident.state for incident in incidents)

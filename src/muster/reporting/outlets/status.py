@@ -18,18 +18,18 @@ from muster.core.findings import State, Verdict
 from muster.core.ports import ClockPort
 from muster.log import Log
 from muster.reporting import report
-from muster.reporting.documents import Left, Shared, SharedEvent, StatusFile, as_json
+from muster.reporting.documents import Left, Readiness, Shared, SharedEvent, StatusFile, as_json
 from muster.reporting.outlets import Quiet
 from muster.reporting.outlets.files import complain, replace
-from muster.reporting.report import Event
+from muster.reporting.report import BUSY, Event
 
 ANNOUNCE_EVERY_S = 1.0
 SHARE_EVERY_S = 3.0
 SHARE_AGAIN_S = 60.0
 SHARE_SELDOM_S = 900.0
 """Pacemaker logs each value on every controller: the longer nothing is new, the more seldom it is shared again."""
-BUSY = (State.FENCED.value, State.FORCING_DOWN.value, State.EVACUATING.value)
-"""In these the worker has work to do.  In the others nothing may be new for days, and nobody misses it."""
+READINESS_AGAIN_S = 600.0
+"""So often the time of a look at the readiness is shared that has found nothing new."""
 EVENTS_SHOWN = 8
 SHARE_LIMIT = 120_000
 """In bytes: it is handed on as one argument, and Linux takes 131,071 in one (execve(2), MAX_ARG_STRLEN)."""
@@ -40,13 +40,21 @@ LEFT_SHOWN_S = 86400.0
 class Status(Quiet):
     """:param path: ``/run/muster/RESOURCE.json``.
     :param share: hands the status on to the other controllers.
+    :param readiness: gives what was found by now.
     """
 
     def __init__(
-        self, path: Path, clock: ClockPort, log: Log, share: Callable[[str], None] = lambda text: None
+        self,
+        path: Path,
+        clock: ClockPort,
+        log: Log,
+        share: Callable[[str], None] = lambda text: None,
+        readiness: Callable[[], Readiness] = Readiness,
     ) -> None:
         self._path = path
         self._hand_on = share
+        self._readiness = readiness
+        self._looked_at = 0.0
         self._shared = ""
         self._shared_at = -SHARE_EVERY_S
         self._news_at = 0.0
@@ -67,7 +75,8 @@ class Status(Quiet):
         now = self._clock.now()
         left = tuple(entry for entry in self._left.values() if now - entry.at < LEFT_SHOWN_S)
         told = tuple(report.summary(incident) for incident in incidents)
-        shown = replace_fields(self._status, first_look=True, reason=reason, incidents=told, left=left)
+        ready = self._readiness()
+        shown = replace_fields(self._status, first_look=True, reason=reason, incidents=told, left=left, readiness=ready)
         if shown != self._status:
             self._status = shown
             self._write()
@@ -96,13 +105,19 @@ class Status(Quiet):
             reason=known.reason,
             incidents=known.incidents,
             left=known.left,
+            readiness=known.readiness,
             events=tuple(SharedEvent(e.at, e.node, e.what, e.server, e.name) for e in self._latest),
         )
-        news = re.sub(r"\d+ s\b", "", json.dumps(as_json(told)))
+        looked_at = told.readiness.at
+        timeless = replace_fields(told, readiness=replace_fields(told.readiness, at=float(looked_at > 0)))
+        news = re.sub(r"\d+ s\b", "", json.dumps(as_json(timeless)))
         now = self._clock.monotonic()
         since_s, is_new = now - self._shared_at, news != self._shared
-        if (is_new and since_s >= SHARE_EVERY_S) or (self._again_s and since_s >= self._again_s):
-            self._shared, self._shared_at = news, now
+        again = (self._again_s and since_s >= self._again_s) or (
+            looked_at != self._looked_at and since_s >= READINESS_AGAIN_S
+        )
+        if (is_new and since_s >= SHARE_EVERY_S) or again:
+            self._shared, self._shared_at, self._looked_at = news, now, looked_at
             self._news_at = now if is_new else self._news_at
             busy = any(incident.state in BUSY for incident in told.incidents)
             pause_s = min(SHARE_SELDOM_S, max(SHARE_AGAIN_S, now - self._news_at))
