@@ -46,8 +46,9 @@ def location(resource: str, rule: str, given: str = "") -> str:
     return f'<rsc_location id="location-{resource}" rsc="{resource}" {given}>{rule}</rsc_location>'
 
 
-def announced(node: str, version: str = "1.0") -> str:
-    inner = f"<transient_attributes><instance_attributes>{pairs({'muster-version': version})}</instance_attributes></transient_attributes>"
+def announced(node: str, version: str = "1.0", lacks: str = "") -> str:
+    told = pairs({"muster-version": version, **({"muster-lacks": lacks} if lacks else {})})
+    inner = f"<transient_attributes><instance_attributes>{told}</instance_attributes></transient_attributes>"
     return f'<node_state uname="{node}" in_ccm="true">{inner}</node_state>'
 
 

@@ -28,6 +28,7 @@ class Parameter:
 
     :param kind: how its value is read: one of those that ``parameters.xml`` lists.
     :param default: None when there is none.
+    :param comfort: no decision depends on it, so a wrong value keeps no worker from starting.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Parameter:
     unit: str = ""
     values: tuple[str, ...] = ()
     short: str = ""
+    comfort: bool = False
 
 
 def version() -> str:
@@ -130,6 +132,7 @@ def _parameter(element: etree._Element) -> Parameter:
         unit=_own(element, "unit") or "",
         values=tuple((_own(element, "values") or "").split()),
         short=_own(element, "short") or "",
+        comfort=_own(element, "comfort") == "1",
     )
 
 

@@ -35,19 +35,37 @@ class Settings(Policy):
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
-    """:raises SettingsError: with every fault.  What is not a parameter (``CRM_meta_*`` ...) is ignored."""
+    """A parameter for comfort whose value is wrong counts as not given: :func:`comfort_faults` names it.
+
+    :raises SettingsError: with every other fault.  What is not a parameter (``CRM_meta_*`` ...) is ignored.
+    """
     values: dict[str, Any] = {}
     faults: list[str] = []
     for parameter in parameters.parameters(AGENT):
-        given = environment.get(PREFIX + parameter.name, "").strip() or (parameter.default or "").strip()
-        try:
-            values[parameter.name] = _read(parameter, given)
-        except ValueError as exc:
-            faults.append(f"{parameter.name}={given!r}: {exc}" if given else f"{parameter.name}: {exc}")
+        value, fault = _value(parameter, environment)
+        if fault and parameter.comfort:
+            value, fault = _value(parameter, {})
+        values.update({} if fault else {parameter.name: value})
+        faults += [fault] if fault else []
     faults += _doubts(values)
     if faults:
         raise SettingsError(faults)
     return Settings(**values)
+
+
+def comfort_faults(environment: Mapping[str, str]) -> list[str]:
+    """What is wrong with those parameters that no decision depends on."""
+    comforts = (parameter for parameter in parameters.parameters(AGENT) if parameter.comfort)
+    return [fault for _, fault in (_value(parameter, environment) for parameter in comforts) if fault]
+
+
+def _value(parameter: Parameter, environment: Mapping[str, str]) -> tuple[Any, str]:
+    """The value, and what is wrong with it."""
+    given = environment.get(PREFIX + parameter.name, "").strip() or (parameter.default or "").strip()
+    try:
+        return _read(parameter, given), ""
+    except ValueError as exc:
+        return None, f"{parameter.name}={given!r}: {exc}" if given else f"{parameter.name}: {exc}"
 
 
 def _doubts(values: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
@@ -17,7 +17,7 @@ from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.engine.worker import Worker
-from muster.gateways import credentials, host_monitors
+from muster.gateways import comforts, credentials, host_monitors
 from muster.gateways.clock import Clock
 from muster.gateways.nova.compute import Nova
 from muster.gateways.nova.rights import NovaRights
@@ -34,7 +34,7 @@ from muster.reporting.outlets.metrics import Counted, Metrics
 from muster.reporting.outlets.readiness import ReadinessLooks
 from muster.reporting.outlets.reports import Reports
 from muster.reporting.outlets.status import Status
-from muster.settings import Settings
+from muster.settings import Settings, comfort_faults
 
 
 def nova(
@@ -134,10 +134,11 @@ def ready(settings: Settings, local: str, instance: str) -> list[Examined]:
     )
     worker = next((one for one in here.workers if one.id == instance), None)
     facts = Examination(here, controller, nova_access(settings, thorough=False), worker)
-    return checkup.examine(with_settings(facts, settings))
+    return checkup.examine(with_settings(facts, settings, os.environ))
 
 
-def with_settings(facts: Examination, settings: Settings) -> Examination:
+def with_settings(facts: Examination, settings: Settings, given: Mapping[str, str]) -> Examination:
+    """:param given: the parameters as the agent has them in its environment."""
     return replace(
         facts,
         shared_storage=settings.shared_storage,
@@ -145,4 +146,9 @@ def with_settings(facts: Examination, settings: Settings) -> Examination:
         clouds_file=settings.clouds_file,
         host_map=settings.host_map,
         report_interval_s=settings.report_interval_s,
+        comfort_faults=(
+            *comfort_faults(given),
+            *comforts.hook_faults(settings.hook),
+            *comforts.metrics_faults(settings.metrics_file),
+        ),
     )

@@ -97,7 +97,7 @@ def test_the_hook_and_the_metrics_follow_an_incident(cloud: Cloud) -> None:
     cloud.type("pcs resource enable muster")
 
 
-def test_a_program_that_others_may_change_keeps_the_worker_from_starting(cloud: Cloud) -> None:
+def test_a_program_that_others_may_change_is_refused_where_it_is_typed(cloud: Cloud) -> None:
     agent = "/usr/lib/ocf/resource.d/muster/ComputeRecovery"
     given = ["env", "OCF_RESKEY_cloud=bed", "OCF_RESKEY_shared_storage=yes", "OCF_RESKEY_hook=/tmp"]
     done = cloud.cluster.exec("ctl1", *given, agent, "validate-all", check=False)

@@ -28,13 +28,14 @@ def test_every_check_finds_something_at_all_times() -> None:
         assert [e.name for e in examine(given) if not e.findings] == []
     assert {e.name for e in examine(nothing) if e.result is OK} <= {
         "stonith-enabled", "no-quorum-policy", "maintenance", "concurrent-fencing", "agents",
-        "shared storage", "fencing of controllers", "credentials", "quorum", "other evacuators",
+        "shared storage", "fencing of controllers", "credentials", "quorum", "other evacuators", "other controllers",
     }  # fmt: skip
 
 
 HERE = [
     ("parameters", TROUBLE, {'settings_faults': ("in_flight='x': use a whole number",)}, "pcs resource update muster in_flight=VALUE"),
     ("parameters", TROUBLE, {'settings_faults': ("host_map: 'a' stands twice",)}, "host_map=VALUE"),
+    ("parameters", ATTENTION, {'comfort_faults': ("hook='/x': No such file: put it there",)}, "hook='/x': No such file; the worker does without ~ put it there"),
     ("shared storage", UNKNOWN, {'shared_storage': None}, "cannot read"),
     ("credentials", UNKNOWN, {'controller': replace(HEALTHY.controller, credentials=None)}, "which file"),
     ("credentials", TROUBLE, {'controller': replace(HEALTHY.controller, credentials=("x: chmod 0600 x",))}, "x ~ chmod 0600 x"),
@@ -50,6 +51,16 @@ HERE = [
 def test_names_what_is_wrong_on_this_controller(check: str, result: Result, told: dict[str, Any], words: str) -> None:
     seen, text = found(facts(told), check)
     assert (seen, words in text) == (result, True), text
+
+
+def test_what_another_controller_lacks_is_found_from_here() -> None:
+    """E17: Pacemaker could not start the worker there, or the worker would do without something."""
+    for said, result in (("cannot start: no file", TROUBLE), ("does without: hook", ATTENTION)):
+        status = made.PARTS["status"] + made.announced("ctl2", lacks=said) + made.announced("ctl1", lacks=said)
+        seen, text = found(facts(status=status), "other controllers")
+        assert (seen, text.count("on ctl2 the worker")) == (result, 1)
+        assert f"on ctl2 the worker {said}" in text
+        assert "crm_resource --refresh --resource muster --node ctl2" in text
 
 
 def test_one_mistake_is_found_by_one_check() -> None:

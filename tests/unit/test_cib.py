@@ -60,7 +60,7 @@ def test_reads_what_is_shown_of_a_host_and_what_each_controller_announces() -> N
     status = state("cmp1", "muster-status", "blocked 0/3") + state("ctl1", "muster-version", "1.2")
     seen = look(status=status)
     assert (seen.nodes["cmp1"].shown, seen.nodes["ctl1"].shown) == ("blocked 0/3", "")
-    assert cib.versions(cib.parse(document(status=status))) == {"ctl1": "1.2"}
+    assert cib.announced(cib.parse(document(status=status)), "muster-version") == {"ctl1": "1.2"}
 
 
 @pytest.mark.parametrize(

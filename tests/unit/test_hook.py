@@ -26,6 +26,20 @@ def incident(state: State = State.EVACUATING, node: str = "cmp1", first: int = 1
     return Incident(node, "host", state, "rule", "why", first, first)
 
 
+def test_what_others_could_change_is_not_run_and_what_is_mended_is(tmp_path: Path) -> None:
+    """E17: the worker begins without it, and runs as root."""
+    said = tmp_path / "said"
+    path = program(tmp_path, f"echo $1 >>{said}")
+    it, lines = hook(path)
+    Path(path).chmod(0o777)
+    it.report(incident(), {})
+    assert [(line[1], "chmod go-w" in str(line[2])) for line in lines.lines] == [("hook not called", True)]
+    Path(path).chmod(0o755)
+    it.report(incident(State.SETTLED), {})
+    until(reaped(it))
+    assert said.read_text() == "settled\n"
+
+
 def program(tmp_path: Path, body: str) -> str:
     path = tmp_path / "hook"
     path.write_text(f"#!/bin/sh\n{body}\n")
@@ -122,8 +136,9 @@ def test_a_failure_is_told_with_its_last_words(tmp_path: Path) -> None:
 def test_a_missing_program_is_told(tmp_path: Path) -> None:
     it, lines = hook(str(tmp_path / "nothing"))
     it.report(incident(), {})
-    until(reaped(it))
-    assert [line[1] for line in lines.lines] == ["hook failed"]
+    assert [(line[1], "put it on every controller" in str(line[2])) for line in lines.lines] == [
+        ("hook not called", True)
+    ]
 
 
 def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from typing import Callable
 import pytest
 
 from muster.agents import ocf
+from muster.agents.supervisor import Supervisor
 from muster.gateways.pacemaker import command
-from muster.parameters import version
+from muster.parameters import parameters, version
+from tests.fakes import LogLines
 
 
 @pytest.fixture
@@ -112,6 +114,43 @@ def test_a_program_of_another_user_is_refused(clouds: Path, hook: Path, capsys: 
     assert f"chown root {hook}" in capsys.readouterr().err
 
 
+START = [
+    ("hook", "/no/such/hook", "No such file or directory"),
+    ("hook", "relative", "use an absolute path"),
+    ("metrics_file", "/no/such/folder/m.prom", "its folder does not exist"),
+    ("metrics_file", "relative", "use an absolute path"),
+    ("stuck_after_s", "x", "use a whole number"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), START)
+def test_what_is_only_for_comfort_keeps_no_worker_from_starting(
+    clouds: Path, name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E17: whoever types it is told; a start does without, and says so."""
+    begun: list[dict[str, str]] = []
+    lines = LogLines()
+    monkeypatch.setattr("muster.log.Log", lambda name: lines)
+    monkeypatch.setattr(Supervisor, "start", lambda self, given, within_s: begun.append(given) or "")
+    given = environment(clouds, **{name: value})
+    assert ocf.run("start", given) == ocf.SUCCESS
+    assert begun == [given]
+    ((_, event, fields),) = lines.lines
+    assert (event, said in fields["reason"]) == ("does without", True)
+    assert ocf.run("validate-all", given) in (ocf.CONFIGURED, ocf.INSTALLED)
+
+
+def test_every_parameter_for_comfort_has_a_test_and_all_others_keep_the_worker_from_starting(clouds: Path) -> None:
+    """E17: a wrong guess of theirs would do what the operator forbade."""
+    assert {p.name for p in parameters("ComputeRecovery") if p.comfort} == {name for name, _, _ in START}
+    wrong = {"integer": "x", "boolean": "x", "choice": "x", "hosts": "x", "pairs": "x", "marks": "x", "words": "x",
+             "version": "x", "path": "x", "name": "\n."}  # fmt: skip
+    for parameter in parameters("ComputeRecovery"):
+        if not parameter.comfort:
+            given = environment(clouds, **{parameter.name: f"x{wrong[parameter.kind]}"})
+            assert ocf.run("start", given, "/nowhere") == ocf.CONFIGURED, parameter.name
+
+
 def test_metrics_need_a_folder(clouds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ocf.run("validate-all", environment(clouds, metrics_file=str(tmp_path / "m.prom"))) == ocf.SUCCESS
     assert ocf.run("validate-all", environment(clouds, metrics_file=str(tmp_path / "no" / "m.prom"))) == ocf.INSTALLED
@@ -129,11 +168,34 @@ def test_a_probe_of_pacemakers_tells_the_version(
     given: dict[str, str], told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = tmp_path / "said"
-    (tmp_path / "attrd_updater").write_text(f'#!/bin/sh\necho "$@" >{said}\n')
+    (tmp_path / "attrd_updater").write_text(f'#!/bin/sh\necho "$@" >>{said}\n')
     (tmp_path / "attrd_updater").chmod(0o755)
     monkeypatch.setitem(command.ENVIRONMENT, "PATH", f"{tmp_path}:/usr/bin:/bin")
     assert ocf.run("monitor", given, str(tmp_path)) == ocf.NOT_RUNNING
-    assert (said.read_text() if said.exists() else "") == f"--name muster-version --update {version()}\n" * told
+    expected = f"--name muster-version --update {version()}\n--name muster-lacks --delete\n"
+    assert (said.read_text() if said.exists() else "") == expected * told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"clouds_file": "/no/clouds.yaml"}, "cannot start: clouds_file='/no/clouds.yaml': No such file or directory"),
+        ({"hook": "/no/hook"}, "does without: hook='/no/hook': No such file or directory"),
+        ({"in_flight": "x"}, ""),
+    ],
+)
+def test_a_probe_of_pacemakers_tells_what_is_missing_there(
+    wrong: dict[str, str], said: str, clouds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E16: a controller that could not take over."""
+    told = tmp_path / "said"
+    (tmp_path / "attrd_updater").write_text(f'#!/bin/sh\necho "$@" >>{told}\n')
+    (tmp_path / "attrd_updater").chmod(0o755)
+    monkeypatch.setitem(command.ENVIRONMENT, "PATH", f"{tmp_path}:/usr/bin:/bin")
+    given = {**environment(clouds), **{f"OCF_RESKEY_{name}": value for name, value in wrong.items()}}
+    assert ocf.run("monitor", {**given, "OCF_RESKEY_crm_feature_set": "3.16"}, str(tmp_path / "run")) == ocf.NOT_RUNNING
+    change = f"--update {said}" if said else "--delete"
+    assert told.read_text().splitlines()[1].startswith(f"--name muster-lacks {change}")
 
 
 def test_a_cluster_that_takes_no_version_fails_no_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,13 +61,18 @@ WAYS: dict[str, tuple[str, Any]] = {
     "the quorum policy was changed": ("no-quorum-policy", {"options": pairs({**made.OPTIONS, "no-quorum-policy": "ignore"})}),
     "the worker is banned from the other controller": ("worker's place", {"off_remotes": made.PARTS["off_remotes"] + BAN}),
     "controllers have two versions": ("agents", {"status": state("ctl1", made.STARTED) + announced("ctl2", "0.9")}),
+    "another controller has no clouds.yaml": (
+        "other controllers",
+        {"status": made.PARTS["status"] + announced("ctl2", lacks="cannot start: clouds_file=x: No such file")},
+    ),
+    "the hook is gone": ("parameters", {"comfort_faults": ("hook='/h': No such file: put it there",)}),
     "a clock is off": ("clocks", {"nova": replace(HEALTHY.nova, clock_ahead_s=-61.0)}),
 }  # fmt: skip
 
 
 def broken(change: dict[str, Any]) -> list[Examined]:
-    told = {key: value for key, value in change.items() if key == "nova"}
-    return examine(facts(told, **{key: value for key, value in change.items() if key != "nova"}))
+    told = {key: value for key, value in change.items() if key not in made.PARTS}
+    return examine(facts(told, **{key: value for key, value in change.items() if key in made.PARTS}))
 
 
 def shown(found: Readiness, now: float = NOW, **more: Any) -> View:

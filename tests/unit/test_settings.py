@@ -10,7 +10,7 @@ import pytest
 from muster import parameters
 from muster.core.errors import SettingsError
 from muster.core.policy import FailedHosts
-from muster.settings import AGENT, Settings, from_environment
+from muster.settings import AGENT, Settings, comfort_faults, from_environment
 from tests.fakes import settings
 
 
@@ -103,7 +103,17 @@ def test_reads_a_limit_as_number_or_share(text: str, total: int, hosts: int) -> 
 def test_a_path_that_is_not_needed_may_be_empty_but_not_relative(name: str) -> None:
     assert getattr(settings(), name) == ""
     assert getattr(settings(**{name: "/etc/x"}), name) == "/etc/x"
-    assert "use an absolute path" in "".join(faults(cloud="c", shared_storage="yes", **{name: "etc/x"}))
+    given = {"OCF_RESKEY_cloud": "c", "OCF_RESKEY_shared_storage": "yes", f"OCF_RESKEY_{name}": "etc/x"}
+    assert "use an absolute path" in "".join(comfort_faults(given))
+    assert getattr(from_environment(given), name) == ""
+
+
+def test_what_decides_is_never_guessed_and_what_is_for_comfort_is() -> None:
+    """E17."""
+    given = {"OCF_RESKEY_cloud": "c", "OCF_RESKEY_shared_storage": "yes", "OCF_RESKEY_stuck_after_s": "x"}
+    assert from_environment(given).stuck_after_s == 900
+    assert comfort_faults(given) == ["stuck_after_s='x': use a whole number from 60 to 86400 s"]
+    assert len(faults(cloud="c", shared_storage="yes", stuck_after_s="x", in_flight="x")) == 1
 
 
 def test_reads_maps() -> None:

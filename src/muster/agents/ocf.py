@@ -74,7 +74,30 @@ def _announce(environment: dict[str, str]) -> None:
         from muster import parameters
         from muster.gateways.pacemaker.cluster import Pacemaker
 
-        Pacemaker.announce(parameters.version())
+        Pacemaker.announce(parameters.version(), _lacks(environment))
+
+
+def _lacks(environment: dict[str, str]) -> str:
+    """What the worker would lack on this controller, and whether it would start."""
+    from muster import settings
+    from muster.core.errors import SettingsError
+    from muster.installation.installed import CANNOT_START, DOES_WITHOUT
+
+    try:
+        given = settings.from_environment(environment)
+    except SettingsError:
+        return ""  # so it is on every controller
+    fatal, other = _file_faults(given.clouds_file, given.hook, given.metrics_file)
+    kind, faults = (CANNOT_START, fatal) if fatal else (DOES_WITHOUT, other)
+    return f"{kind}{'; '.join(faults)}" if faults else ""
+
+
+def _file_faults(clouds_file: str, hook: str, metrics_file: str) -> tuple[list[str], list[str]]:
+    """What is wrong with files on this controller: without which no worker starts, and which it can do without."""
+    from muster.gateways import comforts, credentials
+
+    other = comforts.hook_faults(hook) + comforts.metrics_faults(metrics_file)
+    return credentials.file_faults(clouds_file), other
 
 
 def _report_nova(environment: dict[str, str]) -> None:
@@ -95,7 +118,7 @@ def _stop(supervisor: Supervisor) -> int:
 
 
 def _start(supervisor: Supervisor, environment: dict[str, str]) -> int:
-    code = _validate_all(environment, deep=False)
+    code = _validate_all(environment, deep=False, comforts=False)
     if code:
         return code
     fault = supervisor.start(environment, START_WAIT_S)
@@ -105,19 +128,27 @@ def _start(supervisor: Supervisor, environment: dict[str, str]) -> int:
     return SUCCESS
 
 
-def _validate_all(environment: dict[str, str], deep: bool) -> int:
-    """Level 0 looks at parameters and files; level 10 also asks Pacemaker and Nova."""
+def _validate_all(environment: dict[str, str], deep: bool, comforts: bool = True) -> int:
+    """Level 0 looks at parameters and files; level 10 also asks Pacemaker and Nova.
+
+    :param comforts: what is only for comfort has to be right, too: whoever types it is told.  A start does without.
+    """
     from muster import settings
     from muster.core.errors import SettingsError
-    from muster.gateways import credentials
+    from muster.log import Log
 
+    uneasy = settings.comfort_faults(environment)
     try:
         given = settings.from_environment(environment)
     except SettingsError as exc:
-        return _fail(CONFIGURED, *exc.faults)
-    faults = credentials.file_faults(given.clouds_file) + _hook_faults(given.hook) + _metrics_faults(given.metrics_file)
-    if faults:
-        return _fail(INSTALLED, *faults)
+        return _fail(CONFIGURED, *exc.faults, *uneasy)
+    fatal, other = _file_faults(given.clouds_file, given.hook, given.metrics_file)
+    if comforts and uneasy:
+        return _fail(CONFIGURED, *uneasy)
+    if fatal or (comforts and other):
+        return _fail(INSTALLED, *fatal, *other)
+    for fault in (*uneasy, *other):
+        Log("muster").warning("does without", reason=fault)
     if deep:
         from muster import wiring
 
@@ -125,30 +156,6 @@ def _validate_all(environment: dict[str, str], deep: bool) -> int:
         if faults:
             return _fail(GENERIC, *faults)
     return SUCCESS
-
-
-def _hook_faults(path: str) -> list[str]:
-    """What is wrong with the operator's program on this controller: the worker runs it as root."""
-    import stat
-
-    from muster.gateways import credentials
-
-    if not path:
-        return []
-    try:
-        seen, changing = os.stat(path), credentials.changeable(path)
-    except OSError as exc:
-        return [f"hook={path!r}: {exc.strerror}: put it on every controller"]
-    faults = [f"hook={path!r}: {what}" for _, what in changing]
-    if not stat.S_ISREG(seen.st_mode) or not seen.st_mode & stat.S_IXUSR:
-        faults.append(f"hook={path!r}: is no program: chmod 0755 {path}")
-    return faults
-
-
-def _metrics_faults(path: str) -> list[str]:
-    if not path or os.path.isdir(os.path.dirname(path)):
-        return []
-    return [f"metrics_file={path!r}: its folder does not exist: install node_exporter, or make the folder"]
 
 
 def _level(environment: dict[str, str]) -> int:

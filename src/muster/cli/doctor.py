@@ -70,7 +70,7 @@ def look(site: Site) -> Examination:
         return facts
     from muster import wiring
 
-    return wiring.with_settings(facts, settings)
+    return wiring.with_settings(facts, settings, site.given)
 
 
 def _settings(site: Site) -> tuple[Optional[Settings], tuple[str, ...]]:

@@ -42,8 +42,12 @@ class Site:
     @functools.cached_property
     def settings(self) -> Settings:
         """:raises SettingsError: when the resource's parameters are wrong."""
-        given = {settings_module.PREFIX + name: value for name, value in self.resource.parameters.items()}
-        return settings_module.from_environment(given)
+        return settings_module.from_environment(self.given)
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The resource's parameters as the agent finds them in its environment."""
+        return {settings_module.PREFIX + name: value for name, value in self.resource.parameters.items()}
 
     @functools.cached_property
     def local(self) -> str:

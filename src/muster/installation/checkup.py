@@ -32,6 +32,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("shared storage", worker.shared_storage),
     ("agents", worker.agents),
     ("credentials", worker.credentials),
+    ("other controllers", worker.others),
     ("Nova", nova.answers),
     ("rights in Nova", nova.rights),
     ("names in Nova", nova.names),

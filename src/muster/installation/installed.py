@@ -15,6 +15,8 @@ from muster.core.nova_facts import Service
 from muster.installation.fencing_topology import Device, Level
 
 STICKINESS = "resource-stickiness"
+CANNOT_START, DOES_WITHOUT = "cannot start: ", "does without: "
+"""How what a controller says that it lacks begins."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Installation:
         host; None where that cannot be read.
     :param rivals: whatever else evacuates here, or lifts what muster sets.
     :param versions: by controller, of the agent that Pacemaker last found there, or that was installed since.
+    :param lacks: by controller, what the worker would lack there, by what Pacemaker last found.
     :param ids: of all resources.
     """
 
@@ -122,6 +125,7 @@ class Installation:
     stops: Mapping[str, Optional[float]] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
     ids: frozenset[str] = frozenset()
 
     @property

@@ -26,7 +26,6 @@ from muster.gateways.pacemaker.cib_xml import (
     RECORD,
     REFUSED,
     STATUS,
-    VERSION,
     Attribute,
     connections,
     names,
@@ -139,14 +138,10 @@ def refused_at(cib: Element, node: str) -> int:
     return max((since(transient(state, f"{REFUSED}{node}")) for state in states), default=0)
 
 
-def versions(cib: Element) -> dict[str, str]:
-    """By controller, the version of the agent that it last announced."""
-    found = {}
-    for state in cib.iterfind("status/node_state"):
-        announced = transient(state, VERSION)
-        if announced:
-            found[str(state.get("uname"))] = announced
-    return found
+def announced(cib: Element, attribute: str) -> dict[str, str]:
+    """By controller, what it has last said of itself."""
+    said = ((str(state.get("uname")), transient(state, attribute)) for state in cib.iterfind("status/node_state"))
+    return {name: value for name, value in said if value}
 
 
 def options(cib: Element) -> dict[str, str]:

@@ -229,12 +229,13 @@ class Pacemaker:
             return
 
     @classmethod
-    def announce(cls, version: str, runner: Runner = run) -> None:
-        """Which version this controller has, for ``muster doctor`` on all of them.  Its loss harms nobody."""
+    def announce(cls, version: str, lacks: str, runner: Runner = run) -> None:
+        """Which version this controller has and what is missing on it, for all of them.  Its loss harms nobody."""
+        here = cls("", "", runner, ANNOUNCE_TIMEOUT_S)
         with contextlib.suppress(ClusterError):
-            cls("", "", runner, ANNOUNCE_TIMEOUT_S)._done(
-                "attrd_updater", "--name", cib_xml.VERSION, "--update", version
-            )
+            here._done("attrd_updater", "--name", cib_xml.VERSION, "--update", version)
+            change = ("--update", lacks) if lacks else ("--delete",)
+            here._done("attrd_updater", "--name", cib_xml.LACKS, *change)
 
     def share(self, text: str) -> None:
         """What this worker shows, for commands on other controllers: in Pacemaker's memory, not in the CIB.

@@ -65,7 +65,8 @@ def installation(snapshot: Element, left_alone: Collection[str] = ()) -> Install
         nova_compute=_nova_compute(snapshot),
         stops={str(p.get("id")): _stop_s(snapshot, p) for p, _ in _running_nova_compute(snapshot)},
         rivals=tuple(sorted(rivals(snapshot), key=lambda rival: rival.fences)),
-        versions=cib.versions(snapshot),
+        versions=cib.announced(snapshot, cib_xml.VERSION),
+        lacks=cib.announced(snapshot, cib_xml.LACKS),
         ids=frozenset(str(e.get("id")) for e in section.iter() if e.get("id")) if section is not None else frozenset(),
     )
 

@@ -44,6 +44,7 @@ class Examination:
 
     :param worker: the resource that they are about; None if there is none or it is not clear which.
     :param settings_faults: what is wrong with its parameters; the fields after it are empty then.
+    :param comfort_faults: what is wrong with those for comfort, and with what they name on this controller.
     """
 
     here: Installation
@@ -56,6 +57,7 @@ class Examination:
     report_interval_s: int = 10
     clouds_file: str = "/etc/muster/clouds.yaml"
     host_map: Mapping[str, str] = field(default_factory=dict)
+    comfort_faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

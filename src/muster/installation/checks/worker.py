@@ -17,7 +17,7 @@ from muster.installation.checks.examination import (
     unknown,
     update_resource,
 )
-from muster.installation.installed import Resource
+from muster.installation.installed import CANNOT_START, Resource
 from muster.installation.missing import Argv
 
 
@@ -110,7 +110,10 @@ def parameters(facts: Examination) -> Iterator[CheckResult]:
     for fault in facts.settings_faults:
         parameter = fault.partition("=")[0].partition(":")[0]
         yield trouble(fault, "replace VALUE by the right value", update_resource(name, f"{parameter}=VALUE"))
-    if not facts.settings_faults:
+    for fault in facts.comfort_faults:
+        what, _, remedy = fault.rpartition(": ")
+        yield attention(f"{what}; the worker does without", remedy)
+    if not facts.settings_faults and not facts.comfort_faults:
         yield ok("valid")
 
 
@@ -165,6 +168,18 @@ def agents(facts: Examination) -> Iterator[CheckResult]:
             yield attention(what, remedy, look_again)
     if not faults:
         yield ok(f"{me.version} on {counted(len(others) + 1, 'controller')}")
+
+
+def others(facts: Examination) -> Iterator[CheckResult]:
+    """What only the other controllers can see of themselves; Pacemaker's last word, as for :func:`agents`."""
+    lacks = {node: what for node, what in facts.here.lacks.items() if node != facts.controller.name}
+    name = facts.worker.id if facts.worker else "muster"
+    for node, what in lacks.items():
+        say = trouble if what.startswith(CANNOT_START) else attention
+        look_again = ("crm_resource", "--refresh", "--resource", name, "--node", node)
+        yield say(f"on {node} the worker {what}", f"repair that on {node}, then let Pacemaker look again", look_again)
+    if not lacks:
+        yield ok("nothing that they have told is missing")
 
 
 def credentials(facts: Examination) -> Iterator[CheckResult]:

@@ -12,6 +12,7 @@ import json
 from muster.core.decide import Incident
 from muster.core.findings import State
 from muster.gateways.child_process import Detached, Ended
+from muster.gateways.comforts import hook_faults
 from muster.log import Log
 from muster.reporting.outlets import Quiet
 
@@ -47,6 +48,9 @@ class Hook(Quiet):
             del self._said[incident.node]
 
     def _call(self, event: str, node: str, data: dict[str, object]) -> None:
+        for fault in hook_faults(self._program):
+            self._log.warning("hook not called", call=event, node=node, reason=fault)
+            return
         if len(self._running) >= AT_ONCE:
             self._log.warning("hook not called", call=event, node=node, reason=f"{AT_ONCE} hooks still run")
             return

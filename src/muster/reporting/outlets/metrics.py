@@ -61,6 +61,7 @@ class Metrics(Quiet):
         self._collected: list[Any] = []
         self._written: object = None
         self._written_at = 0.0
+        self._failed = False
 
     def status(self, reason: str, incidents: list[Incident]) -> None:
         now = self._clock.now()
@@ -87,8 +88,11 @@ class Metrics(Quiet):
         self._collected = list(families)
         try:
             replace(self._path, self._text(self), 0o644)
+            self._failed = False
         except OSError as exc:
-            complain(self._log, exc)
+            if not self._failed:  # a folder that is missing is missing every minute
+                complain(self._log, exc)
+            self._failed = True
 
     def _families(self, reason: str, incidents: list[Incident], counted: Counted) -> Iterator[Any]:
         yield from self._worker(up=True)
