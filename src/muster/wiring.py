@@ -93,7 +93,7 @@ def _others(settings: Settings, clock: Clock, memory: Memory, log: Log, looks: R
 def _counted(memory: Memory, looks: ReadinessLooks) -> Counted:
     tally, troubles = memory.tally, memory.troubles
     counts = (tally.sent, tally.refused, troubles.faults_counted)
-    return Counted(*counts, troubles.message, memory.cluster_trouble, looks.found)
+    return Counted(*counts, troubles.message, memory.cluster_trouble, looks.found, memory.unfenced)
 
 
 def observe(settings: Settings, cluster: Pacemaker) -> Decision:

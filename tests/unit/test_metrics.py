@@ -142,7 +142,7 @@ def test_follows_no_symlink_and_survives_a_full_disk(bench: Bench, tmp_path: Pat
 
 
 def every_metric(bench: Bench) -> set[str]:
-    bench.counted = Counted(readiness=Readiness(1.0, 2, (Doubt("Nova", "trouble", "HTTP 401"),)))
+    bench.counted = Counted(readiness=Readiness(1.0, 2, (Doubt("Nova", "trouble", "HTTP 401"),)), unfenced={"cmp2": 5})
     bench.metrics.status("", [incident()])
     return {name for name, _ in bench.read()}
 

@@ -7,7 +7,7 @@ Every row of TO DO names its remedy: whoever reads it has never seen muster befo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Optional
 
 from muster.cli.not_ready import not_ready
@@ -26,6 +26,8 @@ of two controllers may differ."""
 START_S = 5.0
 """A worker shares its status once its start is over; both times are of its controller's clock."""
 RETURN_LATE_S = 900.0
+WAITS_LATE_S = 900.0
+"""A server that is down for longer than that is trouble, whatever it waits for."""
 
 _STATE_OF_PHASE = {
     Phase.FENCED: "fenced",
@@ -341,10 +343,11 @@ def _of_incident(seen: Seen, incident: Shown) -> Iterator[Todo]:
     node, state = incident.node, incident.state
     if state == "blocked":
         yield Todo("trouble", node, incident.reason)
+    late = seen.now - incident.fenced > WAITS_LATE_S
     for server in incident.waiting:
         todo = _of_server(server, seen.now)
         if todo:
-            yield todo
+            yield replace(todo, level="trouble") if late and server.verdict in ("parked", "unknown") else todo
     held = incident.servers.get("held", 0)
     shown = sum(server.verdict == "held" for server in incident.waiting)
     if held > shown:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from muster.core.bounds import HEARTBEAT_SKEW_S, SKEW_S
@@ -262,6 +262,16 @@ class Memory:
     """When Pacemaker was last looked at with quorum."""
     cluster_trouble: str = ""
     """Why Pacemaker could not be asked in the last pass: nothing is known of any incident then."""
+
+    unfenced: Mapping[str, int] = field(default_factory=dict)
+    """By node, when Pacemaker lost it, of those that nobody has fenced yet; only the report of it depends on this."""
+
+    def note_unfenced(self, nodes: Iterable[Node]) -> None:
+        self.unfenced = {
+            node.name: node.lost_at
+            for node in nodes
+            if node.compute and node.lost_at and not (node.member or node.fenced_at or node.record)
+        }
 
     def note_looked(self, now: float, quorum: bool) -> None:
         if quorum:

@@ -72,6 +72,7 @@ class Worker:
             self._announcer.say_nothing_is_known(f"Pacemaker does not answer: {exc}")
             return IDLE_LOOK_S
         self._memory.note_cluster("")
+        self._memory.note_unfenced(sight.cluster.nodes.values())
         decision = decide(sight, self._policy)
         self._keep_proofs(decision)
         self._keep_deaths(sight)

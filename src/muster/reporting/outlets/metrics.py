@@ -35,6 +35,7 @@ class Counted:
     :param sent: evacuations that Nova took.
     :param refused: evacuations that Nova refused.
     :param nova_errors: calls to Nova without a usable answer.
+    :param unfenced: by node, when Pacemaker lost it, of those that are not fenced.
     """
 
     sent: int = 0
@@ -43,6 +44,7 @@ class Counted:
     nova_trouble: str = ""
     cluster_trouble: str = ""
     readiness: Readiness = field(default_factory=Readiness)
+    unfenced: Mapping[str, int] = field(default_factory=dict)
 
 
 class Metrics(Quiet):
@@ -71,7 +73,7 @@ class Metrics(Quiet):
         clocks = (round(self._clock.nova.ahead_s), round(self._clock.nova.apart_s))
         doubts = [(doubt.check, doubt.result) for doubt in counted.readiness.doubts]
         sums = (counted.sent, counted.refused, counted.nova_errors)
-        seen = (bool(reason), told, sums, troubles, clocks, doubts, bool(counted.readiness.at))
+        seen = (bool(reason), told, sums, troubles, clocks, doubts, bool(counted.readiness.at), counted.unfenced)
         if seen != self._written or not 0 <= now - self._written_at < EVERY_S:
             self._write(self._families(reason, incidents, counted))
             self._written, self._written_at = seen, now
@@ -113,6 +115,8 @@ class Metrics(Quiet):
         yield from self._readiness(counted.readiness)
         if not counted.cluster_trouble:  # else nothing is known of any incident, which is not "none"
             yield from self._incidents(incidents)
+            about = "When Pacemaker lost a host that is not fenced yet."
+            yield self._by("muster_host_unfenced_timestamp_seconds", about, "node", counted.unfenced)
 
     def _readiness(self, found: Readiness) -> Iterator[Any]:
         about = "When the worker last looked whether muster is ready; 0 before it has."
