@@ -16,7 +16,7 @@ from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.installation import installation
 from muster.installation.checkup import examine
 from muster.installation.installed import Installation
-from muster.installation.missing import Argv, missing
+from muster.installation.missing import Argv, devices_gone, missing
 from muster.installation.other_shells import Shell, rephrased
 from muster.installation.phrasing import phrased
 from tests.bed.typist import Typist, available
@@ -81,18 +81,29 @@ DEFAULTS = {("target-role", "Started"), ("is-managed", "true")}
 """crm writes what pcs leaves out."""
 
 
+def read(text: str) -> Installation:
+    return installation(cib.parse(text.encode()))
+
+
+def levels_without_a_device(text: str) -> set[str]:
+    """Those that fail."""
+    here = read(text)
+    return {level.id for level in here.every_level if devices_gone(here, level)}
+
+
 def as_read(text: str) -> Installation:
     """Without the ids that each tool gives."""
-    read = installation(cib.parse(text.encode()))
+    here = read(text)
     workers = tuple(
         replace(
             worker,
             asking=("",) * len(worker.asking),
             meta={key: value for key, value in worker.meta.items() if (key, value) not in DEFAULTS},
         )
-        for worker in read.workers
+        for worker in here.workers
     )
-    return replace(read, ids=frozenset(), workers=workers)
+    levels = {node: tuple(replace(level, id="") for level in mine) for node, mine in here.levels.items()}
+    return replace(here, ids=frozenset(), workers=workers, levels=levels)
 
 
 def plans() -> Iterator[tuple[Mapping[str, str], tuple[Argv, ...]]]:
@@ -129,7 +140,10 @@ def test_every_command_of_doctor_and_setup_does_what_that_of_pcs_does(
         assert desk.all([" ".join(map(_quoted, line)) for line in phrased(change, version)]) == []
         wanted = as_read(desk.live.read_text())
         other.file.write_text(text)
-        assert [said for said in map(other.type, rephrased(change, shell)) if said] == [], changed
+        gone = levels_without_a_device(text)
+        for line in rephrased(change, shell, read(text).every_level):
+            assert other.type(line) == "", changed
+            assert levels_without_a_device(other.file.read_text()) <= gone, line
         assert as_read(other.file.read_text()) == wanted, (changed, change)
     for _, lines in plans():
         live = tuple(line for line in lines if LIVE.match(" ".join(line)))

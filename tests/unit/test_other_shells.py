@@ -10,6 +10,7 @@ from lxml import etree
 
 from muster import parameters
 from muster.cli import commands
+from muster.installation.fencing_topology import Level
 from muster.installation.missing import Argv, Choices, missing
 from muster.installation.other_shells import OPERATIONS, Shell, rephrased
 from muster.installation.phrasing import phrased, spoken
@@ -63,6 +64,24 @@ def test_crmsh_says_itself_what_it_can() -> None:
     assert lines(Shell.CRMSH)[0].endswith("'pcmk_host_list=cmp1 cmp2' op monitor interval=60s timeout=20s")
     # A fence device runs as a rule, and crm deletes nothing that does, unless it is to stop it first.
     assert said(Shell.CRMSH, "pcs stonith delete x") == ["crm configure delete --force x"]
+
+
+@pytest.mark.parametrize("shell", [Shell.CIBADMIN, Shell.CRMSH])
+def test_a_device_is_deleted_once_no_level_names_it(shell: Shell) -> None:
+    """A level that names a device which is not there fails."""
+    levels = [
+        Level(1, ("power-cmp1", "old"), "cmp1", id="a"),
+        Level(1, ("old",), "cmp2", id="b"),
+        Level(2, ("old", "power-cmp3", "muster-fence"), "cmp3", id="c"),
+        Level(1, ("power-cmp4",), "cmp4", id="d"),
+    ]
+    first, changed, *rest = rephrased([("pcs", "stonith", "delete", "old")], shell, levels)
+    assert first == ("cibadmin", "--delete-all", "--force", "--xpath", "//fencing-level[@id='b']")
+    assert [dict(level.attrib) for level in added(shlex.join(changed)).iter("fencing-level")] == [
+        {"id": "a", "devices": "power-cmp1"},
+        {"id": "c", "devices": "power-cmp3,muster-fence"},
+    ]
+    assert tuple(rest) == rephrased([("pcs", "stonith", "delete", "old")], shell)
 
 
 def test_nothing_but_pacemakers_own_tools_is_needed() -> None:

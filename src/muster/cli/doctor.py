@@ -38,7 +38,7 @@ EXIT_OF_RESULT = {
 def run(options: argparse.Namespace) -> int:
     with terminal.console(stderr=True).status("asking Pacemaker and Nova"):
         facts = look(Site(options.resource))
-    examined = [_as_typed_here(check, facts.controller) for check in checkup.examine(facts)]
+    examined = [_as_typed_here(check, facts) for check in checkup.examine(facts)]
     result = worst(check.result for check in examined)
     if options.output == "json":
         whole = {"checked": round(time.time(), 1), "controller": facts.controller.name, "level": result.value}
@@ -50,11 +50,11 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_OF_RESULT[result]
 
 
-def _as_typed_here(check: Examined, me: Controller) -> Examined:
+def _as_typed_here(check: Examined, facts: Examination) -> Examined:
+    me, levels = facts.controller, facts.here.every_level
     shell = spoken(me.pcs, me.crmsh)
-    return replace(
-        check, findings=tuple(replace(f, commands=phrased(f.commands, me.pcs, shell)) for f in check.findings)
-    )
+    typed = (replace(f, commands=phrased(f.commands, me.pcs, shell, levels)) for f in check.findings)
+    return replace(check, findings=tuple(typed))
 
 
 # ----------------------------------------------------------------------- look

@@ -204,12 +204,14 @@ class Device:
 class Level:
     """:param target: which nodes it applies to, as ``pcs stonith level`` takes it.
     :param unclear: why it cannot be told whether Pacemaker applies it to the node in question.
+    :param id: in the CIB.
     """
 
     index: int
     devices: tuple[str, ...]
     target: str = ""
     unclear: str = ""
+    id: str = ""
 
 
 class Doubt(NamedTuple):

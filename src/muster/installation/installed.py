@@ -135,6 +135,12 @@ class Installation:
         return tuple(map(int, found.group().split("."))) if found else ()
 
     @property
+    def every_level(self) -> tuple[Level, ...]:
+        """Each once, also one that applies to several nodes."""
+        found = {level.id: level for mine in self.levels.values() for level in mine}
+        return tuple(found.values())
+
+    @property
     def in_charge(self) -> tuple[Rival, ...]:
         """The rivals that may act."""
         return tuple(rival for rival in self.rivals if rival.in_charge)

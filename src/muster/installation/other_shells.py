@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from xml.sax.saxutils import quoteattr
 
+from muster.installation.fencing_topology import Level
 from muster.installation.missing import Argv
 
 Words = Sequence[str]
@@ -38,16 +39,21 @@ OPERATIONS: Mapping[str, Sequence[tuple[str, str, str]]] = {
 """What pcs takes from an agent's metadata: name, interval, time-out."""
 
 
-def rephrased(commands: Iterable[Argv], shell: Shell) -> tuple[Argv, ...]:
-    """These commands of pcs, in their order; one may become several, and those of one change become one."""
-    return tuple(commands) if shell is Shell.PCS else tuple(_rephrased(iter(commands), shell))
+def rephrased(commands: Iterable[Argv], shell: Shell, levels: Iterable[Level] = ()) -> tuple[Argv, ...]:
+    """These commands of pcs, in their order; one may become several, and those of one change become one.
+
+    :param levels: that are there: pcs itself takes a device that it deletes out of them.
+    """
+    return tuple(commands) if shell is Shell.PCS else tuple(_rephrased(iter(commands), shell, tuple(levels)))
 
 
-def _rephrased(commands: Iterator[Argv], shell: Shell) -> Iterator[Argv]:
+def _rephrased(commands: Iterator[Argv], shell: Shell, levels: Sequence[Level]) -> Iterator[Argv]:
     for argv in commands:
         if argv[:3] == ("pcs", "cluster", "cib"):
             yield _add(*_of_one_change(commands))
         elif argv[0] == "pcs":
+            if argv[1:3] == ("stonith", "delete"):
+                yield from _out_of_levels(argv[3], levels)
             yield from _one(argv[1:], shell)
         else:
             yield argv
@@ -221,8 +227,22 @@ def _disable(words: Words) -> Iterable[Argv]:
     return _set_meta((words[0], "target-role=Stopped"))
 
 
+def _out_of_levels(device: str, levels: Iterable[Level]) -> Iterator[Argv]:
+    """Before it goes: a level that names a device which is not there fails (missing.py, devices_gone())."""
+    left = []
+    for level in levels:
+        others = [name for name in level.devices if name != device]
+        if others and len(others) < len(level.devices):
+            changed = _xml("fencing-level", "", ("id", level.id), ("devices", ",".join(others)))
+            left.append(("fencing-topology", changed))
+        elif not others:
+            yield _remove(f"//fencing-level[@id={_text(level.id)}]")
+    if left:
+        yield _add(*left)
+
+
 def _delete(words: Words) -> Iterator[Argv]:
-    """With what refers to it; a fencing level that names it stays, and ``muster setup`` mends that."""
+    """With the constraints that refer to it."""
     name = _text(words[0])
     refers = " or ".join(f"@{key}={name}" for key in ("rsc", "with-rsc", "first", "then"))
     yield _remove(f"//constraints/*[{refers}]")

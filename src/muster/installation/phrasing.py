@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from muster.installation.fencing_topology import Level
 from muster.installation.missing import Argv
 from muster.installation.other_shells import Shell, rephrased
 
@@ -23,10 +24,13 @@ def spoken(pcs: Version, crmsh: bool) -> Shell:
     return Shell.PCS if pcs else Shell.CRMSH if crmsh else Shell.CIBADMIN
 
 
-def phrased(commands: Iterable[Argv], pcs: Version, shell: Shell = Shell.PCS) -> tuple[Argv, ...]:
-    """:param pcs: its version; empty where there is none, which gives what each takes."""
+def phrased(
+    commands: Iterable[Argv], pcs: Version, shell: Shell = Shell.PCS, levels: Iterable[Level] = ()
+) -> tuple[Argv, ...]:
+    """:param pcs: its version; empty where there is none, which gives what each takes.
+    :param levels: that are there."""
     if shell is not Shell.PCS:
-        return rephrased(commands, shell)
+        return rephrased(commands, shell, levels)
     return tuple(_one_word(argv) if pcs >= RULE_IS_ONE_WORD else argv for argv in commands)
 
 

@@ -32,7 +32,7 @@ def levels(cib: Element, name: str) -> list[Level]:
         if applies is not False:
             devices = tuple(filter(None, level.get("devices", "").split(",")))
             unclear = "" if applies else f"whether its pattern matches {name!r} cannot be told here"
-            found.append(Level(int(level.get("index", "")), devices, _target(level), unclear))
+            found.append(Level(int(level.get("index", "")), devices, _target(level), unclear, level.get("id", "")))
     return sorted(found, key=lambda level: level.index)
 
 
