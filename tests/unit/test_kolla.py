@@ -67,19 +67,35 @@ def test_the_container_is_asked_where_the_host_has_no_tools(
     engine: str, said: str | None, code: int, tmp_path: Path
 ) -> None:
     """``said``: the value of muster-hold; empty for none, None where the container does not run."""
+    done, asked = waits(tmp_path, {engine: said})
+    assert done.returncode == code, done.stderr
+    assert asked[0] == f"{engine} exec hacluster_pacemaker_remote crm_node --name"
+    assert len(asked) == (1 if said is None else 2)
+
+
+@pytest.mark.parametrize(
+    ("docker", "podman", "code"), [(None, "", 0), (None, "1", 75), ("", None, 0), ("1", None, 75), (None, None, 75), ("", "1", 75)]
+)  # fmt: skip
+def test_each_engine_that_is_there_is_asked(docker: str | None, podman: str | None, code: int, tmp_path: Path) -> None:
+    """Both are installed, and one of them has the container."""
+    done, asked = waits(tmp_path, {"docker": docker, "podman": podman})
+    assert done.returncode == code, done.stderr
+    assert {line.split()[0] for line in asked} == ({"docker"} if docker else {"docker", "podman"})
+
+
+def waits(folder: Path, engines: dict[str, str | None]) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """By engine what its container says of muster-hold: empty for none, None where the container does not run."""
     for tool in ("sh", "date", "sleep", "timeout"):
-        (tmp_path / tool).symlink_to(f"/usr/bin/{tool}")
-    answer = {None: "exit 1", "": "exit 6"}.get(said, f"echo {said}")
-    name = "exit 1" if said is None else "echo cmp1"
-    stub = f'#!/bin/sh\necho "$*" >>{tmp_path}/asked\ncase $3 in crm_node) {name} ;; *) {answer} ;; esac\n'
-    (tmp_path / engine).write_text(stub)
-    (tmp_path / engine).chmod(0o755)
-    limits = {"MUSTER_HOLD_LIMIT_S": "0", "MUSTER_HOLD_POLL_S": "0", "PATH": str(tmp_path)}
+        (folder / tool).symlink_to(f"/usr/bin/{tool}")
+    for engine, said in engines.items():
+        answer = {None: "exit 1", "": "exit 6"}.get(said, f"echo {said}")
+        name = "exit 1" if said is None else "echo cmp1"
+        stub = f'#!/bin/sh\necho "{engine} $*" >>{folder}/asked\ncase $3 in crm_node) {name} ;; *) {answer} ;; esac\n'
+        (folder / engine).write_text(stub)
+        (folder / engine).chmod(0o755)
+    limits = {"MUSTER_HOLD_LIMIT_S": "0", "MUSTER_HOLD_POLL_S": "0", "PATH": str(folder)}
     script = ROOT / "packaging/compute/wait-for-release"
     done = subprocess.run(
         ["/bin/sh", script], env={**os.environ, **limits}, capture_output=True, text=True, check=False
     )
-    assert done.returncode == code, done.stderr
-    asked = (tmp_path / "asked").read_text().splitlines()
-    assert asked[0] == "exec hacluster_pacemaker_remote crm_node --name"
-    assert len(asked) == (1 if said is None else 2)
+    return done, (folder / "asked").read_text().splitlines()
