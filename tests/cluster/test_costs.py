@@ -39,7 +39,7 @@ def test_the_worker_costs_next_to_nothing_while_nothing_happens(cloud: Cloud) ->
 
 
 def test_the_attributes_of_other_agents_wake_nobody(cloud: Cloud) -> None:
-    """From Pacemaker 2.1.7 each change of one rewrites the file that the worker watches."""
+    """E19: from Pacemaker 2.1.7 each change of one rewrites the file that the worker watches."""
     with meter.Attributes(cloud, ATTRIBUTES):
         idle = meter.idle(cloud)
     print(

