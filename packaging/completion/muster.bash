@@ -6,11 +6,12 @@
 #    source ~/.local/share/bash_completion/muster
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_muster_subparsers=(status watch plan report retry skip approve confirm release pause resume doctor setup register)
+_shtab_muster_subparsers=(status watch plan capacity report retry skip approve confirm release pause resume doctor setup register)
 
 _shtab_muster_status_option_strings=(-h --help --incidents-only -o --output)
 _shtab_muster_watch_option_strings=(-h --help --interval --until-settled)
 _shtab_muster_plan_option_strings=(-h --help --all -o --output)
+_shtab_muster_capacity_option_strings=(-h --help --failures -o --output)
 _shtab_muster_report_option_strings=(-h --help -o --output --to)
 _shtab_muster_retry_option_strings=(-h --help -y --yes)
 _shtab_muster_skip_option_strings=(-h --help -y --yes)
@@ -30,13 +31,15 @@ _shtab_muster_status__o_choices=(text json)
 _shtab_muster_status___output_choices=(text json)
 _shtab_muster_plan__o_choices=(text json)
 _shtab_muster_plan___output_choices=(text json)
+_shtab_muster_capacity__o_choices=(text json)
+_shtab_muster_capacity___output_choices=(text json)
 _shtab_muster_report__o_choices=(text json html)
 _shtab_muster_report___output_choices=(text json html)
 _shtab_muster_doctor__o_choices=(text json)
 _shtab_muster_doctor___output_choices=(text json)
 _shtab_muster_setup___shared_storage_choices=(yes no)
 _shtab_muster_setup___format_choices=(cibadmin crmsh pcs)
-_shtab_muster_pos_0_choices=(status watch plan report retry skip approve confirm release pause resume doctor setup register)
+_shtab_muster_pos_0_choices=(status watch plan capacity report retry skip approve confirm release pause resume doctor setup register)
 
 _shtab_muster_status__h_nargs=0
 _shtab_muster_status___help_nargs=0
@@ -47,6 +50,8 @@ _shtab_muster_watch___until_settled_nargs=0
 _shtab_muster_plan__h_nargs=0
 _shtab_muster_plan___help_nargs=0
 _shtab_muster_plan___all_nargs=0
+_shtab_muster_capacity__h_nargs=0
+_shtab_muster_capacity___help_nargs=0
 _shtab_muster_report__h_nargs=0
 _shtab_muster_report___help_nargs=0
 _shtab_muster_retry__h_nargs=0

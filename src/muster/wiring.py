@@ -21,6 +21,7 @@ from muster.gateways import comforts, credentials, host_monitors
 from muster.gateways.clock import Clock
 from muster.gateways.nova.compute import Nova
 from muster.gateways.nova.rights import NovaRights
+from muster.gateways.nova.scheduling import NovaScheduling
 from muster.gateways.pacemaker.cluster import Pacemaker, local_node
 from muster.gateways.pacemaker.installation import installation
 from muster.installation import checkup
@@ -42,6 +43,11 @@ def nova(
 ) -> Nova:
     version = settings.nova_api_version
     return Nova(settings.cloud, settings.clouds_file, settings.shared_storage, version, announce, clock)
+
+
+def scheduling(settings: Settings) -> NovaScheduling:
+    version = settings.nova_api_version
+    return NovaScheduling(settings.cloud, settings.clouds_file, settings.shared_storage, version)
 
 
 @contextlib.contextmanager

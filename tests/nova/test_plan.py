@@ -50,6 +50,8 @@ def document(nodes: Sequence[str], **parameters: str) -> cib.Element:
 class Typed:
     """The command as an operator types it; ``parameters`` are those of the resource, ``nodes`` those of the cluster."""
 
+    command = "plan"
+
     def __init__(self, bed: NovaBed, clouds: Path, patch: pytest.MonkeyPatch, out: pytest.CaptureFixture[str]) -> None:
         self._clouds, self._patch, self._out = clouds, patch, out
         self._nodes = bed.hosts
@@ -59,7 +61,7 @@ class Typed:
         given = {"cloud": "bed", "clouds_file": str(self._clouds), "shared_storage": "yes", **parameters}
         snapshot = document(self._nodes if nodes is None else nodes, **given)
         self._patch.setattr(site.Pacemaker, "snapshot", lambda pacemaker: snapshot)
-        self._patch.setattr("sys.argv", ["muster", "plan", *argv])
+        self._patch.setattr("sys.argv", ["muster", self.command, *argv])
         code = main.main()
         said = self._out.readouterr()
         return code, said.out or said.err

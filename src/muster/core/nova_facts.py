@@ -75,6 +75,8 @@ class Server:
         that of its newest fault; 0.0: it does not.
     :param tags: what Nova calls so; not the setting ``tag``.
     :param unreadable: what Nova showed of it that cannot be read; nothing else is known of it then.
+    :param zone: its availability zone now.
+    :param pinned_zone: the one that binds it, empty if none does; None where Nova does not show it (below 2.96).
     """
 
     id: str
@@ -98,6 +100,8 @@ class Server:
     known: bool = True
     size: Optional[Size] = None
     unreadable: str = ""
+    zone: str = field(default="", compare=False)
+    pinned_zone: Optional[str] = field(default=None, compare=False)
 
 
 class EvacuationStatus(enum.Enum):

@@ -158,22 +158,31 @@ def weighings(
 ) -> Iterable[tuple[float, ...]]:
     """Weights worth trying: each is a proof of its own, if it is one.
 
-    Better ones are found by what they come out at: a resource by which the others bring more than the hosts need is
-    made lighter.
+    Those first by which each resource counts by how much of it the others ask for; then what is better, step by step.
     """
     counts = [any(one[d] != math.inf for one in gaps) for d in range(len(size))]
-    weights = [1.0 / s if counted else 0.0 for s, counted in zip(size, counts)]
+    asked = [sum(count * other[d] for other, count in others) or 1 for d in range(len(size))]
+
+    def holds(weights: Sequence[float]) -> float:
+        heavy = sum(count * brings(weights, other) for other, count in others)
+        return sum(needed(weights, one) for one in gaps) / (heavy or 1e-9)
+
+    best = tuple(1.0 / one if counted else 0.0 for one, counted in zip(asked, counts))
+    yield best
+    reached, factor = holds(best), 2.0
     for _ in range(WEIGHINGS):
-        yield tuple(weights)
-        need, bring = [1e-9] * len(size), [1e-9] * len(size)
-        for one in gaps:
-            by = min((d for d, g in enumerate(one) if g != math.inf), key=lambda d: weights[d] * one[d], default=None)
-            if by is not None:
-                need[by] += weights[by] * one[by]
-        for other, count in others:
-            by = max(range(len(size)), key=lambda d: weights[d] * other[d])
-            bring[by] += count * weights[by] * other[by]
-        weights = [w * min(4.0, max(0.25, math.sqrt(n / b))) for w, n, b in zip(weights, need, bring)]
+        steps = [
+            tuple(w * by if d == at else w for at, w in enumerate(best))
+            for d, counted in enumerate(counts)
+            if counted
+            for by in (factor, 1 / factor)
+        ]
+        better = max(steps, key=holds, default=best)
+        if holds(better) > reached * 1.001:
+            best, reached = better, holds(better)
+            yield best
+        else:
+            factor = math.sqrt(factor)
 
 
 def by_group(withstood: Sequence[float], free: Sequence[int], mates: int) -> float:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from muster.planning.cloud import Cloud, Guest, Kind, Vector, fits, kind_of
+from muster.planning.cloud import Apart, Cloud, Guest, Kind, Vector, fits, kind_of
 from muster.planning.packing import Fate, brings, by_group, doomed, fates, gap, grain, needed, weighings
 
 TRIED = 300
 """So many sets of hosts are looked at one by one."""
+TYPICAL = 3
+"""So many hosts give the servers by which weights are chosen."""
 MENDED = 8
 """No more hosts than this are proposed."""
 
@@ -130,7 +132,8 @@ class _ForAll:
                     self._judged.setdefault(kind, {})[host] = None
         self._gaps: dict[Vector, dict[str, tuple[float, ...]]] = {}
         self._sizes: dict[frozenset[str], dict[str, dict[Vector, int]]] = {}
-        self._sums: dict[tuple[Kind, int], list[_Sum]] = {}
+        self._known: dict[tuple[Vector, frozenset[str]], list[_Sum]] = {}
+        self._more: dict[tuple[Vector, frozenset[str]], Iterator[_Sum]] = {}
 
     def holds(self, count: int) -> bool:
         return all(self._safe(kind, host, count) for kind, hosts in self._judged.items() for host in hosts)
@@ -138,34 +141,35 @@ class _ForAll:
     def _safe(self, kind: Kind, on: str, count: int) -> bool:
         group = self._cloud.apart.get(kind.apart)
         if group is None:
-            closing = 0
-        else:  # members of its group that die with it may each close another host
-            mates = sorted((group.on.get(host, 0) for host in self._mortal if host != on), reverse=True)
-            closing = sum(mates[: count - 1]) + group.on.get(on, 1) - 1
-        return any(one.withstands(on, count, closing) for one in self._sums_of(kind, count))
+            return any(one.withstands(on, count) for one in self._sums(kind.size, kind.takes))
+        # Members of its group that die with it may each close another host.
+        mates = sorted((group.on.get(host, 0) for host in self._mortal if host != on), reverse=True)
+        closing = sum(mates[: count - 1]) + group.on.get(on, 1) - 1
+        return any(one.withstands(on, count, group, closing) for one in self._sums(kind.size, kind.takes))
 
-    def _sums_of(self, kind: Kind, count: int) -> list[_Sum]:
-        if (kind, count) not in self._sums:
-            gaps = self._gaps_of(kind.size)
-            group = self._cloud.apart.get(kind.apart)
-            free = {host: group.most - group.on.get(host, 0) if group else 1 for host in kind.takes if host in gaps}
-            hosts = [host for host, places in free.items() if places > 0]
-            sizes = self._sizes_for(kind.takes)
-            heaviest = sorted(sizes, key=lambda host: sum(sizes[host].values()), reverse=True)[:count]
-            others = [(size, number) for host in heaviest for size, number in sizes[host].items()]
-            self._sums[kind, count] = [
-                _Sum(
-                    brings(weights, kind.size),
-                    {host: needed(weights, gaps[host]) for host in hosts},
-                    {
-                        host: sum(number * brings(weights, size) for size, number in found.items())
-                        for host, found in sizes.items()
-                    },
-                    free,
-                )
-                for weights in weighings(kind.size, [gaps[host] for host in hosts], others)
-            ]
-        return self._sums[kind, count]
+    def _sums(self, size: Vector, takes: frozenset[str]) -> Iterator[_Sum]:
+        """Those that are known first; another one is made when they have not been enough."""
+        key = (size, takes)
+        if key not in self._known:
+            self._known[key], self._more[key] = [], self._made(size, takes)
+        yield from self._known[key]
+        for one in self._more[key]:
+            self._known[key].append(one)
+            yield one
+
+    def _made(self, size: Vector, takes: frozenset[str]) -> Iterator[_Sum]:
+        all_gaps = self._gaps_of(size)
+        gaps = {host: all_gaps[host] for host in takes if host in all_gaps}
+        sizes = self._sizes_for(takes)
+        heaviest = sorted(sizes, key=lambda host: sum(sizes[host].values()), reverse=True)[:TYPICAL]
+        others = [(one, number) for host in heaviest for one, number in sizes[host].items()]
+        for weights in weighings(size, list(gaps.values()), others):
+            worth = {one: brings(weights, one) for found in sizes.values() for one in found}
+            yield _Sum(
+                brings(weights, size),
+                {host: needed(weights, one) for host, one in gaps.items()},
+                {host: sum(n * worth[one] for one, n in found.items()) for host, found in sizes.items()},
+            )
 
     def _gaps_of(self, size: Vector) -> Mapping[str, tuple[float, ...]]:
         if size not in self._gaps:
@@ -191,20 +195,24 @@ class _ForAll:
 class _Sum:
     """By one weighing, what each host withstands and what its servers bring."""
 
-    def __init__(
-        self, own: float, withstand: Mapping[str, float], bring: Mapping[str, float], free: Mapping[str, int]
-    ) -> None:
-        self._own, self._withstand, self._bring, self._free = own, withstand, bring, free
+    def __init__(self, own: float, withstand: Mapping[str, float], bring: Mapping[str, float]) -> None:
+        self._own, self._withstand, self._bring = own, withstand, bring
         self._total = sum(withstand.values())
         self._worst = sorted(((withstand.get(h, 0.0) + b, h) for h, b in bring.items()), reverse=True)
 
-    def withstands(self, on: str, count: int, closing: int) -> bool:
-        """Whether one on this host is safe, whichever others die with it."""
+    def withstands(self, on: str, count: int, group: Optional[Apart] = None, closing: int = 0) -> bool:
+        """Whether one on this host is safe, whichever others die with it.
+
+        :param group: the one that it is kept apart from; ``closing`` of it may come to the living hosts.
+        """
         worst = [cost for cost, host in self._worst[:count] if host != on][: count - 1]
         there = self._total - self._withstand.get(on, 0.0)
-        if closing:
-            hosts = [host for host in self._withstand if host != on]
-            there -= by_group([self._withstand[h] for h in hosts], [self._free[h] for h in hosts], closing)
+        if group is not None:
+            others = {host: weight for host, weight in self._withstand.items() if host != on}
+            free = {host: group.most - group.on.get(host, 0) for host in others}
+            open_ = [host for host, places in free.items() if places > 0]
+            there = sum(others[host] for host in open_)
+            there -= by_group([others[host] for host in open_], [free[host] for host in open_], closing)
         return there > (self._bring[on] - self._own + sum(worst)) * (1 + 1e-9)
 
 

@@ -101,6 +101,16 @@ def hypervisor(bed, host, release=False, **settings):
 
 
 @operation
+def resize(bed, host, vcpus, memory_mb, local_gb):
+    """The machine has so much from now on, until the next reset; Nova and placement know at once."""
+    _known(bed, host)
+    manager = bed.computes[host].manager
+    for found in (manager.driver, manager.driver.resources):
+        found.vcpus, found.memory_mb, found.local_gb = vcpus, memory_mb, local_gb
+    manager.update_available_resource(context.get_admin_context())
+
+
+@operation
 def events(bed, host):
     """What the hypervisor did, in order."""
     return _known(bed, host).events

@@ -110,6 +110,8 @@ def _server(row: Mapping[str, Any]) -> Server:
         spawn_failed_at=_spawn_failed_at(fault) if isinstance(fault, dict) else 0.0,
         deleted=row.get("status") == "DELETED",
         size=_size(flavor, from_volume=image == ""),
+        zone=_word(row, "OS-EXT-AZ:availability_zone"),
+        pinned_zone=_word(row, "pinned_availability_zone") if "pinned_availability_zone" in row else None,
     )
 
 

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``muster capacity``: how many hosts may die together, and who would stay down.  Asks, and changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from muster import wiring
+from muster.cli import commands, terminal
+from muster.cli.plan import doubts, hindrances, without_collector
+from muster.cli.site import Site
+from muster.core.decide import has_incident
+from muster.core.errors import SettingsError
+from muster.core.printable import counted
+from muster.gateways.clock import Clock
+from muster.gateways.nova.scheduling import PlacementOffers
+from muster.planning.answer import Capacity, Fleet, capacity
+from muster.planning.hosts import hosts
+from muster.planning.inquiry import ask_terms
+from muster.planning.packing import Fate
+from muster.planning.tolerance import Tolerance
+
+ASSUMED = "assumed: Nova's default filters, one cell, no ports with SR-IOV or guaranteed bandwidth; as of now"
+SHOWN = 10
+"""So many hosts and servers are shown; -o json has all."""
+
+
+def run(options: argparse.Namespace) -> int:
+    with without_collector():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    wanted = _wanted(options.failures)
+    site = Site(options.resource)
+    settings = site.settings
+    nova = wiring.scheduling(settings)
+    services = nova.services()
+    unproved = doubts(site)
+    known = hosts(site.cluster, services, settings.host_map, unproved)
+    fleet = Fleet(known, nova.servers(), unproved, settings, Clock().now())
+    terms = ask_terms(nova, PlacementOffers(nova.login), services, fleet.leaving)
+    made = capacity(fleet, known, terms, settings, wanted)
+    dead = [node.name for node in site.cluster.nodes.values() if has_incident(node)]
+    hindered = [*hindrances(site.resource), *_restrictions(made, dead)]
+    level = max([_level(made.number, wanted or 1), *(code for code, _ in hindered)])
+    notes = [note for _, note in hindered]
+    if options.output == "json":
+        terminal.print_json({**data(made), "requests": nova.requests_made(), "notes": notes, "basis": [ASSUMED]})
+        return level
+    out = terminal.console()
+    out.print(page(made, level))
+    out.print("")
+    for line in [*notes, ASSUMED, f"{nova.requests_made()} requests, nothing changed"]:
+        out.print(Text(terminal.clean(line), style="dim"))
+    return level
+
+
+def _wanted(text: str) -> int:
+    if text and not text.isdigit():
+        raise SettingsError([f"--failures {text}: name a number of hosts"])
+    return int(text or 0)
+
+
+def _level(number: Tolerance, wanted: int) -> int:
+    if number.at_least >= wanted:
+        return commands.OK
+    return commands.TROUBLE if number.at_most < wanted else commands.ATTENTION
+
+
+def _restrictions(made: Capacity, dead: Sequence[str]) -> Iterator[tuple[int, str]]:
+    for reason, count in made.unjudged.items():
+        yield commands.ATTENTION, f"muster cannot say for {counted(count, 'server')}: {reason}"
+    if made.unguarded:
+        yield commands.ATTENTION, f"{counted(made.unguarded, 'host')} not counted, see muster plan --all"
+    if dead:
+        yield commands.ATTENTION, f"dead now, and not counted: {', '.join(dead)}"
+
+
+# ------------------------------------------------------------------------ text
+
+
+def page(made: Capacity, level: int) -> RenderableType:
+    word = {commands.OK: "ok", commands.ATTENTION: "attention", commands.TROUBLE: "trouble"}[level]
+    head = Text.assemble((word.upper(), terminal.STYLES[word]), f"  {sentence(made.number, made.counted[0])}")
+    parts: list[RenderableType] = [head, *(Text(f"  {terminal.clean(line)}") for line in _details(made))]
+    hosts_ = [(host, *_fates(found)) for host, found in list(made.number.singles.items())[:SHOWN]]
+    if hosts_:
+        parts += ["", terminal.table(("IF THIS HOST DIES", "STAY DOWN", "MAY STAY DOWN"), hosts_)]
+    servers = [
+        (one.server.name or one.server.id, one.server.id, one.server.host, one.reason)
+        for one in made.unsaveable[:SHOWN]
+    ]
+    if servers:
+        parts += ["", terminal.table(("NO HOST TAKES", "ID", "HOST", "WHY"), servers, wide="WHY")]
+    return Group(*parts)
+
+
+def sentence(number: Tolerance, hosts_: int) -> str:
+    """The number in words."""
+    least, most = number.at_least, number.at_most
+    if not hosts_:
+        return "no host that muster looks after"
+    if least == most:
+        return f"any {least} of {counted(hosts_, 'host')} may die together" if least else "no host may die"
+    return f"at least {least} and at most {most} of {counted(hosts_, 'host')} may die together"
+
+
+def _details(made: Capacity) -> Iterator[str]:
+    number = made.number
+    if number.breaks:
+        together = " together" if len(number.breaks) > 1 else ""
+        yield f"servers stay down if {_named(number.breaks)} die{'' if together else 's'}{together}"
+    if number.at_least < number.at_most and number.doubtful:
+        yield f"not proved for {_named(number.doubtful)}: it depends on which hosts Nova chooses"
+    if made.others is not None:
+        yield f"without the servers whose affinity lets no host take them: {sentence(made.others, made.counted[0])}"
+    if made.remedies:
+        one_more = (made.others or number).at_least + 1
+        yield f"to bear {one_more}: {', or '.join(made.remedies)}"
+
+
+def _named(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    if len(names) > SHOWN:
+        return f"{', '.join(names[:SHOWN])} and {len(names) - SHOWN} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _fates(found: Mapping[str, Fate]) -> tuple[str, str]:
+    count = Counter(found.values())
+    return str(count[Fate.LOST]), str(count[Fate.DEPENDS])
+
+
+# ------------------------------------------------------------------------ json
+
+
+def data(made: Capacity) -> dict[str, Any]:
+    """For machines."""
+    return {
+        "hosts": made.counted[0],
+        "servers": made.counted[1],
+        **_number(made.number),
+        "without_unsaveable": _number(made.others) if made.others else None,
+        "hosts_whose_death_costs": {
+            host: {fate.value: count for fate, count in Counter(found.values()).items()}
+            for host, found in made.number.singles.items()
+        },
+        "unsaveable": [
+            {"id": one.server.id, "name": one.server.name, "host": one.server.host, "reason": one.reason}
+            for one in made.unsaveable
+        ],
+        "cannot_say": dict(made.unjudged),
+        "hosts_not_counted": made.unguarded,
+        "remedies": list(made.remedies),
+    }
+
+
+def _number(number: Tolerance) -> dict[str, Any]:
+    return {
+        "at_least": number.at_least,
+        "at_most": number.at_most,
+        "breaks": list(number.breaks),
+        "not_proved": list(number.doubtful),
+    }
