@@ -341,8 +341,8 @@ def test_a_nova_compute_that_is_told_to_stop_beats_on_and_takes_no_message(bed: 
     (uuid,) = boot(bed)
     lose(bed)
     assert bed.update_service("cmp3", status="disabled").status == 200
-    bed.ctl("config", name="manager_shutdown_timeout", value=160)  # Nova's default
-    bed.ctl("terminate_compute", host="cmp2")
+    if not bed.ctl("terminate_compute", host="cmp2"):
+        pytest.skip("before 33 nova-compute ends at once")
     assert bed.evacuate(uuid).status == 200
     for _ in range(2):
         heard = bed.service("cmp2")["updated_at"]

@@ -35,19 +35,33 @@ def start_compute(bed, host):
 
 @operation
 def terminate_compute(bed, host):
-    """nova-compute is told to stop (SIGTERM) in the middle of a task; until ``end_task`` it waits for that."""
+    """nova-compute is told to stop (SIGTERM) in the middle of a task; until ``end_task`` it waits for that.
+
+    Returns whether this release waits: 34 for what it has in work, 33 for a time, older ones for nothing.
+    """
     _known(bed, host)
     service = bed.computes[host]
-    service.manager.cleanup_host = lambda: None  # it shuts down the executors, which are those of the whole process
-    service.manager.bed_task = service.manager._record_task_start("build_and_run_instance")
+    manager = service.manager
+    manager.cleanup_host = lambda: None  # it shuts down the executors, which are those of the whole process
+    if hasattr(manager, "_record_task_start"):
+        config(bed, "manager_shutdown_timeout", 160)  # Nova's default
+        task = manager._record_task_start("build_and_run_instance")
+        manager.bed_end = lambda: manager._record_task_end(task)
+    elif hasattr(manager, "graceful_shutdown"):
+        slept = threading.Event()
+        manager.graceful_shutdown = slept.wait  # it sleeps manager_shutdown_timeout
+        manager.bed_end = slept.set
+    else:
+        return False
     threading.Thread(target=service.stop, daemon=True).start()
+    return True
 
 
 @operation
 def end_task(bed, host):
     """The task is over, and with it the nova-compute that was told to stop."""
     service = bed.computes[host]
-    service.manager._record_task_end(service.manager.bed_task)
+    service.manager.bed_end()
     service.tg.wait()
     bed.kill_compute(host)
 
