@@ -3,6 +3,9 @@
 
 A platform is debian12, this machine; one that tests/bed/elsewhere has; or this machine with an older Nova, of which only
 the lane of real Nova is run.  Without a lane all are run, which takes an hour.  What is not run keeps the line that it has.
+
+``python -m tests.platforms PLATFORM --reports FILE...`` runs nothing: it enters what was run already, by pytest's reports
+(``--junitxml``).  A whole ``./check`` leaves them in .cache/check-*.xml.  A test that was run again counts as it ended last.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from lxml import etree
 
 ROOT = Path(__file__).resolve().parents[1]
 NOVA = "real Nova"
+UNIT = "unit and contract tests"
 PAGE = ROOT / "docs/platforms.md"
 HERE = "debian12"
 NOVAS = {"nova31": "Nova 31 (2025.1)", "nova33": "Nova 33 (2026.1)"}
@@ -25,7 +30,7 @@ TITLES = {HERE: "Debian 12", "debian13": "Debian 13", "sid": "Debian sid", **NOV
 LIBRARIES = ("nova", "openstack-placement", "oslo.messaging", "sqlalchemy")
 PACKAGES = ("pacemaker", "pcs", "corosync", "resource-agents", "python3")
 LANES = {
-    "unit and contract tests": ("-m", "not nova and not cluster", "tests/unit", "tests/contract"),
+    UNIT: ("-m", "not nova and not cluster", "tests/unit", "tests/contract"),
     **{
         name: (f"tests/cluster/test_{file}.py",)
         for name, file in (
@@ -38,6 +43,7 @@ LANES = {
             ("the command line", "cli"),
             ("what the agents show", "surface"),
             ("incident reports", "report"),
+            ("what Kolla-Ansible leaves", "kolla"),
             ("packages", "packages"),
             ("costs", "costs"),
         )
@@ -62,16 +68,15 @@ class Result:
 def main() -> int:
     platform = (sys.argv[1:] or [""])[0]
     lanes = sys.argv[2:] or ([NOVA] if platform in NOVAS else list(LANES))
-    if platform not in TITLES or set(lanes) - set(LANES):
+    reports = [Path(name).read_bytes() for name in lanes[1:]] if lanes[0] == "--reports" else []
+    if platform not in TITLES or (not reports and set(lanes) - set(LANES)):
         print(f"{__doc__}\nplatforms: {', '.join(TITLES)}\nlanes: {', '.join(LANES)}", file=sys.stderr)
         return 2
     failed = False
-    for lane in lanes:
-        result = _run(platform, lane)
+    today = time.strftime("%Y-%m-%d")
+    for lane, result, day in reported(reports) if reports else ((lane, _run(platform, lane), today) for lane in lanes):
         failed |= bool(result.failed)
-        PAGE.write_text(
-            written(PAGE.read_text(), platform, _versions(platform), lane, result, time.strftime("%Y-%m-%d"))
-        )
+        PAGE.write_text(written(PAGE.read_text(), platform, _versions(platform), lane, result, day))
         print(f"{platform}: {lane}: {result.row}", flush=True)
     return int(failed)
 
@@ -91,9 +96,42 @@ def _run(platform: str, lane: str) -> Result:
     return counted(report.read_bytes()) if report.exists() else Result(failed=("nothing was run",))
 
 
+def reported(reports: Iterable[bytes]) -> Iterator[tuple[str, Result, str]]:
+    """Lane, result and day, of each lane of which there is a test."""
+    found: dict[str, dict[tuple[str, str], etree._Element]] = {}
+    days: dict[str, str] = {}
+    for suite in sorted(
+        (suite for report in reports for suite in etree.fromstring(report).iter("testsuite")),
+        key=lambda suite: str(suite.get("timestamp", "")),
+    ):
+        for case in suite.iter("testcase"):
+            file, name = str(case.get("classname")), str(case.get("name"))
+            lane = _lane(file, name)
+            if lane:
+                found.setdefault(lane, {})[file, name] = case
+                days[lane] = str(suite.get("timestamp", ""))[:10]
+    for lane in LANES:
+        if lane in found:
+            yield lane, _result(found[lane].values()), days[lane]
+
+
+def _lane(module: str, name: str) -> str:
+    """Empty for none: the simulation is the same everywhere."""
+    if module.startswith("tests.nova.") or (module.startswith("tests.contract.") and "[real" in name):
+        return NOVA
+    if module.startswith(("tests.unit.", "tests.contract.")):
+        return UNIT
+    file = f"tests/cluster/{module.split('.')[2]}.py" if module.startswith("tests.cluster.") else ""
+    return next((lane for lane, given in LANES.items() if file and given == (file,)), "")
+
+
 def counted(report: bytes) -> Result:
     """What pytest's report says."""
-    cases = list(etree.fromstring(report).iter("testcase"))
+    return _result(etree.fromstring(report).iter("testcase"))
+
+
+def _result(those: Iterable[etree._Element]) -> Result:
+    cases = list(those)
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
     skipped = [case for case in cases if case.find("skipped") is not None]
     names = dict.fromkeys(str(case.get("name")).partition("[")[0] for case in failed)
