@@ -19,12 +19,13 @@ from muster.cli import status
 from muster.cli.view import Seen, View, view
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import decide
+from muster.core.left_behind import LeftBehind
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.sight import HostSight, Sight
 from muster.installation.checkup import CHECKS, examine
 from muster.installation.installed import NovaAccess, Resource
 from muster.reporting import report
-from muster.reporting.documents import Doubt, Heard, Left, Readiness, Shared
+from muster.reporting.documents import Doubt, Heard, Readiness, Shared
 from muster.reporting.outlets.readiness import readiness
 from muster.reporting.outlets.status import SHARE_AGAIN_S
 from tests.fakes import settings
@@ -62,7 +63,6 @@ class Situation:
     has_worker: bool = True
     rivals: tuple[str, ...] = ()
     under_way: tuple[str, ...] = ()
-    left: tuple[Left, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     reported_s: float = 0.0
 
@@ -83,9 +83,7 @@ class Situation:
             told = tuple(report.summary(incident) for incident in decision.incidents.values())
             silent = f"Nova gives no usable answer: {self.nova_trouble}" if self.nova_trouble else ""
             looked = Readiness(NOW - 130.0, len(CHECKS), self.doubts)
-            shared = Shared(
-                reason=silent, incidents=told, left=self.left, readiness=looked, at=NOW, again_s=SHARE_AGAIN_S
-            )
+            shared = Shared(reason=silent, incidents=told, readiness=looked, at=NOW, again_s=SHARE_AGAIN_S)
             heard = Heard(shared, "ctl2")
         return view(Seen(self.now, cluster, self.resource, self.unclean, heard, self.rivals, self.under_way))
 
@@ -320,8 +318,8 @@ SITUATIONS = (
     Situation(
         "The host is back, and some of its servers were held",
         "cmp1 was repaired before anybody had looked at the three that could not be evacuated.",
-        ("on ctl2: muster report cmp1",),
-        left=(Left("cmp1", 3, NOW - 600),),
+        ("muster report cmp1", "muster acknowledge cmp1"),
+        (Node("cmp1", True, member=True, left=LeftBehind(int(NOW) - 600, tuple(IDS[:3]))),),
     ),
     Situation(
         "This controller is cut off",

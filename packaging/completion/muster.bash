@@ -6,7 +6,7 @@
 #    source ~/.local/share/bash_completion/muster
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_muster_subparsers=(status watch plan capacity report retry skip approve confirm release pause resume doctor setup register)
+_shtab_muster_subparsers=(status watch plan capacity report retry skip approve confirm release acknowledge pause resume doctor setup register)
 
 _shtab_muster_status_option_strings=(-h --help --incidents-only -o --output)
 _shtab_muster_watch_option_strings=(-h --help --interval --until-settled)
@@ -18,6 +18,7 @@ _shtab_muster_skip_option_strings=(-h --help -y --yes)
 _shtab_muster_approve_option_strings=(-h --help -y --yes)
 _shtab_muster_confirm_option_strings=(-h --help -y --yes)
 _shtab_muster_release_option_strings=(-h --help --queue-emptied -y --yes)
+_shtab_muster_acknowledge_option_strings=(-h --help)
 _shtab_muster_pause_option_strings=(-h --help -y --yes)
 _shtab_muster_resume_option_strings=(-h --help -y --yes)
 _shtab_muster_doctor_option_strings=(-h --help -o --output)
@@ -39,7 +40,7 @@ _shtab_muster_doctor__o_choices=(text json)
 _shtab_muster_doctor___output_choices=(text json)
 _shtab_muster_setup___shared_storage_choices=(yes no)
 _shtab_muster_setup___format_choices=(cibadmin crmsh pcs)
-_shtab_muster_pos_0_choices=(status watch plan capacity report retry skip approve confirm release pause resume doctor setup register)
+_shtab_muster_pos_0_choices=(status watch plan capacity report retry skip approve confirm release acknowledge pause resume doctor setup register)
 
 _shtab_muster_status__h_nargs=0
 _shtab_muster_status___help_nargs=0
@@ -75,6 +76,8 @@ _shtab_muster_release___help_nargs=0
 _shtab_muster_release___queue_emptied_nargs=0
 _shtab_muster_release__y_nargs=0
 _shtab_muster_release___yes_nargs=0
+_shtab_muster_acknowledge__h_nargs=0
+_shtab_muster_acknowledge___help_nargs=0
 _shtab_muster_pause__h_nargs=0
 _shtab_muster_pause___help_nargs=0
 _shtab_muster_pause__y_nargs=0

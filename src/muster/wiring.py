@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
 from muster import parameters
-from muster.core.decide import Decision
+from muster.core.cluster_facts import Node
+from muster.core.decide import Decision, has_incident
+from muster.core.left_behind import noted
 from muster.engine import observer
 from muster.engine.act import Act
 from muster.engine.look import Look
@@ -22,6 +25,7 @@ from muster.gateways.clock import Clock
 from muster.gateways.nova.compute import Nova
 from muster.gateways.nova.rights import NovaRights
 from muster.gateways.nova.scheduling import NovaScheduling
+from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.cluster import Pacemaker, local_node
 from muster.gateways.pacemaker.installation import installation
 from muster.installation import checkup
@@ -31,11 +35,18 @@ from muster.installation.live_faults import cluster_faults, nova_faults
 from muster.log import Log
 from muster.reporting.outlets import Outlets, Quiet
 from muster.reporting.outlets.hook import Hook
+from muster.reporting.outlets.left_behind import LeftBehindNotes
 from muster.reporting.outlets.metrics import Counted, Metrics
 from muster.reporting.outlets.readiness import ReadinessLooks
 from muster.reporting.outlets.reports import Reports
 from muster.reporting.outlets.status import Status
 from muster.settings import Settings, comfort_faults
+
+LEFT_SETTLES_S = 1200.0
+"""So long after its host has returned Nova may call a server running that is not: it compares what it has on record
+with the hypervisor every ten minutes only (nova.conf, sync_power_state_interval)."""
+LEFT_READ = 20
+"""So many servers at most are read in one look."""
 
 
 def nova(
@@ -76,7 +87,8 @@ def worker(
         log,
     )
     status = Status(status_file, clock, log, cluster.share, lambda: looks.found)
-    outlet = Outlets(status, [*_others(settings, clock, memory, log, looks), looks], log)
+    left = LeftBehindNotes(cluster.change_left, clock, log)
+    outlet = Outlets(status, [left, *_others(settings, clock, memory, log, looks), looks], log)
     outlet.announce(60.0)
     compute = nova(settings, outlet.announce, clock)
     look = Look(cluster, compute, clock, settings, memory)
@@ -119,8 +131,11 @@ def nova_access(settings: Settings, thorough: bool = True) -> NovaAccess:
 
     :param thorough: also what only a write shows, which Nova refuses.
     """
-    given = (settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version)
-    return NovaRights(*given).access(Clock(), bool(settings.reset_states), thorough)
+    return NovaRights(*_given(settings)).access(Clock(), bool(settings.reset_states), thorough)
+
+
+def _given(settings: Settings) -> tuple[str, str, bool, str]:
+    return settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version
 
 
 def ready(settings: Settings, local: str, instance: str) -> list[Examined]:
@@ -129,7 +144,10 @@ def ready(settings: Settings, local: str, instance: str) -> list[Examined]:
     :raises ClusterError: when Pacemaker does not answer.
     """
     left_alone = {node for node, host in settings.host_map.items() if not host}
-    here = installation(Pacemaker(local, instance).snapshot(), left_alone)
+    pacemaker = Pacemaker(local, instance)
+    snapshot = pacemaker.snapshot()
+    forget_what_runs(settings, pacemaker, cib.cluster(snapshot, local, instance).nodes.values())
+    here = installation(snapshot, left_alone)
     version = parameters.version()
     controller = Controller(
         name=local,
@@ -141,6 +159,18 @@ def ready(settings: Settings, local: str, instance: str) -> list[Examined]:
     worker = next((one for one in here.workers if one.id == instance), None)
     facts = Examination(here, controller, nova_access(settings, thorough=False), worker)
     return checkup.examine(with_settings(facts, settings, os.environ))
+
+
+def forget_what_runs(settings: Settings, pacemaker: Pacemaker, nodes: Iterable[Node]) -> None:
+    """Take what runs or is gone off the notes of servers that were left when their host returned."""
+    now = Clock().now()
+    for node in nodes:
+        if node.left and not has_incident(node) and now - node.left.at > LEFT_SETTLES_S:
+            begin = int(now) % len(node.left.servers)
+            some = (*node.left.servers[begin:], *node.left.servers[:begin])[:LEFT_READ]
+            well = NovaRights(*_given(settings)).running_or_gone(some)
+            if well:
+                pacemaker.change_left(node.name, partial(noted, left=(), seen_to=well, now=now))
 
 
 def with_settings(facts: Examination, settings: Settings, given: Mapping[str, str]) -> Examination:

@@ -87,14 +87,23 @@ LOOKS = (
     "doctor",
     "setup",
 )
-ORDERS = ("pause", "skip SERVER", "approve cmp1", "confirm cmp1", "release cmp1", "retry cmp1", "resume")
+ORDERS = (
+    "pause",
+    "skip SERVER",
+    "approve cmp1",
+    "confirm cmp1",
+    "release cmp1",
+    "retry cmp1",
+    "acknowledge cmp1",
+    "resume",
+)
 """Paused, so that what is released does not return before it is wanted again."""
 COMMANDS = (*LOOKS, *ORDERS, "watch --until-settled", "register --dry-run")
 CUT_OFF = 124  # by timeout(1): watch goes on as long as anything is under way, or nobody answers
 FINE, AT_WORK, TROUBLE, UNSEEN = 0, 1, 2, 3
 PLIGHTS: dict[str, dict[str, tuple[int, ...]]] = {
     # exit codes, where 0 is not the one
-    "calm": {"report cmp1": (UNSEEN,), **dict.fromkeys(ORDERS[1:6], (TROUBLE,))},
+    "calm": {"report cmp1": (UNSEEN,), **dict.fromkeys(ORDERS[1:7], (TROUBLE,))},
     "as nobody": {**dict.fromkeys(COMMANDS[:-1], (UNSEEN,)), COMMANDS[-2]: (CUT_OFF,)},
     "in the middle": {LOOKS[0]: (AT_WORK,), "status cmp1": (AT_WORK,), "plan --all": (AT_WORK,)},
     # whether the next worker is there already, and what it has told
@@ -130,8 +139,8 @@ def test_every_command_has_an_answer_in_every_plight(cloud: Cloud) -> None:
             done = cloud.cluster.exec(node, *cut, *as_user, "muster", *words, check=False, timeout=15)
             said = done.stdout + done.stderr
             codes = PLIGHTS[plight].get(line, (FINE,))
-            if words[0] == "confirm" and codes == (FINE,):
-                codes = (TROUBLE,)  # there is no host that lives
+            if words[0] in ("confirm", "acknowledge") and codes == (FINE,):
+                codes = (TROUBLE,)  # there is no host that lives, and none that has left servers
             if words[0] == "register":
                 codes = (FINE, TROUBLE)  # it is not theirs to link what a package has brought
             if words[0] == "watch" and plight not in ("calm", "as nobody"):

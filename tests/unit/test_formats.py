@@ -24,9 +24,10 @@ from muster.installation.installed import Resource
 from muster.reporting import report
 from muster.reporting.documents import (
     FORMAT,
+    Doubt,
     Heard,
-    Left,
     OtherFormat,
+    Readiness,
     Report,
     ReportEvent,
     ServerEntry,
@@ -55,7 +56,13 @@ INCIDENT = Summary(
 )
 DOCUMENTS: list[Any] = [
     StatusFile(
-        pid=7, version="1", first_look=True, incidents=(INCIDENT,), left=(Left("cmp2", 3, 5.5),), deadline=9.0, at=8.0
+        pid=7,
+        version="1",
+        first_look=True,
+        incidents=(INCIDENT,),
+        readiness=Readiness(5.5, 24, (Doubt("Nova", "trouble", "x", 1),)),
+        deadline=9.0,
+        at=8.0,
     ),
     Shared(
         pid=7, version="1", incidents=(INCIDENT,), events=(SharedEvent(1.5, "cmp1", "held: x", "a", "web"),), at=8.0

@@ -19,7 +19,7 @@ from muster.core.decide import Incident
 from muster.core.errors import ClusterError
 from muster.core.findings import Finding, State, Verdict
 from muster.core.nova_facts import Server
-from muster.reporting.documents import Left, Shared
+from muster.reporting.documents import Shared, SharedEvent
 from muster.reporting.outlets import Outlets, Quiet
 from muster.reporting.outlets.reports import Reports
 from muster.reporting.outlets.status import Status, _short
@@ -65,27 +65,6 @@ def test_the_status_has_a_deadline_from_the_first_announcement_on(tmp_path: Path
     status = read(tmp_path / "m.json")
     assert status["first_look"] is True
     assert status["incidents"][0]["state"] == "evacuating"
-
-
-def test_what_was_held_when_a_host_returned_is_spoken_of_for_a_day(tmp_path: Path) -> None:
-    clock, file = FakeClock(), tmp_path / "muster.json"
-    status = Status(file, clock, LogLines())  # type: ignore[arg-type]
-    server = Server("a", host="cmp1", vm_state="paused")
-    findings = {"a": Finding(server, Verdict.HELD, "refused", "paused")}
-
-    def left(*closed: Incident) -> list[object]:
-        for incident in closed:
-            status.report(incident, {})
-        status.status("", [])
-        return [(entry["node"], entry["held"]) for entry in read(file)["left"]]
-
-    assert left(replace(over(State.SETTLED), findings=findings)) == []
-    assert left(replace(over(), findings=findings)) == [("cmp1", 1)]
-    assert left() == [("cmp1", 1)]
-    assert left(over()) == []
-    left(replace(over(), findings=findings))
-    clock.pass_by(86400)
-    assert left() == []
 
 
 def test_a_nodes_name_cannot_leave_the_folder(reports: Reports, tmp_path: Path) -> None:
@@ -284,10 +263,10 @@ def test_what_is_shared_is_never_longer_than_one_argument_may_be(tmp_path: Path,
 
 def test_what_is_cut_to_nothing_still_says_when_the_next_comes() -> None:
     """Without that, a worker that shares was called silent."""
-    left = tuple(Left(f"compute-{n:04d}.example.org" * 9, 1, 1.0) for n in range(3000))
-    told = json.loads(_short(Shared(pid=7, version="1", left=left, reason="x" * 999, at=5.0, again_s=60.0)))
+    events = tuple(SharedEvent(1.0, f"compute-{n:04d}.example.org" * 9) for n in range(3000))
+    told = json.loads(_short(Shared(pid=7, version="1", events=events, reason="x" * 999, at=5.0, again_s=60.0)))
     assert (told["at"], told["again_s"], told["shortened"]) == (5.0, 60.0, True)
-    assert (told["pid"], told["version"], told["left"], len(told["reason"])) == (7, "1", [], 300)
+    assert (told["pid"], told["version"], told["events"], len(told["reason"])) == (7, "1", [], 300)
 
 
 def test_a_busy_worker_is_heard_of_without_news_and_ever_more_seldom(tmp_path: Path) -> None:

@@ -177,6 +177,14 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "acknowledge",
+        "orders",
+        "you have seen to servers that a host had left when it returned",
+        "status reminds you of servers that were held, parked or unknown when their host returned, until they run, are"
+        " gone or are acknowledged: all of a host, or one by its id.",
+        (Argument(("target",), "a host for all of its servers, or a server's id", metavar="HOST|SERVER"),),
+    ),
+    Command(
         "pause",
         "orders",
         "change nothing until resume",

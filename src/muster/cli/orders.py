@@ -15,13 +15,16 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Optional
 
 from muster.cli import commands, terminal
 from muster.cli.site import Site
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.errors import ClusterError, ClusterRefused
+from muster.core.left_behind import noted
 from muster.core.operator_orders import Orders
+from muster.core.printable import counted
 from muster.log import Log
 
 TRIES = 5
@@ -37,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.command in ("pause", "resume"):
             return _pause_or_resume(site, options)
+        if options.command == "acknowledge":
+            return _acknowledge(site, options.target.strip())
         return _of_incident(site, options)
     except (Refused, ClusterRefused) as exc:
         print(f"muster: {terminal.clean(exc)}", file=sys.stderr)
@@ -81,6 +86,21 @@ def _of_incident(site: Site, options: argparse.Namespace) -> int:
             print("nothing changed")
             return commands.TROUBLE
         _give(site, options, node.name, change, server)
+    return commands.OK
+
+
+def _acknowledge(site: Site, target: str) -> int:
+    """:raises Refused: when nobody is reminded of that host or server."""
+    noted_of = {node.name: node.left.servers for node in site.cluster.nodes.values() if node.left}
+    of_host = {name: noted_of[name] for name in noted_of if target in (name, name.partition(".")[0])}
+    of_server = {name: (target.lower(),) for name, servers in noted_of.items() if target.lower() in servers}
+    if not (of_host or of_server):
+        known = ", ".join(sorted(noted_of)) or "none"
+        raise Refused(f"{target!r} is no host that has returned with servers left, nor such a server. Hosts: {known}")
+    for name, servers in (of_host or of_server).items():
+        site.pacemaker().change_left(name, partial(noted, left=(), seen_to=servers, now=time.time()))
+        _say("acknowledge", node=name, servers=" ".join(servers))
+        print(f"{name}: acknowledged, nobody is reminded of {counted(len(servers), 'server')} any more")
     return commands.OK
 
 

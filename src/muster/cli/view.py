@@ -26,6 +26,7 @@ of two controllers may differ."""
 START_S = 5.0
 """A worker shares its status once its start is over; both times are of its controller's clock."""
 RETURN_LATE_S = 900.0
+LEFT_SHOWN = 3
 WAITS_LATE_S = 900.0
 """A server that is down for longer than that is trouble, whatever it waits for."""
 
@@ -193,17 +194,17 @@ def _of_the_unlisted(seen: Seen) -> Iterator[Todo]:
 
 
 def _of_what_is_left(seen: Seen) -> Iterator[Todo]:
-    """Servers that were held when their host returned: no record speaks of them any more."""
-    for left in seen.heard.shared.left:
-        node, held = seen.cluster.nodes.get(left.node), left.held
-        if node and not has_incident(node):
-            servers = f"{counted(held, 'server')} {'were' if held != 1 else 'was'} held"
-            where = f" on {seen.heard.controller}" if seen.heard.controller else ""
+    """Servers that nobody had seen to when their host returned: no record speaks of them any more."""
+    for node in seen.cluster.nodes.values():
+        if node.left and not has_incident(node):
+            count = len(node.left.servers)
+            were = "was" if count == 1 else "were"
             yield Todo(
                 "attention",
                 node.name,
-                f"{servers} when the host returned {duration(seen.now - left.at)} ago, and may still be down."
-                f" Shown for 24 h. List and remedies{where}: muster report {node.name}",
+                f"{counted(count, 'server')} {were} not seen to when the host returned, and may still be down:"
+                f" {', '.join(node.left.servers[:LEFT_SHOWN])}{', ...' if count > LEFT_SHOWN else ''}."
+                f" Remedies: muster report {node.name}. Once they are well: muster acknowledge {node.name}",
             )
 
 

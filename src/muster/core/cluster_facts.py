@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
 
+from muster.core.left_behind import LeftBehind
 from muster.core.operator_orders import Orders
 
 
@@ -110,6 +111,7 @@ class Node:
     :param shown: what muster has it show to crm_mon; Pacemaker forgets it whenever the node joins.
     :param compute: one of this cloud's computes; bundles and other guests are remotes, too.
     :param unproved: why Pacemaker's own word that it was fenced does not prove that it is off; empty where it does.
+    :param left: servers that nobody had seen to when it returned; nothing is decided by it.
     :param confirmed_at: when an operator has given his word for it instead, to Pacemaker (0: not).
     """
 
@@ -129,6 +131,7 @@ class Node:
     compute: bool = True
     unproved: str = ""
     confirmed_at: int = 0
+    left: Optional[LeftBehind] = None
 
     @property
     def away(self) -> bool:

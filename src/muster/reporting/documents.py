@@ -110,15 +110,6 @@ class ReportEvent:
 
 
 @dataclass(frozen=True)
-class Left:
-    """A host that has returned while servers of it were held."""
-
-    node: str = ""
-    held: int = 0
-    at: float = 0.0
-
-
-@dataclass(frozen=True)
 class Doubt:
     """A check that is not content.
 
@@ -159,7 +150,6 @@ class StatusFile:
     first_look: bool = False
     reason: str = ""
     incidents: tuple[Summary, ...] = ()
-    left: tuple[Left, ...] = ()
     readiness: Readiness = field(default_factory=Readiness)
     deadline: float = 0.0
     at: float = 0.0
@@ -180,7 +170,6 @@ class Shared:
     version: str = ""
     reason: str = ""
     incidents: tuple[Summary, ...] = ()
-    left: tuple[Left, ...] = ()
     readiness: Readiness = field(default_factory=Readiness)
     events: tuple[SharedEvent, ...] = ()
     at: float = 0.0

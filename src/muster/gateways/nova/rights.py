@@ -72,6 +72,8 @@ SOME = 20
 NOT_TO_BE_STOPPED = frozenset({"stopped", "shelved", "shelved_offloaded", "suspended", "rescued"})
 MASAKARI = ("instance-ha", "ha", "masakari")
 INSTANCEHA = "instanceha evacuation"
+RUNNING = 1
+"""nova.compute.power_state"""
 SILENT = "Nova had stopped answering before"
 NO_SERVER = "it sees no server, and the test call must name one"
 NO_STOPPED = "muster can try it only on a stopped server, and Nova shows none"
@@ -118,6 +120,22 @@ class NovaRights(Nova):
             placement=self._placement(),
             clock_ahead_s=ahead_s,
         )
+
+    def running_or_gone(self, idents: Collection[str]) -> frozenset[str]:
+        """Those that nobody has to see to any more; of what cannot be read nothing is known."""
+        found = set()
+        for ident in idents:
+            try:
+                server = self._get(f"/servers/{ident}", {}, SERVERS).get("server") or {}
+            except NovaRefused as exc:
+                if exc.status == 404:
+                    found.add(ident)
+            except (NovaError, *UNREADABLE):
+                break
+            else:
+                states = tuple(server.get(f"OS-EXT-STS:{key}") for key in ("vm_state", "task_state", "power_state"))
+                found |= {ident} if states == ("active", None, RUNNING) else set()
+        return frozenset(found)
 
     def _of_servers(self) -> Iterator[Right]:
         servers: list[Mapping[str, Any]] = []

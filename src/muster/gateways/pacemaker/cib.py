@@ -13,6 +13,7 @@ from lxml import etree
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.errors import ClusterError
+from muster.core.left_behind import LeftBehind
 from muster.core.operator_orders import Orders
 from muster.gateways.pacemaker import attributes, constraints
 from muster.gateways.pacemaker.attributes import pairs
@@ -20,6 +21,7 @@ from muster.gateways.pacemaker.cib_fencing import devices, levels, recorders_of
 from muster.gateways.pacemaker.cib_operations import active, connected, found_running, lost_at
 from muster.gateways.pacemaker.cib_xml import (
     HOLD,
+    LEFT,
     OPTIONS,
     ORDERS,
     PAUSED,
@@ -106,6 +108,10 @@ def quorate(cib: Element) -> bool:
 
 def node_record(cib: Element, name: str) -> Attribute[Record]:
     return read_value(nodes_named(cib, name), RECORD, Record.parse)
+
+
+def node_left(cib: Element, name: str) -> Attribute[LeftBehind]:
+    return read_value(nodes_named(cib, name), LEFT, LeftBehind.parse)
 
 
 def paused(cib: Element, resource: str) -> str:
@@ -257,6 +263,7 @@ def _node(index: _Index, name: str) -> Node:
         shown=shown,
         # A member is a compute by whoever has put it on record.
         compute=name in index.computes or (not remote and record.value is not None),
+        left=read_value(nodes, LEFT, LeftBehind.parse).value,
         unproved=_unproved(index, name, shown) if fenced_at and not member and not open_record else "",
     )
 

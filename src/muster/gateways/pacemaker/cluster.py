@@ -13,6 +13,7 @@ from typing import Optional
 
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.errors import ClusterError, ClusterRefused
+from muster.core.left_behind import LeftBehind
 from muster.core.operator_orders import Orders
 from muster.gateways.pacemaker import cib, cib_fencing, cib_writes, cib_xml
 from muster.gateways.pacemaker.command import Result, run
@@ -206,6 +207,26 @@ class Pacemaker:
             raise ClusterRefused(f"the cluster has no node {node!r}")
         where = cib_writes.orders_nodes_where(node, record.token, old.token if old else None)
         self._guarded("--modify", "--allow-create", where, cib_writes.orders_fragment(node, *known, new.token))
+
+    def change_left(self, node: str, change: Callable[[Optional[LeftBehind]], Optional[LeftBehind]]) -> None:
+        """Compare-and-set of what a host has left when it returned.
+
+        :raises ClusterRefused: when it changed meanwhile, without quorum, or for an unknown node.
+        """
+        snapshot = self.snapshot()
+        known, old = cib.node_id(snapshot, node), cib.node_left(snapshot, node)
+        if known is None:
+            raise ClusterRefused(f"the cluster has no node {node!r}")
+        new, written = change(old.value), old.value.token if old.value else old.unreadable
+        if (new.token if new else "") == written:
+            return
+        if not cib.quorate(snapshot):
+            raise ClusterRefused("this controller has no quorum: it notes nothing")
+        if new is None:
+            self._done("cibadmin", "--delete", "--xpath", cib_writes.left_where(node, written))
+            return
+        where = cib_writes.left_nodes_where(node, written or None)
+        self._guarded("--modify", "--allow-create", where, cib_writes.left_fragment(node, *known, new.token))
 
     def pause(self, who: str) -> None:
         """Have the worker change nothing until :meth:`resume`, if nobody has done so already."""

@@ -14,11 +14,11 @@ from pathlib import Path
 from muster import parameters
 from muster.core.decide import Incident
 from muster.core.errors import ClusterError
-from muster.core.findings import State, Verdict
+from muster.core.findings import State
 from muster.core.ports import ClockPort
 from muster.log import Log
 from muster.reporting import report
-from muster.reporting.documents import Left, Readiness, Shared, SharedEvent, StatusFile, as_json
+from muster.reporting.documents import Readiness, Shared, SharedEvent, StatusFile, as_json
 from muster.reporting.outlets import Quiet
 from muster.reporting.outlets.files import complain, replace
 from muster.reporting.report import BUSY, Event
@@ -33,8 +33,6 @@ READINESS_AGAIN_S = 600.0
 EVENTS_SHOWN = 8
 SHARE_LIMIT = 120_000
 """In bytes: it is handed on as one argument, and Linux takes 131,071 in one (execve(2), MAX_ARG_STRLEN)."""
-LEFT_SHOWN_S = 86400.0
-"""So long after a host's return those of its servers that were held are spoken of: nobody tells when they are well."""
 
 
 class Status(Quiet):
@@ -63,7 +61,6 @@ class Status(Quiet):
         self._clock = clock
         self._log = log
         self._status = StatusFile(pid=os.getpid(), version=parameters.version())
-        self._left: dict[str, Left] = {}
 
     def announce(self, silence_s: float) -> None:
         deadline = self._clock.monotonic() + silence_s
@@ -72,22 +69,12 @@ class Status(Quiet):
             self._write()
 
     def status(self, reason: str, incidents: list[Incident]) -> None:
-        now = self._clock.now()
-        left = tuple(entry for entry in self._left.values() if now - entry.at < LEFT_SHOWN_S)
         told = tuple(report.summary(incident) for incident in incidents)
         ready = self._readiness()
-        shown = replace_fields(self._status, first_look=True, reason=reason, incidents=told, left=left, readiness=ready)
+        shown = replace_fields(self._status, first_look=True, reason=reason, incidents=told, readiness=ready)
         if shown != self._status:
             self._status = shown
             self._write()
-
-    def report(self, incident: Incident, data: dict[str, object]) -> None:
-        """Of an incident that is over only what it has left to do: the record, which all look at, is gone."""
-        held = sum(finding.verdict is Verdict.HELD for finding in incident.findings.values())
-        if incident.state is State.CLOSED:
-            self._left.pop(incident.node, None)
-            if held:
-                self._left[incident.node] = Left(incident.node, held, round(self._clock.now(), 1))
 
     def event(self, event: Event) -> None:
         """The next status has it."""
@@ -104,7 +91,6 @@ class Status(Quiet):
             version=known.version,
             reason=known.reason,
             incidents=known.incidents,
-            left=known.left,
             readiness=known.readiness,
             events=tuple(SharedEvent(e.at, e.node, e.what, e.server, e.name) for e in self._latest),
         )
@@ -148,6 +134,6 @@ def _short(told: Shared) -> str:
     ways = [[*full[:n], *plain[n:]] for n in (100, 50, 20, 10, 5, 0)] + [brief]
     ways += [brief[:n] for n in range(len(brief) // 50 * 50, -1, -50)]
     made = [replace_fields(told, incidents=tuple(shown), shortened=True) for shown in ways]
-    made.append(replace_fields(made[-1], reason=told.reason[:300], left=(), events=()))
+    made.append(replace_fields(made[-1], reason=told.reason[:300], events=()))
     shorter = (json.dumps(as_json(one)) for one in made)
     return next(text for text in shorter if len(text) <= SHARE_LIMIT)
