@@ -124,6 +124,35 @@ def test_a_page_follows_no_symlink(reports: Reports, tmp_path: Path) -> None:
     assert victim.read_text() == "mine"
 
 
+@pytest.mark.parametrize("silent", [{}, {"proofs": [], "servers": {}}])
+def test_a_proof_is_not_taken_back_by_a_worker_that_begins_with_nova_silent(
+    tmp_path: Path, silent: dict[str, Any]
+) -> None:
+    """E20: it knows of no server, or of none how it is."""
+    first = Reports(FakeClock(), LogLines(), tmp_path)  # type: ignore[arg-type]
+    proved = told("settled")
+    first.report(over(State.SETTLED), proved)
+    unknown = [{**entry, "verdict": "unknown", "dest": "", "reason": "Nova is silent"} for entry in proved["proofs"]]
+    second = Reports(FakeClock(), LogLines(), tmp_path)  # type: ignore[arg-type]
+    second.report(over(), {**proved, "state": "closed", "proofs": unknown, "servers": {"unknown": 12}, **silent})
+    kept = read(tmp_path / "cmp1-1800000000.json")
+    evacuated, there = (
+        [(it["id"], it["to"]) for it in of["proofs"] if it["verdict"] == "evacuated"] for of in (proved, kept)
+    )
+    assert there == evacuated
+    assert kept["servers"]["evacuated"] == len(evacuated) == 10
+    assert b"10</b> evacuated" in (tmp_path / "cmp1-1800000000.html").read_bytes()
+
+
+def test_what_became_of_a_server_after_its_proof_counts(tmp_path: Path) -> None:
+    """E20: it was seen by the later worker."""
+    proved = told("settled")
+    Reports(FakeClock(), LogLines(), tmp_path).report(over(State.SETTLED), proved)  # type: ignore[arg-type]
+    gone = [{**entry, "verdict": "gone"} for entry in proved["proofs"]]
+    Reports(FakeClock(), LogLines(), tmp_path).report(over(), {**proved, "proofs": gone})  # type: ignore[arg-type]
+    assert read(tmp_path / "cmp1-1800000000.json")["servers"] == {"gone": 12}
+
+
 def test_a_new_worker_goes_on_with_the_events_of_the_last_one(tmp_path: Path) -> None:
     for what in ("evacuating: 3 queued", "closed: back in service"):
         reports = Reports(FakeClock(), LogLines(), tmp_path)  # type: ignore[arg-type]

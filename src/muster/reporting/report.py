@@ -108,7 +108,7 @@ def make_report(incident: Incident, findings: Mapping[str, Finding]) -> Report:
         lost=told.lost,
         fenced=told.fenced,
         began=told.began,
-        servers=told.servers,
+        servers=dict(Counter(finding.verdict.value for finding in findings.values())),
         proofs=tuple(_entry(incident, findings[key]) for key in sorted(findings)),
     )
 

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
 from muster.core.decide import Incident
-from muster.core.findings import State
+from muster.core.findings import State, Verdict
 from muster.core.ports import ClockPort
 from muster.log import Log
 from muster.reporting import html_page
-from muster.reporting.documents import Report, ReportEvent, as_json, from_json, read
+from muster.reporting.documents import Report, ReportEvent, ServerEntry, as_json, from_json, read
 from muster.reporting.history import from_worker, incident_name
 from muster.reporting.outlets import Quiet
 from muster.reporting.outlets.files import complain, replace
@@ -35,10 +36,12 @@ class Earlier:
     """What an earlier worker here has left in its report of an incident.
 
     :param lost: when Pacemaker lost the host, by whoever knew it first; 0 if nobody did.
+    :param proved: by id, the servers that it has proved evacuated.
     """
 
     events: tuple[ReportEvent, ...] = ()
     lost: float = 0.0
+    proved: Mapping[str, ServerEntry] = field(default_factory=dict)
 
 
 class Reports(Quiet):
@@ -67,7 +70,7 @@ class Reports(Quiet):
         self._earlier[incident.node] = name, earlier
         events = [as_json(event) for event in (*earlier.events, *self._news(incident))]
         told = {"lost": earlier.lost or None, "events": events}
-        whole = {**data, **told, "written": round(self._clock.now(), 1)}
+        whole = {**_with_proved(data, earlier.proved), **told, "written": round(self._clock.now(), 1)}
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             replace(self._directory / f"{name}.json", json.dumps(whole).encode(), 0o640)
@@ -94,6 +97,24 @@ class Reports(Quiet):
             path.with_suffix(".html").unlink(missing_ok=True)
 
 
+def _with_proved(data: dict[str, object], proved: Mapping[str, ServerEntry]) -> dict[str, object]:
+    """The report with what an earlier worker has proved, where this one cannot tell: it begins anew, and Nova may be
+    silent.  What it does see, a server that is gone or was moved since, counts."""
+    entries = data.get("proofs")
+    if not proved or not isinstance(entries, list):
+        return data
+    told = {entry["id"]: entry for entry in entries if entry["verdict"] != Verdict.UNKNOWN.value}
+    kept = {ident: entry for ident, entry in _as_json_by_id(proved).items() if ident not in told}
+    whole = {**{entry["id"]: entry for entry in entries}, **kept}
+    counts = Counter(str(entry["verdict"]) for entry in whole.values())
+    return {**data, "proofs": [whole[ident] for ident in sorted(whole)], "servers": dict(counts)}
+
+
+def _as_json_by_id(entries: Mapping[str, ServerEntry]) -> dict[str, dict[str, Any]]:
+    made = as_json(Report(proofs=tuple(entries.values())))["proofs"]
+    return {str(entry["id"]): entry for entry in made}
+
+
 def _page(whole: dict[str, Any]) -> bytes:
     made = from_json(Report, whole)
     assert isinstance(made, Report)
@@ -107,4 +128,7 @@ def _earlier(path: Path) -> Earlier:
             kept = read(Report, file.read(READ_LIMIT))
     except OSError:
         return Earlier()
-    return Earlier(kept.events[-EVENTS_KEPT:], kept.lost or 0.0) if isinstance(kept, Report) else Earlier()
+    if not isinstance(kept, Report):
+        return Earlier()
+    proved = {entry.id: entry for entry in kept.proofs if entry.verdict == Verdict.EVACUATED.value}
+    return Earlier(kept.events[-EVENTS_KEPT:], kept.lost or 0.0, proved)
