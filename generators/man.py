@@ -86,6 +86,9 @@ def _command(command: Command) -> Iterator[str]:
             names = ", ".join(f"\\fB{roff(name)}\\fR" for name in argument.names)
             value = "" if argument.flag else f" \\fI{roff(_value(argument))}\\fR"
             yield from item(f"{names}{value}", argument.help[0].upper() + argument.help[1:] + ".")
+    yield ".PP"
+    told = (f"{code}: {text}" for code, text in enumerate(command.exits) if text)
+    yield prose(f"Exit status {'. '.join(told)}.")
 
 
 def _usage(argument: Argument) -> str:

@@ -23,11 +23,77 @@ EXIT_CODES = """exit codes:
   3  unknown: the command could not find out, or the command line is wrong"""
 
 
+class _Help(argparse.HelpFormatter):
+    """Fills what is prose, and leaves lines that begin with spaces as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if not text.startswith("exit codes:"):
+            return super()._fill_text(text, width, indent)
+        head, *rows = text.splitlines()
+        filled = (super(_Help, self)._fill_text(row, width - 5, "") for row in rows)
+        return "\n".join([head, *("  " + row.replace(" ", "  ", 1).replace("\n", "\n     ") for row in filled)])
+
+
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # argparse's own 2 would read as trouble.
         self.print_usage(sys.stderr)
         self.exit(UNKNOWN, f"{self.prog}: {message}\n")
+
+
+Exits = tuple[str, str, str, str]
+
+_UNSEEN = "Pacemaker does not answer, or there is no such host"
+_ORDER: Exits = (
+    "the order was given, or had been given before",
+    "",
+    "it was refused, or whoever was asked said no",
+    "Pacemaker does not answer",
+)
+EXITS: dict[str, Exits] = {
+    "status": (
+        "no host is dead and muster is ready; with HOST: it is not dead, or is back and left no server behind",
+        "a host is dead and its servers are seen to, something waits, or muster may not be ready; with HOST: its"
+        " incident is under way, or is closed and left servers that were held, parked or unknown",
+        "a person is needed, or muster is not ready; with HOST: a server is held, a guard has stopped the incident, or"
+        " no worker runs",
+        _UNSEEN,
+    ),
+    "watch": (
+        "as status, by the last look",
+        "as status, by the last look",
+        "as status, by the last look",
+        "Pacemaker did not answer for 300 looks",
+    ),
+    "plan": (
+        "every server would find room",
+        "some would need a person, or muster cannot tell",
+        "the host could not be evacuated, or some servers would find no room",
+        "Pacemaker, Nova or Placement do not answer, or there is no such host",
+    ),
+    "capacity": (
+        "so many hosts may die together as were asked for",
+        "that is not proved, muster cannot tell for some servers, or some hosts are not counted",
+        "so many may not",
+        "Pacemaker, Nova or Placement do not answer",
+    ),
+    "report": ("it was shown", "", "", "nothing is known of the incident, or neither reports nor Nova can be read"),
+    **dict.fromkeys(("retry", "skip", "approve", "confirm", "release", "acknowledge", "pause", "resume"), _ORDER),
+    "doctor": ("every check is content", "a check says attention, or cannot tell", "a check says trouble", _UNSEEN),
+    "setup": (
+        "nothing is missing, or all of it was added",
+        "something is missing, and its commands were printed",
+        "a command failed, something is still missing, or whoever was asked said no",
+        "Pacemaker does not answer, or an option is wrong",
+    ),
+    "register": (
+        "it is done",
+        "",
+        "something else is in the way, or a worker runs; nothing was changed",
+        "it broke down",
+    ),
+}
+"""Of each command: 0, 1, 2, 3.  The one table: the help, the manual page and the tests have it from here."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +119,11 @@ class Command:
     summary: str
     description: str
     arguments: tuple[Argument, ...] = ()
+
+    @property
+    def exits(self) -> Exits:
+        """When it ends with 0, 1, 2 and 3; empty for a code that it does not end with."""
+        return EXITS[self.name]
 
 
 OUTPUT = Argument(("-o", "--output"), "output format", choices=("text", "json"), default="text")
@@ -263,7 +334,15 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--resource", default="", metavar="ID", help="the resource, if the cluster has more than one")
     parsers = whole.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for command in COMMANDS:
-        one = parsers.add_parser(command.name, help=command.summary, description=command.description)
+        one = parsers.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.description,
+            epilog="\n".join(
+                ["exit codes:", *(f"  {code}  {text}" for code, text in enumerate(command.exits) if text)]
+            ),
+            formatter_class=_Help,
+        )
         for argument in command.arguments:
             _add(one, argument)
     return whole

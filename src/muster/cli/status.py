@@ -167,10 +167,15 @@ def _host(site: Site, options: argparse.Namespace) -> int:
         if report.proofs:
             out.print("")
             out.print(servers_table(report.proofs, narrow=out.width < NARROW))
-    open_ones = any(entry.verdict in ("held", "unknown", "parked") for entry in report.proofs)
-    if nobody or report.state == "blocked" or any(entry.verdict == "held" for entry in report.proofs):
-        return commands.TROUBLE
-    return commands.ATTENTION if report.state != "closed" or open_ones else commands.OK
+    return exit_of_host(report, nobody)
+
+
+def exit_of_host(report: Report, nobody: bool) -> int:
+    """:param nobody: no worker runs that would go on with it."""
+    verdicts = {entry.verdict for entry in report.proofs}
+    if report.state == "closed":  # what it left is a reminder, not a dead host
+        return commands.ATTENTION if verdicts & {"held", "unknown", "parked"} else commands.OK
+    return commands.TROUBLE if nobody or report.state == "blocked" or "held" in verdicts else commands.ATTENTION
 
 
 def servers_table(entries: Sequence[ServerEntry], narrow: bool) -> RenderableType:
