@@ -87,7 +87,7 @@ def worker(
         log,
     )
     status = Status(status_file, clock, log, cluster.share, lambda: looks.found)
-    left = LeftBehindNotes(cluster.change_left, clock, log)
+    left = LeftBehindNotes(cluster.change_left, cluster.change_past, clock, log)
     outlet = Outlets(status, [left, *_others(settings, clock, memory, log, looks), looks], log)
     outlet.announce(60.0)
     compute = nova(settings, outlet.announce, clock)

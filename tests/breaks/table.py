@@ -1674,13 +1674,29 @@ BREAKS: tuple[Break, ...] = (
         "D12",
         "writes a note over that of somebody else",
         "src/muster/gateways/pacemaker/cib_writes.py",
-        """[@name='{LEFT}']"
-    same = f"not({pair})" if left is None else f"{pair}[@value={_literal(left)}]"
+        """[@name='{attribute}']"
+    same = f"not({pair})" if note is None else f"{pair}[@value={_literal(note)}]"
 """,
-        """[@name='{LEFT}']"
+        """[@name='{attribute}']"
     same = f"not({pair}) or {pair}"
 """,
         ("unit/test_left_behind.py::test_of_two_who_change_a_note_one_is_refused",),
+    ),
+    Break(
+        "E22",
+        "mixes two incidents of a host where it has no report of either",
+        "src/muster/cli/incidents.py",
+        "noted = _past(node, first)\n",
+        "noted = None\n",
+        ("unit/test_past_incidents.py::test_each_incident_has_its_own_servers_wherever_it_is_asked_for",),
+    ),
+    Break(
+        "E22",
+        "forgets who was held where it has no report",
+        "src/muster/cli/incidents.py",
+        "return _as_noted(whole, past) if story is None and past else whole",
+        "return whole",
+        ("unit/test_past_incidents.py::test_each_incident_has_its_own_servers_wherever_it_is_asked_for",),
     ),
     Break(
         "E20",

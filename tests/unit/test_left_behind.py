@@ -24,12 +24,13 @@ from muster.core.errors import ClusterError, ClusterRefused, NovaRefused, NovaUn
 from muster.core.findings import Finding, State, Verdict
 from muster.core.left_behind import SERVERS_LIMIT, LeftBehind, noted
 from muster.core.nova_facts import Server
+from muster.core.past_incidents import Past, PastIncident, with_incident
 from muster.gateways.nova.rights import NovaRights
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.cluster import Pacemaker
 from muster.gateways.pacemaker.command import Result
 from muster.installation.installed import Resource
-from muster.reporting.outlets.left_behind import Change, LeftBehindNotes
+from muster.reporting.outlets.left_behind import Change, ChangePast, LeftBehindNotes
 from tests.fakes import FakeClock, LogLines, settings
 
 NOTE = LeftBehind(100, ("a", "b"))
@@ -81,12 +82,16 @@ class Notes:
         self.kept: dict[str, Optional[LeftBehind]] = {}
         self.silent = False
         self.written = 0
+        self.past: Optional[Past] = None
         self.lines = LogLines()
         self.begin()
 
     def begin(self) -> None:
         """Another worker."""
-        self.it = LeftBehindNotes(self._change, FakeClock(), self.lines)  # type: ignore[arg-type]
+        self.it = LeftBehindNotes(self._change, self._change_past, FakeClock(), self.lines)  # type: ignore[arg-type]
+
+    def _change_past(self, node: str, change: ChangePast) -> None:
+        self.past = change(self.past)
 
     def _change(self, node: str, change: Change) -> None:
         if self.silent:
@@ -110,7 +115,9 @@ def test_what_waits_is_noted_as_soon_as_nothing_is_under_way() -> None:
     assert notes.sees(State.SETTLED, a=Verdict.HELD, b=Verdict.PARKED, c=Verdict.EVACUATED) == ("a", "b")
     assert notes.sees(State.RETURNING, a=Verdict.HELD, b=Verdict.UNKNOWN, c=Verdict.EVACUATED) == ("a", "b")
     assert notes.sees(State.RETURNING, a=Verdict.HELD, b=Verdict.EVACUATED) == ("a",)
+    assert notes.past == Past((PastIncident(100, 0, ("a",)),))
     assert notes.sees(State.CLOSED, a=Verdict.GONE, b=Verdict.EVACUATED) == ()
+    assert notes.past == Past((PastIncident(100, int(FakeClock().now())),))
 
 
 def test_a_worker_that_begins_anew_with_nova_silent_forgets_nothing() -> None:
@@ -171,6 +178,30 @@ def test_a_note_stands_in_the_cib_beside_the_record_and_outlives_it(pacemaker: P
     pacemaker.change_left("cmp1", partial(noted, left=(), seen_to=("a",), now=130))
     assert kept(pacemaker) is None
     assert cib.node_record(pacemaker.snapshot(), "cmp1").value == Record(Phase.RETURNING, 100, 100)
+
+
+def test_the_last_incidents_stand_there_too(pacemaker: Pacemaker) -> None:
+    pacemaker.change_past("cmp1", partial(with_incident, first=100, closed=0, left=("b", "a")))
+    pacemaker.change_past("cmp1", partial(with_incident, first=100, closed=200, left=("a",)))
+    pacemaker.change_past("cmp1", partial(with_incident, first=300, closed=0, left=()))
+    past = Past((PastIncident(300), PastIncident(100, 200, ("a",))))
+    assert cib.cluster(pacemaker.snapshot(), "ctl1", "muster").nodes["cmp1"].past == past
+    assert Past.parse(past.token) == past
+
+
+@pytest.mark.parametrize("token", ["", "100", "100-", "x-1", "100-200,a;b", "100-200  1-2"])
+def test_what_is_no_incident_is_refused(token: str) -> None:
+    with pytest.raises(ValueError, match="is no incident"):
+        Past.parse(token)
+
+
+def test_few_are_kept_the_newest_first() -> None:
+    past = None
+    for first in (5, 1, 3, 2, 6, 4):
+        past = with_incident(past, first, first + 1, [f"{n:036d}" for n in range(99)])
+    assert past
+    assert [it.first for it in past.incidents] == [6, 5, 4, 3, 2]
+    assert len(past.token) < 10_000
 
 
 def test_of_two_who_change_a_note_one_is_refused(pacemaker: Pacemaker) -> None:

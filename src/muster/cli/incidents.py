@@ -15,16 +15,22 @@ from muster.core.bounds import SKEW_S
 from muster.core.cluster_facts import Node
 from muster.core.errors import ClusterError, MusterError
 from muster.core.findings import State, Verdict
+from muster.core.past_incidents import PastIncident
 from muster.gateways.clock import Clock
 from muster.reporting import nova_history, nova_records
 from muster.reporting.documents import Report
-from muster.reporting.history import Story, from_worker, incident_name
+from muster.reporting.history import ServerStory, Story, from_worker, in_order, incident_name
 from muster.reporting.nova_records import Wanted
 from muster.reporting.report import make_report
 
 BACK_S = 90 * 86400.0
 """How far back evacuations are looked for that no report and no record speaks of."""
 CLOSED_LATE_S = 60.0
+NOT_SEEN_TO = "held, parked or unknown when the host returned; the worker's report says why"
+NOTED_ONLY = (
+    "the steps of the host, and servers that were skipped: the worker's report is on another controller, so this page"
+    " has Nova's records between begin and end of the incident, as Pacemaker's configuration has them"
+)
 _NAME = re.compile(r"(?P<host>.+)-(?P<first>\d{9,11})")
 
 
@@ -59,6 +65,7 @@ class Incidents:
         missing = [f"incidents under way: {self._why}"] if self._why else []
         missing += self._unread
         found = {one.incident: one for one in self._on_record()}
+        found.update((one.incident, one) for one in self._noted())
         found.update((one.incident, one) for one in map(_of_report, self._kept))
         try:
             for one in self._by_nova(list(found.values())):
@@ -66,6 +73,14 @@ class Incidents:
         except MusterError as exc:
             missing.append(f"incidents that only Nova has on record: {exc}")
         return sorted(found.values(), key=lambda one: one.first, reverse=True), missing
+
+    def _noted(self) -> Iterator[Known]:
+        for node in self._nodes().values():
+            for past in node.past.incidents if node.past else ():
+                if not (node.record and node.record.first == past.first):
+                    name = incident_name(node.name, past.first)
+                    source = "Nova's records; begin and end are noted in Pacemaker's configuration"
+                    yield Known(name, node.name, past.first, State.CLOSED.value, {}, source)
 
     def _on_record(self) -> Iterator[Known]:
         for node in self._nodes().values():
@@ -105,8 +120,10 @@ class Incidents:
         story = self._worker_story(node_name, report, open_)
         last_said = open_ or _is_over(report)
         told = frozenset(s.id for s in story.servers if last_said or s.verdict not in _OPEN) if story else frozenset()
+        past = _past(node, first)
         try:
-            return self._with_nova(node_name, first, _end(story, first, node, reports), story, told)
+            whole = self._with_nova(node_name, first, _end(story, first, node, reports), story, told, past)
+            return _as_noted(whole, past) if story is None and past else whole
         except MusterError as exc:
             if story is None:
                 raise ClusterError(f"this controller has no report of {wanted!r}, and Nova: {exc}") from exc
@@ -140,18 +157,24 @@ class Incidents:
         return replace(from_worker(told, "this command, by what it sees now"), missing=(missing,))
 
     def _with_nova(
-        self, node: str, first: Optional[float], until: Optional[float], story: Optional[Story], told: frozenset[str]
+        self,
+        node: str,
+        first: Optional[float],
+        until: Optional[float],
+        story: Optional[Story],
+        told: frozenset[str],
+        past: Optional[PastIncident],
     ) -> Story:
         site = self._reachable()
         wanted = Wanted((first - SKEW_S) if first else time.time() - BACK_S, until, told=told)
-        if story is None:
+        if story is None and not past:
             wanted = replace(wanted, group=0 if first else -1)
         nova = wiring.nova(site.settings)
         host = nova_records.host_of(node, list(site.cluster.nodes), nova.services(), site.settings.host_map)
         records = nova_records.gather(nova, Clock(), host, wanted)
         if story is not None:
             return nova_history.with_nova(story, records, told)
-        if not records.evacuations:
+        if not records.evacuations and not past:
             raise ClusterError("it shows no evacuation from there in that time")
         return nova_history.from_nova(node, records)
 
@@ -190,6 +213,7 @@ class Incidents:
         firsts = [report.fenced for report in reports if report.fenced]
         if node and node.record:
             firsts.append(node.record.first)
+        firsts += [float(past.first) for past in node.past.incidents] if node and node.past else []
         return max(firsts, default=None)
 
 
@@ -202,11 +226,37 @@ def _end(
     begins = [report.fenced for report in reports if report.fenced]
     if node and node.record:
         begins.append(float(node.record.first))
+    begins += [float(past.first) for past in node.past.incidents] if node and node.past else []
     ends = [begin - SKEW_S for begin in begins if begin > first]
-    closed = story.first(State.CLOSED) if story else None
+    noted = _past(node, first)
+    closed = story.first(State.CLOSED) if story else float(noted.closed) if noted and noted.closed else None
     if closed is not None:
         ends.append(closed + CLOSED_LATE_S)
     return min(ends, default=None)
+
+
+def _past(node: Optional[Node], first: Optional[float]) -> Optional[PastIncident]:
+    """What is noted of this incident beside the node."""
+    incidents = node.past.incidents if node and node.past else ()
+    return next((past for past in incidents if past.first == first), None)
+
+
+def _as_noted(story: Story, past: PastIncident) -> Story:
+    """What Nova has on record of an incident, with what it does not know: where it begins, who was not evacuated."""
+    known = {server.id: server for server in story.servers}
+    left = {}
+    for ident in past.left:
+        server = known.get(ident, ServerStory(ident))
+        if server.verdict == Verdict.UNKNOWN.value:
+            words = f": {server.reason}" if server.reason else ""
+            left[ident] = replace(server, verdict=Verdict.HELD.value, reason=f"{NOT_SEEN_TO}{words}")
+    return replace(
+        story,
+        incident=incident_name(story.node, past.first),
+        fenced=float(past.first),
+        servers=in_order([*{**known, **left}.values()]),
+        missing=(NOTED_ONLY, *(it for it in story.missing if it != nova_history.FROM_NOVA)),
+    )
 
 
 _OPEN = frozenset(verdict.value for verdict in Verdict if verdict.open)

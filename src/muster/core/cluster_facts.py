@@ -14,6 +14,7 @@ from typing import Optional
 
 from muster.core.left_behind import LeftBehind
 from muster.core.operator_orders import Orders
+from muster.core.past_incidents import Past
 
 
 class Phase(enum.Enum):
@@ -112,6 +113,7 @@ class Node:
     :param compute: one of this cloud's computes; bundles and other guests are remotes, too.
     :param unproved: why Pacemaker's own word that it was fenced does not prove that it is off; empty where it does.
     :param left: servers that nobody had seen to when it returned; nothing is decided by it.
+    :param past: its last incidents; nothing is decided by them, either.
     :param confirmed_at: when an operator has given his word for it instead, to Pacemaker (0: not).
     """
 
@@ -132,6 +134,7 @@ class Node:
     unproved: str = ""
     confirmed_at: int = 0
     left: Optional[LeftBehind] = None
+    past: Optional[Past] = None
 
     @property
     def away(self) -> bool:

@@ -15,6 +15,7 @@ from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.errors import ClusterError
 from muster.core.left_behind import LeftBehind
 from muster.core.operator_orders import Orders
+from muster.core.past_incidents import Past
 from muster.gateways.pacemaker import attributes, constraints
 from muster.gateways.pacemaker.attributes import pairs
 from muster.gateways.pacemaker.cib_fencing import devices, levels, recorders_of
@@ -24,6 +25,7 @@ from muster.gateways.pacemaker.cib_xml import (
     LEFT,
     OPTIONS,
     ORDERS,
+    PAST,
     PAUSED,
     RECORD,
     REFUSED,
@@ -112,6 +114,10 @@ def node_record(cib: Element, name: str) -> Attribute[Record]:
 
 def node_left(cib: Element, name: str) -> Attribute[LeftBehind]:
     return read_value(nodes_named(cib, name), LEFT, LeftBehind.parse)
+
+
+def node_past(cib: Element, name: str) -> Attribute[Past]:
+    return read_value(nodes_named(cib, name), PAST, Past.parse)
 
 
 def paused(cib: Element, resource: str) -> str:
@@ -264,6 +270,7 @@ def _node(index: _Index, name: str) -> Node:
         # A member is a compute by whoever has put it on record.
         compute=name in index.computes or (not remote and record.value is not None),
         left=read_value(nodes, LEFT, LeftBehind.parse).value,
+        past=read_value(nodes, PAST, Past.parse).value,
         unproved=_unproved(index, name, shown) if fenced_at and not member and not open_record else "",
     )
 

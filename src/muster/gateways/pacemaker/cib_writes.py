@@ -12,7 +12,7 @@ from lxml import etree
 from muster.core.errors import ClusterError
 from muster.gateways.pacemaker import attributes
 from muster.gateways.pacemaker.attributes import Element
-from muster.gateways.pacemaker.cib_xml import HOLD, LEFT, ORDERS, PAUSED, RECORD, nodes_named
+from muster.gateways.pacemaker.cib_xml import HOLD, ORDERS, PAUSED, RECORD, nodes_named
 
 
 def record_fragment(name: str, ident: str, kind: str, token: str) -> str:
@@ -77,22 +77,22 @@ def orders_where(name: str, token: str) -> str:
     return f"{node}[.//nvpair[@name='{RECORD}'][@value={_literal(token)}]]//nvpair[@name='{ORDERS}']"
 
 
-def left_fragment(name: str, ident: str, kind: str, token: str) -> str:
-    """The ``nodes`` section with nothing but the note of what one node has left."""
-    return _node_fragment(name, ident, kind, {LEFT: token})
+def note_fragment(name: str, ident: str, kind: str, attribute: str, token: str) -> str:
+    """The ``nodes`` section with nothing but one note beside one node."""
+    return _node_fragment(name, ident, kind, {attribute: token})
 
 
-def left_nodes_where(name: str, left: Optional[str]) -> str:
+def note_nodes_where(name: str, attribute: str, note: Optional[str]) -> str:
     """XPath of the ``nodes`` section, if there is quorum and the note is this one (None: there is none)."""
-    pair = f"configuration/nodes/node[@uname={_literal(name)}]//nvpair[@name='{LEFT}']"
-    same = f"not({pair})" if left is None else f"{pair}[@value={_literal(left)}]"
+    pair = f"configuration/nodes/node[@uname={_literal(name)}]//nvpair[@name='{attribute}']"
+    same = f"not({pair})" if note is None else f"{pair}[@value={_literal(note)}]"
     return f"/cib[@have-quorum='1'][{same}]/configuration/nodes"
 
 
-def left_where(name: str, left: str) -> str:
+def note_where(name: str, attribute: str, note: str) -> str:
     """XPath of the note, if there is quorum and it is this one."""
     node = f"/cib[@have-quorum='1']/configuration/nodes/node[@uname={_literal(name)}]"
-    return f"{node}//nvpair[@name='{LEFT}'][@value={_literal(left)}]"
+    return f"{node}//nvpair[@name='{attribute}'][@value={_literal(note)}]"
 
 
 def resources_where(resource: str, who: str) -> str:

@@ -14,7 +14,7 @@ from muster.gateways.pacemaker.attributes import Element, pairs
 RECORD = "muster"
 HOLD = "muster-hold"
 ORDERS = "muster-orders"
-LEFT = "muster-left"
+LEFT, PAST = "muster-left", "muster-past"
 STATUS, VERSION, LACKS = "muster-status", "muster-version", "muster-lacks"
 """Transient attributes: of a dead host, of each controller, of each on which something is missing."""
 REFUSED = "muster-refused-"

@@ -15,6 +15,7 @@ from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.errors import ClusterError, ClusterRefused
 from muster.core.left_behind import LeftBehind
 from muster.core.operator_orders import Orders
+from muster.core.past_incidents import Past
 from muster.gateways.pacemaker import cib, cib_fencing, cib_writes, cib_xml
 from muster.gateways.pacemaker.command import Result, run
 from muster.installation.fencing_topology import MENDED, objection
@@ -214,19 +215,32 @@ class Pacemaker:
         :raises ClusterRefused: when it changed meanwhile, without quorum, or for an unknown node.
         """
         snapshot = self.snapshot()
-        known, old = cib.node_id(snapshot, node), cib.node_left(snapshot, node)
+        old = cib.node_left(snapshot, node)
+        new = change(old.value)
+        written = old.value.token if old.value else old.unreadable
+        self._change_note(snapshot, node, cib_xml.LEFT, written, new.token if new else "")
+
+    def change_past(self, node: str, change: Callable[[Optional[Past]], Past]) -> None:
+        """The same of its last incidents."""
+        snapshot = self.snapshot()
+        old = cib.node_past(snapshot, node)
+        written = old.value.token if old.value else old.unreadable
+        self._change_note(snapshot, node, cib_xml.PAST, written, change(old.value).token)
+
+    def _change_note(self, snapshot: cib.Element, node: str, attribute: str, old: str, new: str) -> None:
+        """:param old: empty for none; so is ``new``."""
+        known = cib.node_id(snapshot, node)
         if known is None:
             raise ClusterRefused(f"the cluster has no node {node!r}")
-        new, written = change(old.value), old.value.token if old.value else old.unreadable
-        if (new.token if new else "") == written:
+        if new == old:
             return
         if not cib.quorate(snapshot):
             raise ClusterRefused("this controller has no quorum: it notes nothing")
-        if new is None:
-            self._done("cibadmin", "--delete", "--xpath", cib_writes.left_where(node, written))
+        if not new:
+            self._done("cibadmin", "--delete", "--xpath", cib_writes.note_where(node, attribute, old))
             return
-        where = cib_writes.left_nodes_where(node, written or None)
-        self._guarded("--modify", "--allow-create", where, cib_writes.left_fragment(node, *known, new.token))
+        where = cib_writes.note_nodes_where(node, attribute, old or None)
+        self._guarded("--modify", "--allow-create", where, cib_writes.note_fragment(node, *known, attribute, new))
 
     def pause(self, who: str) -> None:
         """Have the worker change nothing until :meth:`resume`, if nobody has done so already."""
