@@ -9,6 +9,7 @@ from muster.core.cluster_facts import Node, Phase
 from muster.core.decide import Incident
 from muster.core.findings import Finding, State, Verdict
 from tests.sim.cloud_state import Odds
+from tests.sim.inventory import OPEN
 from tests.sim.parts import World
 
 QUIET_S = 150.0
@@ -53,7 +54,8 @@ def rest(world: World) -> None:
         planned = any(
             (f.verdict is Verdict.PARKED and f.due > world.now)
             or (f.verdict is Verdict.EVACUATING and not f.alarm)
-            or f.rule in ("owner-unread", "arrived-unread")  # asked for again and again, until it is given up
+            or f.rule
+            in ("owner-unread", "arrived-unread", "failure-unread")  # asked for again and again, until it is given up
             for i in (world.current.incidents.values() if world.current else ())
             for f in i.findings.values()
         )
@@ -131,6 +133,8 @@ def _truly_stuck(world: World, finding: Finding) -> bool:
         r.stuck and r.status == "pre-migrating" and _unfenced(world, r.dest) for r in cloud.rows_of[finding.server.id]
     ):
         return True
+    if finding.rule == "open-elsewhere" and any(r.status in OPEN for r in cloud.rows_of[finding.server.id]):
+        return True  # nobody can tell whether it died with its destination, which is back; an operator ends that
     if finding.rule == "not-begun" and finding.server.id in cloud.withheld:
         return True  # only the action log tells that it never will
     if finding.rule == "on-the-way" and _known_limit(world, finding):

@@ -163,6 +163,7 @@ class Instance:
     task: str = ""
     updated: float = 0.0
     launched: bool = True
+    launched_at: float = 0.0
     image: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     mark: str = ""
@@ -197,6 +198,7 @@ class Instance:
                 created=self.created,
                 updated=self.updated,
                 launched=self.launched,
+                launched_at=self.launched_at,
                 image=self.image,
                 metadata=self.metadata if self.image else {**self.metadata, **marks},
                 image_properties=marks if self.image else {},

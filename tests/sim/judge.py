@@ -87,7 +87,7 @@ class Judge(Obedience):
             known = row.by == "muster" or process.knew(f"evacuations_from {row.source}", row.began_at)
             if self._thought_dead(process, row):
                 row.excused = True
-            elif row.source == host.name and known and world.cloud.row_alive(row):
+            elif known and world.cloud.row_alive(row) and self._awaited(process, row):
                 self.blame("3", f"evacuate of {ident} sent while migration {row.id} by {row.by} is {row.status}")
         if not host.running:
             return False
@@ -114,6 +114,16 @@ class Judge(Obedience):
         if seen or own:
             since_s = self.world.now - left.arrived_at
             self.blame("3", f"evacuate of {inst.id}, which left {' and '.join(sources)} {since_s:.0f} s ago")
+
+    def _awaited(self, process: Process, row: Row) -> bool:
+        """By the incident of the host that the server is on, or was on when it was evacuated: the conductor takes the
+        row of either (facts.md N32).  Until an operator who has looked into that has it tried again."""
+        inst, source = self.world.cloud.instances[row.server], row.source
+        if source == inst.host:
+            return True
+        node = process.looked.get(source)
+        looked_into = self.orders_seen(process, inst.host).retried.get(row.server, 0)
+        return node is not None and bool(node.record or node.unreadable_record) and not looked_into
 
     def _thought_dead(self, process: Process, row: Row) -> bool:
         """Its destination was fenced by a device that lied, and nothing that tells of it could have been read yet."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
-from muster.core import admission, decide, host_rules, server_case, server_rules
+from muster.core import admission, decide, host_rules, other_incidents, server_case, server_rules
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.findings import Verdict
 from muster.core.nova_facts import Power
@@ -266,6 +266,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("takes for dropped what was over when its call was read", "B40",
            patch(server_case.ServerCase, "calls_over", property(_over_by_a_newer_log)),
            scenarios.over_before_its_call_is_read),
+    Mutant("sends what another incident may still move", "B44", without(server_rules, "open-elsewhere"),
+           scenarios.moved_while_its_call_may_still_begin),
+    Mutant("believes what lists cannot show of another incident", "B44", patch(other_incidents, "_unread_since", lambda node, named, sight: None),
+           scenarios.moved_from_a_host_that_cannot_be_listed),
     Mutant("never asks what has become of a call", "B19", row(server_rules, "not-begun", step=None)),
     Mutant("waits for an action log for ever", "B4", patch(server_rules, "LOG_TRIES", 1_000_000)),
     Mutant("asks for quorum once for many steps", "C10", patch(act.Act, "carry_out", _asking_once)),

@@ -121,6 +121,7 @@ class Rebuild:
             return
         was_stopped = inst.vm_state == "stopped"
         inst.guests.add(dest.name)
+        inst.launched_at = cloud.stamp()
         cloud.judge.guest_started(inst, row)
         if cloud.rng.random() < cloud.odds.fail_late:
             self._fail(inst, row, dest, "MessagingTimeout", harmless=False)

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Optional
+from typing import Any, Optional
 
+from muster.core.errors import NovaUnavailable
 from tests.sim.inventory import Call, Instance
 from tests.sim.process import Process
 from tests.sim.stage import Stage
@@ -56,4 +57,36 @@ def over_before_its_call_is_read() -> Stage:
     it.cloud.odds.hang = 1.0
     it.fence("cmp1")
     it.until(it.settled("cmp1"))
+    return it
+
+
+def moved_while_its_call_may_still_begin() -> Stage:
+    """The conductor does not say what has become of a call; another hand moves the server, and its new host dies."""
+    it = Stage(hosts=4)
+    it.cloud.odds.lose = 1.0
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["accepted"])
+    it.cloud.odds.lose = 0.0
+    it.cloud.evacuate("s0", None, by="operator")
+    it.until(lambda: it.server("s0").host != "cmp1")
+    second = it.server("s0").host
+    it.fence(second)
+    it.until(it.says("s0", "queued", second))
+    it.run_for(30.0)
+    return it
+
+
+def moved_from_a_host_that_cannot_be_listed() -> Stage:
+    """The same, and a new worker reads no evacuation of the first host."""
+    it = moved_while_its_call_may_still_begin()
+    listed = it.cloud.evacuations_from
+
+    def fails(host: str, *rest: Any) -> Any:
+        if host == "cmp1":
+            raise NovaUnavailable("evacuations_from cmp1: HTTP 500", status=500)
+        return listed(host, *rest)
+
+    it.cloud.evacuations_from = fails  # type: ignore[method-assign]
+    it.takeover()
+    it.run_for(200.0)
     return it

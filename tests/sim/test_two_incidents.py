@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from muster.core.errors import NovaUnavailable
 from tests.sim import scenarios
 from tests.sim.stage import Stage
 
@@ -35,6 +39,71 @@ def _dies_under_way(it: Stage) -> str:
     dest = it.cloud.rows_of["s0"][0].dest
     it.fence(dest)
     return dest
+
+
+def test_sends_nothing_for_a_host_whose_server_another_incident_may_still_move() -> None:
+    """B44: the conductor takes any evacuation of a server that is `accepted` (facts.md N32).  The call from the first
+    host may still be carried out once another hand has brought the server elsewhere, and that host has died too."""
+    it = scenarios.moved_while_its_call_may_still_begin()
+    second = it.server("s0").host
+    it.order("cmp1", lambda orders: replace(orders, released=True).skip("s0"))
+    it.until(lambda: f"{second}, where the server is now, waits for this one" in it.reason("s0"), 1200.0)
+    it.run_for(300.0)
+    assert (it.rows("s0"), it.state("cmp1")) == (["done", "accepted"], "evacuating")
+    assert f"muster retry s0 --host {second}" in it.reason("s0", second)
+    it.order(second, lambda orders: orders.retry("s0", int(it.now)))
+    it.until(lambda: len(it.rows("s0")) == 3)
+    it.fair()
+
+
+@pytest.mark.parametrize("how", ["servers_on", "evacuations_from", "service", "doubtful", "record"])
+def test_sends_nothing_that_an_incident_may_move_whose_facts_cannot_be_read(how: str) -> None:
+    """B44: of the first host nothing can be read; the server says that something has moved it since."""
+    it = scenarios.moved_while_its_call_may_still_begin()
+    read = getattr(it.cloud, how, None)
+    if how == "service":
+        it.cloud.garbled.add("service cmp1")
+    elif how == "record":
+        it.site.set_node("cmp1", record=None, unreadable_record="garbage")
+    elif how == "doubtful":
+        services = it.cloud.services
+        it.cloud.services = lambda: [  # type: ignore[method-assign]
+            *services(),
+            *(replace(s, id="x", host="CMP1") for s in services() if s.host == "cmp1"),
+        ]
+    else:
+
+        def fails(host: str, *rest: Any) -> Any:
+            if host == "cmp1":
+                raise NovaUnavailable(f"{how} cmp1: HTTP 500", status=500)
+            return read(host, *rest)  # type: ignore[misc]
+
+        setattr(it.cloud, how, fails)
+    if how not in ("doubtful", "record"):
+        it.takeover()
+    it.run_for(300.0)
+    assert it.rows("s0") == ["done", "accepted"]
+    it.fair()
+
+
+@pytest.mark.parametrize("how", ["refused", "no room"])
+def test_sends_again_where_a_call_has_used_the_row_of_an_earlier_incident(how: str) -> None:
+    """B44: of two dropped calls rows stay accepted; the server was proved, and nothing read its calls again."""
+    it = Stage(hosts=6)
+    it.cloud.odds.conductor = 1.0
+    it.fence("cmp1")
+    it.until(lambda: len(it.rows("s0")) == 2 and all(call.over for call in it.server("s0").calls), 300.0)
+    it.cloud.odds.conductor = 0.0
+    it.until(it.settled("cmp1"))
+    second = it.server("s0").host
+    it.cloud.odds.refuse = float(how == "refused")
+    it.no_room(how == "no room")
+    it.fence(second)
+    it.until(lambda: {"failed", "error"} & set(it.rows("s0")), 300.0)
+    it.cloud.odds.refuse = 0.0
+    it.no_room(False)
+    it.until(lambda: it.server("s0").host not in ("cmp1", second), 300.0)
+    it.fair()
 
 
 def test_keeps_a_server_held_when_the_destination_that_died_is_back() -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from muster.core.admission import first_calls
-from muster.core.bounds import HEARTBEAT_SKEW_S
+from muster.core.bounds import HEARTBEAT_SKEW_S, SKEW_S
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision, dead_hosts, decide, lying_hosts, wanted_now
 from muster.core.findings import Verdict
 from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Server
+from muster.core.operator_orders import Orders
 from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Sight, Tries
 from muster.core.steps import (
     DropHold,
@@ -221,6 +222,134 @@ def test_what_another_incident_wants_of_a_server_does_not_take_its_place_in_the_
     decision = decide(Sight(NOW, Cluster(True, "ctl1", nodes), hosts), settings())
     assert sent(decision) == ["a", "b"]
     assert [step.server for step in decision.steps if isinstance(step, ReadLog)] == ["a"]
+
+
+MOVED = replace(server("a"), host="cmp2", created=FENCED - 9000.0, launched_at=FENCED - 50.0)
+BOTH = {"services": (DOWN, replace(DOWN, id="u2", host="cmp2")), "listed_at": NOW - 1, "evacuations_at": NOW}
+EVACUATION = Evacuation("1", "a", "cmp1", EvacuationStatus.ACCEPTED, created=FENCED - 90.0)
+
+
+def two_incidents(
+    row: Evacuation | None = EVACUATION,
+    here: Server = MOVED,
+    first: Node | None = None,
+    later: Evacuation | None = None,
+    dead_evacuations: frozenset[str] = frozenset(),
+    **facts: Any,
+) -> Decision:
+    """A server that has left one dead host for another one, which has died, too.
+
+    :param row: its evacuation from the first host; None: nobody can read what is under way from there.
+    :param first: the first host's node.
+    :param later: another evacuation from the first host.
+    :param facts: of the server in the first incident; orders are those of the second one.
+    """
+    orders = facts.pop("orders", None)
+    nodes = {
+        "cmp2": Node(
+            "cmp2", True, Record(Phase.EVACUATING, FENCED, FENCED), hold=True, fenced_at=FENCED, orders=orders
+        ),
+        "cmp1": first or Node("cmp1", True, Record(Phase.EVACUATING, FENCED - 100, FENCED - 100), hold=True),
+    }
+    servers = {
+        "cmp2": server_sights([here], at_rest={"a": Power.RUNNING}),
+        "cmp1": server_sights(
+            [here] if row else [], [m for m in (row, later) if m], **{key: {"a": it} for key, it in facts.items()}
+        ),
+    }
+    hosts = {
+        name: HostSight(
+            servers=known,
+            first_listed_at=NOW - 9 if name == "cmp2" or row else 0.0,
+            dead_evacuations=dead_evacuations if name == "cmp1" else frozenset(),
+            **BOTH,  # type: ignore[arg-type]
+        )
+        for name, known in servers.items()
+    }
+    return decide(Sight(NOW, Cluster(True, "ctl1", nodes), hosts), settings(stuck_after_s="60"))
+
+
+@pytest.mark.parametrize(("status", "dest"), [("accepted", ""), ("pre-migrating", "cmp3"), ("other", "")])
+def test_a_server_that_another_incident_may_still_move_is_not_sent(status: str, dest: str) -> None:
+    """B44: nor is it sent again by its own incident; and the words tell what ends the wait."""
+    waits = two_incidents(replace(EVACUATION, status=EvacuationStatus(status), dest=dest))
+    assert sent(waits) == []
+    finding = waits.incidents["cmp2"].findings["a"]
+    assert (finding.verdict, finding.rule) == (Verdict.QUEUED, "open-elsewhere")
+    how = f"to {dest} is not over" if dest else "may still begin"
+    assert finding.reason.startswith(f"waiting: its evacuation from cmp1 {how}. See: muster status cmp1.")
+    assert finding.reason.endswith("muster retry a --host cmp2")
+    looked_into = two_incidents(
+        replace(EVACUATION, status=EvacuationStatus(status), dest=dest), orders=Orders(FENCED, retried={"a": int(NOW)})
+    )
+    assert sent(looked_into) == ["a"]
+    whole_host = two_incidents(orders=Orders(FENCED, all_retried=int(NOW)))
+    assert sent(whole_host) == [], "nobody has looked into this one"
+
+
+def test_an_evacuation_that_hangs_on_a_living_host_goes_on_one_day() -> None:
+    """B44: another hand's has arrived meanwhile."""
+    hangs = replace(EVACUATION, status=EvacuationStatus.PRE_MIGRATING, dest="cmp3")
+    arrived = replace(EVACUATION, id="2", status=EvacuationStatus.DONE, dest="cmp2")
+    assert sent(two_incidents(hangs, later=arrived)) == []
+    assert sent(two_incidents(hangs, later=arrived, dead_evacuations=frozenset({"1"}))) == ["a"], "it died there"
+
+
+@pytest.mark.parametrize(("status", "dest"), [("error", ""), ("done", "cmp2"), ("completed", "cmp2")])
+def test_a_server_that_no_other_incident_moves_any_more_is_sent(status: str, dest: str) -> None:
+    """B44: as in every ordinary chain of hosts that die, without a request more."""
+    it = two_incidents(replace(EVACUATION, status=EvacuationStatus(status), dest=dest))
+    assert sent(it) == ["a"]
+    assert not any(isinstance(step, ReadCalls) for step in it.steps)
+
+
+def test_a_call_without_an_answer_for_another_incident_is_waited_for() -> None:
+    """B44: what another hand has begun may have been taken for it."""
+    done = replace(EVACUATION, status=EvacuationStatus.DONE, dest="cmp2")
+    for quiet_until, expected in ((NOW + 10, []), (NOW - 1, ["a"])):
+        call = Sent(NOW - 20, Outcome.UNCERTAIN, quiet_until, 0)
+        assert sent(two_incidents(done, sent=call)) == expected
+
+
+def test_a_server_that_something_has_moved_waits_until_the_other_incident_can_be_read() -> None:
+    """B44: only that one."""
+    waits = two_incidents(None)
+    assert sent(waits) == []
+    assert "cmp1 died before the server came here" in waits.incidents["cmp2"].findings["a"].reason
+    before = replace(MOVED, launched_at=FENCED - 100.0 - SKEW_S - 1.0)
+    assert sent(two_incidents(None, before)) == ["a"], "it was here before that host died"
+    assert sent(two_incidents(None, replace(MOVED, created=FENCED - 60.0))) == ["a"], "it never was there"
+
+
+def test_an_incident_whose_record_cannot_be_read_may_be_of_the_last_day() -> None:
+    """B44."""
+    unreadable = Node("cmp1", True, unreadable_record="garbage")
+    for launched_at, expected in ((NOW - 86_000.0, []), (NOW - 87_000.0, ["a"])):
+        here = replace(MOVED, created=NOW - 90_000.0, launched_at=launched_at)
+        assert sent(two_incidents(None, here, unreadable)) == expected
+
+
+def test_the_calls_that_another_incident_waits_for_are_read_whatever_is_said_of_the_server() -> None:
+    """B44: it is proved, and the row of a call that was dropped is open again once another call has used one of them."""
+    arrived = replace(EVACUATION, status=EvacuationStatus.DONE, dest="cmp2")
+    it = two_incidents(EVACUATION, proved=True)
+    assert it.incidents["cmp1"].findings["a"].rule == "proved"
+    assert ReadCalls("cmp1", "a") in it.steps
+    assert ReadCalls("cmp1", "a") not in two_incidents(arrived, proved=True).steps
+
+
+def test_an_incident_that_another_one_waits_for_is_not_given_up() -> None:
+    """B44: else its host returned, and with its record went what the other one goes by."""
+    released = Node(
+        "cmp1",
+        True,
+        Record(Phase.EVACUATING, FENCED - 100, FENCED - 100),
+        hold=True,
+        orders=Orders(FENCED - 100, released=True, skipped=frozenset({"a"})),
+    )
+    finding = two_incidents(first=released).incidents["cmp1"].findings["a"]
+    assert (finding.verdict, finding.rule) == (Verdict.EVACUATING, "not-begun")
+    assert finding.reason.endswith(". cmp2, where the server is now, waits for this one. See: muster status cmp2")
 
 
 def test_a_server_without_a_host_is_sent_for_one_incident_only() -> None:

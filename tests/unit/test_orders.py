@@ -20,7 +20,7 @@ from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Powe
 from muster.core.operator_orders import SERVERS_LIMIT, Orders
 from muster.core.sight import HostSight, Sight
 from muster.core.steps import Evacuate, ListAgain, SwapRecord, WriteRecord
-from muster.reporting.documents import Heard
+from muster.reporting.documents import Heard, Report, ServerEntry, Shared, Summary
 from tests.fakes import settings
 from tests.unit.sights import server_sights
 
@@ -313,3 +313,77 @@ def test_an_order_of_the_future_does_not_make_tries_endless() -> None:
         verdict(decision(Orders(FENCED, all_retried=int(NOW) + 60), server("a"), evacuations=evacuations), "a")
         is Verdict.HELD
     )
+
+
+SERVER_ID = "11111111-2222-3333-4444-555555555555"
+
+
+class _TwoSites(_Site):
+    """A server that has left one dead host for another one, which died, too; both reports are on this controller."""
+
+    def __init__(self, reports: dict[str, float], ended: str = "") -> None:
+        super().__init__(Node("cmp1", True))
+        record = Record.parse("evacuating:100:100")
+        self.cluster = Seen(True, "ctl1", {name: Node(name, True, record, hold=True) for name in ("cmp4", "cmp6")})
+        self.kept = [
+            Report(
+                node=node,
+                host=node,
+                fenced=first,
+                proofs=(ServerEntry(id=SERVER_ID, verdict="evacuated" if node == ended else "held"),),
+            )
+            for node, first in reports.items()
+        ]
+        self.to: list[str] = []
+
+    def reports(self) -> list[Report]:
+        return self.kept
+
+    def heard(self) -> Heard:
+        return Heard(Shared(incidents=(Summary(node="cmp6", host="six.example.org"),)))
+
+    def give_orders(self, node: str, record: Record, old: object, new: Orders) -> None:
+        super().give_orders(node, record, old, new)
+        self.to.append(node)
+
+
+@pytest.mark.parametrize("command", ["skip", "retry"])
+@pytest.mark.parametrize(
+    ("reports", "ended", "named", "to", "refused"),
+    [
+        ({"cmp4": 100.0, "cmp6": 100.0}, "", "", "", f" {SERVER_ID} --host cmp4"),
+        ({"cmp4": 100.0, "cmp6": 100.0}, "", " cmp6", "cmp6", ""),
+        ({"cmp4": 100.0, "cmp6": 100.0}, "", "six.example.org", "cmp6", ""),
+        ({"cmp4": 100.0, "cmp6": 100.0}, "cmp4", "", "cmp6", ""),
+        ({"cmp4": 50.0, "cmp6": 100.0}, "", "", "cmp6", ""),
+        ({"cmp4": 100.0}, "", "", "cmp4", ""),
+        ({"cmp4": 100.0}, "", "cmp6", "", "is not in the incident of cmp6, but in that of cmp4"),
+        ({"cmp4": 100.0}, "", "cmp9", "", "'cmp9' is no host with an incident. Hosts with one: cmp4, cmp6"),
+    ],
+    ids=["both", "one of both", "by its name in Nova", "it has left one", "one is of before", "one", "another", "none"],
+)
+def test_an_order_about_a_server_is_for_one_incident(
+    command: str,
+    reports: dict[str, float],
+    ended: str,
+    named: str,
+    to: str,
+    refused: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """B44, D8: the first one by name got the order, whichever was meant."""
+    site = _TwoSites(reports, ended)
+    monkeypatch.setattr(cli, "Site", lambda resource: site)
+    options = ["--host", named] if named else []
+    code = cli.run(commands.read([command, SERVER_ID, *options, "--yes"]))
+    assert (code, site.to) == ((commands.OK, [to]) if to else (commands.TROUBLE, []))
+    assert refused in capsys.readouterr().err
+
+
+def test_a_host_is_named_for_a_server_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    site = _TwoSites({})
+    monkeypatch.setattr(cli, "Site", lambda resource: site)
+    assert cli.run(commands.read(["retry", "cmp4", "--host", "cmp6", "--yes"])) == commands.TROUBLE
+    assert "'cmp4' is no server id" in capsys.readouterr().err
+    assert site.to == []

@@ -273,6 +273,15 @@ def test_a_call_of_an_earlier_incident_has_made_no_row_of_this_one() -> None:
     assert verdict(but(known, calls=calls((dropped,), replace(earlier, over=False), failure())))[2] == "evacuate"
 
 
+def test_a_call_from_another_dead_host_may_take_the_row_of_this_one() -> None:
+    """B44: it was sent since this incident began, and is not over; its own row is another incident's."""
+    dropped = evacuation("accepted", age=60)
+    other = replace(failure(), at=NOW - 90, over=False)
+    known = case(ACTIVE, dropped, calls=calls((dropped,), other, failure()), first=NOW - 100)
+    assert verdict(known)[:2] == (Verdict.EVACUATING, "not-begun")
+    assert verdict(but(known, calls=calls((dropped,), replace(other, over=True), failure())))[2] == "evacuate"
+
+
 def test_a_call_that_died_with_its_destination_has_a_row_of_its_own() -> None:
     """B19, B11: it keeps no other row open, and before its claim it has none."""
     begun, dropped = evacuation("pre-migrating", "other", age=90), evacuation("accepted", age=60, ident="2")
@@ -314,6 +323,9 @@ def test_an_operator_ends_the_wait_for_what_nova_does_not_begin(order: str) -> N
     assert verdict(case(ACTIVE, young, policy=policy, **{order: True}))[1] == "not-begun"
     assert verdict(case(ACTIVE, old, policy=policy, **{order: True}))[:2] == (Verdict.HELD, "never-begun")
     assert f"muster skip {ACTIVE.id}" in judged(case(ACTIVE, old, policy=policy))[0].reason
+    elsewhere = case(replace(ACTIVE, host="other"), old, policy=policy, **{order: True})
+    assert verdict(elsewhere)[:2] == (Verdict.HELD, "never-begun")
+    assert "Before you start the server anywhere:" in judged(elsewhere)[0].reason
     assert (
         verdict(case(ACTIVE, evacuation("pre-migrating", "other", age=70), policy=policy, **{order: True}))[1]
         == "on-the-way"

@@ -146,6 +146,7 @@ def cases() -> Iterator[ServerCase]:
         {"sent": NOT_FOUND, "listed_at": NOW, "listed": False},
         {"skipped": True},
         {"released": True},
+        {"open_from": "cmp9"},
         *({"retried_at": NOW - 200, "sent": sent} for sent in SENT),
     ]
     for extra, wanted in itertools.product(alone, (Power.RUNNING, Power.STOPPED)):
@@ -187,7 +188,9 @@ def calls_read() -> Iterator[ServerCase]:
         {"failed_earlier": True},
     ):
         it = but(CASE, wanted=Power.RUNNING, log_read=True, **facts)
-        for evacuations, read, fresh, host in itertools.product([*old, *two], known, (True, False), ("source", "dest")):
+        for evacuations, read, fresh, host in itertools.product(
+            [(), *old, *two], known, (True, False), ("source", "dest")
+        ):
             calls = Calls(LONG_AGO, Calls.state_of(evacuations if fresh else ()), 3, read)
             server = replace(SERVER, host=host)
             yield replace(it, seen=replace(it.seen, server=server, evacuations=evacuations, calls=calls))
@@ -281,6 +284,7 @@ def may_be_touched(c: ServerCase) -> bool:
         and not (c.not_found and (not c.seen.listed or c.listed_at <= c.sent_at))
         and not c.skipped
         and not c.released
+        and not c.open_from
         and c.failures < policy.attempts
         and not c.seen.proved
     )

@@ -129,6 +129,9 @@ class Command:
 OUTPUT = Argument(("-o", "--output"), "output format", choices=("text", "json"), default="text")
 YES = Argument(("-y", "--yes"), "do not ask", flag=True)
 HOST = Argument(("host",), "the compute host, by its name in Pacemaker or in Nova", metavar="HOST")
+OF_HOST = Argument(
+    ("--host",), "the dead host, if the server is in the incidents of several", metavar="HOST", default=""
+)
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -209,14 +212,14 @@ COMMANDS: tuple[Command, ...] = (
         "try a server, or all servers of a host, again",
         "muster forgets earlier failures: it sends a server again that is parked, or held after its last try. It also"
         " evacuates a server again that was skipped or released.",
-        (Argument(("target",), "a server's id, or a host for all of its servers", metavar="SERVER|HOST"), YES),
+        (Argument(("target",), "a server's id, or a host for all of its servers", metavar="SERVER|HOST"), OF_HOST, YES),
     ),
     Command(
         "skip",
         "orders",
         "leave a server where it is",
         "muster does not evacuate the server in this incident. It does not call back an evacuation that is under way.",
-        (Argument(("target",), "the server's id", metavar="SERVER"), YES),
+        (Argument(("target",), "the server's id", metavar="SERVER"), OF_HOST, YES),
     ),
     Command(
         "approve",

@@ -13,15 +13,15 @@ import pwd
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Optional
 
 from muster.cli import commands, terminal
 from muster.cli.site import Site
-from muster.core.cluster_facts import Node, Phase, Record
+from muster.core.cluster_facts import Node, Phase
 from muster.core.errors import ClusterError, ClusterRefused
+from muster.core.findings import Verdict
 from muster.core.left_behind import noted
 from muster.core.operator_orders import Orders
 from muster.core.printable import counted
@@ -78,14 +78,14 @@ def _of_incident(site: Site, options: argparse.Namespace) -> int:
         raise Refused(f"{target!r} is no server id. To see the ids: muster status HOST")
     if options.command == "confirm":
         return _confirm(site, options, _node(site, target).name)
-    nodes = [_node_of_server(site, server)] if server else [_node(site, target)]
-    change = _change(options, server)
-    for node in nodes:
-        question = _question(options, node.name, server)
-        if not terminal.confirmed(question, options.yes):
-            print("nothing changed")
-            return commands.TROUBLE
-        _give(site, options, node.name, change, server)
+    of_host = getattr(options, "host", "").strip()
+    if of_host and not server:
+        raise Refused(f"--host says in which incident a server is meant, and {target!r} is no server id")
+    node = _node_of_server(site, options.command, server, of_host) if server else _node(site, target)
+    if not terminal.confirmed(_question(options, node.name, server), options.yes):
+        print("nothing changed")
+        return commands.TROUBLE
+    _give(site, options, node.name, _change(options, server), server)
     return commands.OK
 
 
@@ -213,24 +213,31 @@ def _node(site: Site, name: str) -> Node:
     return found
 
 
-def _node_of_server(site: Site, server: str) -> Node:
+def _node_of_server(site: Site, command: str, server: str, of_host: str) -> Node:
     """The node whose incident has this server, by the reports here, what the worker shares, and Nova.
 
-    :raises Refused: when no incident knows it.
+    :param of_host: the one that the operator names; empty if none.
+    :raises Refused: when no incident knows it, another one does, or several do: where it arrived, a host may have died.
     """
     nodes = site.cluster.nodes
     dead = [node for node in nodes.values() if node.record]
     if not dead:
         raise Refused("no host has an incident: nothing to order")
-    for node in dead:
-        known: Optional[Record] = node.record
-        for report in site.reports(node.name):
-            current = known is not None and report.fenced == known.first
-            if current and any(entry.id == server for entry in report.proofs):
-                return node
-    for incident in site.heard().shared.incidents:
-        if any(entry.id == server for entry in incident.waiting) and incident.node in nodes:
-            return nodes[incident.node]
+    told = _incidents_with(site, server)
+    if of_host:
+        node = _node(site, of_host)
+        if told and node.name not in told:
+            raise Refused(f"server {server} is not in the incident of {node.name}, but in that of {_and(told)}")
+        return node
+    # Where it has come to its end there is nothing to order about.
+    open_in = [name for name, verdict in told.items() if verdict not in _ENDED] or list(told)
+    if len(open_in) > 1:
+        raise Refused(
+            f"server {server} is in the incidents of {_and(open_in)}. Name the host that you mean:"
+            f" muster {command} {server} --host {open_in[0]}"
+        )
+    if open_in:
+        return nodes[open_in[0]]
     from muster import wiring
     from muster.reporting.nova_records import node_of_server
 
@@ -238,6 +245,24 @@ def _node_of_server(site: Site, server: str) -> Node:
     if name and nodes[name].record:
         return nodes[name]
     raise Refused(f"server {server} belongs to no host with an incident ({', '.join(n.name for n in dead)})")
+
+
+_ENDED = (Verdict.EVACUATED.value, Verdict.GONE.value)
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(sorted(names))
+
+
+def _incidents_with(site: Site, server: str) -> dict[str, str]:
+    """By the reports on this controller and by what the worker shares: the nodes whose incidents have this server, and
+    its verdict there."""
+    records = {name: node.record.first for name, node in sorted(site.cluster.nodes.items()) if node.record}
+    kept = [r for r in site.reports() if records.get(r.node) == r.fenced]
+    found = {r.node: entry.verdict for r in reversed(kept) for entry in r.proofs if entry.id == server}
+    shared = [one for one in site.heard().shared.incidents if one.node in records]
+    found.update((one.node, entry.verdict) for one in shared for entry in one.waiting if entry.id == server)
+    return {name: found[name] for name in records if name in found}
 
 
 # ------------------------------------------------------------- the whole muster

@@ -7,7 +7,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional, Union
+from typing import Union
 
 from muster.core.admission import Wish, admit, first_calls
 from muster.core.bounds import HEARTBEAT_SKEW_S, LOOKED_AFTER_S
@@ -17,9 +17,10 @@ from muster.core.host_case import NOT_NAMED, HostCase
 from muster.core.host_rules import HostRule, assess
 from muster.core.naming import Names
 from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Server, Service
+from muster.core.other_incidents import Judged, judge_all
 from muster.core.policy import Policy
 from muster.core.server_case import POWER_OF_STATE, ServerCase, same_host
-from muster.core.server_rules import RESETTABLE_STATES, ServerStep, judge
+from muster.core.server_rules import RESETTABLE_STATES, ServerStep
 from muster.core.sight import HostSight, Sight
 from muster.core.steps import (
     ListAgain,
@@ -34,8 +35,6 @@ from muster.core.unknown import Unknown
 
 API_CLOCKS_S = 5.0
 """Nova writes when a row was created by the clock of the controller that took the call: so far they may be apart."""
-
-Judged = tuple[Finding, Optional[ServerStep]]
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,8 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     named = {node.name: services.get(node.name, NOT_NAMED) for node in nodes}
     dead = _dead(sight, services)
     evacuated = Counter(server for host in sight.hosts.values() for server in host.evacuations)
-    judged = {node.name: _judge_host(node, named[node.name], sight, policy, dead, evacuated) for node in nodes}
+    cases = {node.name: _server_cases(node, named[node.name], sight, policy, dead, evacuated) for node in nodes}
+    judged = judge_all(cases, nodes, {name for name, it in named.items() if not isinstance(it, Unknown)}, sight)
     ruled = [(case, assess(case)) for case in _host_cases(nodes, named, judged, sight, policy)]
     incidents = {case.node.name: _incident(case, rule) for case, rule in ruled}
     logs_rest = _logs_rest(sight)
@@ -150,7 +150,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
         Wish(case.node.name, finding, step)
         for case, rule in ruled
         for finding, step in judged[case.node.name]
-        if step and _serves(rule, finding, step) and not (logs_rest and step is ServerStep.READ_LOG)
+        if step and _serves(rule, finding, step, sight) and not (logs_rest and step is ServerStep.READ_LOG)
     ]
     flying = [f for incident in incidents.values() for f in incident.findings.values() if f.under_way]
     of_servers, waiting = admit(wishes, flying, policy)
@@ -184,10 +184,11 @@ def _even_paused(step: Step) -> bool:
     return isinstance(step, (WriteRecord, ReadLog, ReadServer, ReadCalls, ListAgain))
 
 
-def _serves(rule: HostRule, finding: Finding, step: ServerStep) -> bool:
-    """On the way back nothing is sent; but a worker that begins then has to prove anew what has arrived."""
+def _serves(rule: HostRule, finding: Finding, step: ServerStep, sight: Sight) -> bool:
+    """On the way back nothing is sent; but a worker that begins then has to prove anew what has arrived, and another
+    incident may wait for what became of a call."""
     reads = step in (ServerStep.READ_LOG, ServerStep.READ_SERVER) and finding.verdict is Verdict.UNKNOWN
-    return rule.sends or (rule.proves and (reads or step is ServerStep.READ_CALLS))
+    return rule.sends or (rule.proves and reads) or (step is ServerStep.READ_CALLS and not sight.nova_trouble)
 
 
 def _host_cases(
@@ -248,14 +249,14 @@ def _services(sight: Sight, policy: Policy) -> dict[str, Union[Service, Unknown]
     return found
 
 
-def _judge_host(
+def _server_cases(
     node: Node,
     service: Union[Service, Unknown],
     sight: Sight,
     policy: Policy,
     dead: Mapping[str, float],
     evacuated: Counter[str],
-) -> list[Judged]:
+) -> list[ServerCase]:
     """:param evacuated: by server id, how many incidents have evacuations of it."""
     host = sight.hosts.get(node.name)
     if host is None or isinstance(service, Unknown):
@@ -275,7 +276,7 @@ def _judge_host(
         claimed_at=_claimed_at(service, orders.first),
     )
     return [
-        judge(of_host(seen, evacuated_elsewhere=evacuated[ident] > (ident in host.evacuations)))
+        of_host(seen, evacuated_elsewhere=evacuated[ident] > (ident in host.evacuations))
         for ident, seen in host.servers.items()
     ]
 

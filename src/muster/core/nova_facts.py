@@ -68,6 +68,7 @@ class Size:
 class Server:
     """A server as Nova shows it to an admin.
 
+    :param launched_at: when Nova last started its guest anew: a rebuild sets that, too (facts.md N44); 0.0: never.
     :param image: image id, empty when it boots from a volume; None when unknown.
     :param size: what Nova claims for it on a host; None when unknown.
     :param metadata: like extra specs and image properties, may opt it out or in, by exact key.
@@ -89,6 +90,7 @@ class Server:
     created: float = 0.0
     updated: float = 0.0
     launched: bool = True
+    launched_at: float = 0.0
     image: Optional[str] = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     extra_specs: Mapping[str, str] = field(default_factory=dict)

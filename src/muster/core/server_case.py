@@ -60,6 +60,9 @@ class ServerCase:
     :param orders: what operators have ordered in this incident.
     :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
     :param evacuated_elsewhere: another incident has evacuations of it, too.
+    :param open_from: the node of another incident that may still move it; empty without one.
+    :param open_how: how, in words.
+    :param awaited_by: the node of another incident that does not send it because of this one; empty without one.
     :param host_back: its host has joined the cluster again and is only kept from starting nova-compute.
     :param host_became_usable_at: when any host was last seen to become usable.
     :param claimed_at: when its host was forced down and disabled, by Nova's clock: no worker has sent anything before.
@@ -73,6 +76,9 @@ class ServerCase:
     orders: Orders = NO_ORDERS
     dead: Mapping[str, float] = field(default_factory=dict)
     evacuated_elsewhere: bool = False
+    open_from: str = ""
+    open_how: str = ""
+    awaited_by: str = ""
     progress: Progress = NOT_BEGUN
     host_back: bool = False
     host_became_usable_at: float = 0.0
@@ -166,7 +172,8 @@ class ServerCase:
         """Where Nova holds room for what it has not begun; empty where that is not known."""
         claimed = self.current_calls.claimed if self.current_calls else ()
         named = self.open_evacuation.dest if self.open_evacuation else ""
-        return next((name for name in claimed if not same_host(name, self.source)), named)
+        lived = self.source, self.server.host
+        return next((name for name in claimed if not any(same_host(name, host) for host in lived)), named)
 
     @functools.cached_property
     def calls_over(self) -> bool:
@@ -183,7 +190,26 @@ class ServerCase:
         traces = [trace for trace in self.traces if trace.at >= since]
         begun = Counter(trace.dest for trace in traces if not trace.over)
         rows = Counter(it.dest for it in self.evacuations if it.status is EvacuationStatus.PRE_MIGRATING)
-        return len(traces) >= len(self.evacuations) and "" not in begun and not begun - rows
+        # One that was sent from another dead host takes what is `accepted` as well.
+        since = min(since, self.first - SKEW_S)
+        scheduling = any(trace.at >= since and not (trace.over or trace.dest) for trace in self.traces)
+        return len(traces) >= len(self.evacuations) and not scheduling and not begun - rows
+
+    @functools.cached_property
+    def unsettled(self) -> Optional[Evacuation]:
+        """The newest that may still bring up a guest, whatever has arrived since: one that hangs goes on one day."""
+        return next((m for m in reversed(self.evacuations) if m.status.open and not self.void(m)), None)
+
+    @property
+    def may_still_be_moved(self) -> bool:
+        """By what this incident has sent, or may have."""
+        late = self.sent is not None and self.sent.outcome is Outcome.UNCERTAIN and self.sent.quiet_until > self.now
+        return self.unsettled is not None or self.asked or late
+
+    @property
+    def blocked_elsewhere(self) -> bool:
+        """Until an operator asks for this very server again: he has looked into what was sent for it before."""
+        return bool(self.open_from) and self.server.id not in self.orders.retried
 
     @functools.cached_property
     def failed_on(self) -> tuple[str, ...]:

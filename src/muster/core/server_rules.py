@@ -223,8 +223,7 @@ def _overtaken(c: ServerCase) -> bool:
 
 def _given_up(c: ServerCase) -> bool:
     """An operator no longer waits for what Nova has not begun in all the time that it may take."""
-    ordered = c.skipped or c.released
-    return ordered and _not_begun(c) and c.server.host == c.source and _too_long(c)
+    return (c.skipped or c.released) and _not_begun(c) and _too_long(c) and not c.awaited_by
 
 
 def _unreadable(c: ServerCase) -> str:
@@ -234,13 +233,20 @@ def _unreadable(c: ServerCase) -> str:
 
 def _on_the_way(c: ServerCase) -> str:
     if _not_begun(c):
-        remedy = f". To let its host return without it: muster skip {c.server.id}" if _too_long(c) else ""
         queue = f": it waits for {c.waits_for} and begins when nova-compute runs there" if c.waits_for else ""
+        remedy = _let_go(c) if _too_long(c) else ""
         return f"Nova accepted the evacuation, but has not begun for {_age(c)} s{queue}{remedy}"
     evacuation = c.open_evacuation
     return (
         f"on its way to {(evacuation.dest if evacuation else '') or 'a host that Nova has not named'} for {_age(c)} s"
     )
+
+
+def _let_go(c: ServerCase) -> str:
+    """What ends the wait; first that of whoever waits for this one."""
+    if c.awaited_by:
+        return f". {c.awaited_by}, where the server is now, waits for this one. See: muster status {c.awaited_by}"
+    return f". To let its host return without it: muster skip {c.server.id} --host {c.source}"
 
 
 def _taking(c: ServerCase) -> bool:
@@ -397,7 +403,7 @@ RULES: tuple[ServerRule, ...] = (
         Verdict.HELD,
         lambda c: (
             f"Nova accepted the evacuation {_age(c)} s ago and has not begun; an operator no longer waits for it. Nova"
-            f" may still begin. Before you start the server on {c.source}: openstack server event list {c.server.id}"
+            f" may still begin. Before you start the server anywhere: openstack server event list {c.server.id}"
         ),
     ),
     ServerRule("not-begun", _late, Verdict.EVACUATING, _on_the_way, ServerStep.READ_CALLS),
@@ -519,6 +525,16 @@ RULES: tuple[ServerRule, ...] = (
         lambda c: c.policy.evacuate == "tagged" and not c.marked(YES),
         Verdict.SKIPPED,
         lambda c: f"not opted in: muster evacuates only servers with {c.policy.tag}=true",
+    ),
+    ServerRule(
+        # Before every row whose words tell to try it again: that ends the wait.
+        "open-elsewhere",
+        lambda c: c.blocked_elsewhere and not c.released,
+        Verdict.QUEUED,
+        lambda c: (
+            f"waiting: {c.open_how}. See: muster status {c.open_from}. Once nothing can come of it any more: muster"
+            f" retry {c.server.id} --host {c.source}"
+        ),
     ),
     ServerRule(
         "state-refused",

@@ -32,7 +32,6 @@ POWER_OF_ACTION = {
 }
 """What a server's owner asked for by it (nova.compute.instance_actions).  Anything else leaves power as it was."""
 
-
 STARTING = ("start", "rescue")
 """Nova takes these for a host that is down, and nova-compute carries them out when it is back, without a look at where
 the server is by then (Nova 23 to 34: nova/compute/api.py, start, rescue; nova/compute/manager.py, start_instance)."""
@@ -101,6 +100,7 @@ def _server(row: Mapping[str, Any]) -> Server:
         created=timestamp(row.get("created")),
         updated=timestamp(row.get("updated")),
         launched=row.get("OS-SRV-USG:launched_at") is not None,
+        launched_at=timestamp(row.get("OS-SRV-USG:launched_at")),
         image=str(image.get("id", "")) if isinstance(image, dict) else ("" if image == "" else None),
         metadata=_strings(row, "metadata"),
         extra_specs=_strings(flavor, "extra_specs"),
