@@ -51,7 +51,7 @@ LIVE = re.compile(
     r"pcs (stonith (fence|confirm|history)|resource (cleanup|restart|debug-start)|status|quorum|node attr)"
 )
 NO_CLUSTER = re.compile(
-    "not connected|[Cc]ould not connect|unable to get cib|Unable to get quorum|error running crm_mon|use --\\w+ to override"
+    "not connected|[Cc]ould not connect|unable to get (cib|crm_config)|Unable to get quorum|error running crm_mon|use --\\w+ to override"
 )
 ASKED_OTHERWISE = re.compile("Usage:|not supported|deprecat|invalid option", re.I)
 OF_THE_CLUSTER = re.compile(
