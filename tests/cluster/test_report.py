@@ -34,7 +34,8 @@ def metric(cloud: Cloud, controller: str, name: str, **labels: str) -> Optional[
 
 
 def test_every_controller_tells_the_same_incident(cloud: Cloud) -> None:
-    """The one with the worker's report and the others by Nova's records; and to nobody else than root."""
+    """E22: the one with the worker's report and the others by Nova's records, between begin and end as they are noted; and
+    to nobody else than root."""
     servers = cloud.nova.boot("cmp1", count=4)
     worker = cloud.worker_node()
     assert worker
@@ -46,7 +47,8 @@ def test_every_controller_tells_the_same_incident(cloud: Cloud) -> None:
     assert set(moved(own)) == set(servers)
     assert moved(own) == moved(alone)
     assert (own["missing"], own["fenced"] - 60 < own["lost"] <= own["fenced"]) == ([], True)
-    assert "only Nova's records" in alone["missing"][0]
+    assert (alone["incident"], alone["fenced"]) == (own["incident"], own["fenced"])
+    assert "Nova's records between begin and end" in alone["missing"][0]
     assert [change["word"] for change in own["changes"]][-1] == "closed"
     assert own["incident"] in cloud.ctl("muster", "report", node=worker)
     assert "Nova's records" in cloud.ctl("muster", "report", node=other)
