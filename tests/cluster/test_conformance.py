@@ -73,7 +73,7 @@ def test_the_documented_configuration_has_no_fault(cloud: Cloud) -> None:
 
 NODES = ("ctl1", "ctl2", "ctl3", "cmp1", "cmp2")
 LINES = """
-property set stonith-enabled=true no-quorum-policy=stop
+property set no-quorum-policy=stop
 stonith create power-cmp1 fence_ipmilan ip=192.0.2.1 username=u password=p pcmk_host_list=cmp1 --force
 stonith create power-cmp2 fence_ipmilan ip=192.0.2.2 username=u password=p pcmk_host_list=cmp2 --force
 resource create nova-compute ocf:pacemaker:Dummy clone

@@ -13,7 +13,6 @@ OPTIONS = {
     "dc-deadtime": "2s",  # Pacemaker's 20 s are the whole time of a first start
     "cluster-recheck-interval": "60s",
     "load-threshold": "0%",  # small noisy machines: else probes go one by one
-    "stonith-enabled": "true",
     "no-quorum-policy": "stop",
 }
 
