@@ -138,7 +138,8 @@ def _sizes(bed: NovaBed, dice: random.Random, used: Sequence[str]) -> None:
         for _ in range(dice.choice((0, 1, 1, 2, 2, 3, 4))):
             size = FLAVORS[dice.choice(sorted(FLAVORS))]
             vcpus, memory_mb, disk_gb = vcpus + size[0], memory_mb + size[1], disk_gb + size[2]
-        cpus = max(1, -(-vcpus // OVERCOMMIT))
+        # No less than a server has: what it has on its old host is claimed once more with the new, and checked.
+        cpus = max(4, -(-vcpus // OVERCOMMIT))
         bed.ctl("resize", host=host, vcpus=cpus, memory_mb=memory_mb + RESERVED_MB, local_gb=max(1, disk_gb))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from muster.core.errors import NovaUnavailable
-from muster.gateways.nova.scheduling import NovaScheduling, PlacementOffers
+from muster.gateways.nova.scheduling import FULL, NovaScheduling, PlacementOffers
 from muster.planning.request import Ask
 from muster.planning.terms import Aggregate, Offer, Provider, ServerGroup
 
@@ -84,9 +84,12 @@ def test_a_host_without_memory_left_may_have_cpus() -> None:
     nova = Told(
         resource_providers=[providers(("a", "a"), ("b", "b"), ("c", "c"), ("numa", "a"))],
         allocation_candidates=[candidates(a=SUMMARY), candidates(b=SUMMARY, numa=SUMMARY)],
+        inventories=[{"inventories": {"VCPU": {"total": 2, "reserved": 0, "allocation_ratio": 4.0}}}],
+        usages=[{"usages": {"VCPU": 9}}],
     )
     known = Provider({"VCPU": 5}, {"VCPU": 8}, frozenset("T"))
-    assert PlacementOffers(nova.login).providers() == {"name-a": known, "name-b": known, "name-c": Provider()}
+    full = Provider({"VCPU": 0}, {"VCPU": 8}, None, over=True)
+    assert PlacementOffers(nova.login).providers() == {"name-a": known, "name-b": known, "name-c": full}
     nova = Told(resource_providers=[providers(("a", "a"))], allocation_candidates=[candidates(a=SUMMARY)])
     assert PlacementOffers(nova.login).providers() == {"name-a": known}
 
@@ -113,6 +116,18 @@ def test_asks_for_members_of_any_of_the_aggregates() -> None:
     assert nova.queries == [{"member_of": "in:u,v"}]
 
 
+def test_does_not_ask_for_ever_more_full_hosts() -> None:
+    names = [str(n) for n in range(FULL + 2)]
+    nova = Told(
+        resource_providers=[providers(*((name, name) for name in names))],
+        allocation_candidates=[candidates(), candidates()],
+        inventories=[{"inventories": {}}] * FULL,
+        usages=[{"usages": {}}] * FULL,
+    )
+    found = PlacementOffers(nova.login).providers()
+    assert [one.over for one in found.values()] == [False] * FULL + [None] * 2
+
+
 @pytest.mark.parametrize(
     ("path", "reply"),
     [
@@ -123,13 +138,15 @@ def test_asks_for_members_of_any_of_the_aggregates() -> None:
         ("os_server_groups", {"server_groups": [{"members": [], "policy": "affinity"}]}),
         ("os_server_groups", {"server_groups": [{"id": "g", "members": [], "rules": {"max_server_per_host": "2"}}]}),
         ("allocation_candidates", {}),
+        ("inventories", {"inventories": {"VCPU": {"total": 1}}}),
         ("allocation_candidates", {"provider_summaries": {"a": {"traits": []}}}),
         ("allocation_candidates", {"provider_summaries": {"a": {"resources": {"VCPU": {"used": 1}}, "traits": []}}}),
     ],
 )
 def test_half_a_reply_is_none(path: str, reply: dict[str, Any]) -> None:
-    more = {"resource_providers": [providers(("a", "a"))]} if path.startswith("alloc") else {}
-    nova = Told(**{path: [reply], **more})
+    placed = path.startswith(("alloc", "inv"))
+    more: dict[str, Any] = {"resource_providers": [providers(("a", "a"))], "usages": [{"usages": {}}]} if placed else {}
+    nova = Told(**{"allocation_candidates": [candidates(), candidates()], **more, path: [reply]})
     with pytest.raises(NovaUnavailable):
         if path == "os_aggregates":
             nova.aggregates()

@@ -162,6 +162,15 @@ def test_without_its_image_only_hosts_with_all_traits_of_its_own_take_it() -> No
     assert taken(server(image=""), full)[0] == {"cmp3"}
 
 
+def test_a_host_that_has_given_too_much_may_keep_its_servers() -> None:
+    """Placement checks the claim on the source, too."""
+    for over in (True, None):
+        hosts = {name: Provider(traits=frozenset(), over=over if name == "cmp1" else False) for name in HOSTS}
+        takes, _, why = taken(server(), terms(providers=hosts))
+        assert (takes, "cmp1" in why) == (set(), True)
+        assert taken(server(host="cmp2"), terms(providers=hosts))[2] == ""
+
+
 def test_target_map_leaves_one() -> None:
     assert taken(server(), terms(), cmp1="cmp3") == ({"cmp3"}, {"cmp3"}, "")
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -25,6 +27,8 @@ from muster.planning.hosts import hosts
 from muster.planning.inquiry import ask_terms
 from muster.planning.packing import Fate
 from muster.planning.tolerance import Tolerance
+from muster.reporting.capacity_file import text
+from muster.reporting.outlets.files import replace
 
 ASSUMED = "assumed: Nova's default filters, one cell, no ports with SR-IOV or guaranteed bandwidth; as of now"
 SHOWN = 10
@@ -51,6 +55,8 @@ def _run(options: argparse.Namespace) -> int:
     hindered = [*hindrances(site.resource), *_restrictions(made, dead)]
     level = max([_level(made.number, wanted or 1), *(code for code, _ in hindered)])
     notes = [note for _, note in hindered]
+    if options.metrics:
+        _write(Path(options.metrics), made)
     if options.output == "json":
         terminal.print_json({**data(made), "requests": nova.requests_made(), "notes": notes, "basis": [ASSUMED]})
         return level
@@ -62,10 +68,19 @@ def _run(options: argparse.Namespace) -> int:
     return level
 
 
-def _wanted(text: str) -> int:
-    if text and not text.isdigit():
-        raise SettingsError([f"--failures {text}: name a number of hosts"])
-    return int(text or 0)
+def _write(path: Path, made: Capacity) -> None:
+    bounds = {"at_least": made.number.at_least, "at_most": made.number.at_most}
+    unsaveable = Counter(one.reason for one in made.unsaveable)
+    try:
+        replace(path, text(time.time(), bounds, unsaveable, sum(made.unjudged.values())), 0o644)
+    except OSError as exc:
+        raise SettingsError([f"--metrics {path}: cannot be written: {exc.strerror}"]) from exc
+
+
+def _wanted(given: str) -> int:
+    if given and not given.isdigit():
+        raise SettingsError([f"--failures {given}: name a number of hosts"])
+    return int(given or 0)
 
 
 def _level(number: Tolerance, wanted: int) -> int:

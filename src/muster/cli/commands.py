@@ -188,6 +188,12 @@ COMMANDS: tuple[Command, ...] = (
                 metavar="N",
                 default="",
             ),
+            Argument(
+                ("--metrics",),
+                "also write the number into this file, for node_exporter's textfile collector",
+                metavar="FILE",
+                default="",
+            ),
             OUTPUT,
         ),
     ),

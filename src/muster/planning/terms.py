@@ -27,11 +27,13 @@ class Provider:
     :param left: by resource class.
     :param whole: what it has when it is empty.
     :param traits: None where nobody knows them: of a host that is as full as can be.
+    :param over: it has given more than it has; None where nobody knows.
     """
 
     left: Mapping[str, int] = field(default_factory=dict)
     whole: Mapping[str, int] = field(default_factory=dict)
     traits: Optional[Names] = None
+    over: Optional[bool] = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ class Placing:
         if not why and (offer is None or isinstance(offer, Unknown)):
             why = f"Placement: {offer}" if offer else "more kinds of servers than are asked for"
         zone = self._zone(server)
+        why = why or self._unclaimable(server.host)
         for about, answer in (("aggregates", terms.aggregates), ("server groups", terms.groups), ("zone", zone)):
             if isinstance(answer, Unknown):
                 why = why or f"{about}: {answer}"
@@ -179,6 +182,15 @@ class Placing:
         if known.like_its_host:
             takes &= self._like(server.host)
         return takes - self._perhaps_closed(server, known.ask), may, ""
+
+    def _unclaimable(self, host: str) -> str:
+        """Why Placement may refuse what is claimed for its servers: a claim is written for the source and the
+        destination in one, and older releases check both (nova/scheduler/client/report.py, claim_resources;
+        placement/objects/allocation.py, _check_capacity_exceeded)."""
+        own = self._terms.providers.get(host, Provider(over=None))
+        if own.over is None:
+            return f"Placement does not show what {host} has"
+        return f"{host} has given more than it has: Placement may refuse the claim" if own.over else ""
 
     def _zone(self, server: Server) -> Union[Names, Unknown, None]:
         """The hosts of the zone that binds it, or may bind it; None: a zone without aggregates binds nobody

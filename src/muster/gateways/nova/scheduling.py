@@ -16,6 +16,7 @@ from muster.planning.terms import Aggregate, Offer, Provider, ServerGroup
 AGGREGATES: Version = (2, 41)  # from here on they have the UUID that Placement knows them by
 GROUPS: Version = (2, 64)  # from here on a policy has rules
 GROUPS_PAGES = 100
+FULL = 5
 CANDIDATES = "1.29"  # nested providers; 1.22 traits that are forbidden, 1.27 every resource class in a summary
 PROVIDERS = "1.14"  # the root of each provider; 1.3 member_of
 
@@ -69,21 +70,44 @@ class PlacementOffers:
         self._names: dict[str, str] = {}
 
     def providers(self) -> Mapping[str, Provider]:
-        """Every one that has a megabyte of memory or a CPU left.
+        """What every one has; the traits not of those that have neither a megabyte of memory nor a CPU left.
 
-        The others take nobody: they are as full as they can be, and their traits are not known.
+        Those are asked for one by one, up to ``FULL``: of the others nothing is known.
         """
         for row in _rows(self._login.get("placement", "/resource_providers", {}, PROVIDERS), "resource_providers"):
             self._roots[_text(row, "uuid")] = _text(row, "root_provider_uuid")
             self._names[_text(row, "uuid")] = _text(row, "name")
         hosts = [uuid for uuid, root in self._roots.items() if uuid == root]
-        found = {self._names[uuid]: Provider() for uuid in hosts}
+        found = {self._names[uuid]: Provider(over=None) for uuid in hosts}
         for resources in ("MEMORY_MB:1", "VCPU:1"):
             summaries = self._candidates({"resources": resources})["provider_summaries"]
-            found.update({self._names[u]: _provider(one) for u, one in summaries.items() if u in hosts})
-            if all(self._names[uuid] in found and found[self._names[uuid]].whole for uuid in hosts):
-                break
+            for uuid in summaries.keys() & set(hosts):
+                found[self._names[uuid]] = _provider(summaries[uuid], summaries[uuid].get("traits", 0))
+            full = [uuid for uuid in hosts if found[self._names[uuid]].over is None]
+            if not full:
+                return found
+        found.update({self._names[uuid]: self._full(uuid) for uuid in full[:FULL]})
         return found
+
+    def _full(self, uuid: str) -> Provider:
+        where = f"/resource_providers/{uuid}"
+        has = self._login.get("placement", f"{where}/inventories", {}, PROVIDERS).get("inventories")
+        used = self._login.get("placement", f"{where}/usages", {}, PROVIDERS).get("usages")
+        try:
+            return _provider(
+                {
+                    "resources": {
+                        name: {
+                            "capacity": int((of["total"] - of["reserved"]) * of["allocation_ratio"]),
+                            "used": used[name],  # type: ignore[index]
+                        }
+                        for name, of in has.items()  # type: ignore[union-attr]
+                    },
+                },
+                None,
+            )
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as exc:
+            raise NovaUnavailable("the reply has no inventory where one belongs") from exc
 
     def offer(self, ask: Ask) -> Offer:
         query = {"resources": ",".join(f"{name}:{amount}" for name, amount in ask.resources)}
@@ -136,12 +160,14 @@ def _group(row: Mapping[str, Any]) -> ServerGroup:
     return ServerGroup(_text(row, "id"), policy, frozenset(map(str, members)), most)
 
 
-def _provider(summary: Mapping[str, Any]) -> Provider:
-    traits, resources = summary.get("traits"), summary.get("resources")
+def _provider(summary: Mapping[str, Any], traits: object) -> Provider:
+    resources = summary.get("resources")
     try:
         whole = {str(name): int(of["capacity"]) for name, of in resources.items()}  # type: ignore[union-attr]
         left = {name: max(0, whole[name] - int(of["used"])) for name, of in resources.items()}  # type: ignore[union-attr]
-        return Provider(left, whole, frozenset(map(str, traits)))  # type: ignore[arg-type]
+        over = any(int(of["used"]) > whole[name] for name, of in resources.items())  # type: ignore[union-attr]
+        known = None if traits is None else frozenset(map(str, traits))  # type: ignore[call-overload]
+        return Provider(left, whole, known, over)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as exc:
         raise NovaUnavailable("the reply has no capacity where one belongs") from exc
 
