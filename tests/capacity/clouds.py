@@ -12,14 +12,17 @@ from muster.planning.cloud import Apart, Cloud, Guest, Vector, fits, less
 SIZES: tuple[Vector, ...] = ((1, 512, 1), (1, 1024, 5), (2, 1024, 10), (2, 2048, 10), (4, 4096, 20), (8, 2048, 5))
 
 
-def random_cloud(seed: int, hosts: int = 8) -> Cloud:
-    """Up to so many hosts, in one or two zones, some full, with few servers each, and with groups of all four kinds."""
+def random_cloud(seed: int, hosts: int = 8, busy: int = 1) -> Cloud:
+    """Up to so many hosts, in one or two zones, some full, with few servers each, and with groups.
+
+    :param busy: so many times as many servers, and as much room.
+    """
     dice = random.Random(seed)
     names = [f"cmp{n}" for n in range(1, dice.randint(3, hosts) + 1)]
     sizes = dice.sample(SIZES, dice.randint(1, 3))
     zones = [frozenset(names)] if dice.random() < 0.6 else _halves(names)
     at = {name: zone for zone in zones for name in zone}
-    most = dice.choice((1, 2, 2))
+    most = dice.choice((1, 2, 2)) * busy
     guests: dict[str, list[Guest]] = {name: [] for name in names}
     numbers = itertools.count()
     for name in names:
@@ -30,7 +33,7 @@ def random_cloud(seed: int, hosts: int = 8) -> Cloud:
             guests[name].append(Guest(f"s{next(numbers)}", name, size, takes, may | takes))
     apart = _apart(dice, guests)
     _together(dice, guests)
-    left = {name: _left(dice, sizes) for name in names}
+    left = {name: _left(dice, sizes, busy) for name in names}
     return Cloud(left, guests, apart)
 
 
@@ -39,10 +42,10 @@ def _halves(names: Sequence[str]) -> list[frozenset[str]]:
     return [frozenset(names[:half]), frozenset(names[half:])]
 
 
-def _left(dice: random.Random, sizes: Sequence[Vector]) -> Vector:
+def _left(dice: random.Random, sizes: Sequence[Vector], busy: int) -> Vector:
     """Nothing, or room for a few of them, with a rest that fits nobody."""
     left = (0, 0, 0)
-    for _ in range(dice.choice((0, 1, 1, 2, 2, 3, 4))):
+    for _ in range(dice.choice((0, 1, 1, 2, 2, 3, 4)) * busy):
         size = dice.choice(sizes)
         left = (left[0] + size[0], left[1] + size[1], left[2] + size[2])
     return left[0] + dice.randint(0, 1), left[1] + dice.choice((0, 256, 512)), left[2] + 100
@@ -117,6 +120,24 @@ def _joined(on: dict[str, dict[str, int]], guest: Guest, host: str) -> dict[str,
     if not guest.apart:
         return on
     return {**on, guest.apart: {**on[guest.apart], host: on[guest.apart].get(host, 0) + 1}}
+
+
+def by_chance(cloud: Cloud, dead: Sequence[str], dice: random.Random) -> set[str]:
+    """Who is without a host when everybody has been tried in some sequence, on any host that takes it."""
+    left = {host: have for host, have in cloud.left.items() if host not in dead}
+    on = {name: dict(group.on) for name, group in cloud.apart.items()}
+    down, everybody = set(), cloud.of(dead)
+    dice.shuffle(everybody)
+    for guest in everybody:
+        hosts = [host for host in sorted(guest.may) if _takes(cloud, guest, host, left, on)]
+        if not hosts:
+            down.add(guest.id)
+            continue
+        # The fullest that still takes it, or any: what fills hosts one after another leaves least for the large ones.
+        host = min(hosts, key=lambda name: left[name]) if dice.random() < 0.5 else dice.choice(hosts)
+        left[host] = less(left[host], guest.size)
+        on = _joined(on, guest, host)
+    return down
 
 
 def all_fit(cloud: Cloud, dead: Sequence[str]) -> bool:

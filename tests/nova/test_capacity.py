@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many hosts may die, on real Nova and placement: what is promised comes true.
+"""E24: how many hosts may die, on real Nova and placement: what is promised comes true.
 
 ``python -m tests.capacity.on_nova`` plays hundreds of clouds; here are a few.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Nova and Placement show of how servers are placed, as they spell it; half a reply is none."""
+"""E24: what Nova and Placement show of how servers are placed, as they spell it; half a reply is none."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which hosts surely take a server and which perhaps, by Nova's own rules; what is not known promises nothing."""
+"""E24: which hosts surely take a server and which perhaps, by Nova's own rules; what is not known promises nothing."""
 
 from __future__ import annotations
 
