@@ -51,6 +51,7 @@ _shtab_muster_watch___until_settled_nargs=0
 _shtab_muster_plan__h_nargs=0
 _shtab_muster_plan___help_nargs=0
 _shtab_muster_plan___all_nargs=0
+_shtab_muster_capacity_pos_0_nargs='*'
 _shtab_muster_capacity__h_nargs=0
 _shtab_muster_capacity___help_nargs=0
 _shtab_muster_report__h_nargs=0

@@ -81,3 +81,12 @@ def test_what_it_may_not_ask_promises_nothing(bed: NovaBed, muster: TypedCapacit
     assert code == commands.ATTENTION
     assert sum(said["cannot_say"].values()) == 1
     assert "403" in str(said["cannot_say"])
+
+
+def test_says_of_each_server_what_becomes_of_it(bed: NovaBed, muster: TypedCapacity) -> None:
+    servers = {*bed.boot("cmp1", count=2), *bed.boot("cmp2")}
+    code, said = muster.json("cmp1", "cmp2")
+    assert (code, {one["id"]: one["fate"] for one in said["servers"]}) == (commands.OK, dict.fromkeys(servers, "saved"))
+    assert {one["likely"] for one in said["servers"]} == {"cmp3"}
+    assert muster.json("cmp1", "cmp2", "cmp3")[0] == commands.TROUBLE
+    assert muster.text("nowhere")[0] == commands.UNKNOWN

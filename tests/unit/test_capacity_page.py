@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from muster.cli import commands
-from muster.cli.capacity import _level, data, page, sentence
+from muster.cli.capacity import _level, data, each, page, sentence, together
 from muster.core.nova_facts import Server
-from muster.planning.answer import Capacity, Unsaveable
+from muster.planning.answer import Capacity, Outcome, Unsaveable
 from muster.planning.packing import Fate
 from muster.planning.tolerance import Tolerance
 
@@ -70,3 +70,15 @@ def test_names_what_breaks_it_and_what_mends_it() -> None:
     assert data(made)["without_unsaveable"]["at_least"] == 1
     many = number(0, 10, breaks=tuple(f"h{n}" for n in range(13)))
     assert "h9 and 3 more die together" in printed(Capacity(many, (20, 0)))
+
+
+def test_shows_each_server_of_hosts_that_die_together() -> None:
+    server = Server("id-1", "cmp2", "active", name="db")
+    made = [Outcome(server, Fate.DEPENDS, "cmp3"), Outcome(server, Fate.LOST, "", "zone")]
+    out = Console(width=120, file=io.StringIO(), no_color=True)
+    out.print(together(made, ["cmp1", "cmp2"], commands.TROUBLE))
+    out.print(together([], ["cmp1"], commands.OK))
+    assert isinstance(out.file, io.StringIO)
+    for words in ("TROUBLE  if cmp1 and cmp2 died: 1 depends, 1 lost", "cmp3", "zone", "OK  if cmp1 died: no servers"):
+        assert words in out.file.getvalue()
+    assert each(made[0])["likely"] == "cmp3"

@@ -11,9 +11,10 @@ import pytest
 from muster.core.errors import NovaRefused, NovaUnavailable
 from muster.core.nova_facts import Server, Service, Size
 from muster.core.unknown import Unknown
-from muster.planning.answer import Capacity, Fleet, capacity
+from muster.planning.answer import Capacity, Fleet, capacity, outcomes
 from muster.planning.hosts import Host
 from muster.planning.inquiry import ASKS, ask_terms
+from muster.planning.packing import Fate
 from muster.planning.request import Ask, request
 from muster.planning.terms import Aggregate, Offer, Placing, Provider, ServerGroup, Terms
 from tests.fakes import settings
@@ -276,6 +277,25 @@ def test_says_why_no_host_takes_it(more: dict[str, Any], about: dict[str, Any], 
     others = [server("x2", "cmp2"), server("x3", "cmp3")] if "groups" in about else []
     (first, *_) = answer(server(**more), *others, about=terms(**about)).unsaveable
     assert (first.server.id, first.reason) == ("a", reason)
+
+
+def test_says_of_each_server_what_becomes_of_it() -> None:
+    policy = settings()
+    small = Provider({"MEMORY_MB": 600, "VCPU": 1, "DISK_GB": 1}, {}, frozenset())
+    bare = Provider({}, {}, frozenset())
+    one = terms(providers={"cmp1": bare, "cmp2": small, "cmp3": bare})
+    known = [Host(service.host, service) for service in SERVICES]
+    odd = server("odd", extra_specs={"hw:numa_nodes": "2"})
+    fleet = Fleet(known, [server("a"), server("b", metadata={"evacuate_priority": "1"}), odd], {}, policy, 1e9)
+    found = outcomes(fleet, known, one, policy, ["cmp1"])
+    assert [(it.server.id, it.fate, it.likely) for it in found] == [
+        ("b", Fate.DEPENDS, "cmp2"),
+        ("a", Fate.DEPENDS, ""),
+        ("odd", Fate.UNJUDGED, ""),
+    ]
+    assert "hw:numa_nodes" in found[-1].why
+    both = outcomes(fleet, known, one, policy, ["cmp1", "cmp2"])
+    assert {(it.fate, it.why) for it in both[:2]} == {(Fate.LOST, "room")}
 
 
 def test_proposes_what_would_do() -> None:

@@ -18,19 +18,28 @@ from muster.cli import commands, terminal
 from muster.cli.plan import doubts, hindrances, without_collector
 from muster.cli.site import Site
 from muster.core.decide import has_incident
-from muster.core.errors import SettingsError
+from muster.core.errors import ClusterError, SettingsError
 from muster.core.printable import counted
 from muster.gateways.clock import Clock
-from muster.gateways.nova.scheduling import PlacementOffers
-from muster.planning.answer import Capacity, Fleet, capacity
-from muster.planning.hosts import hosts
+from muster.gateways.nova.scheduling import NovaScheduling, PlacementOffers
+from muster.planning.answer import Capacity, Fleet, Outcome, capacity, outcomes
+from muster.planning.hosts import Host, find, hosts
 from muster.planning.inquiry import ask_terms
 from muster.planning.packing import Fate
+from muster.planning.terms import Terms
 from muster.planning.tolerance import Tolerance
 from muster.reporting.capacity_file import text
 from muster.reporting.outlets.files import replace
+from muster.settings import Settings
 
 ASSUMED = "assumed: Nova's default filters, one cell, no ports with SR-IOV or guaranteed bandwidth; as of now"
+WORDS = {commands.OK: "ok", commands.ATTENTION: "attention", commands.TROUBLE: "trouble"}
+LEVEL_OF_FATE = {
+    Fate.SAVED: commands.OK,
+    Fate.DEPENDS: commands.ATTENTION,
+    Fate.UNJUDGED: commands.ATTENTION,
+    Fate.LOST: commands.TROUBLE,
+}
 SHOWN = 10
 """So many hosts and servers are shown; -o json has all."""
 
@@ -50,6 +59,8 @@ def _run(options: argparse.Namespace) -> int:
     known = hosts(site.cluster, services, settings.host_map, unproved)
     fleet = Fleet(known, nova.servers(), unproved, settings, Clock().now())
     terms = ask_terms(nova, PlacementOffers(nova.login), services, fleet.leaving)
+    if options.host:
+        return _together(options, [*_found(known, options.host)], fleet, known, terms, settings, nova)
     made = capacity(fleet, known, terms, settings, wanted)
     dead = [node.name for node in site.cluster.nodes.values() if has_incident(node)]
     hindered = [*hindrances(site.resource), *_restrictions(made, dead)]
@@ -77,6 +88,40 @@ def _write(path: Path, made: Capacity) -> None:
         raise SettingsError([f"--metrics {path}: cannot be written: {exc.strerror}"]) from exc
 
 
+def _found(known: Sequence[Host], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        host = find(known, name)
+        if host is None:
+            raise ClusterError(f"no compute host {name!r}. Hosts: {', '.join(one.name for one in known)}")
+        yield host.name
+
+
+def _together(
+    options: argparse.Namespace,
+    dead: Sequence[str],
+    fleet: Fleet,
+    known: Sequence[Host],
+    terms: Terms,
+    settings: Settings,
+    nova: NovaScheduling,
+) -> int:
+    made = outcomes(fleet, known, terms, settings, dead)
+    level = max((LEVEL_OF_FATE[one.fate] for one in made), default=commands.OK)
+    left = [name for name in dead if name not in fleet.mortal]
+    notes = [f"{name}: muster would evacuate nothing, see muster plan {name}" for name in left]
+    level = max(level, commands.TROUBLE if left else commands.OK)
+    if options.output == "json":
+        servers = [each(one) for one in made]
+        terminal.print_json({"hosts": dead, "servers": servers, "notes": notes, "requests": nova.requests_made()})
+        return level
+    out = terminal.console()
+    out.print(together(made, dead, level))
+    out.print("")
+    for line in [*notes, ASSUMED, f"{nova.requests_made()} requests, nothing changed"]:
+        out.print(Text(terminal.clean(line), style="dim"))
+    return level
+
+
 def _wanted(given: str) -> int:
     if given and not given.isdigit():
         raise SettingsError([f"--failures {given}: name a number of hosts"])
@@ -101,8 +146,21 @@ def _restrictions(made: Capacity, dead: Sequence[str]) -> Iterator[tuple[int, st
 # ------------------------------------------------------------------------ text
 
 
+def together(made: Sequence[Outcome], dead: Sequence[str], level: int) -> RenderableType:
+    """Each server of hosts that die together."""
+    word, count = WORDS[level], Counter(one.fate for one in made)
+    said = ", ".join(f"{count[fate]} {fate.value}" for fate in Fate if count[fate]) or "no servers"
+    head = Text.assemble((word.upper(), terminal.STYLES[word]), f"  if {_named(dead)} died: {said}")
+    rows = [
+        (one.server.name or one.server.id, one.server.id, one.server.host, one.fate.value, one.likely, one.why)
+        for one in made
+    ]
+    columns = ("SERVER", "ID", "HOST", "WOULD BE", "LIKELY ON", "WHY")
+    return Group(head, "", terminal.table(columns, rows, wide="WHY")) if rows else head
+
+
 def page(made: Capacity, level: int) -> RenderableType:
-    word = {commands.OK: "ok", commands.ATTENTION: "attention", commands.TROUBLE: "trouble"}[level]
+    word = WORDS[level]
     head = Text.assemble((word.upper(), terminal.STYLES[word]), f"  {sentence(made.number, made.counted[0])}")
     parts: list[RenderableType] = [head, *(Text(f"  {terminal.clean(line)}") for line in _details(made))]
     hosts_ = [(host, *_fates(found)) for host, found in list(made.number.singles.items())[:SHOWN]]
@@ -175,6 +233,17 @@ def data(made: Capacity) -> dict[str, Any]:
         "cannot_say": dict(made.unjudged),
         "hosts_not_counted": made.unguarded,
         "remedies": list(made.remedies),
+    }
+
+
+def each(one: Outcome) -> dict[str, Any]:
+    return {
+        "id": one.server.id,
+        "name": one.server.name,
+        "host": one.server.host,
+        "fate": one.fate.value,
+        "likely": one.likely or None,
+        "reason": one.why or None,
     }
 
 

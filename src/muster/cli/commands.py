@@ -179,9 +179,11 @@ COMMANDS: tuple[Command, ...] = (
         "Shows how many hosts may die together without a server staying down: at least so many, whichever they are and"
         " whatever Nova chooses; and at most so many, with the hosts whose death would be too much. It goes by Nova's"
         " own rules: flavors, traits, availability zones, server groups, and what Placement has left. Names the servers"
-        " that no host takes, those that it cannot say anything about, and what would mend it. Asks Pacemaker, Nova and"
-        " Placement. Changes nothing. The exit code suits Nagios.",
+        " that no host takes, those that it cannot say anything about, and what would mend it. With HOSTS it shows what"
+        " becomes of each of their servers if they die together. Asks Pacemaker, Nova and Placement. Changes nothing."
+        " The exit code suits Nagios.",
         (
+            Argument(("host",), "show each server of these hosts, which die together", metavar="HOST", nargs="*"),
             Argument(
                 ("--failures",),
                 "trouble if not so many hosts may die, attention if that is not proved (default 1)",

@@ -12,12 +12,13 @@ from muster.core.decide import wanted_now
 from muster.core.findings import Verdict
 from muster.core.nova_facts import Server, Service
 from muster.core.policy import Policy
+from muster.core.sequence import sequence
 from muster.core.server_case import ServerCase
 from muster.core.server_rules import judge
 from muster.core.sight import ServerSight
-from muster.planning.cloud import Cloud
+from muster.planning.cloud import Cloud, likely
 from muster.planning.hosts import Host
-from muster.planning.packing import Fate
+from muster.planning.packing import Fate, fates
 from muster.planning.terms import Placing, Terms, like_which
 from muster.planning.tolerance import Tolerance, more_hosts, tolerance, tolerance_holds
 
@@ -53,6 +54,20 @@ class Capacity:
     unguarded: int = 0
     dead: Sequence[str] = ()
     remedies: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What becomes of a server.
+
+    :param likely: the host that Nova would give it by its default weights; empty for none, or where nobody can say.
+    :param why: why it is lost, or cannot be judged.
+    """
+
+    server: Server
+    fate: Fate
+    likely: str = ""
+    why: str = ""
 
 
 def in_use(services: Iterable[Service]) -> list[str]:
@@ -110,11 +125,29 @@ def capacity(fleet: Fleet, known: Sequence[Host], terms: Terms, policy: Policy, 
     )
 
 
+def outcomes(fleet: Fleet, known: Sequence[Host], terms: Terms, policy: Policy, dead: Sequence[str]) -> list[Outcome]:
+    """Of each server that would be evacuated if these hosts died together, in muster's sequence."""
+    usable = in_use(host.service for host in known if host.service)
+    placing = Placing(terms, fleet.servers, usable, policy.target_map)
+    cloud = placing.cloud(fleet.leaving, fleet.doubtful)
+    guests = {guest.id: guest for guest in cloud.of(dead)}
+    turns = sequence([s for s in (*fleet.leaving, *fleet.doubtful) if s.id in guests], policy.priority_key)
+    fate, dest = fates(cloud, dead), likely(cloud, dead, [guests[server.id] for server in turns])
+    found = []
+    for server in turns:
+        if fate[server.id] is Fate.UNJUDGED:
+            found.append(Outcome(server, Fate.UNJUDGED, why=guests[server.id].unjudged))
+        else:
+            why = placing.why_lost(server, dead) if fate[server.id] is Fate.LOST else ""
+            found.append(Outcome(server, fate[server.id], dest[server.id], why))
+    return found
+
+
 def _unsaveable(number: Tolerance, fleet: Fleet, placing: Placing) -> Iterable[Unsaveable]:
     gone = {ident for found in number.singles.values() for ident, fate in found.items() if fate is Fate.LOST}
     for server in fleet.leaving:
         if server.id in gone:
-            yield Unsaveable(server, placing.why_lost(server))
+            yield Unsaveable(server, placing.why_lost(server, [server.host]))
 
 
 def _without(cloud: Cloud, servers: set[str]) -> Cloud:

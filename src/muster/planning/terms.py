@@ -220,17 +220,18 @@ class Placing:
             closed |= self._in_use - frozenset().union(*(one.hosts for one in own))
         return frozenset(closed)
 
-    def why_lost(self, server: Server) -> str:
-        """What keeps every living host from taking it, in a word, as it would be alone."""
+    def why_lost(self, server: Server, dead: Iterable[str]) -> str:
+        """What keeps every living host from taking it, in a word, even if it is the first."""
+        alive = self._in_use - frozenset(dead)
         guest, known = self.guest(server), self._requests.of(server)
         offer = self._terms.offers.get(known.ask)
         offered = offer.alone | offer.jointly if isinstance(offer, Offer) else frozenset()
-        if not (offered & self._in_use) - {server.host}:
+        if not offered & alive:
             return "room"
         zone = self._zone(server)
-        if server.pinned_zone and isinstance(zone, frozenset) and not (offered & self._in_use & zone) - {server.host}:
+        if server.pinned_zone and isinstance(zone, frozenset) and not offered & alive & zone:
             return "zone"
-        if not guest.may - {server.host}:
+        if not guest.may & alive:
             group = self._group.get(server.id)
             return "affinity" if group is not None and group.policy == "affinity" else "target_map"
         return "anti-affinity" if guest.apart else "room"
