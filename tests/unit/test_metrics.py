@@ -17,12 +17,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from muster.core.decide import Incident
 from muster.core.findings import Finding, State, Verdict
 from muster.core.nova_facts import Server
+from muster.reporting import capacity_file
 from muster.reporting.documents import Doubt, Readiness
 from muster.reporting.outlets.metrics import EVERY_S, Counted, Metrics
 from tests.fakes import FakeClock, LogLines
 
 ROOT = Path(__file__).resolve().parents[2]
-RULES = ROOT / "packaging" / "prometheus" / "muster.rules.yml"
+RULES = sorted((ROOT / "packaging" / "prometheus").glob("*.rules.yml"))
 PAGE = ROOT / "docs" / "metrics.md"
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -148,9 +149,10 @@ def every_metric(bench: Bench) -> set[str]:
 
 
 def test_rules_and_page_speak_of_metrics_that_there_are(bench: Bench) -> None:
-    there = every_metric(bench)
-    rules = yaml.safe_load(RULES.read_text())
-    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    of_capacity = text_string_to_metric_families(capacity_file.text(1.0, {"at_least": 1}, {}, 0).decode())
+    there = every_metric(bench) | {family.name for family in of_capacity}
+    groups = [group for file in RULES for group in yaml.safe_load(file.read_text())["groups"]]
+    alerts = [rule for group in groups for rule in group["rules"]]
     used = {name for rule in alerts for name in re.findall(r"\bmuster_\w+", rule["expr"])}
     assert used
     assert used <= there
