@@ -91,7 +91,7 @@ class Situation:
         """What a pipe would get."""
         out = io.StringIO()
         Console(file=out, width=width, highlight=False, markup=False, emoji=False).print(
-            status.render(self.view(), self.now, width < status.NARROW_TODO)
+            status.render(self.view(), self.now)
         )
         return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 

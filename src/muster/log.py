@@ -36,14 +36,17 @@ def value(what: object) -> str:
 
 
 class Log:
-    """:param name: the program's name in front of every line."""
+    """:param name: the program's name in front of every line.
+    :param people: they read the standard error of this program, and none of these lines belongs there.
+    """
 
-    def __init__(self, name: str) -> None:
-        self._log = logging.getLogger(f"muster-lines.{name}")
+    def __init__(self, name: str, people: bool = False) -> None:
+        self._log = logging.getLogger(f"muster-lines.{name}" + ".people" * people)
         self._log.propagate = False
         self._log.setLevel(logging.INFO)
         if not self._log.handlers:
-            self._log.addHandler(_outlet(name))
+            silent = people and not Path(SYSLOG).exists()
+            self._log.addHandler(logging.NullHandler() if silent else _outlet(name))
 
     def info(self, event: str, **fields: object) -> None:
         self._log.info("%s", line(event, fields))

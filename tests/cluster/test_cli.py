@@ -16,11 +16,14 @@ from tests.cluster.test_worker import in_the_middle
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
 HACLIENT = ("setpriv", "--reuid=nobody", "--regid=haclient", "--clear-groups")
 OTHERS = ("cmp2", "cmp3", "cmp4")
+ORDERED = {"retry", "skip", "approve", "confirm", "release", "pause", "resume"}
+"""Nobody is there to be asked."""
 
 
 def muster(cloud: Cloud, *words: str, node: str = "ctl1", as_user: tuple[str, ...] = ()) -> tuple[int, str]:
     """Exit code and everything printed."""
-    done = cloud.cluster.exec(node, *as_user, "muster", *words, check=False)
+    yes = ("--yes",) if words[0] in ORDERED else ()
+    done = cloud.cluster.exec(node, *as_user, "muster", *words, *yes, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -98,13 +101,13 @@ ORDERS = (
     "resume",
 )
 """Paused, so that what is released does not return before it is wanted again."""
-COMMANDS = (*LOOKS, *ORDERS, "watch --until-settled", "register --dry-run")
+COMMANDS = (*LOOKS, *ORDERS, "help", "version", "watch --until-settled", "register --dry-run")
 CUT_OFF = 124  # by timeout(1): watch goes on as long as anything is under way, or nobody answers
 FINE, AT_WORK, TROUBLE, UNSEEN = 0, 1, 2, 3
 PLIGHTS: dict[str, dict[str, tuple[int, ...]]] = {
     # exit codes, where 0 is not the one
     "calm": {"report cmp1": (UNSEEN,), **dict.fromkeys(ORDERS[1:7], (TROUBLE,))},
-    "as nobody": {**dict.fromkeys(COMMANDS[:-1], (UNSEEN,)), COMMANDS[-2]: (CUT_OFF,)},
+    "as nobody": {**dict.fromkeys((*LOOKS, *ORDERS), (UNSEEN,)), COMMANDS[-2]: (CUT_OFF,)},
     "in the middle": {LOOKS[0]: (AT_WORK,), "status cmp1": (AT_WORK,), "plan --all": (AT_WORK,)},
     # whether the next worker is there already, and what it has told
     "during a failover": {
@@ -136,6 +139,7 @@ def test_every_command_has_an_answer_in_every_plight(cloud: Cloud) -> None:
         for line in COMMANDS:
             words = line.replace("SERVER", servers[-1]).split()
             cut = ("timeout", "2") if words[0] == "watch" else ()
+            words += ["--yes"] * (words[0] in ORDERED)
             done = cloud.cluster.exec(node, *cut, *as_user, "muster", *words, check=False, timeout=15)
             said = done.stdout + done.stderr
             codes = PLIGHTS[plight].get(line, (FINE,))
@@ -296,7 +300,7 @@ def test_no_order_counts_while_nobody_knows_that_the_host_is_off(cloud: Cloud) -
     with cloud.returning_without_compute("cmp1"):
         record = cloud.record("cmp1")
         for meanwhile in ("true", "crm_resource --refresh --resource cmp1 >/run/refresh.log 2>&1"):
-            asked = cloud.cluster.exec("ctl1", "sh", "-c", f"{meanwhile} & muster retry cmp1", check=False)
+            asked = cloud.cluster.exec("ctl1", "sh", "-c", f"{meanwhile} & muster retry cmp1 --yes", check=False)
             assert (asked.returncode, "evacuates nothing from it" in asked.stderr) == (2, True), asked
             cloud.after_a_full_look()
             assert cloud.record("cmp1") == record

@@ -128,7 +128,7 @@ def test_each_mistake_is_named_and_the_printed_command_mends_it(cloud: Cloud) ->
         assert others == set(), mistake
         assert [words in f["what"] for f in told] == [True], (mistake, checks[name])
         for command in told[0]["commands"]:
-            cloud.type(command)
+            cloud.type(command + " --yes" * command.startswith("muster resume"))  # nobody is there to be asked
         cloud.until(lambda: announced(cloud) >= {"ctl1", "ctl2", "ctl3"}, 60, "every controller has been probed")
     cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
     assert wrong(cloud) == {}
@@ -178,11 +178,11 @@ def test_setup_prints_what_is_missing_and_nothing_once_it_is_typed(cloud: Cloud)
     assert printed(cloud) == lines[4:]
     cloud.ctl("mv", "/usr/sbin/pcs", "/usr/sbin/pcs.away")
     try:
-        code, text = run(cloud, *NEW, "--format", "pcs", "--apply")
+        code, text = run(cloud, *NEW, "--format", "pcs", "--apply", "--yes")
     finally:
         cloud.ctl("mv", "/usr/sbin/pcs.away", "/usr/sbin/pcs")
     assert (code, "done" in text) == (2, False)
-    code, text = run(cloud, *NEW, "--apply")
+    code, text = run(cloud, *NEW, "--apply", "--yes")
     assert (code, "9/9 done: rm /root/before.xml /root/muster.xml" in text, text.endswith(COMPLETE)) == (0, True, True)
     cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
     assert wrong(cloud) == {"rights in Nova": "unknown"}
@@ -217,7 +217,7 @@ def test_an_agent_that_is_broken_on_computes_fences_none(cloud: Cloud) -> None:
         cloud.ctl("mv", AGENT, f"{AGENT}.away", node=node)
         cloud.ctl("sh", "-c", f"printf '{text}' > {AGENT} && chmod 0755 {AGENT}", node=node)
     try:
-        assert run(cloud, *NEW, "--apply")[0] == 0
+        assert run(cloud, *NEW, "--apply", "--yes")[0] == 0
         cloud.until(lambda: cloud.worker_node() is not None, 60, "the worker runs")
         cloud.calm("nothing is left to be done")
         for node in broken:

@@ -36,7 +36,8 @@ def test_everything_is_on_a_narrow_screen_too(it: Situation) -> None:
     assert max(map(len, narrow.splitlines())) <= 80
     assert "…" not in narrow
     wide = it.screen(width=400)
-    assert sorted("".join(narrow.split())) == sorted("".join(wide.replace(" WHAT", "").split()))
+    heads = {"WHAT", "NOW", "SERVERS", "SERVERS:"}  # needless above what stands below its row, or in front of it
+    assert set(narrow.split()) - heads == set(wide.split()) - heads
     assert [wide.count(ident) for ident in situations.IDS] == [narrow.count(ident) for ident in situations.IDS]
 
 
@@ -55,7 +56,7 @@ def test_what_waits_for_a_person_does_not_push_progress_off_the_screen(height: i
     events = [SharedEvent(situations.NOW + n, "cmp1", f"event {n}") for n in range(8)]
     many = replace(it, todo=(Todo("trouble", situations.IDS[0], "held: " + "why " * 40),) * 20, events=tuple(events))
     out = io.StringIO()
-    Console(file=out, width=80).print(watch.page(many, situations.NOW, True, height))
+    Console(file=out, width=80).print(watch.page(many, situations.NOW, height))
     lines = out.getvalue().splitlines()[:height]
     assert sum(line.startswith("trouble") for line in lines) == shown
     assert [

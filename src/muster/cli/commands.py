@@ -12,15 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Optional
 
+from muster.core.errors import MusterError
+
 OK, ATTENTION, TROUBLE, UNKNOWN = 0, 1, 2, 3
 """Exit codes, as Nagios reads them: nothing to do; work is under way or something to be looked at; muster needs a
-person; the command could not find out, or the command line is wrong."""
+person; the command could not find out."""
+USAGE = TROUBLE
+"""A wrong command line, as of every other command here."""
 
 EXIT_CODES = """exit codes:
   0  ok: nothing to do; an order was carried out
   1  attention: work is under way, or there is something to look at
-  2  trouble: muster needs you; an order was refused
-  3  unknown: the command could not find out, or the command line is wrong"""
+  2  trouble: muster needs you; an order was refused; the command line is wrong
+  3  unknown: the command could not find out"""
+
+
+class UsageError(MusterError):
+    """The command line is wrong; says how."""
 
 
 class _Help(argparse.HelpFormatter):
@@ -36,9 +44,8 @@ class _Help(argparse.HelpFormatter):
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # argparse's own 2 would read as trouble.
         self.print_usage(sys.stderr)
-        self.exit(UNKNOWN, f"{self.prog}: {message}\n")
+        self.exit(USAGE, f"{self.prog}: {message}. To see what it takes: {self.prog} --help\n")
 
 
 Exits = tuple[str, str, str, str]
@@ -126,7 +133,14 @@ class Command:
         return EXITS[self.name]
 
 
-OUTPUT = Argument(("-o", "--output"), "output format", choices=("text", "json"), default="text")
+OUTPUT = Argument(("-o", "--output"), "all that is known, as text or as JSON", choices=("text", "json"), default="text")
+FORMATS = ("table", "json", "yaml", "csv", "value")
+TABLE = (
+    Argument(("-f", "--format"), "only the table, in this format", choices=FORMATS),
+    Argument(("-c", "--column"), "only this column of the table; once for each", metavar="COLUMN", repeated=True),
+    Argument(("--sort-column",), "sort the table by this column; once for each", metavar="COLUMN", repeated=True),
+)
+"""As the client of OpenStack has them."""
 YES = Argument(("-y", "--yes"), "do not ask", flag=True)
 HOST = Argument(("host",), "the compute host, by its name in Pacemaker or in Nova", metavar="HOST")
 OF_HOST = Argument(
@@ -146,15 +160,16 @@ COMMANDS: tuple[Command, ...] = (
             Argument(("host",), "list every server of this host", metavar="HOST", nargs="?"),
             Argument(("--incidents-only",), "leave out whether muster is ready, also in the exit code", flag=True),
             OUTPUT,
+            *TABLE,
         ),
     ),
     Command(
         "watch",
         "watch",
         "the status, updated live",
-        "Shows progress, rate, expected end and the last events until you interrupt it. Continues after a failover.",
+        "Shows progress, rate, expected end and the last events until you press q. Continues after a failover.",
         (
-            Argument(("--interval",), "seconds between two updates (default 1)", metavar="S", default="1"),
+            Argument(("-n", "--interval"), "seconds between two updates (default 1)", metavar="S", default="1"),
             Argument(("--until-settled",), "end when nothing is under way", flag=True),
         ),
     ),
@@ -170,6 +185,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(("host",), HOST.help, metavar="HOST", nargs="?"),
             Argument(("--all",), "every compute host, one line each", flag=True),
             OUTPUT,
+            *TABLE,
         ),
     ),
     Command(
@@ -212,6 +228,7 @@ COMMANDS: tuple[Command, ...] = (
             Argument(("incident",), "a host, or HOST-TIME as in the list", metavar="INCIDENT", nargs="?"),
             Argument(("-o", "--output"), "output format", choices=("text", "json", "html"), default="text"),
             Argument(("--to",), "write to this file", metavar="FILE"),
+            *TABLE,
         ),
     ),
     Command(
@@ -283,7 +300,7 @@ COMMANDS: tuple[Command, ...] = (
         " stopped, the worker and its parameters, the agents and the credentials on this controller, and the rights of"
         " its user in Nova. For every fault it shows the remedy and the command. Changes nothing. Run it as root, on"
         " every controller.",
-        (OUTPUT,),
+        (OUTPUT, *TABLE),
     ),
     Command(
         "setup",
@@ -330,6 +347,14 @@ COMMANDS: tuple[Command, ...] = (
             Argument(("--root",), "use this directory instead of /", metavar="DIR", default="/"),
         ),
     ),
+    Command(
+        "help",
+        "about",
+        "what a command does and takes",
+        "Without COMMAND it lists all commands.",
+        (Argument(("topic",), "a command", metavar="COMMAND", nargs="?"),),
+    ),
+    Command("version", "about", "print the version", "Prints the version of muster on this controller."),
 )
 
 
@@ -341,7 +366,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    whole.add_argument("--version", action="store_true", help="print the version")
+    whole.add_argument("-V", "--version", action="store_true", help="print the version")
     whole.add_argument("--resource", default="", metavar="ID", help="the resource, if the cluster has more than one")
     parsers = whole.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for command in COMMANDS:

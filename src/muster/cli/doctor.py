@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.padding import Padding
 from rich.text import Text
 
 from muster import parameters
-from muster.cli import commands, terminal
+from muster.cli import commands, formats, terminal
 from muster.cli.site import Site
+from muster.cli.terminal import Cell
 from muster.core.errors import ClusterError, SettingsError
 from muster.gateways import credentials, host_monitors
 from muster.gateways.pacemaker import agents, installation, pcs
@@ -40,7 +41,9 @@ def run(options: argparse.Namespace) -> int:
         facts = look(Site(options.resource))
     examined = [_as_typed_here(check, facts) for check in checkup.examine(facts)]
     result = worst(check.result for check in examined)
-    if options.output == "json":
+    if formats.wanted(options):
+        formats.show(options, _table(examined))
+    elif options.output == "json":
         whole = {"checked": round(time.time(), 1), "controller": facts.controller.name, "level": result.value}
         terminal.print_json({**whole, "checks": [_plain(check) for check in examined]})
     else:
@@ -123,13 +126,13 @@ def _nova(settings: Optional[Settings]) -> NovaAccess:
 # ----------------------------------------------------------------------- show
 
 
-def _table(examined: Sequence[Examined]) -> RenderableType:
+def _table(examined: Sequence[Examined]) -> terminal.Table:
     rows = [
-        ("" if number else check.name, terminal.styled(finding.result.value), finding.what)
+        (Cell("" if number else check.name, check.name), terminal.styled(finding.result.value), finding.what)
         for check in examined
         for number, finding in enumerate(check.findings)
     ]
-    return terminal.table(("CHECK", "RESULT", "WHAT"), rows, wide="WHAT")
+    return terminal.table(("CHECK", "RESULT", "WHAT"), rows)
 
 
 def _say_remedies(out: Console, examined: Sequence[Examined]) -> None:

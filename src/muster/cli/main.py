@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 
-from muster.cli import commands
+from muster.cli import about, commands
 from muster.core.errors import MusterError
 
 
@@ -16,14 +16,14 @@ def main() -> int:
     options = commands.read(sys.argv[1:])
     try:
         if options.version:
-            from muster import parameters
-
-            print(f"muster {parameters.version()}")
-            return commands.OK
+            return about.version()
         if not options.command:
-            commands.parser().print_help()
-            return commands.UNKNOWN
+            commands.parser().print_help(sys.stderr)
+            return commands.USAGE
         code: int = importlib.import_module(f"muster.cli.{commands.module_of(options.command)}").run(options)
+    except commands.UsageError as exc:
+        print(f"muster: {exc}", file=sys.stderr)
+        return commands.USAGE
     except MusterError as exc:
         print(f"muster: {exc}", file=sys.stderr)
         return commands.UNKNOWN

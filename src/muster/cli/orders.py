@@ -294,4 +294,4 @@ def _pause_or_resume(site: Site, options: argparse.Namespace) -> int:
 
 
 def _say(command: str, **fields: object) -> None:
-    Log("muster").info("order given", order=command, by=who(), **fields)
+    Log("muster", people=True).info("order given", order=command, by=who(), **fields)

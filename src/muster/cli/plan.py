@@ -13,10 +13,9 @@ from typing import Any
 from rich.text import Text
 
 from muster import wiring
-from muster.cli import commands, terminal
-from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, hindrance, one_host, totals
+from muster.cli import commands, formats, terminal
+from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, hindrance, hosts_table, one_host, totals, turns_table
 from muster.cli.site import Site
-from muster.core.errors import SettingsError
 from muster.core.printable import counted
 from muster.core.unknown import Unknown
 from muster.gateways.clock import Clock
@@ -30,7 +29,7 @@ from muster.planning.plan import Outlook, Pace, Plan, Survey, Turn, plans, worst
 from muster.planning.survey import take_survey
 
 WIDE = 120
-"""On a narrower terminal ids are left out and names cut: ``-o json`` has them."""
+"""On a narrower terminal domains of hosts are left out: ``-f value`` has them."""
 
 
 @contextlib.contextmanager
@@ -52,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if bool(options.host) == options.all:
-        raise SettingsError(["name a HOST, or use --all"])
+        raise commands.UsageError("name a host, or ask for all: muster plan --all")
     site = Site(options.resource)
     settings = site.settings
     nova = wiring.nova(settings)
@@ -66,14 +65,16 @@ def _run(options: argparse.Namespace) -> int:
     level = max(codes, default=commands.UNKNOWN)
     notes = [note for _, note in (*hindered, *strays)]
     rests_on = list(basis(survey, settings.delay_s))
+    if formats.wanted(options):
+        formats.show(options, hosts_table(made, True) if options.all else turns_table(made[0]))
+        return level
     if options.output == "json":
         terminal.print_json({**data(made, survey, details=not options.all), "notes": notes, "basis": rests_on})
         return level
     out = terminal.console()
-    wide = out.width >= WIDE
     for code, note in hindered:
         out.print(hindrance(code, note))
-    out.print(cloud(made, wide) if options.all else one_host(made[0], wide))
+    out.print(cloud(made, out.width >= WIDE) if options.all else one_host(made[0]))
     out.print("")
     for line in [*(note for _, note in strays), *rests_on, f"{survey.requests} requests, nothing changed"]:
         out.print(Text(terminal.clean(line), style="dim"))

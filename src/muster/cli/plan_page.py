@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from muster.cli import commands, terminal
+from muster.cli.terminal import Cell
 from muster.core.printable import counted
 from muster.planning.plan import ATTENTION, LEFT_ALONE, NOT_READY, READY, Outlook, Plan, Turn, worst
 
@@ -20,8 +22,6 @@ EXIT_OF_VERDICT = {
     ATTENTION: commands.ATTENTION,
     NOT_READY: commands.TROUBLE,
 }
-NAME_WIDTH = 22
-"""Of a server on a narrow terminal."""
 SHOWN_HOSTS = 3
 """So many are named where the same is the matter with more."""
 
@@ -35,11 +35,8 @@ def hindrance(code: int, why: str) -> RenderableType:
 # -------------------------------------------------------------------- one host
 
 
-def one_host(made: Plan, wide: bool) -> RenderableType:
-    """The sequence, and who is not in it.
-
-    :param wide: there is room for the ids of the servers.
-    """
+def one_host(made: Plan) -> RenderableType:
+    """The sequence, and who is not in it."""
     head = Text()
     head.append_text(Text(made.verdict.upper(), style=terminal.STYLES[made.verdict]))
     head.append(f"  {terminal.clean(made.host.name)}: ")
@@ -50,9 +47,11 @@ def one_host(made: Plan, wide: bool) -> RenderableType:
         return Group(*parts)
     if made.blocked:
         parts += ["", Text("After the repair:", style="dim")]
-    columns = ("WAVE", "SERVER", *(("ID",) if wide else ()), "WOULD BE", "WHY")
-    rows = [_row(turn, wide) for turn in made.turns]
-    return Group(*parts, "", terminal.table(columns, rows, wide="WHY"))
+    return Group(*parts, "", turns_table(made))
+
+
+def turns_table(made: Plan) -> terminal.Table:
+    return terminal.table(("WAVE", "SERVER", "ID", "WOULD BE", "WHY"), map(_row, made.turns))
 
 
 def _summary(made: Plan) -> str:
@@ -64,15 +63,11 @@ def _summary(made: Plan) -> str:
     return text
 
 
-def _row(turn: Turn, wide: bool) -> Sequence[object]:
+def _row(turn: Turn) -> Sequence[object]:
     server = turn.server
     reason = turn.reason or (f"to {turn.dest}, by target_map" if turn.dest else "")
-    name = terminal.clean(server.name or server.id)
-    if not wide and len(name) > NAME_WIDTH:
-        name = name[: NAME_WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    ident = (server.id,) if wide else ()
-    wave = str(turn.wave) if turn.wave else "-"
-    return (wave.rjust(4), name, *ident, terminal.styled(turn.outlook.value), reason)
+    wave = Cell(str(turn.wave or "-").rjust(4), turn.wave or None)
+    return (wave, server.name or server.id, server.id, terminal.styled(turn.outlook.value), reason)
 
 
 def _counted(counts: Mapping[Outlook, int]) -> list[tuple[Outlook, int]]:
@@ -91,7 +86,6 @@ def cloud(made: Sequence[Plan], wide: bool) -> RenderableType:
 
     :param wide: there is room for long names of hosts; else their domains are left out, if that leaves no doubt.
     """
-    columns = ("HOST", "VERDICT", "SERVERS", "EVAC", "HELD", "SKIP", "NO ROOM", "WAVES", "TIME", "NOVA")
     total = totals(made)
     verdicts = [f"{total['hosts'][name]} {name}" for name in (READY, ATTENTION, NOT_READY, LEFT_ALONE)]
     verdicts = [text for text in verdicts if not text.startswith("0 ")]
@@ -99,13 +93,10 @@ def cloud(made: Sequence[Plan], wide: bool) -> RenderableType:
     head = Text()
     head.append_text(Text(level.upper(), style=terminal.STYLES[level]))
     head.append(f"  {counted(len(made), 'host')}: {', '.join(verdicts)}")
-    short = [one.host.name.partition(".")[0] for one in made]
-    names = [one.host.name for one in made] if wide or len(set(short)) < len(short) else short
-    rows = [(name, *_line(one, columns)) for name, one in zip(names, made)]
-    parts: list[RenderableType] = [head, "", terminal.table(columns, rows, wide=None if wide else "HOST")]
+    parts: list[RenderableType] = [head, "", hosts_table(made, wide)]
     looks = list(_looks(made))
     if looks:
-        parts += ["", terminal.table(("LOOK AT", "WHY"), looks, wide="WHY")]
+        parts += ["", terminal.table(("LOOK AT", "WHY"), looks)]
     outcome = ", ".join(f"{count} {name}" for name, count in total["outlook"].items() if count)
     parts += [
         "",
@@ -115,6 +106,15 @@ def cloud(made: Sequence[Plan], wide: bool) -> RenderableType:
     if costly:
         parts.append(Text(f"worst: {terminal.clean(costly.host.name)}: {_summary(costly)}"))
     return Group(*parts)
+
+
+def hosts_table(made: Sequence[Plan], wide: bool) -> terminal.Table:
+    columns = ("HOST", "VERDICT", "SERVERS", "EVAC", "HELD", "SKIP", "NO ROOM", "WAVES", "TIME", "NOVA")
+    names = [one.host.name for one in made]
+    short = [name.partition(".")[0] for name in names]
+    shown = names if wide or len(set(short)) < len(short) else short
+    rows = [(Cell(head, one.host.name), *_line(one, columns)) for head, one in zip(shown, made)]
+    return terminal.table(columns, rows, wide=False)
 
 
 def _looks(made: Sequence[Plan]) -> Iterator[tuple[str, str]]:
@@ -144,7 +144,8 @@ def _line(made: Plan, columns: Sequence[str]) -> Sequence[object]:
         numbers = ["-"] * len(numbers)
     unseen = made.host.service is None or not made.host.service.known
     numbers = ["?" if unseen else str(len(made.turns)), *numbers]
-    cells = [number.rjust(len(column)) for number, column in zip(numbers, columns[2:])]
+    cells = [Cell(it.rjust(len(column)), int(it) if it.isdecimal() else it) for it, column in zip(numbers, columns[2:])]
+    cells[-1] = replace(cells[-1], value=None if made.blocked else made.seconds)
     return (terminal.styled(made.verdict), *cells, _nova(made))
 
 

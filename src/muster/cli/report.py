@@ -16,16 +16,16 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from muster.cli import commands, status, terminal
+from muster.cli import commands, formats, status, terminal
 from muster.cli.incidents import Incidents, Known
 from muster.cli.site import Site
+from muster.cli.terminal import Cell
 from muster.core.errors import ClusterError
 from muster.reporting.history import ServerStory, Story
 from muster.reporting.outlets.files import replace
 from muster.reporting.times import clock, duration
 
 PAGE_MODE = 0o640
-NARROW = 190
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,7 +37,10 @@ def run(options: argparse.Namespace) -> int:
         known, missing = incidents.known()
         if options.output == "html":
             raise ClusterError("an HTML page shows one incident. Name one of this list: muster report")
-        _put(options, [asdict(one) for one in known], render_list(known, missing))
+        if formats.wanted(options):
+            formats.show(options, list_table(known))
+        else:
+            _put(options, [asdict(one) for one in known], render_list(known, missing))
         return commands.UNKNOWN if missing and not known else commands.OK
     story = incidents.tell(options.incident)
     if options.output == "html":
@@ -45,8 +48,10 @@ def run(options: argparse.Namespace) -> int:
 
         _write(options.to, page(story))
         return commands.OK
-    narrow = not options.to and terminal.console().width < NARROW
-    _put(options, {"checked": round(time.time(), 1), "counts": story.counts, **asdict(story)}, render(story, narrow))
+    if formats.wanted(options):
+        formats.show(options, servers_table(story.servers))
+        return commands.OK
+    _put(options, {"checked": round(time.time(), 1), "counts": story.counts, **asdict(story)}, render(story))
     return commands.OK
 
 
@@ -78,17 +83,24 @@ def _write(path: str, content: bytes) -> None:
 
 def render_list(known: Sequence[Known], missing: Sequence[str]) -> RenderableType:
     """Every incident, newest first."""
+    return Group(list_table(known) if known else Text("no incident is known"), *_missing(missing))
+
+
+def list_table(known: Sequence[Known]) -> terminal.Table:
     rows = [
-        (one.incident, terminal.styled(one.state), terminal.clock(one.first), status.counts(one.counts), one.source)
+        (
+            one.incident,
+            terminal.styled(one.state),
+            Cell(terminal.clock(one.first), clock(one.first)),
+            Cell(status.counts(one.counts), dict(one.counts)),
+            one.source,
+        )
         for one in known
     ]
-    parts: list[RenderableType] = [Text("no incident is known")]
-    if rows:
-        parts = [terminal.table(("INCIDENT", "STATE", "FENCED", "SERVERS", "KNOWN BY"), rows, wide="KNOWN BY")]
-    return Group(*parts, *_missing(missing))
+    return terminal.table(("INCIDENT", "STATE", "FENCED", "SERVERS", "KNOWN BY"), rows)
 
 
-def render(story: Story, narrow: bool = False) -> RenderableType:
+def render(story: Story) -> RenderableType:
     """One incident: its steps, what waits for a person, every server, and what is not known."""
     counts = status.counts(story.counts)
     head = Text(f"{terminal.clean(story.node)}: ")
@@ -101,29 +113,21 @@ def render(story: Story, narrow: bool = False) -> RenderableType:
         after = duration(change.at - story.fenced) if story.fenced and change.at != story.fenced else ""
         steps.append((terminal.clock(change.at), after, terminal.styled(change.word), change.what))
     if steps:
-        parts += ["", terminal.table(("TIME", "AFTER", "STATE", "WHY"), steps, wide="WHY")]
+        parts += ["", terminal.table(("TIME", "AFTER", "STATE", "WHY"), steps)]
     if story.waiting:
-        if narrow:
-            below = [(server.reason,) for server in story.waiting]
-            parts += ["", terminal.cards(("TO DO", "ID"), [(s.name, s.id) for s in story.waiting], below)]
-        else:
-            rows = [(server.name, server.id, server.reason) for server in story.waiting]
-            parts += ["", terminal.table(("TO DO", "ID", "WHAT"), rows, wide="WHAT")]
+        rows = [(server.name, server.id, server.reason) for server in story.waiting]
+        parts += ["", terminal.table(("TO DO", "ID", "WHAT"), rows)]
         parts += [Text(story.hint)] if story.hint else []
     if story.servers:
-        parts += ["", _servers(story.servers, narrow)]
+        parts += ["", servers_table(story.servers)]
     said = [f"{source.what}, as of {clock(source.at)}" for source in story.sources]
     return Group(*parts, "", *(Text(terminal.clean(what), style="dim") for what in said), *_missing(story.missing))
 
 
-def _servers(servers: Sequence[ServerStory], narrow: bool) -> RenderableType:
-    """A line for each server, whole for grep; on a narrow screen what is long stands below what is short."""
-    if not narrow:
-        columns = ("SERVER", "ID", "VERDICT", "FROM", "TO", "STATE", "TRIES", "TOOK", "REQUESTS", "WHY")
-        return terminal.table(columns, map(_line, servers), wide="WHY")
-    rows = [(s.name, s.id, terminal.styled(s.verdict), s.dest, duration(s.seconds)) for s in servers]
-    below = [(server.reason, *server.request_ids) for server in servers]
-    return terminal.cards(("SERVER", "ID", "VERDICT", "TO", "TOOK"), rows, below)
+def servers_table(servers: Sequence[ServerStory]) -> terminal.Table:
+    """A line for each server, whole for grep."""
+    columns = ("SERVER", "ID", "VERDICT", "TO", "TOOK", "FROM", "STATE", "TRIES", "REQUESTS", "WHY")
+    return terminal.table(columns, map(_line, servers))
 
 
 def _line(server: ServerStory) -> Sequence[object]:
@@ -131,11 +135,11 @@ def _line(server: ServerStory) -> Sequence[object]:
         server.name,
         server.id,
         terminal.styled(server.verdict),
-        server.source,
         server.dest,
+        Cell(duration(server.seconds), server.seconds),
+        server.source,
         server.state,
-        server.tries or "",
-        duration(server.seconds),
+        Cell(str(server.tries or ""), server.tries),
         " ".join(server.request_ids),
         server.reason,
     )

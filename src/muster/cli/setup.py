@@ -70,7 +70,7 @@ def _power(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         node, separator, device = pair.partition("=")
         if not (node and separator and device):
-            raise SettingsError([f"--power {pair!r}: use NODE=DEVICE"])
+            raise commands.UsageError(f"--power {pair!r}: use NODE=DEVICE")
         chosen[node] = device
     return chosen
 
@@ -104,6 +104,6 @@ def _ran(argv: Argv, count: str) -> bool:
         words = terminal.clean(done.errors or f"exit {done.code}")
         print(f"muster: {count} failed, the commands after it did not run: {line}: {words}", file=sys.stderr)
         return False
-    Log("muster").info("set up", command=line)
+    Log("muster", people=True).info("set up", command=line)
     print(f"{count} done: {line}", flush=True)
     return True

@@ -12,8 +12,9 @@ from typing import Any, Optional
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from muster.cli import commands, terminal
+from muster.cli import commands, formats, terminal
 from muster.cli.site import Site
+from muster.cli.terminal import Cell
 from muster.cli.view import Seen, Shown, View, view
 from muster.core.errors import ClusterError
 from muster.core.printable import counted
@@ -22,10 +23,9 @@ from muster.gateways.pacemaker.cluster import still_refused
 from muster.installation.fencing_topology import objection
 from muster.reporting.documents import Readiness, Report, ServerEntry, SharedEvent, as_json
 from muster.reporting.report import make_report, without_events
+from muster.reporting.times import clock
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
-NARROW = 120
-NARROW_TODO = 100
 VERDICTS = ("evacuated", "evacuating", "queued", "parked", "held", "unknown", "skipped", "gone")
 
 
@@ -34,11 +34,12 @@ def run(options: argparse.Namespace) -> int:
     if options.host:
         return _host(site, options)
     shown = look(site, options.incidents_only)
-    if options.output == "json":
+    if formats.wanted(options):
+        formats.show(options, incidents_table(shown.incidents, time.time()))
+    elif options.output == "json":
         terminal.print_json({"checked": round(time.time(), 1), **asdict(shown)})
     else:
-        out = terminal.console()
-        out.print(render(shown, time.time(), out.width < NARROW_TODO))
+        terminal.console().print(render(shown, time.time()))
     return EXIT_OF_LEVEL[shown.level]
 
 
@@ -63,11 +64,8 @@ def refusals(site: Site, nodes: Sequence[str]) -> dict[str, str]:
     return {name: said for name, said in found.items() if said}
 
 
-def render(shown: View, now: float, narrow: bool = False) -> RenderableType:
-    """The whole page.
-
-    :param narrow: what is long stands below what is short, so that an id or a command is not cut in two.
-    """
+def render(shown: View, now: float) -> RenderableType:
+    """The whole page."""
     dead = len(shown.incidents)
     head = Text()
     head.append(shown.level.upper(), style=terminal.STYLES[shown.level])
@@ -79,15 +77,10 @@ def render(shown: View, now: float, narrow: bool = False) -> RenderableType:
     if shown.readiness:
         parts.append(_readiness(shown.readiness, now))
     if shown.incidents:
-        rows = [_row(incident, now) for incident in shown.incidents]
-        parts += ["", terminal.table(("HOST", "STATE", "FENCED", "SERVERS", "NOW"), rows, wide="NOW")]
+        parts += ["", incidents_table(shown.incidents, now)]
     if shown.todo:
-        heads = [(terminal.styled(t.level), t.about) for t in shown.todo]
-        if narrow:
-            parts += ["", terminal.cards(("TO DO", "ABOUT"), heads, ((t.what,) for t in shown.todo))]
-        else:
-            rows = [(*head, t.what) for head, t in zip(heads, shown.todo)]
-            parts += ["", terminal.table(("TO DO", "ABOUT", "WHAT"), rows, wide="WHAT")]
+        rows = [(terminal.styled(t.level), t.about, t.what) for t in shown.todo]
+        parts += ["", terminal.table(("TO DO", "ABOUT", "WHAT"), rows)]
     return Group(*parts)
 
 
@@ -114,7 +107,11 @@ def render_events(events: Sequence[SharedEvent]) -> RenderableType:
         )
         for e in events
     ]
-    return terminal.table(("TIME", "HOST", "SERVER", "WHAT"), rows, wide="WHAT")
+    return terminal.table(("TIME", "HOST", "SERVER", "WHAT"), rows)
+
+
+def incidents_table(incidents: Sequence[Shown], now: float) -> terminal.Table:
+    return terminal.table(("HOST", "STATE", "FENCED", "SERVERS", "NOW"), (_row(one, now) for one in incidents))
 
 
 def _row(incident: Shown, now: float) -> Sequence[object]:
@@ -122,7 +119,13 @@ def _row(incident: Shown, now: float) -> Sequence[object]:
     servers, reason = counts(incident.servers), incident.reason
     below = incident.state == "blocked" or incident.rule.startswith("nova-silent")
     said = "" if says_no_more(reason, servers) else "see below" if below else reason
-    return (incident.node, terminal.styled(incident.state), ago, servers, said)
+    return (
+        incident.node,
+        terminal.styled(incident.state),
+        Cell(ago, clock(incident.fenced)),
+        Cell(servers, dict(incident.servers)),
+        Cell(said, reason),
+    )
 
 
 def says_no_more(reason: str, servers: Text) -> bool:
@@ -146,14 +149,18 @@ def counts(servers: Mapping[str, int]) -> Text:
 def _host(site: Site, options: argparse.Namespace) -> int:
     page = _page(site, options.host)
     if page is None:
-        if options.output == "json":
+        if formats.wanted(options):
+            formats.show(options, servers_table(()))
+        elif options.output == "json":
             terminal.print_json({"node": options.host, "state": "", "proofs": []})
         else:
             print(f"{terminal.clean(options.host)}: not dead, and this controller has no report of an earlier incident")
         return commands.OK
     report = page.report
     nobody = report.state != "closed" and not site.resource.active_on
-    if options.output == "json":
+    if formats.wanted(options):
+        formats.show(options, servers_table(report.proofs))
+    elif options.output == "json":
         terminal.print_json(page.json)
     else:
         out = terminal.console()
@@ -166,7 +173,7 @@ def _host(site: Site, options: argparse.Namespace) -> int:
             out.print(Text("no worker is running. To see why: muster status", style=terminal.STYLES["trouble"]))
         if report.proofs:
             out.print("")
-            out.print(servers_table(report.proofs, narrow=out.width < NARROW))
+            out.print(servers_table(report.proofs))
     return exit_of_host(report, nobody)
 
 
@@ -178,13 +185,10 @@ def exit_of_host(report: Report, nobody: bool) -> int:
     return commands.TROUBLE if nobody or report.state == "blocked" or "held" in verdicts else commands.ATTENTION
 
 
-def servers_table(entries: Sequence[ServerEntry], narrow: bool) -> RenderableType:
-    """One row a server; on a narrow screen its id stands below its name."""
-    if not narrow:
-        rows = [(e.name, e.id, terminal.styled(e.verdict), e.dest, e.state, e.reason) for e in entries]
-        return terminal.table(("SERVER", "ID", "VERDICT", "TO", "STATE", "WHY"), rows, wide="WHY")
-    short = [(e.name, e.id, terminal.styled(e.verdict), e.dest) for e in entries]
-    return terminal.cards(("SERVER", "ID", "VERDICT", "TO"), short, ((e.reason,) for e in entries))
+def servers_table(entries: Sequence[ServerEntry]) -> terminal.Table:
+    """One row a server."""
+    rows = [(e.name, e.id, terminal.styled(e.verdict), e.dest, e.state, e.reason) for e in entries]
+    return terminal.table(("SERVER", "ID", "VERDICT", "TO", "STATE", "WHY"), rows)
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,22 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Optional
+from dataclasses import dataclass
+from typing import Any, Union
 
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from muster.cli import commands
 from muster.core.printable import clean as clean  # where every command looks for it
 
-PIPE_WIDTH = 400
+PIPE_WIDTH = 100_000
+"""A row is a line for ``grep``, however long its reason is."""
+GAP, BELOW = 2, 4
+"""Between two columns, and in front of what stands below its row."""
+WIDE_LEAST = 44
+"""What wraps beside other columns has room for an id or a request id in one piece."""
 STYLES = {
     "evacuated": "green",
     "settled": "green",
@@ -71,9 +76,12 @@ def _escaped(c: str) -> str:
 
 
 def confirmed(question: str, yes: bool) -> bool:
-    """Asked on a terminal; without one nobody can answer, and scripts mean what they say."""
-    if yes or not sys.stdin.isatty():
+    """:raises UsageError: where nobody can be asked."""
+    if yes:
         return True
+    if not sys.stdin.isatty():
+        again = shell(["muster", *sys.argv[1:], "--yes"])
+        raise commands.UsageError(f"no terminal to ask on: {clean(question)} If so: {again}")
     try:
         answer = input(f"{clean(question)} [y/N] ")
     except EOFError:
@@ -86,40 +94,82 @@ def styled(word: str) -> Text:
     return Text(clean(word), style=STYLES.get(word, ""))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], wide: Optional[str] = None) -> Table:
-    """:param wide: the column that takes what room is left, and wraps."""
-    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        made.add_column(column, no_wrap=column != wide, ratio=1 if column == wide else None, overflow="fold")
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
-    return made
-
-
-def cards(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], below: Iterable[Sequence[object]]
-) -> RenderableType:
-    """A table for a narrow screen.
-
-    :param below: by row, the lines of what is long: they stand below it, over the whole width.
+@dataclass(frozen=True)
+class Cell:
+    """:param shown: for people.
+    :param value: the same for a program.
     """
-    widths = [
-        max(len(column), *(cell_len(cell.plain if isinstance(cell, Text) else clean(cell)) for cell in cells))
-        for column, cells in zip(columns, zip(*rows))
-    ]
-    made: list[RenderableType] = [_line([Text(column, style="bold") for column in columns], widths)]
-    for row, lines in zip(rows, below):
-        made.append(_line([cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row], widths))
-        made.append(Padding(Text("\n".join(map(clean, lines))), (0, 0, 0, 4), expand=False))
-    return Group(*made)
+
+    shown: Union[str, Text]
+    value: object
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows below a head.  On a narrow screen what does not fit stands below its row: nothing is cut, no word in two.
+
+    :param wide: the last column, if it wraps.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    wide: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = [[_text(cell) for cell in row] for row in self.rows]
+        widths = [max(map(cell_len, (head, *(row[n].plain for row in rows)))) for n, head in enumerate(self.columns)]
+        fit = self._fitting(widths, options.max_width)
+        yield _line([Text(head, style="bold") for head in self.columns[:fit]], widths)
+        for row in rows:
+            if fit == len(row) and self.wide:
+                indent = sum(widths[:-1]) + GAP * (fit - 1)
+                first, *more = _wrapped(console, row[-1], options.max_width - indent)
+                yield _line([*row[:-1], first], widths)
+                yield from (_indented(line, indent) for line in more)
+                continue
+            yield from _wrapped(console, _line(row[:fit], widths), options.max_width)
+            for head, cell in zip(self.columns[fit:], row[fit:]):
+                if cell.plain:
+                    below = cell if self.wide and head == self.columns[-1] else Text(f"{head}: ").append_text(cell)
+                    yield from (_indented(it, BELOW) for it in _wrapped(console, below, options.max_width - BELOW))
+
+    def _fitting(self, widths: Sequence[int], width: int) -> int:
+        """How many columns stand beside each other."""
+        needed = [*widths[:-1], min(widths[-1], WIDE_LEAST)] if self.wide else widths
+        ends = [sum(needed[: n + 1]) + GAP * n for n in range(len(needed))]
+        return max(1, sum(end <= width for end in ends))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], wide: bool = True) -> Table:
+    return Table(tuple(columns), tuple(map(tuple, rows)), wide)
+
+
+def _text(cell: object) -> Text:
+    shown = cell.shown if isinstance(cell, Cell) else cell
+    return shown if isinstance(shown, Text) else Text(clean(shown))
 
 
 def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
-    line = Text(overflow="fold")
+    line = Text(no_wrap=True, overflow="ignore")
     for cell, width in zip(cells, widths):
-        line.append_text(cell).append(" " * (width - cell.cell_len + 2))
+        line.append_text(cell).append(" " * (width - cell.cell_len + GAP))
     line.rstrip()
     return line
+
+
+def _wrapped(console: Console, text: Text, width: int) -> list[Text]:
+    """By words; a word that is longer than a line is folded."""
+    if text.cell_len <= width:
+        return [text]
+    lines = text.wrap(console, max(1, width), overflow="fold", no_wrap=False)
+    for line in lines:
+        line.rstrip()
+        line.no_wrap, line.overflow = True, "ignore"
+    return list(lines)
+
+
+def _indented(line: Text, by: int) -> Text:
+    return Text(" " * by, no_wrap=True, overflow="ignore").append_text(line)
 
 
 def print_json(data: Any) -> None:

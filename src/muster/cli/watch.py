@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import sys
+import termios
 import time
+import tty
 from dataclasses import replace
+from typing import Union
 
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from muster.cli import status, terminal
+from muster.cli import commands, status, terminal
 from muster.cli.site import Site
 from muster.cli.view import Shown, View
-from muster.core.errors import ClusterError, SettingsError
+from muster.core.errors import ClusterError
 from muster.reporting.documents import SharedEvent
 
 SILENCE_LIMIT = 300
@@ -28,16 +33,12 @@ UNDER_WAY = ("queued", "evacuating", "parked", "unknown")
 
 def run(options: argparse.Namespace) -> int:
     interval = _interval(options.interval)
-    live = sys.stdout.isatty()
     out = terminal.console()
-    lines = Lines()
+    screen: Screen = Live(console=out, refresh_per_second=4, transient=False) if sys.stdout.isatty() else Lines()
     silent = 0
     level = "ok"
-    screen = Live(console=out, refresh_per_second=4, transient=False) if live else None
-    if screen:
-        screen.start()
-    try:
-        while True:
+    with Keys() as keys, screen:
+        while not keys.quit:
             try:
                 shown = status.look(Site(options.resource))
             except ClusterError as exc:
@@ -45,29 +46,28 @@ def run(options: argparse.Namespace) -> int:
                 silent += 1
                 if silent >= SILENCE_LIMIT:
                     raise
-                if screen:
-                    screen.update(Text(f"{terminal.clock(time.time())} {terminal.clean(exc)}", style="yellow"))
-                else:
-                    lines.silence(str(exc))
-                time.sleep(interval)
+                _say_silence(screen, str(exc))
+                keys.wait(interval)
                 continue
             silent, level = 0, shown.level
-            if screen:
-                screen.update(page(shown, time.time(), out.width < status.NARROW_TODO, out.height))
+            if isinstance(screen, Live):
+                screen.update(page(shown, time.time(), out.height))
             else:
-                lines.say(shown)
+                screen.say(shown)
             if options.until_settled and not _busy(shown):
                 break
-            time.sleep(interval)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if screen:
-            screen.stop()
+            keys.wait(interval)
     return status.EXIT_OF_LEVEL[level]
 
 
-def page(shown: View, now: float, narrow: bool = False, height: int = 50) -> RenderableType:
+def _say_silence(screen: Screen, why: str) -> None:
+    if isinstance(screen, Live):
+        screen.update(Text(f"{terminal.clock(time.time())} {terminal.clean(why)}", style="yellow"))
+    else:
+        screen.silence(why)
+
+
+def page(shown: View, now: float, height: int = 50) -> RenderableType:
     """Progress above, the newest event first: what does not fit on a low screen is cut off below.
 
     :param height: of the screen, in lines.
@@ -77,7 +77,7 @@ def page(shown: View, now: float, narrow: bool = False, height: int = 50) -> Ren
     first = replace(shown, todo=shown.todo[:most])
     bars = [progress(incident, now) for incident in shown.incidents if incident.servers]
     parts: list[RenderableType] = [Text(terminal.clock(now), style="dim"), *bars]
-    parts.append(status.render(first, now, narrow))
+    parts.append(status.render(first, now))
     if left > 0:
         parts.append(Text(f"and {left} more: muster status", style="bold"))
     if shown.events:
@@ -103,6 +103,36 @@ def progress(incident: Shown, now: float) -> Text:
     return text
 
 
+class Keys:
+    """What is typed meanwhile: q ends the watch."""
+
+    def __init__(self) -> None:
+        self.quit = False
+
+    def __enter__(self) -> Keys:
+        self._terminal = sys.stdin.fileno() if sys.stdin.isatty() and sys.stdout.isatty() else None
+        if self._terminal is not None:
+            self._before = termios.tcgetattr(self._terminal)
+            tty.setcbreak(self._terminal)
+        return self
+
+    def wait(self, seconds: float) -> None:
+        if self._terminal is None:
+            time.sleep(seconds)
+            return
+        end = time.monotonic() + seconds
+        while not self.quit and (left := end - time.monotonic()) > 0:
+            if select.select([self._terminal], [], [], left)[0]:
+                typed = os.read(self._terminal, 64)
+                self.quit = not typed or b"q" in typed.lower()
+
+    def __exit__(self, kind: object, exc: object, trace: object) -> bool:
+        """An interrupt ends the watch as q does."""
+        if self._terminal is not None:
+            termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
+        return kind is KeyboardInterrupt
+
+
 class Lines:
     """Without a terminal: each event once, and what waits for a person whenever it begins to, a line each."""
 
@@ -110,6 +140,12 @@ class Lines:
         self._said: set[SharedEvent] = set()
         self._waiting: set[tuple[str, str]] = set()
         self._silence = ""
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
     def say(self, shown: View) -> None:
         self._silence = ""
@@ -127,6 +163,9 @@ class Lines:
         if why != self._silence:
             print(f"muster: {why}", file=sys.stderr)
         self._silence = why
+
+
+Screen = Union[Live, Lines]
 
 
 def _print(at: float, about: object, what: object) -> None:
@@ -148,5 +187,5 @@ def _interval(text: str) -> float:
     except ValueError:
         interval = 0.0
     if not 0.2 <= interval <= 3600:
-        raise SettingsError([f"--interval {text!r}: use seconds from 0.2 to 3600"])
+        raise commands.UsageError(f"--interval {text!r}: use seconds from 0.2 to 3600")
     return interval
