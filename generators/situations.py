@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from muster.cli import status
+from muster.cli.remedies import Failed
 from muster.cli.view import Seen, View, view
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import decide
@@ -57,7 +58,7 @@ class Situation:
     hosts: dict[str, HostSight] = field(default_factory=dict)
     resource: Resource = RUNNING
     quorum: bool = True
-    unclean: tuple[str, ...] = ()
+    failed: tuple[Failed, ...] = ()
     nova_trouble: str = ""
     policy: dict[str, object] = field(default_factory=dict)
     has_worker: bool = True
@@ -85,7 +86,7 @@ class Situation:
             looked = Readiness(NOW - 130.0, len(CHECKS), self.doubts)
             shared = Shared(reason=silent, incidents=told, readiness=looked, at=NOW, again_s=SHARE_AGAIN_S)
             heard = Heard(shared, "ctl2")
-        return view(Seen(self.now, cluster, self.resource, self.unclean, heard, self.rivals, self.under_way))
+        return view(Seen(self.now, cluster, self.resource, self.failed, heard, self.rivals, self.under_way))
 
     def screen(self, width: int = WIDTH) -> str:
         """What a pipe would get."""
@@ -197,7 +198,7 @@ SITUATIONS = (
     Situation(
         "A rebuild hangs",
         "cmp2 took a server twenty minutes ago and does not say anything of it. It may still come up there.",
-        ("cmp2", "nova-compute log", "fence"),
+        ("nova-compute's log on cmp2", "pcs stonith fence cmp2"),
         (dead(),),
         {
             "cmp1": seen(
@@ -229,10 +230,16 @@ SITUATIONS = (
         },
     ),
     Situation(
+        "Fencing is under way",
+        "cmp1 has just died, and Pacemaker cuts its power.",
+        ("its fencing is under way",),
+        failed=(Failed("cmp1", "pending", lost_s=3.0),),
+    ),
+    Situation(
         "Fencing fails",
         "cmp1 does not answer, and neither does its power device.",
-        ("pcs stonith confirm cmp1", "pcs stonith history show cmp1"),
-        unclean=("cmp1",),
+        ("make sure that the machine is off", "pcs stonith confirm cmp1", "pcs stonith history show cmp1"),
+        failed=(Failed("cmp1", "failed", lost_s=95.0),),
     ),
     Situation(
         "Nova does not answer",

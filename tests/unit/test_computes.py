@@ -11,6 +11,7 @@ import pytest
 
 from muster.agents import fence
 from muster.cli import status
+from muster.cli.remedies import Failed
 from muster.cli.view import Seen, view
 from muster.core.cluster_facts import Cluster, Node
 from muster.core.decide import computes, decide
@@ -225,6 +226,7 @@ def test_an_operators_word_is_in_pacemakers_history(history: Optional[str], conf
     pacemaker = Pacemaker("ctl1", "muster", tools)
     assert pacemaker.look().nodes["cmp1"].confirmed_at == confirmed_at
     assert tools.calls[-1] == "stonith_admin --history cmp1 -V --output-as=xml"
+    assert pacemaker.last_fencing("cmp1") == {None: "", "": "", "<": ""}.get(history, pacemaker.last_fencing("cmp1"))
     sound = Tools(document(recorder(), status=FENCED), history)
     assert Pacemaker("ctl1", "muster", sound).look().nodes["cmp1"].confirmed_at == 0
     assert not any("stonith_admin" in call for call in sound.calls)
@@ -289,7 +291,8 @@ def shown(resources: str, unclean: Sequence[str] = (), given: str = "", **parts:
     site = SimpleNamespace(snapshot=root, cluster=cib.cluster(root, "ctl1", "muster"))
     resource = Resource("muster", parameters={"host_map": given}, active_on=("ctl1",))
     refusals = status.refusals(site, unclean)  # type: ignore[arg-type]
-    seen = Seen(0.0, site.cluster, resource, unclean, Heard(), (), (), refusals, cib.unlisted(root))
+    failed = [Failed(name, refusal=refusals.get(name, "")) for name in unclean]
+    seen = Seen(0.0, site.cluster, resource, failed, Heard(), (), (), cib.unlisted(root))
     return [f"{todo.about} {todo.what}" for todo in view(seen).todo]
 
 
@@ -299,7 +302,7 @@ def test_status_says_why_the_fence_agent_refuses() -> None:
     (said,) = shown(recorder() + SCSI, ["cmp1"], levels=alone)
     assert "fence_muster refuses it: fencing level 1 of cmp1 is scsi,rec: no device that cuts the power" in said
     assert "scsi (fence_scsi) cuts nobody's power" in said
-    assert said.endswith("If you know that its power is off: pcs stonith confirm cmp1")
+    assert said.endswith("would write to the same disks. Only then: pcs stonith confirm cmp1")
     (sound,) = shown(recorder(), ["cmp1"])
     assert "pcs stonith history show cmp1" in sound
     # Of a controller it refuses nothing: it is not called for one.

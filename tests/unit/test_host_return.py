@@ -157,7 +157,11 @@ class TestReturn:
         facts = {"evacuations": (self.done,), "compute_restarted": True, "back_at": NOW - 1}
         told = decide(sight(self.back, **facts), settings())  # type: ignore[arg-type]
         assert (told.incidents["cmp1"].rule, told.steps) == ("half-finished", ())
-        assert "pcs resource restart RESOURCE cmp1" in told.incidents["cmp1"].reason
+        assert told.incidents["cmp1"].reason.endswith("on this host: systemctl restart '*nova*compute*'")
+        it = sight(self.back, **facts)  # type: ignore[arg-type]
+        it = replace(it, cluster=replace(it.cluster, nova_compute="nova-compute-clone"))
+        named = decide(it, settings()).incidents["cmp1"].reason
+        assert named.endswith("on this host: pcs resource restart nova-compute-clone cmp1")
         seen = sight(self.back, **facts)  # type: ignore[arg-type]
         named = decide(replace(seen, cluster=replace(seen.cluster, nova_compute="nova-clone")), settings())
         assert named.incidents["cmp1"].reason.endswith(": pcs resource restart nova-clone cmp1")
@@ -253,6 +257,26 @@ class TestReturn:
         assert (finding.rule, decision.incidents["cmp1"].rule) == ("changed-at-return", "close")
         proof = replace(finding, rule="arrived-proved", verdict=Verdict.EVACUATED)
         assert report.with_proofs(decision.incidents["cmp1"], {"a": proof}) == {"a": finding}
+
+    @pytest.mark.parametrize(
+        ("service", "said"),
+        [
+            ({"enabled": False, "disabled_reason": "disk swap, bob"}, "has disabled it (disk swap, bob). To end that: openstack compute service set --enable cmp1 nova-compute"),
+            ({"enabled": False}, "has disabled it. To end that: openstack compute service set --enable cmp1"),
+            ({"forced_down": True, "up": False}, "operator's force-down keeps it out of service. To end that: openstack compute service set --up cmp1"),
+            ({}, "back in service"),
+        ],
+    )  # fmt: skip
+    def test_a_host_that_an_operator_keeps_out_is_not_called_in_service(
+        self, service: dict[str, Any], said: str
+    ) -> None:
+        """D4: muster removes no disable and no force-down of an operator's, and says what ends it."""
+        kept = replace(self.back, record=Record(Phase.RETURNING, FENCED, FENCED, kept=True))
+        up = replace(DOWN, **{"forced_down": False, "enabled": True, "disabled_reason": "", "up": True, **service})
+        told = decide(sight(kept, service=up, compute_restarted=True, back_at=NOW - 99), settings())
+        assert told.incidents["cmp1"].rule == "close"
+        assert said in told.incidents["cmp1"].reason
+        assert (told.incidents["cmp1"].reason.split()[-1] == "service") == (said == "back in service")
 
     def test_closes_only_once_nova_says_up(self) -> None:
         lifted = replace(DOWN, forced_down=False, enabled=True, disabled_reason="")

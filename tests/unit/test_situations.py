@@ -60,12 +60,14 @@ def test_what_waits_for_a_person_does_not_push_progress_off_the_screen(height: i
     lines = out.getvalue().splitlines()[:height]
     assert sum(line.startswith("trouble") for line in lines) == shown
     assert [
-        text for text in ("4/6", f"and {20 - shown} more: muster status", "event 7") if text not in "".join(lines)
+        text
+        for text in ("4 of 6 back", f"and {20 - shown} more: muster status", "event 7")
+        if text not in "".join(lines)
     ] == []
 
 
 def test_what_is_too_much_to_be_shared_is_said() -> None:
     seen = Seen(NOW, Cluster(True, "ctl1", {}), Resource("muster", active_on=("ctl2",)))
     told = [todo.what for todo in view(replace(seen, heard=Heard(Shared(shortened=True), "ctl2"))).todo]
-    assert told == ["more waits than fits here. To see all servers of a host, on ctl2: muster status HOST"]
+    assert told == ["more waits than fits here. To see all, on ctl2: muster status"]
     assert "on the worker's controller" in view(replace(seen, heard=Heard(Shared(shortened=True)))).todo[0].what

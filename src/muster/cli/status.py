@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from muster.cli import commands, formats, terminal
+from muster.cli.remedies import Failed
 from muster.cli.site import Site
 from muster.cli.terminal import Cell
 from muster.cli.view import Seen, Shown, View, view
@@ -46,10 +47,22 @@ def run(options: argparse.Namespace) -> int:
 def look(site: Site, incidents_only: bool = False) -> View:
     """What is the case now, by Pacemaker and by what the worker has shared."""
     others = [rival.id for rival in installation.rivals(site.snapshot) if rival.in_charge]
-    unclean = site.pacemaker().unclean()
-    told = (unclean, site.heard(), others, cib_operations.under_way(site.snapshot))
-    more = (refusals(site, unclean), cib.unlisted(site.snapshot), incidents_only)
-    return view(Seen(time.time(), site.cluster, site.resource, *told, *more))
+    told = (failed(site), site.heard(), others, cib_operations.under_way(site.snapshot))
+    return view(Seen(time.time(), site.cluster, site.resource, *told, cib.unlisted(site.snapshot), incidents_only))
+
+
+def failed(site: Site) -> list[Failed]:
+    """The nodes that Pacemaker has lost and not fenced yet, and how far it is."""
+    pacemaker, now = site.pacemaker(), time.time()
+    unclean = pacemaker.unclean()
+    refused = refusals(site, unclean)
+    found = []
+    for name in unclean:
+        node = site.cluster.nodes.get(name)
+        lost_s = now - node.lost_at if node and node.lost_at else None
+        timeout_s = installation.fencing_timeout_s(site.snapshot, name)
+        found.append(Failed(name, pacemaker.last_fencing(name), timeout_s, lost_s, refused.get(name, "")))
+    return found
 
 
 def refusals(site: Site, nodes: Sequence[str]) -> dict[str, str]:
@@ -69,7 +82,7 @@ def render(shown: View, now: float) -> RenderableType:
     dead = len(shown.incidents)
     head = Text()
     head.append(shown.level.upper(), style=terminal.STYLES[shown.level])
-    head.append(f"  {counted(dead, 'dead host')}" if dead else "  no dead host")
+    head.append(f"  {_hosts(dead, len(shown.failed))}")
     head.append(f", {shown.worker}, {'quorum' if shown.quorum else 'NO QUORUM'}")
     if shown.paused:
         head.append(f", PAUSED by {terminal.clean(shown.paused)}", style="yellow")
@@ -94,6 +107,11 @@ def _readiness(found: Readiness, now: float) -> Text:
     named = ", ".join(doubt.check for doubt in found.doubts) or f"{found.checks} checks"
     line.append(f" ({terminal.clean(named)}), {terminal.age(now - found.at)} ago")
     return line
+
+
+def _hosts(dead: int, failed: int) -> str:
+    unfenced = f"{counted(failed, 'failed host')} not fenced yet" if failed else ""
+    return ", ".join(filter(None, (counted(dead, "dead host") if dead else "", unfenced))) or "no dead host"
 
 
 def render_events(events: Sequence[SharedEvent]) -> RenderableType:

@@ -6,16 +6,17 @@ Every row of TO DO names its remedy: whoever reads it has never seen muster befo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Optional
 
 from muster.cli.not_ready import not_ready
+from muster.cli.remedies import Failed, Todo, of_failed, of_server, of_settled
 from muster.core.cluster_facts import Cluster, Node, Phase
 from muster.core.decide import has_incident
 from muster.core.printable import counted
 from muster.installation.installed import Resource
-from muster.reporting.documents import Heard, Readiness, Shared, SharedEvent, Summary, WaitingServer
+from muster.reporting.documents import Heard, Readiness, Shared, SharedEvent, Summary
 from muster.reporting.report import BUSY, PAUSED_BY
 from muster.reporting.times import clock, duration
 
@@ -40,20 +41,6 @@ _STATE_OF_PHASE = {
 
 
 @dataclass(frozen=True)
-class Todo:
-    """Something that waits for a person.
-
-    :param level: "attention" or "trouble".
-    :param about: the node, the server or the part of the cluster.
-    :param what: what is the matter, and what to do.
-    """
-
-    level: str
-    about: str
-    what: str
-
-
-@dataclass(frozen=True)
 class Shown(Summary):
     """:param member: the host is back in the cluster."""
 
@@ -65,26 +52,28 @@ class View:
     """:param level: "ok", "attention" or "trouble".
     :param worker: where the worker runs, in words.
     :param readiness: what the worker has found wrong before a host dies; None where nobody asks, or no worker looks.
+    :param failed: hosts that are not fenced yet.
+    :param at: when the worker shared what is told of it; 0.0 if it has shared nothing.
     """
 
     level: str
     worker: str
     quorum: bool
     paused: str
+    failed: tuple[str, ...] = ()
     incidents: tuple[Shown, ...] = ()
     todo: tuple[Todo, ...] = ()
     events: tuple[SharedEvent, ...] = ()
     readiness: Optional[Readiness] = None
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
 class Seen:
     """All that a view depends on.
 
-    :param unclean: nodes that have failed and that Pacemaker has not fenced yet.
     :param rivals: what else may evacuate here, by its id.
     :param under_way: what Pacemaker is doing now, in words.
-    :param refusals: by node that is not fenced yet, why muster's fence agent refuses it.
     :param unlisted: remote nodes of which nobody has said whether they are computes.
     :param incidents_only: nobody asks whether muster is ready for the next one.
     """
@@ -92,11 +81,10 @@ class Seen:
     now: float
     cluster: Cluster
     resource: Resource
-    unclean: Sequence[str] = ()
+    failed: Sequence[Failed] = ()
     heard: Heard = field(default_factory=Heard)
     rivals: Sequence[str] = ()
     under_way: Sequence[str] = ()
-    refusals: Mapping[str, str] = field(default_factory=dict)
     unlisted: Collection[str] = ()
     incidents_only: bool = False
 
@@ -114,6 +102,8 @@ def view(seen: Seen) -> View:
         todo=todo,
         events=seen.heard.shared.events,
         readiness=seen.heard.shared.readiness if seen.resource.active_on and not seen.incidents_only else None,
+        failed=tuple(it.node for it in seen.failed),
+        at=seen.heard.shared.at,
     )
 
 
@@ -217,13 +207,7 @@ def _of_cluster(seen: Seen, busy: bool) -> Iterator[Todo]:
             f"{seen.cluster.local or 'this controller'} has no quorum: this page may be out of date, and muster changes"
             " nothing from here. See: pcs quorum status. On another controller: muster status",
         )
-    for node in seen.unclean:
-        yield Todo(
-            "trouble",
-            node,
-            f"has failed and is not fenced: muster evacuates nothing before that. {_why_not_fenced(seen, node)}"
-            f" If you know that its power is off: pcs stonith confirm {node}",
-        )
+    yield from map(of_failed, seen.failed)
     if seen.rivals and not resource.disabled:
         yield Todo(
             "trouble",
@@ -253,7 +237,7 @@ def _of_the_worker(seen: Seen, busy: bool) -> Iterator[Todo]:
         yield Todo(
             "attention",
             resource.id,
-            f"more waits than fits here. To see all servers of a host, on {where}: muster status HOST",
+            f"more waits than fits here. To see all, on {where}: {' ; '.join(_each_host(seen)) or 'muster status'}",
         )
     if seen.heard.other:
         what = f"muster cannot read here what the worker on {seen.heard.controller} shares: {seen.heard.other}"
@@ -265,6 +249,12 @@ def _of_the_worker(seen: Seen, busy: bool) -> Iterator[Todo]:
     if resource.active_on and hindrance:
         level = "trouble" if busy else "attention"
         yield Todo(level, resource.id, f"{hindrance}. muster continues by itself when this is over")
+
+
+def _each_host(seen: Seen) -> Iterator[str]:
+    for node in seen.cluster.nodes.values():
+        if has_incident(node):
+            yield f"muster status {node.name}"
 
 
 def _silence(seen: Seen) -> str:
@@ -296,11 +286,6 @@ def _due(seen: Seen) -> float:
     return min(due, default=0.0)
 
 
-def _why_not_fenced(seen: Seen, node: str) -> str:
-    refusal = seen.refusals.get(node)
-    return f"fence_muster refuses it: {refusal}." if refusal else f"See: pcs stonith history show {node}."
-
-
 def _hindrance(seen: Seen) -> str:
     """Why the worker changes nothing, as it shared it; but for a pause of whose end it has not heard yet."""
     told = seen.heard.shared.reason
@@ -321,12 +306,9 @@ def _no_worker(seen: Seen, busy: bool) -> Todo:
         return Todo(
             "trouble", resource.id, f"is unmanaged and does not run. To start it: pcs resource manage {resource.id}"
         )
-    if seen.unclean:
-        return Todo(
-            "trouble",
-            resource.id,
-            f"does not run. Pacemaker starts it after the fencing of {' and '.join(seen.unclean)}, or its confirmation",
-        )
+    if seen.failed:
+        them = " and ".join(it.node for it in seen.failed)
+        return Todo("trouble", resource.id, f"does not run. Pacemaker starts it after the fencing of {them}")
     why = "; ".join(f"on {node}: {reason}" for node, reason in sorted(resource.failures.items()))
     if why:
         remedy = f"Repair that, then pcs resource cleanup {resource.id}"
@@ -346,7 +328,7 @@ def _of_incident(seen: Seen, incident: Shown) -> Iterator[Todo]:
         yield Todo("trouble", node, incident.reason)
     late = seen.now - incident.fenced > WAITS_LATE_S
     for server in incident.waiting:
-        todo = _of_server(server, seen.now)
+        todo = of_server(server, _pacemakers(seen.cluster, server.dest), seen.now)
         if todo:
             yield replace(todo, level="trouble") if late and server.verdict in ("parked", "unknown") else todo
     held = incident.servers.get("held", 0)
@@ -356,35 +338,10 @@ def _of_incident(seen: Seen, incident: Shown) -> Iterator[Todo]:
     if state == "returning" and incident.member and seen.now - incident.fenced > RETURN_LATE_S:
         yield Todo("attention", node, f"{incident.reason}. On the host: systemctl status '*nova*compute*'")
     if state in ("settled", "returning") and not incident.member:
-        yield Todo(
-            "attention",
-            node,
-            "every server is settled. Repair the host and power it on; it returns to service by itself",
-        )
+        yield of_settled(node, held, seen.resource)
 
 
-def _of_server(server: WaitingServer, now: float) -> Optional[Todo]:
-    name, ident = server.name, server.id
-    about = f"{name} ({ident})" if name else ident
-    reason = server.reason
-    if server.alarm and server.waits_for:
-        return Todo(
-            "trouble",
-            about,
-            f"{reason}. Start {server.waits_for} or its nova-compute. If it will never be back, see docs/runbook.md:"
-            " An evacuation waits for a host",
-        )
-    if server.alarm:
-        return Todo(
-            "trouble",
-            about,
-            f"{reason}: it hangs. Look at that host's nova-compute log. If that host is dead, fence it; muster then"
-            " continues",
-        )
-    if server.verdict == "held":
-        return Todo("trouble", about, f"held: {reason}")
-    if server.verdict == "parked":
-        due = server.next_try
-        when = f" in {max(0, int(due - now))} s" if due else ""
-        return Todo("attention", about, f"{reason}. muster tries again{when}. To try now: muster retry {ident}")
-    return Todo("attention", about, reason)
+def _pacemakers(cluster: Cluster, host: str) -> str:
+    """Pacemaker's name of a host, where that is clear; empty where it is not."""
+    found = [node for node in cluster.nodes if host and host.partition(".")[0] == node.partition(".")[0]]
+    return host if host in cluster.nodes else found[0] if len(found) == 1 else ""

@@ -28,6 +28,7 @@ SILENCE_LIMIT = 300
 BAR_WIDTH = 24
 LINES_BESIDE, LINES_OF_TODO = 14, 4
 """How much of a low screen TO DO may take: a row of 80 columns has four lines."""
+STAYING = ("skipped", "gone")
 UNDER_WAY = ("queued", "evacuating", "parked", "unknown")
 
 
@@ -75,7 +76,7 @@ def page(shown: View, now: float, height: int = 50) -> RenderableType:
     most = max(1, (height - LINES_BESIDE) // LINES_OF_TODO)
     left = len(shown.todo) - most
     first = replace(shown, todo=shown.todo[:most])
-    bars = [progress(incident, now) for incident in shown.incidents if incident.servers]
+    bars = [progress(incident, shown.at or now) for incident in shown.incidents if incident.servers]
     parts: list[RenderableType] = [Text(terminal.clock(now), style="dim"), *bars]
     parts.append(status.render(first, now))
     if left > 0:
@@ -85,18 +86,22 @@ def page(shown: View, now: float, height: int = 50) -> RenderableType:
     return Group(*parts)
 
 
-def progress(incident: Shown, now: float) -> Text:
-    """``cmp1 [#####-----] 5/12, 20 a minute, done in about 21 s``."""
+def progress(incident: Shown, at: float) -> Text:
+    """``cmp1 [#####-----] 5 of 12 back, 1 held, 20 a minute, done in about 21 s``.
+
+    :param at: when the worker counted them: every window shows the same rate.
+    """
     servers = incident.servers
-    total = sum(servers.values())
+    total = sum(servers.values()) - sum(servers.get(verdict, 0) for verdict in STAYING)
     left = sum(servers.get(verdict, 0) for verdict in UNDER_WAY)
-    done = total - left
-    filled = BAR_WIDTH * done // total if total else 0
-    text = Text(f"{terminal.clean(incident.node)} [{'#' * filled}{'-' * (BAR_WIDTH - filled)}] {done}/{total}")
-    took = now - (incident.began or now)
-    moved = servers.get("evacuated", 0)
-    if left and moved and took > 0:
-        rate = moved / took
+    back, held = servers.get("evacuated", 0), servers.get("held", 0)
+    filled = BAR_WIDTH * back // total if total else 0
+    text = Text(f"{terminal.clean(incident.node)} [{'#' * filled}{'-' * (BAR_WIDTH - filled)}] {back} of {total} back")
+    if held:
+        text.append(f", {held} held")
+    took = at - (incident.began or at)
+    if left and back and took > 0:
+        rate = back / took
         text.append(f", {rate * 60:.0f} a minute, done in about {terminal.age(left / rate)}")
     elif not left:
         text.append(", nothing under way")

@@ -170,6 +170,29 @@ def _named(c: HostCase, *words: str) -> str:
     return ", ".join(f"{count[Verdict(w)]} {w}" for w in words if count[Verdict(w)]) or "no server"
 
 
+def _restart(c: HostCase) -> str:
+    if c.nova_compute:
+        return f"Restart nova-compute on this host: pcs resource restart {c.nova_compute} {c.node.name}"
+    return "Restart nova-compute, on this host: systemctl restart '*nova*compute*'"
+
+
+def _back(c: HostCase) -> str:
+    """It is not in service while an operator's own force-down or disable keeps it out; muster removes neither."""
+    service = c.known_service
+    if service.forced_down:
+        return (
+            "back in the cluster, but an operator's force-down keeps it out of service. To end that: openstack compute"
+            f" service set --up {service.host} nova-compute"
+        )
+    if not service.enabled:
+        why = f" ({service.disabled_reason})" if service.disabled_reason else ""
+        return (
+            f"back in the cluster, but an operator has disabled it{why}. To end that: openstack compute service set"
+            f" --enable {service.host} nova-compute"
+        )
+    return "back in service"
+
+
 def _not_cleaned_up(c: HostCase) -> str:
     rows = counted(c.uncompleted_rows, "evacuation") if c.uncompleted_rows else "an evacuation of an earlier incident"
     return f"did not clean up after {rows}"
@@ -349,7 +372,7 @@ RULES: tuple[HostRule, ...] = (
         State.RETURNING,
         lambda c: (
             f"nova-compute started, but {_not_cleaned_up(c)}: one start cleans up after only one of each server."
-            f" Restart nova-compute on this host: pcs resource restart {c.nova_compute or 'RESOURCE'} {c.node.name}"
+            f" {_restart(c)}"
         ),
         proves=True,
     ),
@@ -407,7 +430,7 @@ RULES: tuple[HostRule, ...] = (
         lambda c: f"back in service: {_named(c, 'evacuating', 'queued', 'parked', 'unknown')}",
         proves=True,
     ),
-    HostRule("close", lambda c: c.phase is Phase.RETURNING, State.RETURNING, lambda c: "back in service", _close),
+    HostRule("close", lambda c: c.phase is Phase.RETURNING, State.RETURNING, _back, _close),
     # -- guards before anything is asked of Nova
     HostRule(
         "fencing-refuted",

@@ -69,6 +69,9 @@ RESIZE_TASKS = {
     f" {SET_ACTIVE}. Then openstack server reboot --hard {{id}}, or muster retry {{id}}",
 }
 
+UNREADABLE = ("server-unreadable", "cell-silent", "evacuation-unreadable")
+"""The rows of an unknown outcome that muster cannot clear up by reading on."""
+
 AFTER_PROOF = ("changed-unread", "changed-at-return")
 """What is said of a server that was proved and that its host, as it came back, has changed."""
 

@@ -52,6 +52,7 @@ class WaitingServer:
     :param alarm: its evacuation takes longer than ``stuck_after_s``.
     :param waits_for: the host that has to come back first.
     :param next_try: when it is tried again.
+    :param dest: where its evacuation is on its way to, by Nova's name.
     """
 
     id: str = ""
@@ -61,6 +62,7 @@ class WaitingServer:
     alarm: bool = False
     waits_for: str = ""
     next_try: Optional[float] = None
+    dest: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ Lost without harm: it can be made again from Nova.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from muster.core.decide import Incident
 from muster.core.findings import Finding, State, Verdict
-from muster.core.server_rules import AFTER_PROOF
+from muster.core.server_rules import AFTER_PROOF, UNREADABLE
 from muster.installation.fencing_topology import UNPROVED
 from muster.reporting.documents import Report, ServerEntry, Summary, WaitingServer, as_json
 
@@ -28,8 +28,8 @@ def with_proofs(incident: Incident, proofs: Mapping[str, Finding]) -> dict[str, 
 
 
 SHOWN_SERVERS = 6
-REASON_LIMIT = 400
-"""A command at the end of a reason is whole, unless Nova's own words before it are very long."""
+SHARED_REASON = 600
+"""A command at the end of a reason is whole; of Nova's own words before it the middle is left out."""
 PAUSED_BY = "paused by "
 BUSY = (State.FENCED.value, State.FORCING_DOWN.value, State.EVACUATING.value)
 """In these the worker has work to do.  In the others nothing may be new for days, and nobody misses it."""
@@ -67,25 +67,43 @@ def summary(incident: Incident) -> Summary:
         fenced=incident.first,
         began=min(began, default=None),
         servers=dict(sorted(counts.items())),
-        waiting=_waiting(incident.findings.values()),
+        waiting=_waiting(incident),
     )
 
 
-def _waiting(findings: Iterable[Finding]) -> tuple[WaitingServer, ...]:
-    line = [f for f in findings if f.alarm or f.verdict in _WAITING]
+def _waiting(incident: Incident) -> tuple[WaitingServer, ...]:
+    line = [f for f in incident.findings.values() if f.alarm or (f.verdict in _WAITING and not _passing(f))]
     line.sort(key=lambda f: (not f.alarm, _WAITING.index(f.verdict) if f.verdict in _WAITING else -1, f.server.id))
     return tuple(
         WaitingServer(
             id=f.server.id,
             name=f.server.name[:64],
             verdict=f.verdict.value,
-            reason=f.reason[:300],
+            reason=short(f.reason, SHARED_REASON, f"all of it: muster status {incident.node}"),
             alarm=f.alarm,
             waits_for=f.waits_for,
+            dest=f.dest if f.alarm else "",
             next_try=f.due or None,
         )
         for f in line[:SHOWN_SERVERS]
     )
+
+
+def _passing(finding: Finding) -> bool:
+    """muster reads something of it, or waits for Nova to show it: nobody has to do anything."""
+    return finding.verdict is Verdict.UNKNOWN and finding.rule not in UNREADABLE
+
+
+def short(text: str, limit: int, where: str) -> str:
+    """Without its middle: a command stands at the end.
+
+    :param where: the whole is, in words.
+    """
+    if len(text) <= limit:
+        return text
+    left = limit - len(where) - 8
+    end = " ".join(text[-left * 2 // 3 :].split(" ")[1:])
+    return f"{text[: left // 3].rstrip()} (... {where}) {end}"
 
 
 def report(incident: Incident, findings: Mapping[str, Finding]) -> dict[str, Any]:
@@ -119,13 +137,13 @@ def paused(who: str) -> str:
 
 
 def line(incident: Incident) -> str:
-    """``evacuating 5/12``: what crm_mon shows beside the node."""
+    """``evacuating 5/12``: what crm_mon shows beside the node.  Only what is proved counts."""
     if incident.rule == "fencing-unproved":
         return UNPROVED
-    done = sum(not finding.verdict.open for finding in incident.findings.values())
-    held = sum(finding.verdict is Verdict.HELD for finding in incident.findings.values())
-    total = len(incident.findings)
-    return f"{incident.state.value} {done}/{total}" + (f" {held} held" if held else "")
+    counts = Counter(finding.verdict for finding in incident.findings.values())
+    back, held = counts[Verdict.EVACUATED], counts[Verdict.HELD]
+    total = len(incident.findings) - counts[Verdict.SKIPPED] - counts[Verdict.GONE]
+    return f"{incident.state.value} {back}/{total}" + (f", {held} held" if held else "")
 
 
 def _entry(incident: Incident, finding: Finding) -> ServerEntry:

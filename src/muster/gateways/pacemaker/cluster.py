@@ -291,6 +291,17 @@ class Pacemaker:
         nodes = cib.parse_reply(output).iterfind("nodes/node[@unclean='true']")
         return sorted(str(node.get("name")) for node in nodes)
 
+    def last_fencing(self, node: str) -> str:
+        """What Pacemaker's history has of a node first, the newest: ``pending``, ``failed``, ``success``; empty for
+        nothing, and where it does not answer.  What has not ended stands before the rest (lib/fencing/st_client.c,
+        stonith__sort_history), and its status is no other than pending (st_output.c, stonith_event_xml)."""
+        try:
+            output = self._done("stonith_admin", "--history", node, "-V", "--output-as=xml").output
+            event = next(cib.parse_reply(output).iterfind(".//fence_event"), None)
+        except ClusterError:
+            return ""
+        return "" if event is None else event.get("status", "")
+
     # ----------------------------------------------------------------- calls
 
     def _guarded(self, verb: str, flag: str, xpath: str, xml: str) -> None:

@@ -25,6 +25,7 @@ RIVAL_NAMES = {"masakarihostmonitor": "reports dead hosts to Masakari, which eva
 """In the id or the type of a resource, letters only: services and containers have no agent of their own."""
 TRIGGER = "computeunfencetrigger"
 STOP_TIMEOUT = "20s"
+DEVICE_TIMEOUT = "60s"
 """Where the CIB says nothing (2.1.5 to 3.0.2: PCMK_DEFAULT_ACTION_TIMEOUT_MS)."""
 UNITS = {
     "": 1,
@@ -179,7 +180,18 @@ def _stop_s(snapshot: Element, primitive: Element) -> Optional[float]:
     own = [op.get("timeout") for op in primitive.iterfind("operations/op[@name='stop']")]
     defaults = snapshot.find("configuration/op_defaults")
     of_all = pairs(defaults, "meta_attributes").get("timeout") if defaults is not None else None
-    text = next(filter(None, (*own, of_all)), STOP_TIMEOUT)
+    return _seconds(next(filter(None, (*own, of_all)), STOP_TIMEOUT))
+
+
+def fencing_timeout_s(snapshot: Element, node: str) -> float:
+    """How long the fencing of a node may take, roughly: each device of its levels has the time-out of the cluster."""
+    devices = sum(len(level.devices) for level in cib_fencing.levels(snapshot, node)) or 1
+    given = cib.options(snapshot)
+    text = given.get("stonith-timeout") or given.get("fencing-timeout") or DEVICE_TIMEOUT
+    return devices * (_seconds(text) or 60.0)
+
+
+def _seconds(text: str) -> Optional[float]:
     found = re.fullmatch(r"\s*(\d+)\s*([a-z]*)\s*", text.lower())
     return int(found.group(1)) * UNITS[found.group(2)] if found and found.group(2) in UNITS else None
 
