@@ -110,7 +110,7 @@ def test_that_nothing_may_be_done_is_said_and_that_it_may_again() -> None:
 
 def test_an_incident_whose_record_is_gone_is_told_to_be_over() -> None:
     it = Said()
-    it.say(replace(INCIDENT, rule="close", state=State.RETURNING))
+    it.say(replace(INCIDENT, rule="close", state=State.RETURNING, reason="back in service"))
     it.publish()
     assert it.say() == ["info incident over"]
     assert it.outlet.reports["cmp1"]["state"] == "closed"

@@ -114,9 +114,14 @@ def test_draws_what_can_be_read_and_says_what_is_not_drawn(servers: int) -> None
 
 
 def test_whoever_must_act_is_told_what_to_type() -> None:
-    """With the server's own id where the command has to have it."""
+    """With the server's own id where the command has to have it; once its host is back, one remedy and no other."""
     text = "".join(etree.fromstring(page(story()), PARSER).itertext())
     (held,) = story().waiting
+    assert f"openstack server reboot --hard {held.id}" in text
+    assert [word for word in ("muster retry", "set --state", "reboot --hard ID") if word in text] == []
+    text = "".join(
+        etree.fromstring(page(from_worker({**report(4, held=1), "state": "settled"}, "w")), PARSER).itertext()
+    )
     assert f"openstack server set --state active --auto-approve {held.id}, then muster retry {held.id}" in text
     assert "active ID" not in text
 

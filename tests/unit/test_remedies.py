@@ -17,7 +17,7 @@ from muster.core.cluster_facts import Phase
 from muster.core.nova_facts import EvacuationStatus
 from muster.installation.installed import Resource
 from muster.reporting.documents import WaitingServer
-from muster.reporting.report import SHARED_REASON, short
+from muster.reporting.report import REASON_LIMIT, short
 
 RUNNING = Resource("muster", active_on=("ctl2",))
 CONFIRM = "pcs stonith confirm cmp1"
@@ -139,14 +139,14 @@ def test_every_window_shows_the_same_rate() -> None:
 # ---------------------------------------------------------------- long reasons
 
 
-@pytest.mark.parametrize("length", [10, SHARED_REASON, 3000])
+@pytest.mark.parametrize("length", [10, REASON_LIMIT, 3000])
 def test_what_is_too_long_says_where_the_whole_is_and_keeps_its_command(length: int) -> None:
     reason = f"3 of 3 tries failed: {'Cinder is out of order ' * (length // 20 + 1)}. After the repair: muster retry {SERVER}"
-    told = short(reason, SHARED_REASON, "muster status cmp1 shows all")
-    assert len(told) <= SHARED_REASON
+    told = short(reason, REASON_LIMIT, "muster status cmp1 shows all")
+    assert len(told) <= REASON_LIMIT
     assert told.startswith("3 of 3 tries failed: Cinder")
     assert told.endswith(f"After the repair: muster retry {SERVER}")
-    assert ("muster status cmp1 shows all" in told) == (len(reason) > SHARED_REASON)
+    assert ("muster status cmp1 shows all" in told) == (len(reason) > REASON_LIMIT)
 
 
 def test_the_exit_code_of_a_fencing_under_way_is_attention() -> None:

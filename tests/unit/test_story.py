@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from muster.core.errors import Answer, NovaRefused, NovaUnavailable
 from muster.core.nova_facts import CallTrace, Evacuation, EvacuationStatus, Server, Service
 from muster.reporting import nova_history, times
-from muster.reporting.history import Change, ServerStory, Story
+from muster.reporting.documents import RECORD_REMOVED
+from muster.reporting.history import Change, ServerStory, Story, after_return
 from muster.reporting.nova_history import Records, attempts_of, from_nova, groups, with_nova
 from muster.reporting.nova_records import SERVERS_LIMIT, TIME_LIMIT_S, Wanted, gather
 from muster.reporting.timeline import Kind, timeline
@@ -303,7 +304,66 @@ def test_the_steps_begin_with_the_loss_where_it_is_known_and_else_that_is_said(l
     assert ["when Pacemaker lost the host" in what for what in story.missing] == ([] if known else [True])
 
 
-def test_once_the_host_is_back_nobody_is_told_to_retry_without_a_word() -> None:
-    over, under_way = from_worker(report(2, held=1), "w"), from_worker({**report(2, held=1), "state": "settled"}, "w")
-    assert "refuses retry" in over.hint
-    assert [under_way.hint, from_worker(report(2), "w").hint] == ["", ""]
+@pytest.mark.parametrize(
+    ("reason", "left"),
+    [
+        ("paused: Nova cannot unpause it on a dead host. To evacuate it: openstack server set --state active --auto-approve a, then muster retry a", "paused: Nova cannot unpause it on a dead host. Its host is back"),
+        ("3 of 3 tries failed: boom. After the repair: muster retry a", "3 of 3 tries failed: boom. Its host is back"),
+        ("Nova was live-migrating it. Make sure that it does not run on the target (virsh domstate a), then openstack --os-compute-api-version 2.14 server evacuate a", "Nova was live-migrating it. Its host is back"),
+        ("paused: then muster retry a", "paused. Its host is back"),
+        ("resized: when the host is back: openstack server resize confirm a, or openstack server resize revert a", ""),
+    ],
+)  # fmt: skip
+def test_once_the_host_is_back_there_is_one_remedy(reason: str, left: str) -> None:
+    """``muster report`` advised a retry beside the sentence that muster refuses retries."""
+    told = after_return(reason, "a")
+    if left:
+        assert told.startswith(left)
+        assert told.endswith("no other host, then openstack server reboot --hard a")
+        assert "retry" not in told and "evacuate a" not in told
+    else:
+        assert told == reason
+
+
+def test_what_is_left_to_do_depends_on_whether_the_host_is_back() -> None:
+    said = {
+        state: from_worker({**report(2, held=1), "state": state, "reason": reason}, "w").waiting[0].reason
+        for state, reason in (("closed", "back in service"), ("settled", ""))
+    }
+    removed = {**report(2, held=1), "reason": f"{RECORD_REMOVED} evacuating"}
+    assert ["muster retry" in text for text in said.values()] == [False, True]
+    assert "muster retry" in from_worker(removed, "w").waiting[0].reason
+
+
+# --------------------------------------------------------------------- outage
+
+
+def story_of(*ended: float, lost: Optional[float] = T - 20, **more: object) -> Story:
+    servers = tuple(
+        ServerStory(f"s{n}", verdict="evacuated", state="active", began=T + 5, ended=T + at, seconds=at - 5)
+        for n, at in enumerate(ended)
+    )
+    servers += tuple(more.pop("also", ()))  # type: ignore[call-overload]
+    return Story("cmp1-1", "cmp1", "cmp1", "settled", "", T, T + 99, servers=servers, lost=lost)
+
+
+def test_an_outage_begins_with_the_loss_of_the_host() -> None:
+    """Not with the fencing, and not when Nova took the call: the server was down all that time."""
+    story = story_of(10, 28, 13)
+    assert [story.outage_s(server) for server in story.servers] == [30, 48, 33]
+    assert story.headline == "3 of 3 back; longest outage 48 s, median 33 s"
+    assert story_of(10, lost=None).headline == "1 of 1 back; longest outage 10 s, median 10 s (since the fencing)"
+
+
+def test_what_does_not_run_has_no_outage_that_is_over() -> None:
+    also = (
+        ServerStory("h", verdict="held", state="paused"),
+        ServerStory("k", verdict="skipped"),
+        ServerStory("g", verdict="gone"),
+        ServerStory("o", verdict="evacuated", state="stopped", ended=T + 900),
+        ServerStory("u", verdict="evacuated", state="active"),
+    )
+    story = story_of(10, also=also)
+    assert [story.outage_s(server) for server in story.servers[1:]] == [None] * 5
+    assert story.headline == "3 of 4 back, 1 held; longest outage 30 s, median 30 s"
+    assert replace(story, lost=None, fenced=None).headline == "3 of 4 back, 1 held"

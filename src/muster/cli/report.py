@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -49,10 +49,17 @@ def run(options: argparse.Namespace) -> int:
         _write(options.to, page(story))
         return commands.OK
     if formats.wanted(options):
-        formats.show(options, servers_table(story.servers))
+        formats.show(options, servers_table(story))
         return commands.OK
-    _put(options, {"checked": round(time.time(), 1), "counts": story.counts, **asdict(story)}, render(story))
+    _put(options, {"checked": round(time.time(), 1), "counts": story.counts, **_data(story)}, render(story))
     return commands.OK
+
+
+def _data(story: Story) -> dict[str, Any]:
+    data = asdict(story)
+    for server, written in zip(story.servers, data["servers"]):
+        written["outage_seconds"] = story.outage_s(server)
+    return {"headline": story.headline, **data}
 
 
 def _put(options: argparse.Namespace, data: Any, text: RenderableType) -> None:
@@ -103,10 +110,10 @@ def list_table(known: Sequence[Known]) -> terminal.Table:
 def render(story: Story) -> RenderableType:
     """One incident: its steps, what waits for a person, every server, and what is not known."""
     counts = status.counts(story.counts)
-    head = Text(f"{terminal.clean(story.node)}: ")
+    head = Text()
     head.append_text(terminal.styled(story.state))
     head.append(f", {terminal.clean(story.reason)}" if story.reason else "")
-    parts: list[RenderableType] = [head]
+    parts: list[RenderableType] = [Text(f"{terminal.clean(story.node)}: {story.headline}", style="bold"), head]
     parts += [] if status.says_no_more(story.reason, counts) else [counts]
     steps = []
     for change in story.steps:
@@ -117,25 +124,25 @@ def render(story: Story) -> RenderableType:
     if story.waiting:
         rows = [(server.name, server.id, server.reason) for server in story.waiting]
         parts += ["", terminal.table(("TO DO", "ID", "WHAT"), rows)]
-        parts += [Text(story.hint)] if story.hint else []
     if story.servers:
-        parts += ["", servers_table(story.servers)]
+        parts += ["", servers_table(story)]
     said = [f"{source.what}, as of {clock(source.at)}" for source in story.sources]
     return Group(*parts, "", *(Text(terminal.clean(what), style="dim") for what in said), *_missing(story.missing))
 
 
-def servers_table(servers: Sequence[ServerStory]) -> terminal.Table:
+def servers_table(story: Story) -> terminal.Table:
     """A line for each server, whole for grep."""
-    columns = ("SERVER", "ID", "VERDICT", "TO", "TOOK", "FROM", "STATE", "TRIES", "REQUESTS", "WHY")
-    return terminal.table(columns, map(_line, servers))
+    columns = ("SERVER", "ID", "VERDICT", "TO", "OUTAGE", "TOOK", "FROM", "STATE", "TRIES", "REQUESTS", "WHY")
+    return terminal.table(columns, (_line(server, story.outage_s(server)) for server in story.servers))
 
 
-def _line(server: ServerStory) -> Sequence[object]:
+def _line(server: ServerStory, outage_s: Optional[float]) -> Sequence[object]:
     return (
         server.name,
         server.id,
         terminal.styled(server.verdict),
         server.dest,
+        Cell(duration(outage_s), outage_s),
         Cell(duration(server.seconds), server.seconds),
         server.source,
         server.state,

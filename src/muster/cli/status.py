@@ -18,11 +18,13 @@ from muster.cli.site import Site
 from muster.cli.terminal import Cell
 from muster.cli.view import Seen, Shown, View, view
 from muster.core.errors import ClusterError
+from muster.core.findings import Verdict
 from muster.core.printable import counted
 from muster.gateways.pacemaker import cib, cib_fencing, cib_operations, installation
 from muster.gateways.pacemaker.cluster import still_refused
 from muster.installation.fencing_topology import objection
 from muster.reporting.documents import Readiness, Report, ServerEntry, SharedEvent, as_json
+from muster.reporting.history import after_return
 from muster.reporting.report import make_report, without_events
 from muster.reporting.times import clock
 
@@ -177,7 +179,7 @@ def _host(site: Site, options: argparse.Namespace) -> int:
     report = page.report
     nobody = report.state != "closed" and not site.resource.active_on
     if formats.wanted(options):
-        formats.show(options, servers_table(report.proofs))
+        formats.show(options, servers_table(_current(report)))
     elif options.output == "json":
         terminal.print_json(page.json)
     else:
@@ -191,7 +193,7 @@ def _host(site: Site, options: argparse.Namespace) -> int:
             out.print(Text("no worker is running. To see why: muster status", style=terminal.STYLES["trouble"]))
         if report.proofs:
             out.print("")
-            out.print(servers_table(report.proofs))
+            out.print(servers_table(_current(report)))
     return exit_of_host(report, nobody)
 
 
@@ -201,6 +203,14 @@ def exit_of_host(report: Report, nobody: bool) -> int:
     if report.state == "closed":  # what it left is a reminder, not a dead host
         return commands.ATTENTION if verdicts & {"held", "unknown", "parked"} else commands.OK
     return commands.TROUBLE if nobody or report.state == "blocked" or "held" in verdicts else commands.ATTENTION
+
+
+def _current(report: Report) -> Sequence[ServerEntry]:
+    """With what is left to do by now."""
+    if not report.host_is_back:
+        return report.proofs
+    held = Verdict.HELD.value
+    return [e._replace(reason=after_return(e.reason, e.id)) if e.verdict == held else e for e in report.proofs]
 
 
 def servers_table(entries: Sequence[ServerEntry]) -> terminal.Table:

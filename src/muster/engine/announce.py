@@ -13,6 +13,7 @@ from muster.core.ports import ClockPort, ClusterPort
 from muster.core.sight import Sight
 from muster.log import Log
 from muster.reporting import report
+from muster.reporting.documents import RECORD_REMOVED
 
 PUBLISH_EVERY_S = 2.0
 PUBLISH_APART_S = 0.2
@@ -171,9 +172,7 @@ class Announcer:
     def _close(self, node: str, said: Said) -> None:
         """Its record is gone: the report says how it ended."""
         last, findings = said.incident, said.findings
-        reason = (
-            "back in service" if last.rule == "close" else f"the record was removed in the state {last.state.value}"
-        )
+        reason = last.reason if last.rule == "close" else f"{RECORD_REMOVED} {last.state.value}"
         closed = replace(last, state=State.CLOSED, reason=reason)
         self._log.info("incident over", node=node, reason=reason)
         self._event(node, f"{closed.state.value}: {reason}")

@@ -226,7 +226,14 @@ class Report:
     events: tuple[ReportEvent, ...] = ()
     written: float = 0.0
 
+    @property
+    def host_is_back(self) -> bool:
+        """muster evacuates nothing from it any more."""
+        return self.state == "closed" and not self.reason.startswith(RECORD_REMOVED)
 
+
+RECORD_REMOVED = "the record was removed in the state"
+"""How the reason of a closed incident begins whose host may not be back."""
 _SPARSE = (ReportEvent,)
 _KEYS = {"source": "from", "dest": "to"}
 """How a field of an entry is written where its key is no name in Python, and the one beside it."""

@@ -8,6 +8,7 @@ What Nova adds is in :mod:`muster.reporting.nova_history`.
 from __future__ import annotations
 
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +16,10 @@ from typing import Optional
 
 from muster.core.findings import State, Verdict
 from muster.reporting.documents import Report, ReportEvent, ServerEntry
+from muster.reporting.times import duration
 
-HOST_IS_BACK = (
-    "The host is back: muster evacuates nothing from it and refuses retry. If a server there is down, make sure that it"
-    " runs nowhere else, then move it, or restart it: openstack server reboot --hard ID"
-)
 WHEN_LOST = "when Pacemaker lost the host: Pacemaker no longer shows that, or it fenced the host before"
+_EVACUATES = re.compile("muster retry|muster skip|server evacuate")
 ORDER = ("held", "unknown", "parked", "evacuating", "queued", "evacuated", "skipped", "gone")
 """Those that need a person first."""
 
@@ -126,9 +125,25 @@ class Story:
         return tuple(sorted((*lost, *fenced, *self.changes), key=lambda change: change.at))
 
     @property
-    def hint(self) -> str:
-        """What is true of all that wait for a person."""
-        return HOST_IS_BACK if self.state == State.CLOSED.value and self.waiting else ""
+    def headline(self) -> str:
+        """``11 of 12 back, 1 held; longest outage 48 s, median 31 s``: what people ask first."""
+        counts = self.counts
+        held = counts.get(Verdict.HELD.value, 0)
+        total = len(self.servers) - sum(counts.get(verdict.value, 0) for verdict in (Verdict.SKIPPED, Verdict.GONE))
+        back = f"{counts.get(Verdict.EVACUATED.value, 0)} of {total} back" + (f", {held} held" if held else "")
+        outages = sorted(known for server in self.servers if (known := self.outage_s(server)) is not None)
+        if not outages:
+            return back
+        since = "" if self.lost else " (since the fencing)"
+        longest, median = duration(outages[-1]), duration(statistics.median(outages))
+        return f"{back}; longest outage {longest}, median {median}{since}"
+
+    def outage_s(self, server: ServerStory) -> Optional[float]:
+        """How long a server was down that runs again: from the loss of its host, or if nobody knows that from the
+        fencing, until its evacuation had ended.  None of one that does not run, or of which that is not known."""
+        began = self.lost or self.fenced
+        runs = server.verdict == Verdict.EVACUATED.value and server.state in ("", "active")
+        return max(0.0, server.ended - began) if began and server.ended and runs else None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -172,22 +187,37 @@ def from_worker(report: Report, who: str) -> Story:
         fenced=report.fenced,
         until=until,
         changes=_news(changes.get("", ())),
-        servers=in_order(_server(entry, changes) for entry in report.proofs),
+        servers=in_order(_server(entry, changes, report.host_is_back) for entry in report.proofs),
         sources=(Source(who, until),),
         missing=() if lost else (WHEN_LOST,),
         lost=lost,
     )
 
 
-def _server(entry: ServerEntry, changes: Mapping[str, Sequence[Change]]) -> ServerStory:
+def after_return(reason: str, ident: str) -> str:
+    """The reason of a held server whose host is back: muster evacuates nothing from it any more, so what advises that
+    is left out, and what is left to do is said."""
+    sentences = re.split(r"(?<=[.;]) (?=[A-Z])", reason)
+    kept = [it for it in sentences if not _EVACUATES.search(it)] or [reason.partition(":")[0]]
+    if any("openstack" in it for it in kept):
+        return " ".join(kept)
+    cause = " ".join(kept).rstrip(".")
+    return (
+        f"{cause}. Its host is back, so muster no longer evacuates it. If the server is down: make sure that it runs on"
+        f" no other host, then openstack server reboot --hard {ident}"
+    )
+
+
+def _server(entry: ServerEntry, changes: Mapping[str, Sequence[Change]], back: bool) -> ServerStory:
     mine = _news(changes.get(entry.id, ()))
     ids = [change.request_id for change in mine] + [entry.request_id]
+    left = back and entry.verdict == Verdict.HELD.value
     return ServerStory(
         id=entry.id,
         name=entry.name,
         project=entry.project,
         verdict=entry.verdict or Verdict.UNKNOWN.value,
-        reason=entry.reason,
+        reason=after_return(entry.reason, entry.id) if left else entry.reason,
         source=entry.source,
         dest=entry.dest,
         state=entry.state,

@@ -99,6 +99,7 @@ def _style() -> Element:
 
 def _summary(story: Story, title: str) -> Iterator[Element]:
     yield element("h1", {}, title)
+    yield element("p", {"class": "headline"}, story.headline)
     yield element("p", {}, story.reason)
     facts = [
         ("host", story.host if story.host != story.node else ""),
@@ -127,8 +128,6 @@ def _held(story: Story) -> Iterator[Element]:
     yield element("h2", {"class": "alarm"}, "What needs a person")
     rows = [(server.name, _code(server.id), server.reason) for server in story.waiting]
     yield _table(("server", "id", "what to do"), rows)
-    if story.hint:
-        yield element("p", {}, story.hint)
 
 
 def _timeline(line: Timeline, servers: int) -> Iterator[Element]:
@@ -158,11 +157,11 @@ def _steps(story: Story) -> Iterator[Element]:
 
 def _servers(story: Story) -> Iterator[Element]:
     yield element("h2", {}, counted(len(story.servers), "server"))
-    columns = ("server", "verdict", "why", "from, to", "state", "tries", "took", "requests")
-    yield _table(columns, (_row(server) for server in story.servers), tight=(1, 6))
+    columns = ("server", "verdict", "why", "from, to", "state", "tries", "took", "outage", "requests")
+    yield _table(columns, (_row(story, server) for server in story.servers), tight=(1, 6, 7))
 
 
-def _row(server: ServerStory) -> Sequence[Cell]:
+def _row(story: Story, server: ServerStory) -> Sequence[Cell]:
     name = element("div", {}, server.name, element("br", {}), _code(server.id))
     attempts: list[Element] = [_attempt(attempt) for attempt in server.attempts]
     if not attempts:
@@ -175,6 +174,7 @@ def _row(server: ServerStory) -> Sequence[Cell]:
         server.state,
         str(server.tries or ""),
         duration(server.seconds),
+        duration(story.outage_s(server)),
         element("div", {}, *attempts) if attempts else "",
     )
 

@@ -28,7 +28,7 @@ def with_proofs(incident: Incident, proofs: Mapping[str, Finding]) -> dict[str, 
 
 
 SHOWN_SERVERS = 6
-SHARED_REASON = 600
+REASON_LIMIT = 400
 """A command at the end of a reason is whole; of Nova's own words before it the middle is left out."""
 PAUSED_BY = "paused by "
 BUSY = (State.FENCED.value, State.FORCING_DOWN.value, State.EVACUATING.value)
@@ -79,7 +79,7 @@ def _waiting(incident: Incident) -> tuple[WaitingServer, ...]:
             id=f.server.id,
             name=f.server.name[:64],
             verdict=f.verdict.value,
-            reason=short(f.reason, SHARED_REASON, f"all of it: muster status {incident.node}"),
+            reason=short(f.reason, REASON_LIMIT, f"all of it: muster status {incident.node}"),
             alarm=f.alarm,
             waits_for=f.waits_for,
             dest=f.dest if f.alarm else "",
