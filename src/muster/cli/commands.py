@@ -105,7 +105,10 @@ EXITS: dict[str, Exits] = {
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument or option, as argparse takes it."""
+    """One argument or option, as argparse takes it.
+
+    :param offers: what a shell completes: one of :data:`muster.cli.complete.KINDS`.
+    """
 
     names: tuple[str, ...]
     help: str
@@ -115,6 +118,7 @@ class Argument:
     default: object = None
     choices: Optional[tuple[str, ...]] = None
     repeated: bool = False
+    offers: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,14 @@ TABLE = (
 )
 """As the client of OpenStack has them."""
 YES = Argument(("-y", "--yes"), "do not ask", flag=True)
-HOST = Argument(("host",), "the compute host, by its name in Pacemaker or in Nova", metavar="HOST")
+SERVER = "a server's name, id, or the beginning of its id"
+INCIDENT = Argument(
+    ("incident",), "a host, or HOST-TIME as in the list", metavar="INCIDENT", nargs="?", offers="incidents"
+)
+RETRIED = Argument(
+    ("target",), f"{SERVER}, or a host for all of its servers", metavar="SERVER|HOST", offers="servers-and-dead"
+)
+HOST = Argument(("host",), "the compute host, by its name in Pacemaker or in Nova", metavar="HOST", offers="hosts")
 OF_HOST = Argument(
     ("--host",), "the dead host, if the server is in the incidents of several", metavar="HOST", default=""
 )
@@ -157,7 +168,7 @@ COMMANDS: tuple[Command, ...] = (
         " Works on every controller and asks Pacemaker only. With HOST it lists every server of that host; if the"
         " worker's report is not on this controller, it asks Nova. The exit code suits Nagios.",
         (
-            Argument(("host",), "list every server of this host", metavar="HOST", nargs="?"),
+            Argument(("host",), "list every server of this host", metavar="HOST", nargs="?", offers="hosts"),
             Argument(("--incidents-only",), "leave out whether muster is ready, also in the exit code", flag=True),
             OUTPUT,
             *TABLE,
@@ -182,7 +193,7 @@ COMMANDS: tuple[Command, ...] = (
         " every host whether the cloud can bear to lose it; the exit code is that of the worst host. Asks Pacemaker,"
         " Nova and Placement. Changes nothing.",
         (
-            Argument(("host",), HOST.help, metavar="HOST", nargs="?"),
+            Argument(("host",), HOST.help, metavar="HOST", nargs="?", offers="hosts"),
             Argument(("--all",), "every compute host, one line each", flag=True),
             OUTPUT,
             *TABLE,
@@ -225,7 +236,7 @@ COMMANDS: tuple[Command, ...] = (
         " worker's report is on another controller, Nova's records are the only source. The report names what is not"
         " known. The worker saves the same page in /var/lib/muster when an incident is settled and when it is closed.",
         (
-            Argument(("incident",), "a host, or HOST-TIME as in the list", metavar="INCIDENT", nargs="?"),
+            INCIDENT,
             Argument(("-o", "--output"), "output format", choices=("text", "json", "html"), default="text"),
             Argument(("--to",), "write to this file", metavar="FILE"),
             *TABLE,
@@ -236,22 +247,23 @@ COMMANDS: tuple[Command, ...] = (
         "orders",
         "try a server, or all servers of a host, again",
         "muster forgets earlier failures: it sends a server again that is parked, or held after its last try. It also"
-        " evacuates a server again that was skipped or released.",
-        (Argument(("target",), "a server's id, or a host for all of its servers", metavar="SERVER|HOST"), OF_HOST, YES),
+        " evacuates a server again that was skipped or released. If Nova refuses a server in its state, the command says"
+        " what has to be done first, orders nothing, and ends with 1.",
+        (RETRIED, OF_HOST, YES),
     ),
     Command(
         "skip",
         "orders",
         "leave a server where it is",
         "muster does not evacuate the server in this incident. It does not call back an evacuation that is under way.",
-        (Argument(("target",), "the server's id", metavar="SERVER"), OF_HOST, YES),
+        (Argument(("target",), SERVER, metavar="SERVER", offers="servers"), OF_HOST, YES),
     ),
     Command(
         "approve",
         "orders",
         "evacuate a host although max_failed_hosts forbids it",
         "Lets one dead host pass the guard max_failed_hosts. Does not overrule HOST LIVES.",
-        (Argument(("target",), HOST.help, metavar="HOST"), YES),
+        (Argument(("target",), HOST.help, metavar="HOST", offers="dead"), YES),
     ),
     Command(
         "confirm",
@@ -260,7 +272,7 @@ COMMANDS: tuple[Command, ...] = (
         "For HOST LIVES when no power device can cut the power. Switch the host off by hand, make sure that it is off,"
         " and confirm. muster then continues as after a new fencing. It refuses this for a host that is in the cluster."
         " pcs stonith confirm is not enough: muster cannot tell it from the late end of the fencing that did nothing.",
-        (Argument(("target",), HOST.help, metavar="HOST"), YES),
+        (Argument(("target",), HOST.help, metavar="HOST", offers="dead"), YES),
     ),
     Command(
         "release",
@@ -270,7 +282,7 @@ COMMANDS: tuple[Command, ...] = (
         " that are under way: nova-compute must not start before they end. If a start or a rescue waits in the host's"
         " message queue, muster names it, and lets the host return once you have emptied the queue and say so.",
         (
-            Argument(("target",), HOST.help, metavar="HOST"),
+            Argument(("target",), HOST.help, metavar="HOST", offers="dead"),
             Argument(("--queue-emptied",), "nothing waits in the queue of the host's nova-compute any more", flag=True),
             YES,
         ),
@@ -397,7 +409,10 @@ def _add(to: argparse.ArgumentParser, argument: Argument) -> None:
         options["nargs"] = argument.nargs
     if argument.metavar:
         options["metavar"] = argument.metavar
-    to.add_argument(*argument.names, **options)  # type: ignore[arg-type]
+    made = to.add_argument(*argument.names, **options)  # type: ignore[arg-type]
+    if argument.offers:
+        function = f"_muster_{argument.offers.replace('-', '_')}"
+        made.complete = {"bash": function, "zsh": function}  # type: ignore[attr-defined]  # for shtab
 
 
 def read(argv: Sequence[str]) -> argparse.Namespace:

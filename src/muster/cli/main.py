@@ -7,12 +7,14 @@ import importlib
 import os
 import sys
 
-from muster.cli import about, commands
+from muster.cli import about, commands, complete
 from muster.core.errors import MusterError
 
 
 def main() -> int:
     """:returns: one of the exit codes in :mod:`muster.cli.commands`."""
+    if sys.argv[1:2] == [complete.WORD]:
+        return complete.run(sys.argv[2:])
     options = commands.read(sys.argv[1:])
     try:
         if options.version:

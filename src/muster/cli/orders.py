@@ -7,6 +7,7 @@ Written into the CIB by a compare-and-set under quorum like every write of muste
 from __future__ import annotations
 
 import argparse
+import difflib
 import getpass
 import os
 import pwd
@@ -16,19 +17,20 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Optional
 
-from muster.cli import commands, terminal
+from muster.cli import commands, names, terminal
 from muster.cli.site import Site
 from muster.core.cluster_facts import Node, Phase
-from muster.core.errors import ClusterError, ClusterRefused
+from muster.core.errors import ClusterError, ClusterRefused, MusterError
 from muster.core.findings import Verdict
 from muster.core.left_behind import noted
 from muster.core.operator_orders import Orders
 from muster.core.printable import counted
+from muster.core.server_rules import REFUSED_STATES, RESETTABLE_STATES
 from muster.log import Log
 
 TRIES = 5
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class Refused(Exception):
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         if options.command == "acknowledge":
             return _acknowledge(site, options.target.strip())
         return _of_incident(site, options)
-    except (Refused, ClusterRefused) as exc:
+    except (Refused, names.NotClear, ClusterRefused) as exc:
         print(f"muster: {terminal.clean(exc)}", file=sys.stderr)
         return commands.TROUBLE
 
@@ -73,16 +75,15 @@ def _login_user() -> str:
 
 def _of_incident(site: Site, options: argparse.Namespace) -> int:
     target = options.target.strip()
-    server = target.lower() if _UUID.fullmatch(target.lower()) else ""
-    if options.command == "skip" and not server:
-        raise Refused(f"{target!r} is no server id. To see the ids: muster status HOST")
     if options.command == "confirm":
         return _confirm(site, options, _node(site, target).name)
-    of_host = getattr(options, "host", "").strip()
-    if of_host and not server:
-        raise Refused(f"--host says in which incident a server is meant, and {target!r} is no server id")
-    node = _node_of_server(site, options.command, server, of_host) if server else _node(site, target)
-    if not terminal.confirmed(_question(options, node.name, server), options.yes):
+    node, server = _meant(site, target, options.command, getattr(options, "host", "").strip())
+    first = _first(site, server) if server and options.command == "retry" else ""
+    if first:
+        print(f"nothing ordered: {terminal.clean(first)}")
+        return commands.ATTENTION
+    question = _question(options, node.name, server)
+    if not terminal.confirmed(question, options.yes):
         print("nothing changed")
         return commands.TROUBLE
     _give(site, options, node.name, _change(options, server), server)
@@ -102,6 +103,45 @@ def _acknowledge(site: Site, target: str) -> int:
         _say("acknowledge", node=name, servers=" ".join(servers))
         print(f"{name}: acknowledged, nobody is reminded of {counted(len(servers), 'server')} any more")
     return commands.OK
+
+
+def _meant(site: Site, target: str, command: str, of_host: str) -> tuple[Node, str]:
+    """The node, and the server's id; empty for all servers of the node.
+
+    :param of_host: in whose incident the server is meant; empty if nobody says.
+    :raises Refused: unless it is clear which.
+    """
+    if names.UUID.fullmatch(target.lower()):
+        return _node_of_server(site, command, target.lower(), of_host), target.lower()
+    host = _host(site, target)
+    if of_host and host:
+        raise Refused(f"--host says in which incident a server is meant, and {target!r} is no server id")
+    if command in ("approve", "release") or (host and command == "retry"):
+        return host or _node(site, target), ""
+    if host:
+        raise Refused(f"{target} is a host. To let it return with its servers: muster release {target}")
+    dead = [node.name for node in site.cluster.nodes.values() if node.record]
+    if not dead:
+        raise Refused("no host has an incident: nothing to order")
+    found = names.find(target, names.of_incidents(site), command, dead if command == "retry" else ())
+    return _node_of_server(site, command, found.id, of_host), found.id
+
+
+def _first(site: Site, server: str) -> str:
+    """What has to be done before another try can do anything: Nova refuses the server in its state.
+
+    Empty where it does not, and where nobody says.
+    """
+    from muster import wiring
+
+    try:
+        seen = wiring.nova(site.settings).server(server)
+    except MusterError:
+        return ""
+    state = seen.vm_state
+    if state not in REFUSED_STATES or (state in RESETTABLE_STATES and state in site.settings.reset_states):
+        return ""
+    return f"{seen.name or server} is still {state}: {REFUSED_STATES[state].format(id=server)}"
 
 
 def _confirm(site: Site, options: argparse.Namespace, name: str) -> int:
@@ -202,14 +242,21 @@ def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[
             return
 
 
-def _node(site: Site, name: str) -> Node:
-    """:raises Refused: unless the name is that of one node, by Pacemaker or by Nova."""
+def _host(site: Site, name: str) -> Optional[Node]:
+    """The node that is called so by Pacemaker or by Nova."""
     nodes = site.cluster.nodes
     told = {incident.host: incident.node for incident in site.heard().shared.incidents if incident.host}
-    found = nodes.get(name) or nodes.get(told.get(name, ""))
+    return nodes.get(name) or nodes.get(told.get(name, ""))
+
+
+def _node(site: Site, name: str) -> Node:
+    """:raises Refused: unless there is such a node."""
+    found = _host(site, name)
     if found is None:
-        known = ", ".join(sorted(n.name for n in nodes.values() if n.record)) or "none"
-        raise Refused(f"{name!r} is no host with an incident. Hosts with one: {known}")
+        dead = sorted(node.name for node in site.cluster.nodes.values() if node.record)
+        near = difflib.get_close_matches(name, dead, 1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise Refused(f"{name!r} is no host with an incident.{meant} Hosts with one: {', '.join(dead) or 'none'}")
     return found
 
 
