@@ -285,3 +285,31 @@ def test_what_a_status_means_has_a_name_outside_of_the_gateway(status: int, answ
         assert refusal(reply(status, FAULT), "asked", write=True).answer is answer
         foreign = refusal(reply(status, "<html>", {}), "asked", write=True)
         assert foreign.answer is Answer.LOST, "whoever answers in Nova's place knows nothing of the call"
+
+
+@pytest.mark.parametrize(
+    ("auth", "kind", "who"),
+    [
+        ("username: muster, password: old", "password", "user 'muster'"),
+        ("user_id: 4711, password: old", "password", "user '4711'"),
+        (
+            "application_credential_id: 0815, application_credential_secret: x",
+            "v3applicationcredential",
+            "application credential '0815'",
+        ),
+        ("token: x", "token", "the credentials"),
+    ],
+)
+def test_who_is_not_let_in_is_named_with_the_file(tmp_path: Path, auth: str, kind: str, who: str) -> None:
+    """A password that was changed in Keystone: HTTP 401 alone says neither whose nor where."""
+    file = tmp_path / "clouds.yaml"
+    file.write_text(f"clouds: {{bed: {{auth: {{auth_url: 'http://127.0.0.1:9/v3', {auth}}}, auth_type: {kind}}}}}")
+    login = Login("bed", str(file), lambda silence_s: None, Clock())
+    login.connection()
+    refused = ksa.Unauthorized("The request you have made requires authentication.", http_status=401)
+    said = str(login.read_trouble("a token", refused))
+    assert said.startswith(
+        f"Keystone refuses {who} of cloud 'bed'. Correct the credentials in {file} on every controller;"
+    )
+    assert "HTTP 401" in said
+    assert str(login.read_trouble("a token", ksa.ConnectFailure("no"))).startswith("a token: ConnectFailure")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from muster.core.findings import Verdict
-from muster.core.nova_facts import Evacuation, EvacuationStatus, Power
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Power, Service
 from muster.core.sight import Outcome, Sent
 from tests.unit.server_cases import ACTIVE, NOW, but, calls, case, evacuation, failure, judged, verdict
 
@@ -189,3 +189,30 @@ def test_only_what_is_seen_to_be_on_its_way_is_said_to_hang() -> None:
     found = [judged(it)[0] for it in cases]
     assert [f.rule for f in found] == ["evacuation-unreadable", "never-begun", "cell-silent", "not-begun"]
     assert not any(f.alarm or f.under_way for f in found)
+
+
+ROOMS = [Service("u0", "dead", up=False), *(Service(f"u{n}", f"cmp{n}", up=True) for n in range(2, 6))]
+
+
+@pytest.mark.parametrize(
+    ("services", "said"),
+    [
+        ([replace(ROOMS[1], enabled=False, disabled_reason="disk swap, bob")], "The only other compute, cmp2, is disabled: disk swap, bob"),
+        ([replace(ROOMS[1], forced_down=True)], "The only other compute, cmp2, is forced down"),
+        (ROOMS[1:2], "Other computes: cmp2 has no room that fits"),
+        (
+            [replace(ROOMS[1], enabled=False), replace(ROOMS[2], up=False), *ROOMS[3:]],
+            "Other computes: cmp2 is disabled; cmp3 is down; cmp4, cmp5 have no room that fits",
+        ),
+        ([replace(it, up=False) for it in ROOMS[1:]], "cmp4 is down; 1 more are not in service"),
+        ([replace(ROOMS[1], known=False), replace(ROOMS[2], unreadable="x")], ""),
+        ([], ""),
+    ],
+)  # fmt: skip
+def test_where_there_is_no_room_it_says_what_is_with_the_other_computes(services: list[Service], said: str) -> None:
+    """Nova's own words do not tell a full cloud from one in which somebody has disabled the only other host."""
+    error = replace(ACTIVE, vm_state="error", fault="No valid host was found.")
+    first = evacuation(EvacuationStatus.ERROR, dest="")
+    reason = judged(case(error, first, services=(ROOMS[0], *services)))[0].reason
+    assert reason.endswith(said or "No valid host was found")
+    assert ("ther compute" in reason) == bool(said)

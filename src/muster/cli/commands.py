@@ -247,8 +247,8 @@ COMMANDS: tuple[Command, ...] = (
         "orders",
         "try a server, or all servers of a host, again",
         "muster forgets earlier failures: it sends a server again that is parked, or held after its last try. It also"
-        " evacuates a server again that was skipped or released. If Nova refuses a server in its state, the command says"
-        " what has to be done first, orders nothing, and ends with 1.",
+        " evacuates a server again that was skipped or released. If Nova refuses a server in its state, the command"
+        " says what has to be done first, orders nothing, and ends with 1.",
         (RETRIED, OF_HOST, YES),
     ),
     Command(

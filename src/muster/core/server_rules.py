@@ -13,9 +13,9 @@ from typing import Optional
 
 from muster.core.bounds import SKEW_S
 from muster.core.findings import Finding, Verdict
-from muster.core.nova_facts import EvacuationStatus, Power
-from muster.core.printable import counted
-from muster.core.server_case import POWER_OF_STATE, ServerCase
+from muster.core.nova_facts import EvacuationStatus, Power, Service
+from muster.core.printable import counted, first_three
+from muster.core.server_case import POWER_OF_STATE, ServerCase, same_host
 from muster.core.sight import Outcome, Tries
 
 REPEATS = 3
@@ -292,9 +292,31 @@ def _novas(c: ServerCase) -> str:
     return c.words.rstrip(".")
 
 
+def _other_hosts(c: ServerCase) -> str:
+    """Why there may be no room: what is the matter with the other computes."""
+    others = [s for s in c.host.services if s.known and not s.unreadable and not same_host(s.host, c.source)]
+    out = [f"{service.host} {_out(service)}" for service in others if _out(service)]
+    full = [service.host for service in others if not _out(service)]
+    if len(others) == 1 and out:
+        return f". The only other compute, {others[0].host}, {_out(others[0])}"
+    said = [*out[:3], *([f"{len(out) - 3} more are not in service"] if len(out) > 3 else [])]
+    said += [f"{first_three(full)} {'has' if len(full) == 1 else 'have'} no room that fits"] if full else []
+    return f". Other computes: {'; '.join(said)}" if said else ""
+
+
+def _out(service: Service) -> str:
+    """Why Nova's scheduler does not take the host; empty where it may."""
+    if service.forced_down:
+        return "is forced down"
+    if not service.enabled:
+        return f"is disabled: {service.disabled_reason}" if service.disabled_reason else "is disabled"
+    return "" if service.up else "is down"
+
+
 def _tried(c: ServerCase) -> str:
     if not c.failures:
-        return f"Nova found no host with room ({counted(c.tries, 'try', 'tries')}): {_novas(c)}{_may_run(c)}"
+        said = f"Nova found no host with room ({counted(c.tries, 'try', 'tries')}): {_novas(c)}{_may_run(c)}"
+        return said + _other_hosts(c)
     return f"{c.failures} of {c.policy.attempts} tries failed: {_novas(c)}{_may_run(c)}"
 
 

@@ -75,6 +75,15 @@ def addresses(host: str) -> int:
     return len({address for *_, address in found})
 
 
+def _user(given: Mapping[str, Any]) -> str:
+    """Who logs in, by the auth of clouds.yaml, in words."""
+    kinds = ("username", "user"), ("user_id", "user"), ("application_credential_name", "application credential")
+    for key, word in (*kinds, ("application_credential_id", "application credential")):
+        if given.get(key):
+            return f"{word} {str(given[key])!r}"
+    return ""
+
+
 class Login:
     """:param announce: told before each request how many seconds may pass until it has ended.
 
@@ -87,7 +96,7 @@ class Login:
         self._announce = announce
         self._clock = clock
         self._connection: Optional[openstack.connection.Connection] = None
-        self._auth_url = ""
+        self._auth_url = self._user = ""
         self._asked = "compute"
         self.requests = 0
         self.reply: Optional[Reply] = None
@@ -108,7 +117,9 @@ class Login:
                 )
                 region = config.get_one(cloud=self._cloud)
                 connection = openstack.connection.Connection(config=region)
-                self._auth_url = str(region.config.get("auth", {}).get("auth_url", ""))
+                given = region.config.get("auth", {})
+                self._auth_url = str(given.get("auth_url", ""))
+                self._user = _user(given)
                 connection.session.timeout = WRITE_TIMEOUT_S  # novaclient takes the session's
                 connection.session.session.hooks["response"].append(self._seen)
                 for scheme in ("http://", "https://"):
@@ -207,11 +218,20 @@ class Login:
 
     def read_trouble(self, what: str, exc: Exception) -> NovaError:
         self._forget_if_refuted(exc)
-        return trouble(what, exc)
+        return trouble(self._refused_login(exc) or what, exc)
 
     def write_trouble(self, exc: Exception) -> NovaError:
         self._forget_if_refuted(exc)
         return write_trouble(exc)
+
+    def _refused_login(self, exc: Exception) -> str:
+        """Whom Keystone does not let in, and what to correct; empty for any other failure."""
+        if not isinstance(exc, ksa.Unauthorized):
+            return ""
+        return (
+            f"Keystone refuses {self._user or 'the credentials'} of cloud {self._cloud!r}. Correct the credentials in"
+            f" {self._clouds_file} on every controller; muster reads them again by itself"
+        )
 
     def _forget_if_refuted(self, exc: Exception) -> None:
         self.forget_if_unauthorized(getattr(exc, "http_status", 0) or getattr(exc, "status_code", 0) or 0)
