@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""muster's rights in Nova: packaging/nova-policy.yaml, and the table of them in docs/deploy.md."""
+"""muster's rights in Nova: packaging/nova-policy.yaml, and their table and the access rules in docs/deploy.md."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from muster.gateways.nova.needs import ADMIN, NEEDS, NOT_FOR_ADMINS_ALONE, RICHER, SINCE
+from muster.gateways.nova.needs import ADMIN, NEEDS, NOT_FOR_ADMINS_ALONE, RICHER, SINCE, access_rules
 
 ROOT = Path(__file__).resolve().parents[1]
 POLICY = ROOT / "packaging" / "nova-policy.yaml"
 PAGE = ROOT / "docs" / "deploy.md"
 MARKS = re.compile(r"(<!-- rights -->\n).*?(<!-- /rights -->)", re.S)
+RULES = re.compile(r"(<!-- access rules -->\n).*?(<!-- /access rules -->)", re.S)
 HEAD = """\
 # SPDX-License-Identifier: Apache-2.0
 # For /etc/nova/policy.d/: what a user with the role "muster" needs, beside admins.  A test runs an incident with it.
@@ -47,5 +49,15 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def rules() -> str:
+    lines = [f"  {json.dumps(rule)}" for rule in access_rules()]
+    return "```json\n[\n" + ",\n".join(lines) + "\n]\n```\n"
+
+
 def pages() -> dict[Path, str]:
-    return {POLICY: policy_file(), PAGE: MARKS.sub(lambda at: at[1] + table() + at[2], PAGE.read_text())}
+    return {
+        POLICY: policy_file(),
+        PAGE: RULES.sub(
+            lambda at: at[1] + rules() + at[2], MARKS.sub(lambda at: at[1] + table() + at[2], PAGE.read_text())
+        ),
+    }

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import yaml
 
 from muster.core.errors import NovaUnavailable
 from muster.gateways.nova import parsing
-from muster.gateways.nova.needs import NEEDS, RICHER
+from muster.gateways.nova.needs import NEEDS, RICHER, access_rules
 from muster.gateways.nova.rights import NovaRights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +40,56 @@ def test_the_policy_that_is_shipped_takes_no_right_from_anybody() -> None:
 def test_the_page_names_every_policy() -> None:
     page = (ROOT / "docs/deploy.md").read_text()
     assert [policy for need in NEEDS for policy in need.policies if f"`{policy}`" not in page] == []
+
+
+def allowed(method: str, path: str) -> bool:
+    """As keystonemiddleware matches a path: a star is one part of it."""
+    patterns = [
+        r["path"].replace("*", "[^/]+") for r in access_rules() if (r["service"], r["method"]) == ("compute", method)
+    ]
+    return any(re.fullmatch(pattern, path) for pattern in patterns)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/os-services"),
+        ("PUT", "/os-services/4711"),
+        ("PUT", "/os-services/force-down"),
+        ("GET", "/servers/detail"),
+        ("GET", "/servers/a"),
+        ("GET", "/servers/a/os-instance-actions"),
+        ("GET", "/servers/a/os-instance-actions/req-1"),
+        ("POST", "/servers/a/action"),
+        ("GET", "/os-migrations"),
+    ],
+)
+def test_the_access_rules_cover_what_is_asked(method: str, path: str) -> None:
+    """The tests on real Nova compare what they have recorded with NEEDS, which these rules are made of."""
+    assert any(need.covers(method, path, "all_tenants=1&host=x", '{"evacuate": 1}') for need in NEEDS)
+    assert allowed(method, f"/v2.1{path}")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/servers/a"),
+        ("POST", "/servers"),
+        ("GET", "/servers/a/b"),
+        ("PUT", "/servers/a"),
+        ("GET", "/flavors"),
+    ],
+)
+def test_the_access_rules_allow_nothing_else(method: str, path: str) -> None:
+    assert not allowed(method, f"/v2.1{path}")
+
+
+def test_each_access_rule_is_one_that_keystone_takes() -> None:
+    for rule in access_rules():
+        assert sorted(rule) == ["method", "path", "service"]
+        assert re.fullmatch(r"(/[A-Za-z0-9_.*-]+)+", rule["path"]), rule
+    page = (ROOT / "docs/deploy.md").read_text()
+    assert json.loads(page.split("<!-- access rules -->\n```json\n")[1].split("```")[0]) == access_rules()
 
 
 @pytest.mark.parametrize("hidden", [{}, {"source_compute": None}, {"source_compute": ""}])

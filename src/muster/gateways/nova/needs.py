@@ -76,6 +76,13 @@ RESET = Need(
     action="os-resetState",
     only="with the parameter reset_states",
 )
+BESIDE_NOVA = (
+    ("network", "GET", "/v2.0/ports"),
+    ("placement", "GET", "/allocation_candidates"),
+    ("placement", "GET", "/allocations/*"),
+    ("placement", "GET", "/resource_providers"),
+)
+"""What doctor asks of Neutron, and plan and status of placement: service, method, path."""
 PORTS_SEEN = "see the ports of other projects' servers in Neutron"
 
 RICHER = {
@@ -110,3 +117,13 @@ NEEDS = (
     STOPPED,
     RESET,
 )
+
+
+def access_rules() -> list[dict[str, str]]:
+    """All that muster asks for, as the access rules of an application credential: ``*`` is one part of a path
+    (keystonemiddleware/auth_token/__init__.py, _path_matches)."""
+    compute = {
+        ("compute", need.method, "/v2.1" + re.sub(r"(?:\(.*\))?(?:\[\^/\]|\.)\+", "*", need.path)) for need in NEEDS
+    }
+    found = sorted(compute) + sorted(BESIDE_NOVA)
+    return [{"service": service, "method": method, "path": path} for service, method, path in found]
