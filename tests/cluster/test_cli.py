@@ -87,6 +87,7 @@ LOOKS = (
     "plan --all",
     "report",
     "report cmp1",
+    "events",
     "doctor",
     "setup",
 )

@@ -243,6 +243,19 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "events",
+        "events",
+        "what happened, the newest last",
+        "Shows fencings by Pacemaker's history, evacuations by Nova's records, and the last events of the worker: these"
+        " are the same on every controller. Where the worker ran on this controller, its reports tell each change of a"
+        " server. Says what is not known here, and where it is.",
+        (
+            Argument(("--since",), "a duration (30min, 12h, 7d) or a time; default 24h", metavar="TIME", default="24h"),
+            Argument(("--follow",), "go on with what happens next, until you press q", flag=True),
+            *TABLE,
+        ),
+    ),
+    Command(
         "retry",
         "orders",
         "try a server, or all servers of a host, again",

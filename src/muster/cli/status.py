@@ -116,11 +116,11 @@ def _hosts(dead: int, failed: int) -> str:
     return ", ".join(filter(None, (counted(dead, "dead host") if dead else "", unfenced))) or "no dead host"
 
 
-def render_events(events: Sequence[SharedEvent]) -> RenderableType:
+def render_events(events: Sequence[SharedEvent]) -> terminal.Table:
     """Events, in the order given."""
     rows = [
         (
-            terminal.clock(e.at),
+            Cell(terminal.clock(e.at), clock(e.at)),
             e.node,
             e.name or e.server,
             e.what,

@@ -302,6 +302,20 @@ class Pacemaker:
             return ""
         return "" if event is None else event.get("status", "")
 
+    def fencings(self) -> list[tuple[float, str, str]]:
+        """Those that have ended, by Pacemaker's history, which is the same on every controller: when, which node, and
+        in words what became of it.
+
+        :raises ClusterError: when the fencer does not answer.
+        """
+        output = self._done("stonith_admin", "--history", "*", "-V", "--output-as=xml").output
+        events = (dict(event.items()) for event in cib.parse_reply(output).iterfind(".//fence_event"))
+        return [
+            (float(at), str(event.get("target")), _fencing_words(event))
+            for event in events
+            if (at := _seconds(str(event.get("completed"))))
+        ]
+
     # ----------------------------------------------------------------- calls
 
     def _guarded(self, verb: str, flag: str, xpath: str, xml: str) -> None:
@@ -315,6 +329,14 @@ class Pacemaker:
         result = self._run(argv, self._timeout_s)
         _check(argv, result)
         return result
+
+
+def _fencing_words(event: Mapping[str, str]) -> str:
+    """``fencing (off) done by ctl1``, ``fencing (off) failed: no route``."""
+    done = event.get("status") == "success"
+    by = f" by {event['delegate']}" if event.get("delegate") else ""
+    why = f": {event['exit-reason']}" if event.get("exit-reason") else ""
+    return f"fencing ({event.get('action')}) {f'done{by}' if done else f'failed{why}'}"
 
 
 def _epochs(path: str) -> tuple[bytes, ...]:
