@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import os
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
-from muster.cli.register import PLACES, Link, register
+from muster.cli.register import EXTRAS, PLACES, Link, for_people, register
 from muster.gateways.pacemaker import command
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -90,3 +93,45 @@ def test_refuses_what_pacemaker_may_not_run(
 def test_an_agent_is_asked_as_pacemaker_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     assert command.run_as_pacemaker(("/usr/bin/env",), 5.0).output == b""
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> list[Link]:
+    made = []
+    for name, place in EXTRAS.items():
+        program = tmp_path / "venv" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text("x")
+        made.append(Link(tmp_path / "root" / place.lstrip("/"), program))
+    return made
+
+
+def test_after_pip_the_command_its_pages_and_its_completion_are_found(people: list[Link], tmp_path: Path) -> None:
+    for _ in range(2):
+        for_people(people, undo=False, dry_run=False)
+    assert {f"/{place}" for place in there(tmp_path)} == set(EXTRAS.values())
+    for_people(people, undo=True, dry_run=False)
+    assert there(tmp_path) == []
+
+
+def test_what_people_have_from_elsewhere_stays(
+    people: list[Link], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people[0].place.parent.mkdir(parents=True)
+    people[0].place.write_text("of a package")
+    people[1].program.unlink()
+    for_people(people, undo=False, dry_run=False)
+    assert people[0].place.read_text() == "of a package"
+    assert not people[1].made
+    assert "is not ours" in capsys.readouterr().out
+    for_people(people, undo=True, dry_run=False)
+    assert there(tmp_path) == ["usr/local/bin/muster"]
+
+
+def test_pip_installs_each_of_them() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    files = setup["options.data_files"]
+    installed = {f"{folder}/{Path(line).name}" for folder in files for line in files[folder].split()}
+    assert set(EXTRAS) - {"bin/muster"} == installed
+    assert [line for folder in files for line in files[folder].split() if not (ROOT / line).exists()] == []

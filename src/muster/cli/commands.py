@@ -365,7 +365,8 @@ COMMANDS: tuple[Command, ...] = (
         "register",
         "after pip: link the agents where Pacemaker looks",
         "Links ComputeRecovery and fence_muster of this installation into Pacemaker's directories, on this node."
-        " Refuses if another file is there. Packages do not need it.",
+        " Refuses if another file is there. Also links muster, its manual pages and its completion below /usr/local."
+        " Packages do not need it.",
         (
             Argument(("--undo",), "remove the links again, and nothing else", flag=True),
             Argument(("--dry-run",), "only show what it would do", flag=True),

@@ -19,6 +19,15 @@ PLACES = {
     "ComputeRecovery": "/usr/lib/ocf/resource.d/muster/ComputeRecovery",
     "fence_muster": "/usr/sbin/fence_muster",
 }
+EXTRAS = {
+    "bin/muster": "/usr/local/bin/muster",
+    "share/man/man8/muster.8": "/usr/local/share/man/man8/muster.8",
+    "share/man/man8/fence_muster.8": "/usr/local/share/man/man8/fence_muster.8",
+    "share/man/man7/ocf_muster_ComputeRecovery.7": "/usr/local/share/man/man7/ocf_muster_ComputeRecovery.7",
+    "share/muster/completion/muster.bash": "/usr/local/share/bash-completion/completions/muster",
+    "share/muster/completion/_muster": "/usr/local/share/zsh/site-functions/_muster",
+}
+"""For people: the command in PATH, manual pages, completion.  Whoever has them from elsewhere keeps those."""
 DOCUMENT = {"ComputeRecovery": ("meta-data",), "fence_muster": ("-o", "metadata")}
 RUN_TIMEOUT_S = 10.0
 
@@ -47,7 +56,10 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.undo and options.root == "/" and not options.dry_run and _below_a_worker(RUN_DIRECTORY):
             return commands.TROUBLE
-        return register(list(links(options.root)), options.undo, options.dry_run)
+        code = register(list(links(options.root)), options.undo, options.dry_run)
+        if code == commands.OK:
+            for_people(list(extras(options.root)), options.undo, options.dry_run)
+        return code
     except OSError as exc:
         print(f"muster: {exc.filename}: {exc.strerror}: run this as root", file=sys.stderr)
         return commands.TROUBLE
@@ -73,6 +85,26 @@ def links(root: str) -> Iterator[Link]:
     folder = Path(sys.argv[0]).resolve().parent
     for name, place in PLACES.items():
         yield Link(Path(root, place.lstrip("/")), folder / name)
+
+
+def extras(root: str) -> Iterator[Link]:
+    """What of this installation is for people."""
+    prefix = Path(sys.argv[0]).resolve().parent.parent
+    for name, place in EXTRAS.items():
+        if str(prefix / name) != place:
+            yield Link(Path(root, place.lstrip("/")), prefix / name)
+
+
+def for_people(wanted: list[Link], undo: bool, dry_run: bool) -> None:
+    """Nothing depends on these, so what is missing or taken is no fault."""
+    for link in wanted:
+        if undo:
+            if link.made:
+                _undo(link, dry_run)
+        elif link.foreign:
+            print(f"left alone: {link.place} is not ours")
+        elif link.program.exists():
+            _make(link, dry_run)
 
 
 def register(wanted: list[Link], undo: bool, dry_run: bool) -> int:
