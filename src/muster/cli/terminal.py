@@ -128,9 +128,14 @@ class Table:
                 yield from (_indented(line, indent) for line in more)
                 continue
             yield from _wrapped(console, _line(row[:fit], widths), options.max_width)
-            for head, cell in zip(self.columns[fit:], row[fit:]):
-                if cell.plain:
-                    below = cell if self.wide and head == self.columns[-1] else Text(f"{head}: ").append_text(cell)
+            last = len(row) - self.wide
+            short = [
+                Text(f"{head}: ").append_text(cell)
+                for head, cell in zip(self.columns[fit:last], row[fit:last])
+                if cell.plain
+            ]
+            for below in (Text("  ").join(short), *(row[max(fit, last) :])):
+                if below.plain:
                     yield from (_indented(it, BELOW) for it in _wrapped(console, below, options.max_width - BELOW))
 
     def _fitting(self, widths: Sequence[int], width: int) -> int:
