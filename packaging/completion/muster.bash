@@ -6,13 +6,14 @@
 #    source ~/.local/share/bash_completion/muster
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_muster_subparsers=(status watch plan capacity report retry skip approve confirm release acknowledge pause resume doctor setup register)
+_shtab_muster_subparsers=(status watch plan capacity report events retry skip approve confirm release acknowledge pause resume doctor setup register help version)
 
-_shtab_muster_status_option_strings=(-h --help --incidents-only -o --output)
-_shtab_muster_watch_option_strings=(-h --help --interval --until-settled)
-_shtab_muster_plan_option_strings=(-h --help --all -o --output)
-_shtab_muster_capacity_option_strings=(-h --help --failures --metrics -o --output)
-_shtab_muster_report_option_strings=(-h --help -o --output --to)
+_shtab_muster_status_option_strings=(-h --help --incidents-only -o --output -f --format -c --column --sort-column)
+_shtab_muster_watch_option_strings=(-h --help -n --interval --until-settled)
+_shtab_muster_plan_option_strings=(-h --help --all -o --output -f --format -c --column --sort-column)
+_shtab_muster_capacity_option_strings=(-h --help --failures -o --output)
+_shtab_muster_report_option_strings=(-h --help -o --output --to -f --format -c --column --sort-column)
+_shtab_muster_events_option_strings=(-h --help --since --follow -f --format -c --column --sort-column)
 _shtab_muster_retry_option_strings=(-h --help --host -y --yes)
 _shtab_muster_skip_option_strings=(-h --help --host -y --yes)
 _shtab_muster_approve_option_strings=(-h --help -y --yes)
@@ -21,26 +22,45 @@ _shtab_muster_release_option_strings=(-h --help --queue-emptied -y --yes)
 _shtab_muster_acknowledge_option_strings=(-h --help)
 _shtab_muster_pause_option_strings=(-h --help -y --yes)
 _shtab_muster_resume_option_strings=(-h --help -y --yes)
-_shtab_muster_doctor_option_strings=(-h --help -o --output)
+_shtab_muster_doctor_option_strings=(-h --help -o --output -f --format -c --column --sort-column)
 _shtab_muster_setup_option_strings=(-h --help --cloud --shared-storage --nova-resource --power --format --apply -y --yes)
 _shtab_muster_register_option_strings=(-h --help --undo --dry-run --root)
-_shtab_muster_option_strings=(-h --help --version --resource)
+_shtab_muster_help_option_strings=(-h --help)
+_shtab_muster_version_option_strings=(-h --help)
+_shtab_muster_option_strings=(-h --help -V --version --resource)
 
-
+_shtab_muster_status_pos_0_COMPGEN=_muster_hosts
+_shtab_muster_plan_pos_0_COMPGEN=_muster_hosts
+_shtab_muster_report_pos_0_COMPGEN=_muster_incidents
+_shtab_muster_retry_pos_0_COMPGEN=_muster_servers_and_dead
+_shtab_muster_skip_pos_0_COMPGEN=_muster_servers
+_shtab_muster_approve_pos_0_COMPGEN=_muster_dead
+_shtab_muster_confirm_pos_0_COMPGEN=_muster_dead
+_shtab_muster_release_pos_0_COMPGEN=_muster_dead
 
 _shtab_muster_status__o_choices=(text json)
 _shtab_muster_status___output_choices=(text json)
+_shtab_muster_status__f_choices=(table json yaml csv value)
+_shtab_muster_status___format_choices=(table json yaml csv value)
 _shtab_muster_plan__o_choices=(text json)
 _shtab_muster_plan___output_choices=(text json)
+_shtab_muster_plan__f_choices=(table json yaml csv value)
+_shtab_muster_plan___format_choices=(table json yaml csv value)
 _shtab_muster_capacity__o_choices=(text json)
 _shtab_muster_capacity___output_choices=(text json)
 _shtab_muster_report__o_choices=(text json html)
 _shtab_muster_report___output_choices=(text json html)
+_shtab_muster_report__f_choices=(table json yaml csv value)
+_shtab_muster_report___format_choices=(table json yaml csv value)
+_shtab_muster_events__f_choices=(table json yaml csv value)
+_shtab_muster_events___format_choices=(table json yaml csv value)
 _shtab_muster_doctor__o_choices=(text json)
 _shtab_muster_doctor___output_choices=(text json)
+_shtab_muster_doctor__f_choices=(table json yaml csv value)
+_shtab_muster_doctor___format_choices=(table json yaml csv value)
 _shtab_muster_setup___shared_storage_choices=(yes no)
 _shtab_muster_setup___format_choices=(cibadmin crmsh pcs)
-_shtab_muster_pos_0_choices=(status watch plan capacity report retry skip approve confirm release acknowledge pause resume doctor setup register)
+_shtab_muster_pos_0_choices=(status watch plan capacity report events retry skip approve confirm release acknowledge pause resume doctor setup register help version)
 
 _shtab_muster_status__h_nargs=0
 _shtab_muster_status___help_nargs=0
@@ -51,11 +71,13 @@ _shtab_muster_watch___until_settled_nargs=0
 _shtab_muster_plan__h_nargs=0
 _shtab_muster_plan___help_nargs=0
 _shtab_muster_plan___all_nargs=0
-_shtab_muster_capacity_pos_0_nargs='*'
 _shtab_muster_capacity__h_nargs=0
 _shtab_muster_capacity___help_nargs=0
 _shtab_muster_report__h_nargs=0
 _shtab_muster_report___help_nargs=0
+_shtab_muster_events__h_nargs=0
+_shtab_muster_events___help_nargs=0
+_shtab_muster_events___follow_nargs=0
 _shtab_muster_retry__h_nargs=0
 _shtab_muster_retry___help_nargs=0
 _shtab_muster_retry__y_nargs=0
@@ -98,11 +120,25 @@ _shtab_muster_register__h_nargs=0
 _shtab_muster_register___help_nargs=0
 _shtab_muster_register___undo_nargs=0
 _shtab_muster_register___dry_run_nargs=0
+_shtab_muster_help__h_nargs=0
+_shtab_muster_help___help_nargs=0
+_shtab_muster_version__h_nargs=0
+_shtab_muster_version___help_nargs=0
 _shtab_muster_pos_0_nargs=A...
 _shtab_muster__h_nargs=0
 _shtab_muster___help_nargs=0
+_shtab_muster__V_nargs=0
 _shtab_muster___version_nargs=0
 
+
+# Custom Preamble
+_muster_hosts() { compgen -W "$(muster __complete hosts 2>/dev/null)" -- "$1"; }
+_muster_dead() { compgen -W "$(muster __complete dead 2>/dev/null)" -- "$1"; }
+_muster_servers() { compgen -W "$(muster __complete servers 2>/dev/null)" -- "$1"; }
+_muster_servers_and_dead() { compgen -W "$(muster __complete servers-and-dead 2>/dev/null)" -- "$1"; }
+_muster_incidents() { compgen -W "$(muster __complete incidents 2>/dev/null)" -- "$1"; }
+
+# End Custom Preamble
 
 # $1=COMP_WORDS[1]
 _shtab_compgen_files() {

@@ -1915,7 +1915,7 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_decide.py::test_an_evacuation_that_hangs_on_a_living_host_goes_on_one_day",),
     ),
     Break(
-        "E19",
+        "E25",
         "advises to confirm a host while its fencing is under way",
         "src/muster/cli/remedies.py",
         "    if it.under_way:",
@@ -1925,7 +1925,7 @@ BREAKS: tuple[Break, ...] = (
         ),
     ),
     Break(
-        "E19",
+        "E25",
         "counts servers that are held and down as back",
         "src/muster/cli/watch.py",
         'back, held = servers.get("evacuated", 0), servers.get("held", 0)',
@@ -1933,7 +1933,7 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_remedies.py::test_progress_counts_what_is_proved",),
     ),
     Break(
-        "E19",
+        "E25",
         "advises a retry although the host is back",
         "src/muster/reporting/history.py",
         "    left = back and entry.verdict",
@@ -1941,7 +1941,7 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_story.py::test_what_is_left_to_do_depends_on_whether_the_host_is_back",),
     ),
     Break(
-        "E20",
+        "E26",
         "takes the first of several servers that are called so",
         "src/muster/cli/names.py",
         "    if len(found) == 1:",
@@ -1949,7 +1949,7 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_names.py::test_what_is_not_clear_is_not_guessed",),
     ),
     Break(
-        "E20",
+        "E26",
         "carries out an order that nobody could confirm",
         "src/muster/cli/terminal.py",
         "    if yes:\n        return True\n",

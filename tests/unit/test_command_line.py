@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""E20: how a command is called: help, version, mistakes, orders without a terminal."""
+"""E26: how a command is called: help, version, mistakes, orders without a terminal."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""E20: which server an operator means, and what a shell offers."""
+"""E26: which server an operator means, and what a shell offers."""
 
 from __future__ import annotations
 

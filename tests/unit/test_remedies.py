@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""E19: what an operator is told to do is what helps, in the sequence in which it helps, and no more than that."""
+"""E25: what an operator is told to do is what helps, in the sequence in which it helps, and no more than that."""
 
 from __future__ import annotations
 

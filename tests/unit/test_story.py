@@ -315,7 +315,7 @@ def test_the_steps_begin_with_the_loss_where_it_is_known_and_else_that_is_said(l
     ],
 )  # fmt: skip
 def test_once_the_host_is_back_there_is_one_remedy(reason: str, left: str) -> None:
-    """E19: ``muster report`` advised a retry beside the sentence that muster refuses retries."""
+    """E25: ``muster report`` advised a retry beside the sentence that muster refuses retries."""
     told = after_return(reason, "a")
     if left:
         assert told.startswith(left)
@@ -326,7 +326,7 @@ def test_once_the_host_is_back_there_is_one_remedy(reason: str, left: str) -> No
 
 
 def test_what_is_left_to_do_depends_on_whether_the_host_is_back() -> None:
-    """E19."""
+    """E25."""
     said = {
         state: from_worker({**report(2, held=1), "state": state, "reason": reason}, "w").waiting[0].reason
         for state, reason in (("closed", "back in service"), ("settled", ""))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""E20: tables for people and for programs: nothing is cut on any terminal, formats are those of the client of OpenStack."""
+"""E26: tables for people and for programs: nothing is cut on any terminal, formats are those of the client of OpenStack."""
 
 from __future__ import annotations
 

@@ -165,13 +165,13 @@ def page(made: Capacity, level: int) -> RenderableType:
     parts: list[RenderableType] = [head, *(Text(f"  {terminal.clean(line)}") for line in _details(made))]
     hosts_ = [(host, *_fates(found)) for host, found in list(made.number.singles.items())[:SHOWN]]
     if hosts_:
-        parts += ["", terminal.table(("IF THIS HOST DIES", "STAY DOWN", "MAY STAY DOWN"), hosts_)]
+        parts += ["", terminal.table(("IF THIS HOST DIES", "STAY DOWN", "MAY STAY DOWN"), hosts_, wide=False)]
     servers = [
         (one.server.name or one.server.id, one.server.id, one.server.host, one.reason)
         for one in made.unsaveable[:SHOWN]
     ]
     if servers:
-        parts += ["", terminal.table(("NO HOST TAKES", "ID", "HOST", "WHY"), servers, wide="WHY")]
+        parts += ["", terminal.table(("NO HOST TAKES", "ID", "HOST", "WHY"), servers)]
     return Group(*parts)
 
 
