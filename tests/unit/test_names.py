@@ -132,7 +132,7 @@ def test_a_host_is_no_server_to_skip(here: Site, capsys: pytest.CaptureFixture[s
     assert "cmp1 is a host. To let it return with its servers: muster release cmp1" in capsys.readouterr().err
     assert cli.run(commands.read(["release", "cmp22", "--yes"])) == commands.TROUBLE
     assert (
-        "'cmp22' is no host with an incident. Did you mean cmp2? Hosts with one: cmp1, cmp2" in capsys.readouterr().err
+        "'cmp22' is no host with an incident. Hosts with one: cmp1, cmp2. Did you mean cmp2?" in capsys.readouterr().err
     )
 
 

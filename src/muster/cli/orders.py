@@ -256,7 +256,8 @@ def _node(site: Site, name: str) -> Node:
         dead = sorted(node.name for node in site.cluster.nodes.values() if node.record)
         near = difflib.get_close_matches(name, dead, 1)
         meant = f" Did you mean {near[0]}?" if near else ""
-        raise Refused(f"{name!r} is no host with an incident.{meant} Hosts with one: {', '.join(dead) or 'none'}")
+        known = ", ".join(dead) or "none"
+        raise Refused(f"{name!r} is no host with an incident. Hosts with one: {known}.{meant}")
     return found
 
 

@@ -145,8 +145,9 @@ class Table:
         return max(1, sum(end <= width for end in ends))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], wide: bool = True) -> Table:
-    return Table(tuple(columns), tuple(map(tuple, rows)), wide)
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], wide: Union[bool, str] = True) -> Table:
+    """:param wide: the last column wraps; its name says so, too."""
+    return Table(tuple(columns), tuple(map(tuple, rows)), bool(wide))
 
 
 def _text(cell: object) -> Text:
