@@ -51,7 +51,7 @@ class Cloud:
         self.form = form
         self.hosts = [f"cmp{i + 1}" for i in range(computes)]
         self.controllers = ["ctl1", "ctl2", "ctl3"]
-        self.nova = NovaBed.start(hosts=self.hosts, keep=keep)
+        self.nova = self._start_nova(name, keep)
         try:
             with tempfile.TemporaryDirectory(prefix="muster-cloud-") as scratch:
                 clouds = self.nova.clouds_yaml(Path(scratch) / "clouds.yaml").read_text()
@@ -59,17 +59,23 @@ class Cloud:
                 name=name,
                 controllers=3,
                 computes=computes,
-                agents={} if packages else LINKED,
                 files={"/etc/muster/clouds.yaml": clouds},
-                ports=tuple(urlsplit(url).port or 80 for url in self.nova.url.values()),
-                nova=self.nova.url["control"],
                 hidden=PRODUCT if packages else (),
+                **self._reached({} if packages else LINKED),
             )
             if packages:
                 self.package("install", packages)
         except BaseException:
             self.nova.stop()
             raise
+
+    def _start_nova(self, name: str, keep: bool) -> Any:
+        return NovaBed.start(hosts=self.hosts, keep=keep)
+
+    def _reached(self, agents: Mapping[str, dict[str, object]]) -> dict[str, Any]:
+        """What the cluster is told of this Nova, and the agents of its nodes."""
+        ports = tuple(urlsplit(url).port or 80 for url in self.nova.url.values())
+        return {"agents": agents, "ports": ports, "nova": self.nova.url["control"]}
 
     def package(self, verb: str, packages: Sequence[object], on: Sequence[str] = ()) -> str:
         """Install, upgrade or erase these packages on every node; what was printed."""

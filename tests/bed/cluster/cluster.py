@@ -44,13 +44,9 @@ class Cluster:
         name: str,
         controllers: int = 3,
         computes: int = 3,
-        agents: Optional[dict[str, dict[str, object]]] = None,
-        files: Optional[dict[str, str]] = None,
-        ports: tuple[int, ...] = (),
-        nova: str = "",
-        hidden: tuple[str, ...] = (),
+        **options: Any,
     ) -> Cluster:
-        """Start a cluster from nothing and wait until every node is online; see :class:`Layout` for the parameters.
+        """Start a cluster from nothing and wait until every node is online; see :class:`Layout` for the options.
 
         What is left of an earlier one of the same name is removed first.
         """
@@ -61,7 +57,7 @@ class Cluster:
         with contextlib.suppress(BedError):
             cls.attach(name).stop()
         shutil.rmtree(Layout(name, 0, 0).state, ignore_errors=True)
-        cluster = cls(Layout(name, controllers, computes, agents or {}, files or {}, ports, nova, hidden))
+        cluster = cls(Layout(name, controllers, computes, **options))
         try:
             cluster._build()
             cluster._open_room()
@@ -83,6 +79,9 @@ class Cluster:
         sh("ip", "netns", "add", layout.switch)
         sh("ip", "-n", layout.switch, "link", "add", "br0", "type", "bridge")
         sh("ip", "-n", layout.switch, "link", "set", "br0", "up")
+        for netns in layout.beside:
+            sh("ip", "-n", netns, "link", "set", "uplink", "netns", layout.switch)
+            sh("ip", "-n", layout.switch, "link", "set", "uplink", "master", "br0", "up")
         corosync, cib, key = config.corosync(layout), config.cib(layout), secrets.token_bytes(4096)
         for node in self.nodes.values():
             node.plug_in()

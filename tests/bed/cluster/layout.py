@@ -19,7 +19,9 @@ class BedError(Exception):
 @dataclass(frozen=True)
 class Layout:
     """:param agents: ``{"sbin": {name: program}, "ocf": {provider: {name: program}}}``, linked into every node.
-    :param files: absolute path in every controller to text.
+    :param files: absolute path in every controller to text; ``compute_files`` in every compute.
+    :param programs: what a compute starts as it gets power, beside pacemaker_remote.
+    :param beside: other network namespaces on the same switch, each by its link ``uplink``.
     :param ports: of the host's 127.0.0.1, to be reached at 127.0.0.1 in every node.
     :param nova: control URL of the Nova bed whose computes these are; empty without.
     :param hidden: directories of the host that are empty in every node.
@@ -33,6 +35,9 @@ class Layout:
     ports: tuple[int, ...] = ()
     nova: str = ""
     hidden: tuple[str, ...] = ()
+    compute_files: dict[str, str] = field(default_factory=dict)
+    programs: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -84,4 +89,4 @@ class Layout:
         if not path.exists():
             raise BedError(f"no cluster {name!r}: {path} is missing")
         data = json.loads(path.read_text())
-        return cls(**{**data, "ports": tuple(data["ports"]), "hidden": tuple(data.get("hidden", ()))})
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One node: its network, its power, its processes.  No waiting for what the cluster makes of it."""
+"""One node: its power, its processes, its network.  No waiting for what the cluster makes of it."""
 
 from __future__ import annotations
 
@@ -30,63 +30,32 @@ def sh(*argv: str, timeout: float = 20) -> str:
     return done.stdout
 
 
-class Node:
-    def __init__(self, layout: Layout, name: str) -> None:
-        self.layout = layout
-        self.name = name
-        self.is_compute = name in layout.compute_names
-        self._folder = layout.folder(name)
-        self._init_file = self._folder / "init.pid"
+class Machine:
+    """Namespaces of its own and an overlay over what it writes to; its power is the life of its PID 1.
 
-    # ----------------------------------------------------------------- network
+    :param programs: what it starts as it gets power; without any it is a controller of the cluster.
+    """
 
-    def plug_in(self) -> None:
-        """Give it a network namespace and a cable to the switch."""
-        netns, switch = self.layout.netns(self.name), self.layout.switch
-        sh("ip", "netns", "add", netns)
-        sh("ip", "-n", switch, "link", "add", f"p-{self.name}", "type", "veth", "peer", "name", "eth0", "netns", netns)
-        sh("ip", "-n", switch, "link", "set", f"p-{self.name}", "master", "br0", "up")
-        sh("ip", "-n", netns, "addr", "add", f"{self.layout.address(self.name)}/24", "dev", "eth0")
-        for link in ("lo", "eth0"):
-            sh("ip", "-n", netns, "link", "set", link, "up")
-
-    def cable(self, up: bool) -> None:
-        sh("ip", "-n", self.layout.switch, "link", "set", f"p-{self.name}", "up" if up else "down")
+    def __init__(self, name: str, netns: str, folder: Path, programs: Sequence[str] = ()) -> None:
+        self.name, self.netns = name, netns
+        self._folder, self._programs = folder, programs
+        self._init_file = folder / "init.pid"
 
     # ------------------------------------------------------------------- disk
 
-    def install(self, corosync: str, cib: bytes, authkey: bytes) -> None:
-        """Fill what it will find on its disk."""
-        layout = self.layout
-        hosts = "".join(f"{layout.address(n)} {n}\n" for n in layout.nodes)
-        self._put("/etc/hosts", f"127.0.0.1 localhost\n{hosts}", 0o644)
-        key = self._put("/etc/pacemaker/authkey", authkey, 0o640)
-        shutil.chown(key, group="haclient")
-        shutil.chown(key.parent, group="haclient")
-        key.parent.chmod(0o750)
-        if not self.is_compute:
-            self._put("/etc/corosync/corosync.conf", corosync, 0o644)
-            self._put("/etc/pacemaker/first-cib.xml", cib, 0o644)
-            for path, text in layout.files.items():
-                self._put(path, text, 0o600)
-        programs = {f"/usr/sbin/{name}": program for name, program in layout.agents.get("sbin", {}).items()}
-        # By the name of an agent that cuts power: no other would prove anything to muster.
-        programs["/usr/sbin/fence_xvm"] = str(AGENTS / "fence_bed")
-        programs["/usr/lib/ocf/resource.d/bed/NovaCompute"] = str(AGENTS / "NovaCompute")
-        for provider, agents in layout.agents.get("ocf", {}).items():
-            programs.update({f"/usr/lib/ocf/resource.d/{provider}/{n}": p for n, p in dict(agents).items()})
-        for path, program in programs.items():
-            link = layout.upper(self.name, path)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(str(program))
-        (self._folder / "hidden").write_text("".join(f"{path}\n" for path in layout.hidden))
+    def _upper(self, path: str) -> Path:
+        """Where a file that it will find lies on the host."""
+        return self._folder / "upper" / path.lstrip("/")
 
-    def _put(self, path: str, content: str | bytes, mode: int) -> Path:
-        file = self.layout.upper(self.name, path)
+    def put(self, path: str, content: str | bytes, mode: int) -> Path:
+        file = self._upper(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         file.chmod(mode)
         return file
+
+    def hide(self, paths: Sequence[str]) -> None:
+        (self._folder / "hidden").write_text("".join(f"{path}\n" for path in paths))
 
     # ------------------------------------------------------------------ power
 
@@ -102,9 +71,9 @@ class Node:
     def power_on(self) -> None:
         if self.pid:
             return
-        command = ["nsenter", f"--net=/run/netns/{self.layout.netns(self.name)}"]
+        command = ["nsenter", f"--net=/run/netns/{self.netns}"]
         command += ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        command += [str(INIT), self.name, str(self._folder), *([str(REMOTED)] if self.is_compute else [])]
+        command += [str(INIT), self.name, str(self._folder), *self._programs]
         with open(self._folder / "console.log", "ab") as console:
             outer = subprocess.Popen(
                 command,
@@ -173,3 +142,56 @@ class Node:
             raise BedError(f"{self.name} is powered off")
         inside = ["nsenter", "-t", str(pid), "-m", "-u", "-i", "-n", "-p", "--"]
         return [*inside, "env", "-i", *(f"{k}={v}" for k, v in ENVIRONMENT.items()), *argv]
+
+
+class Node(Machine):
+    """A node of the cluster."""
+
+    def __init__(self, layout: Layout, name: str) -> None:
+        self.layout = layout
+        self.is_compute = name in layout.compute_names
+        programs = [str(REMOTED), *layout.programs] if self.is_compute else []
+        super().__init__(name, layout.netns(name), layout.folder(name), programs)
+
+    # ----------------------------------------------------------------- network
+
+    def plug_in(self) -> None:
+        """Give it a network namespace and a cable to the switch."""
+        netns, switch = self.netns, self.layout.switch
+        sh("ip", "netns", "add", netns)
+        sh("ip", "-n", switch, "link", "add", f"p-{self.name}", "type", "veth", "peer", "name", "eth0", "netns", netns)
+        sh("ip", "-n", switch, "link", "set", f"p-{self.name}", "master", "br0", "up")
+        sh("ip", "-n", netns, "addr", "add", f"{self.layout.address(self.name)}/24", "dev", "eth0")
+        for link in ("lo", "eth0"):
+            sh("ip", "-n", netns, "link", "set", link, "up")
+
+    def cable(self, up: bool) -> None:
+        sh("ip", "-n", self.layout.switch, "link", "set", f"p-{self.name}", "up" if up else "down")
+
+    # ------------------------------------------------------------------- disk
+
+    def install(self, corosync: str, cib: bytes, authkey: bytes) -> None:
+        """Fill what it will find on its disk."""
+        layout = self.layout
+        hosts = "".join(f"{layout.address(n)} {n}\n" for n in layout.nodes)
+        self.put("/etc/hosts", f"127.0.0.1 localhost\n{hosts}", 0o644)
+        key = self.put("/etc/pacemaker/authkey", authkey, 0o640)
+        shutil.chown(key, group="haclient")
+        shutil.chown(key.parent, group="haclient")
+        key.parent.chmod(0o750)
+        if not self.is_compute:
+            self.put("/etc/corosync/corosync.conf", corosync, 0o644)
+            self.put("/etc/pacemaker/first-cib.xml", cib, 0o644)
+        for path, text in (layout.compute_files if self.is_compute else layout.files).items():
+            self.put(path, text, 0o600)
+        programs = {f"/usr/sbin/{name}": program for name, program in layout.agents.get("sbin", {}).items()}
+        # By the name of an agent that cuts power: no other would prove anything to muster.
+        programs["/usr/sbin/fence_xvm"] = str(AGENTS / "fence_bed")
+        programs["/usr/lib/ocf/resource.d/bed/NovaCompute"] = str(AGENTS / "NovaCompute")
+        for provider, agents in layout.agents.get("ocf", {}).items():
+            programs.update({f"/usr/lib/ocf/resource.d/{provider}/{n}": p for n, p in dict(agents).items()})
+        for path, program in programs.items():
+            link = self._upper(path)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(str(program))
+        self.hide(layout.hidden)

@@ -12,9 +12,7 @@ With a Nova bed behind it, the guests of a compute live and die with its power.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
-import os
 import socket
 import sys
 import threading
@@ -23,9 +21,8 @@ import urllib.request
 from typing import Any
 
 from tests.bed.cluster.layout import BedError, Layout
+from tests.bed.cluster.netns import inside
 from tests.bed.cluster.node import Node
-
-CLONE_NEWNET = 0x40000000
 
 
 class Room:
@@ -97,20 +94,11 @@ async def _power(room: Room, reader: asyncio.StreamReader, writer: asyncio.Strea
 
 def _listen_in(netns: str, port: int) -> socket.socket:
     """A listening socket in another network namespace: it stays in the one it was made in."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    home, there = os.open("/proc/self/ns/net", os.O_RDONLY), os.open(f"/run/netns/{netns}", os.O_RDONLY)
-    try:
-        if libc.setns(there, CLONE_NEWNET):
-            raise BedError(f"setns {netns}: {os.strerror(ctypes.get_errno())}")
+    with inside(netns):
         server = socket.create_server(("127.0.0.1", port), backlog=64)
         # asyncio does it only for sockets of its own; without it every other reply waits 40 ms for an acknowledgement.
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return server
-    finally:
-        if libc.setns(home, CLONE_NEWNET):
-            os._exit(1)
-        os.close(there)
-        os.close(home)
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

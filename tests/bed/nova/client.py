@@ -26,6 +26,7 @@ CONTROL_TIMEOUT_S = 600.0
 API_TIMEOUT_S = 120.0
 POLL_S = 0.02
 USER, PASSWORD, PROJECT = "admin", "adminpw", "admin"
+_OWN = {"X-Muster-Bed": "1"}
 
 T = TypeVar("T")
 
@@ -64,7 +65,95 @@ class Reply:
         return f"<{self.status} {self.text[:200]}>"
 
 
-class NovaBed:
+class Api:
+    """What somebody with all rights asks of a cloud; ``url`` has compute and identity."""
+
+    url: dict[str, str]
+    password = PASSWORD
+    _token: str | None = None
+
+    def api(
+        self, method: str, path: str, json: Any = None, microversion: str | None = None, token: str | None = None
+    ) -> Reply:
+        """An authenticated request to nova-api, ``path`` below /v2.1; any status is an answer."""
+        reply = self._request(method, path, json, microversion, token or self._own_token())
+        if reply.status == 401 and token is None:
+            self._token = None
+            reply = self._request(method, path, json, microversion, self._own_token())
+        return reply
+
+    def action(self, uuid: str, name: str, argument: Any = None, microversion: str = "2.94") -> Reply:
+        """POST /servers/{uuid}/action, e.g. ``action(uuid, "os-stop")``."""
+        return self.api("POST", f"/servers/{uuid}/action", {name: argument}, microversion)
+
+    def evacuate(self, uuid: str, microversion: str = "2.94", **body: Any) -> Reply:
+        return self.action(uuid, "evacuate", body, microversion)
+
+    def service(self, host: str) -> dict[str, Any]:
+        """nova-compute of a host, as the API tells it."""
+        rows = self.api("GET", f"/os-services?binary=nova-compute&host={host}", microversion="2.53").json["services"]
+        if len(rows) != 1:
+            raise BedError(f"{len(rows)} services of {host}")
+        return dict(rows[0])
+
+    def update_service(self, host: str, **change: Any) -> Reply:
+        """PUT os-services, e.g. ``update_service("cmp1", forced_down=True)``."""
+        return self.api("PUT", f"/os-services/{self.service(host)['id']}", change, "2.53")
+
+    def _own_token(self) -> str:
+        if self._token is None:
+            user = {"name": USER, "password": self.password, "domain": {"id": "default"}}
+            scope = {"project": {"name": PROJECT, "domain": {"id": "default"}}}
+            auth = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
+            request = urllib.request.Request(
+                self.url["identity"] + "/v3/auth/tokens",
+                json.dumps(auth).encode(),
+                {"Content-Type": "application/json", **_OWN},
+            )
+            reply = self._open(request)
+            if reply.status >= 300:
+                raise BedError(f"no token: {reply}")
+            self._token = str(reply.headers["X-Subject-Token"])
+        return self._token
+
+    def _request(self, method: str, path: str, body: Any, microversion: str | None, token: str) -> Reply:
+        headers = {"Content-Type": "application/json", "Accept": "application/json", "X-Auth-Token": token}
+        if microversion:
+            headers["OpenStack-API-Version"] = f"compute {microversion}"
+            headers["X-OpenStack-Nova-API-Version"] = microversion  # all that 2.26 and older read
+        data = None if body is None else json.dumps(body).encode()
+        return self._open(urllib.request.Request(self.url["compute"] + "/v2.1" + path, data, headers, method=method))
+
+    def _open(self, request: urllib.request.Request) -> Reply:
+        try:
+            with urllib.request.urlopen(request, timeout=API_TIMEOUT_S) as reply:
+                return Reply(reply.status, reply.headers, reply.read().decode())
+        except urllib.error.HTTPError as exc:
+            return Reply(exc.code, exc.headers, exc.read().decode(errors="replace"))
+
+    def clouds_yaml(self, path: str | os.PathLike[str], **overrides: Any) -> Path:
+        """Write a clouds.yaml with the cloud ``bed``, mode 0600.  Overrides go into ``auth`` where they belong there."""
+        auth = {
+            "auth_url": self.url["identity"] + "/v3",
+            "username": USER,
+            "password": self.password,
+            "project_name": PROJECT,
+            "user_domain_id": "default",
+            "project_domain_id": "default",
+        }
+        cloud: dict[str, Any] = {"region_name": "RegionOne", "auth": auth}
+        for name, value in overrides.items():
+            (auth if name in auth else cloud)[name] = value
+        target = Path(path)
+        fresh = target.with_name(target.name + ".new")
+        fresh.touch(mode=0o600)
+        fresh.chmod(0o600)
+        fresh.write_text(json.dumps({"clouds": {"bed": cloud}}, indent=2) + "\n")  # JSON is YAML
+        fresh.replace(target)
+        return target
+
+
+class NovaBed(Api):
     """A running bed.  ``url`` has compute, identity, placement and control; ``hosts`` the names of the compute hosts."""
 
     def __init__(self, info: dict[str, Any], process: subprocess.Popen[bytes] | None, scratch: str | None) -> None:
@@ -73,7 +162,6 @@ class NovaBed:
         self.hosts: list[str] = info["hosts"]
         self.pid: int = info["pid"]
         self._process, self._scratch = process, scratch
-        self._token: str | None = None
 
     @classmethod
     def start(
@@ -208,86 +296,7 @@ class NovaBed:
                 raise AssertionError(f"not within {timeout_s} s: {what or predicate}")
             time.sleep(POLL_S)
 
-    # --------------------------------------------------------------- real API
-    def api(
-        self, method: str, path: str, json: Any = None, microversion: str | None = None, token: str | None = None
-    ) -> Reply:
-        """An authenticated request to nova-api, ``path`` below /v2.1; any status is an answer."""
-        reply = self._request(method, path, json, microversion, token or self._own_token())
-        if reply.status == 401 and token is None:
-            self._token = None
-            reply = self._request(method, path, json, microversion, self._own_token())
-        return reply
 
-    def action(self, uuid: str, name: str, argument: Any = None, microversion: str = "2.94") -> Reply:
-        """POST /servers/{uuid}/action, e.g. ``action(uuid, "os-stop")``."""
-        return self.api("POST", f"/servers/{uuid}/action", {name: argument}, microversion)
-
-    def evacuate(self, uuid: str, microversion: str = "2.94", **body: Any) -> Reply:
-        return self.action(uuid, "evacuate", body, microversion)
-
-    def service(self, host: str) -> dict[str, Any]:
-        """nova-compute of a host, as the API tells it."""
-        rows = self.api("GET", f"/os-services?binary=nova-compute&host={host}", microversion="2.53").json["services"]
-        if len(rows) != 1:
-            raise BedError(f"{len(rows)} services of {host}")
-        return dict(rows[0])
-
-    def update_service(self, host: str, **change: Any) -> Reply:
-        """PUT os-services, e.g. ``update_service("cmp1", forced_down=True)``."""
-        return self.api("PUT", f"/os-services/{self.service(host)['id']}", change, "2.53")
-
-    def _own_token(self) -> str:
-        if self._token is None:
-            user = {"name": USER, "password": PASSWORD, "domain": {"id": "default"}}
-            scope = {"project": {"name": PROJECT, "domain": {"id": "default"}}}
-            auth = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
-            request = urllib.request.Request(
-                self.url["identity"] + "/v3/auth/tokens",
-                json.dumps(auth).encode(),
-                {"Content-Type": "application/json", **_OWN},
-            )
-            with urllib.request.urlopen(request, timeout=API_TIMEOUT_S) as reply:
-                self._token = str(reply.headers["X-Subject-Token"])
-        return self._token
-
-    def _request(self, method: str, path: str, body: Any, microversion: str | None, token: str) -> Reply:
-        headers = {"Content-Type": "application/json", "Accept": "application/json", "X-Auth-Token": token}
-        if microversion:
-            headers["OpenStack-API-Version"] = f"compute {microversion}"
-            headers["X-OpenStack-Nova-API-Version"] = microversion  # all that 2.26 and older read
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url["compute"] + "/v2.1" + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=API_TIMEOUT_S) as reply:
-                return Reply(reply.status, reply.headers, reply.read().decode())
-        except urllib.error.HTTPError as exc:
-            return Reply(exc.code, exc.headers, exc.read().decode(errors="replace"))
-
-    # ------------------------------------------------------------- clouds.yaml
-    def clouds_yaml(self, path: str | os.PathLike[str], **overrides: Any) -> Path:
-        """Write a clouds.yaml with the cloud ``bed``, mode 0600.  Overrides go into ``auth`` where they belong there."""
-        auth = {
-            "auth_url": self.url["identity"] + "/v3",
-            "username": USER,
-            "password": PASSWORD,
-            "project_name": PROJECT,
-            "user_domain_id": "default",
-            "project_domain_id": "default",
-        }
-        cloud: dict[str, Any] = {"region_name": "RegionOne", "auth": auth}
-        for name, value in overrides.items():
-            (auth if name in auth else cloud)[name] = value
-        target = Path(path)
-        fresh = target.with_name(target.name + ".new")
-        fresh.touch(mode=0o600)
-        fresh.chmod(0o600)
-        fresh.write_text(json.dumps({"clouds": {"bed": cloud}}, indent=2) + "\n")  # JSON is YAML
-        fresh.replace(target)
-        return target
-
-
-_OWN = {"X-Muster-Bed": "1"}
 _REQUIREMENTS = "tests/bed/nova/requirements.txt"
 
 
