@@ -55,7 +55,7 @@ def shown_by(path: Path) -> Iterator[tuple[str, set[str]]]:
 def shown() -> dict[str, list[str]]:
     """By scenario: ``level: test, test``, in the order of the levels."""
     found: dict[str, dict[str, list[str]]] = {}
-    for level in ("cluster", "nova", "sim", "unit"):
+    for level in ("real", "cluster", "nova", "sim", "unit"):
         for path in sorted((TESTS / level).glob("test_*.py")):
             tests = list(tests_of(path))
             whole = named(ast.get_docstring(ast.parse(path.read_text())) or "")
