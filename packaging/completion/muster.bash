@@ -6,7 +6,7 @@
 #    source ~/.local/share/bash_completion/muster
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_muster_subparsers=(status watch plan capacity report events retry skip approve confirm release acknowledge pause resume doctor setup register help version)
+_shtab_muster_subparsers=(status watch plan capacity report events retry skip approve confirm release acknowledge pause resume doctor drill setup register help version)
 
 _shtab_muster_status_option_strings=(-h --help --incidents-only -o --output -f --format -c --column --sort-column)
 _shtab_muster_watch_option_strings=(-h --help -n --interval --until-settled)
@@ -23,6 +23,7 @@ _shtab_muster_acknowledge_option_strings=(-h --help)
 _shtab_muster_pause_option_strings=(-h --help -y --yes)
 _shtab_muster_resume_option_strings=(-h --help -y --yes)
 _shtab_muster_doctor_option_strings=(-h --help -o --output -f --format -c --column --sort-column)
+_shtab_muster_drill_option_strings=(-h --help --dry-run --within -y --yes)
 _shtab_muster_setup_option_strings=(-h --help --cloud --shared-storage --nova-resource --power --format --apply -y --yes)
 _shtab_muster_register_option_strings=(-h --help --undo --dry-run --root)
 _shtab_muster_help_option_strings=(-h --help)
@@ -60,7 +61,7 @@ _shtab_muster_doctor__f_choices=(table json yaml csv value)
 _shtab_muster_doctor___format_choices=(table json yaml csv value)
 _shtab_muster_setup___shared_storage_choices=(yes no)
 _shtab_muster_setup___format_choices=(cibadmin crmsh pcs)
-_shtab_muster_pos_0_choices=(status watch plan capacity report events retry skip approve confirm release acknowledge pause resume doctor setup register help version)
+_shtab_muster_pos_0_choices=(status watch plan capacity report events retry skip approve confirm release acknowledge pause resume doctor drill setup register help version)
 
 _shtab_muster_status__h_nargs=0
 _shtab_muster_status___help_nargs=0
@@ -112,6 +113,11 @@ _shtab_muster_resume__y_nargs=0
 _shtab_muster_resume___yes_nargs=0
 _shtab_muster_doctor__h_nargs=0
 _shtab_muster_doctor___help_nargs=0
+_shtab_muster_drill__h_nargs=0
+_shtab_muster_drill___help_nargs=0
+_shtab_muster_drill___dry_run_nargs=0
+_shtab_muster_drill__y_nargs=0
+_shtab_muster_drill___yes_nargs=0
 _shtab_muster_setup__h_nargs=0
 _shtab_muster_setup___help_nargs=0
 _shtab_muster_setup___apply_nargs=0

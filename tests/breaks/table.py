@@ -1956,4 +1956,28 @@ BREAKS: tuple[Break, ...] = (
         "    if yes or not sys.stdin.isatty():\n        return True\n",
         ("unit/test_command_line.py::test_an_order_that_nobody_can_confirm_is_refused_with_the_command",),
     ),
+    Break(
+        "E27",
+        "takes a server for marked that is not",
+        "src/muster/reporting/drill.py",
+        """server.metadata.get(MARK, "").strip().lower() == "true\"""",
+        """server.metadata.get(MARK, "").strip().lower() != "false\"""",
+        ("unit/test_drill.py::test_refuses_what_a_careful_operator_would",),
+    ),
+    Break(
+        "E27",
+        "fences a host in a dry run",
+        "src/muster/cli/drill.py",
+        "    if options.dry_run:",
+        "    if options.dry_run and not options.yes:",
+        ("unit/test_drill.py::test_cuts_no_power_unasked",),
+    ),
+    Break(
+        "E27",
+        "begins a drill while another host is dead",
+        "src/muster/reporting/drill.py",
+        "        if has_incident(node):",
+        "        if has_incident(node) and node.member:",
+        ("unit/test_drill.py::test_refuses_what_a_careful_operator_would",),
+    ),
 )

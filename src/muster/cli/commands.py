@@ -275,6 +275,22 @@ COMMANDS: tuple[Command, ...] = (
         (OUTPUT, *TABLE),
     ),
     Command(
+        "drill",
+        "drill",
+        "fence a host on purpose, and compare with the plan",
+        "Proves the whole chain without an accident. Refuses unless doctor finds no trouble, no host has failed,"
+        " and the host holds only servers with muster_drill=true. Has Pacemaker fence the host, watches until it"
+        " is back in service, and compares what happened with the plan.",
+        (
+            Argument(("host",), HOST.help, metavar="HOST"),
+            Argument(("--dry-run",), "check everything that can be checked without a fencing", flag=True),
+            Argument(
+                ("--within",), "give up watching after so many seconds (default 1800)", metavar="S", default="1800"
+            ),
+            YES,
+        ),
+    ),
+    Command(
         "setup",
         "setup",
         "print the commands that this cluster lacks",

@@ -43,6 +43,12 @@ EXITS: dict[str, Exits] = {
     "events": ("they were shown, as far as they are known here", "", "", "Pacemaker does not answer"),
     **dict.fromkeys(("retry", "skip", "approve", "confirm", "release", "acknowledge", "pause", "resume"), _ORDER),
     "doctor": ("every check is content", "a check says attention, or cannot tell", "a check says trouble", _UNSEEN),
+    "drill": (
+        "everything came as foretold; with --dry-run: the drill may begin",
+        "",
+        "something is in the way, whoever was asked said no, or it did not come as foretold",
+        "Pacemaker, Nova or Placement do not answer, or there is no such host",
+    ),
     "setup": (
         "nothing is missing, or all of it was added",
         "something is missing, and its commands were printed",

@@ -99,6 +99,22 @@ def active(cib: Element, resource: str) -> dict[str, int]:
     return found
 
 
+def alone_on(cib: Element, node: str) -> list[str]:
+    """Resources that are active there and in no clone or bundle: Pacemaker would stop them, or start them elsewhere."""
+    many = {
+        str(primitive.get("id"))
+        for kind in ("clone", "master", "bundle")
+        for primitive in cib.iterfind(f"configuration/resources//{kind}//primitive")
+    }
+    names = {
+        str(history.get("id"))
+        for state in cib.iterfind("status/node_state")
+        if state.get("uname") == node
+        for history in state.iterfind("lrm/lrm_resources/lrm_resource")
+    }
+    return [name for name in sorted(names) if name.partition(":")[0] not in many and node in active(cib, name)]
+
+
 def started(cib: Element, resource: str, members: Collection[str]) -> int:
     """When it was last started on one of these; 0 where only a probe has found it, as after a cleanup."""
     starts = (

@@ -316,6 +316,14 @@ class Pacemaker:
             if (at := _seconds(str(event.get("completed"))))
         ]
 
+    def fence(self, node: str, timeout_s: float) -> None:
+        """Have Pacemaker cut the power of a node and switch it on again, as ``pcs stonith fence`` does; waits for it.
+
+        :raises ClusterError: when it reports a failure; its power may be cut all the same.
+        """
+        argv = ("stonith_admin", "--reboot", node, "--timeout", str(int(timeout_s)))
+        _check(argv, self._run(argv, timeout_s + self._timeout_s))
+
     # ----------------------------------------------------------------- calls
 
     def _guarded(self, verb: str, flag: str, xpath: str, xml: str) -> None:
