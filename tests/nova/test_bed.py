@@ -15,7 +15,7 @@ import urllib.error
 
 import pytest
 
-from tests.bed.nova.client import ROOT, NovaBed, interpreter
+from tests.bed.nova.client import ROOT, BedError, NovaBed, interpreter
 
 HOSTS = ["cmp1", "cmp2", "cmp3"]
 
@@ -316,7 +316,7 @@ def test_rotates_a_password_and_revokes_tokens(bed):
     assert bed.api("GET", "/servers", token=token).status == 200
     bed.ctl("change_password", password="new")
     assert bed.api("GET", "/servers", token=token).status == 401
-    with pytest.raises(urllib.error.HTTPError):
+    with pytest.raises(BedError, match="no token: <401"):
         bed.api("GET", "/servers")
     bed.reset()
     assert bed.api("GET", "/servers").status == 200

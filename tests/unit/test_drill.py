@@ -96,7 +96,7 @@ REFUSED = {
     ),
     "something else runs there": (
         before(alone=("vip",)),
-        {"other resources": ("vip runs there, and Pacemaker would stop it: pcs resource move vip",)},
+        {"other resources": ("vip runs there, and Pacemaker would stop it: pcs status",)},
     ),
     "a server is not marked": (
         before(server("a", metadata=MARKED), server("b", name="shop")),

@@ -19,6 +19,7 @@ from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Incident
 from muster.core.findings import State
 from muster.installation.checks.examination import Examined, Result, attention, ok, trouble, unknown
+from muster.installation.checks.worker import IS_PAUSED
 from muster.installation.checkup import CHECKS, examine
 from muster.installation.installed import NovaAccess, Resource, Right
 from muster.reporting.documents import Doubt, Heard, Readiness, Shared, Summary
@@ -277,6 +278,12 @@ def test_what_the_page_says_in_its_own_words_is_not_said_twice() -> None:
         "worker",
         "clocks",
     }
+
+
+def test_a_pause_that_is_over_is_not_told_by_an_older_look() -> None:
+    """D8: whether it is paused the page reads itself."""
+    doubts = (Doubt("worker", "attention", f"muster {IS_PAUSED} root: muster changes nothing"),)
+    assert shown(Readiness(NOW, 4, doubts)).level == "ok"
 
 
 def test_in_the_middle_of_an_incident_the_page_is_about_the_incident() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from muster.installation.checks.worker import IS_PAUSED
 from muster.installation.installed import Resource
 from muster.reporting.documents import Heard
 from muster.reporting.times import duration
@@ -26,9 +27,10 @@ def not_ready(
     if len(resource.active_on) != 1:
         return
     found = heard.shared.readiness
-    said = {"quorum", "other evacuators" if rivals else "", "worker" if resource.paused else ""}
+    said = {"quorum", "other evacuators" if rivals else ""}
     for doubt in found.doubts:
-        if doubt.check not in said:
+        # Whether it is paused the page knows better: a look is some seconds old.
+        if doubt.check not in said and IS_PAUSED not in doubt.what:
             more = f", and {doubt.more} more" if doubt.more else ""
             where = f", on {heard.controller}" if heard.controller else ""
             level = LEVEL_OF_RESULT.get(doubt.result, "attention")

@@ -103,7 +103,7 @@ def _host(before: Before) -> Iterator[str]:
 
 def _alone(before: Before) -> Iterator[str]:
     for name in before.alone:
-        yield f"{name} runs there, and Pacemaker would stop it: pcs resource move {name}"
+        yield f"{name} runs there, and Pacemaker would stop it: pcs status"
 
 
 def _servers(made: Plan) -> Iterator[str]:

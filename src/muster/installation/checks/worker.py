@@ -20,6 +20,8 @@ from muster.installation.checks.examination import (
 from muster.installation.installed import CANNOT_START, Resource
 from muster.installation.missing import Argv
 
+IS_PAUSED = "is paused by"
+
 
 def runs(facts: Examination) -> Iterator[CheckResult]:
     workers = facts.here.workers
@@ -58,7 +60,7 @@ def _of_worker(facts: Examination, worker: Resource) -> Iterator[CheckResult]:
     elif not worker.paused:
         yield ok(f"{name} runs on {worker.active_on[0]}")
     if worker.paused:
-        yield attention(f"{name} is paused by {worker.paused}: muster changes nothing", "", ("muster", "resume"))
+        yield attention(f"{name} {IS_PAUSED} {worker.paused}: muster changes nothing", "", ("muster", "resume"))
 
 
 def place(facts: Examination) -> Iterator[CheckResult]:
