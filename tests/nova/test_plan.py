@@ -317,7 +317,7 @@ def test_one_exit_code_for_the_cloud_and_names_that_steer_no_terminal(bed: NovaB
     assert "evil\\x1b[31m\\nname" in text
     assert "CPU, memory and disk only" in text
     assert muster.text("nowhere")[0] == commands.UNKNOWN
-    assert muster.text()[0] == muster.text("cmp1", "--all")[0] == commands.UNKNOWN
+    assert muster.text()[0] == muster.text("cmp1", "--all")[0] == commands.USAGE
 
 
 @pytest.mark.parametrize("columns", ["80", "200", ""])
