@@ -110,9 +110,13 @@ class Claims:
         return bool(inst.image) and not self.world.policy.shared_storage
 
     def _true_moved_by_hand(self, inst: Instance, finding: Finding) -> bool:
+        rows = self.world.cloud.rows_of[inst.id]
+        just_arrived = any(r.dest == inst.host and self.world.now - r.arrived_at < SERVER_GRACE_S for r in rows)
+        if just_arrived and finding.server.host not in (inst.host, finding.source):
+            return True  # where it was read: another incident has brought it back to where this one had
         return inst.host != finding.source and not any(
             r.source == finding.source and r.dest == inst.host and r.status in ("done", "completed") and self._listed(r)
-            for r in self.world.cloud.rows_of[inst.id]
+            for r in rows
         )
 
     def _listed(self, row: Row) -> bool:
