@@ -51,9 +51,10 @@ def kolla(cloud: Cloud) -> None:
     cloud.calm("nova-compute has stopped")
     for section in EMPTY:
         cloud.type(f"cibadmin --replace --scope {section} --xml-text '<{section}/>'")
+    cloud.calm("nothing is left")
+    # Only now: with fencing on and no device left Pacemaker would stop nothing that it has to fence for.
     for option in BED_ONLY:
         cloud.type(f"crm_attribute --type crm_config --name {option} --delete")
-    cloud.calm("nothing is left")
     cloud.type("crm_attribute --type crm_config --name stonith-enabled --update false")
     for host in cloud.hosts:
         text = REMOTE.format(node=host, address=cloud.cluster.layout.address(host))
