@@ -102,14 +102,19 @@ ORDERS = (
     "resume",
 )
 """Paused, so that what is released does not return before it is wanted again."""
-DRILL = "drill cmp1 --dry-run"
-COMMANDS = (*LOOKS, *ORDERS, "help", "version", "watch --until-settled", "register --dry-run", DRILL)
+DRILL, CAPACITY = "drill cmp1 --dry-run", "capacity --failures 1"
+COMMANDS = (*LOOKS, *ORDERS, "help", "version", "watch --until-settled", "register --dry-run", DRILL, CAPACITY)
 CUT_OFF = 124  # by timeout(1): watch goes on as long as anything is under way, or nobody answers
 FINE, AT_WORK, TROUBLE, UNSEEN = 0, 1, 2, 3
 PLIGHTS: dict[str, dict[str, tuple[int, ...]]] = {
     # exit codes, where 0 is not the one
     "calm": {"report cmp1": (UNSEEN,), **dict.fromkeys(ORDERS[1:7], (TROUBLE,))},
-    "as nobody": {**dict.fromkeys((*LOOKS, *ORDERS), (UNSEEN,)), COMMANDS[-3]: (CUT_OFF,), DRILL: (UNSEEN,)},
+    "as nobody": {
+        **dict.fromkeys((*LOOKS, *ORDERS), (UNSEEN,)),
+        COMMANDS[-4]: (CUT_OFF,),
+        DRILL: (UNSEEN,),
+        CAPACITY: (UNSEEN,),
+    },
     "in the middle": {LOOKS[0]: (AT_WORK,), "status cmp1": (AT_WORK,), "plan --all": (AT_WORK,)},
     # whether the next worker is there already, and what it has told
     "during a failover": {
@@ -147,6 +152,8 @@ def test_every_command_has_an_answer_in_every_plight(cloud: Cloud) -> None:
             codes = PLIGHTS[plight].get(line, (FINE,))
             if words[0] in ("confirm", "acknowledge") and codes == (FINE,):
                 codes = (TROUBLE,)  # there is no host that lives, and none that has left servers
+            if words[0] == "capacity" and codes == (FINE,):
+                codes = (UNSEEN,) if plight == "without Nova" else (FINE, AT_WORK, TROUBLE)  # as the cloud has room
             if words[0] == "drill" and codes == (FINE,):
                 codes = (TROUBLE, UNSEEN) if plight == "without Nova" else (TROUBLE,)  # none of the servers is marked
             if words[0] == "register":
