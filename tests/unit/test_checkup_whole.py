@@ -63,6 +63,12 @@ def test_what_another_controller_lacks_is_found_from_here() -> None:
         assert "crm_resource --refresh --resource muster --node ctl2" in text
 
 
+def test_what_a_compute_lacks_is_no_fault() -> None:
+    """E17: Pacemaker has probed it for the worker, as it does without the rule that keeps the worker off computes."""
+    status = made.PARTS["status"] + made.announced("cmp1", lacks="cannot start: no file")
+    assert found(facts(status=status), "other controllers")[0] == OK
+
+
 def test_one_mistake_is_found_by_one_check() -> None:
     """Nobody reads four findings of one cause."""
     assert others(facts(hold=""), "nova-compute is held") == set()

@@ -174,7 +174,8 @@ def agents(facts: Examination) -> Iterator[CheckResult]:
 
 def others(facts: Examination) -> Iterator[CheckResult]:
     """What only the other controllers can see of themselves; Pacemaker's last word, as for :func:`agents`."""
-    lacks = {node: what for node, what in facts.here.lacks.items() if node != facts.controller.name}
+    elsewhere = set(facts.here.controllers) - {facts.controller.name}  # a compute that was probed need not have it
+    lacks = {node: what for node, what in facts.here.lacks.items() if node in elsewhere}
     name = facts.worker.id if facts.worker else "muster"
     for node, what in lacks.items():
         say = trouble if what.startswith(CANNOT_START) else attention
