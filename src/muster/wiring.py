@@ -5,22 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Optional
 
-from muster import parameters
-from muster.core.cluster_facts import Node
-from muster.core.decide import Decision, has_incident
-from muster.core.left_behind import noted
-from muster.engine import observer
+from muster.core.decide import Decision
+from muster.engine import examiner, observer
 from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.engine.worker import Worker
-from muster.gateways import comforts, credentials, host_monitors
 from muster.gateways.clock import Clock
 from muster.gateways.nova.compute import Nova
 from muster.gateways.nova.rights import NovaRights
@@ -28,9 +22,8 @@ from muster.gateways.nova.scheduling import NovaScheduling
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.cluster import Pacemaker, local_node
 from muster.gateways.pacemaker.installation import installation
-from muster.installation import checkup
-from muster.installation.checks.examination import Examination, Examined
-from muster.installation.installed import Controller, NovaAccess
+from muster.installation.checks.examination import Examined
+from muster.installation.installed import NovaAccess
 from muster.installation.live_faults import cluster_faults, nova_faults
 from muster.log import Log
 from muster.reporting.outlets import Outlets, Quiet
@@ -40,25 +33,21 @@ from muster.reporting.outlets.metrics import Counted, Metrics
 from muster.reporting.outlets.readiness import ReadinessLooks
 from muster.reporting.outlets.reports import Reports
 from muster.reporting.outlets.status import Status
-from muster.settings import Settings, comfort_faults
+from muster.settings import Settings
 
-LEFT_SETTLES_S = 1200.0
-"""So long after its host has returned Nova may call a server running that is not: it compares what it has on record
-with the hypervisor every ten minutes only (nova.conf, sync_power_state_interval)."""
-LEFT_READ = 20
-"""So many servers at most are read in one look."""
+
+def _given(settings: Settings) -> tuple[str, str, bool, str]:
+    return settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version
 
 
 def nova(
     settings: Settings, announce: Callable[[float], None] = lambda silence_s: None, clock: Optional[Clock] = None
 ) -> Nova:
-    version = settings.nova_api_version
-    return Nova(settings.cloud, settings.clouds_file, settings.shared_storage, version, announce, clock)
+    return Nova(*_given(settings), announce, clock)
 
 
 def scheduling(settings: Settings) -> NovaScheduling:
-    version = settings.nova_api_version
-    return NovaScheduling(settings.cloud, settings.clouds_file, settings.shared_storage, version)
+    return NovaScheduling(*_given(settings))
 
 
 @contextlib.contextmanager
@@ -134,57 +123,15 @@ def nova_access(settings: Settings, thorough: bool = True) -> NovaAccess:
     return NovaRights(*_given(settings)).access(Clock(), bool(settings.reset_states), thorough)
 
 
-def _given(settings: Settings) -> tuple[str, str, bool, str]:
-    return settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version
-
-
 def ready(settings: Settings, local: str, instance: str) -> list[Examined]:
     """The checks of doctor by what is safe and cheap to see, for a worker at rest.
 
     :raises ClusterError: when Pacemaker does not answer.
     """
-    left_alone = {node for node, host in settings.host_map.items() if not host}
-    pacemaker = Pacemaker(local, instance)
-    snapshot = pacemaker.snapshot()
-    forget_what_runs(settings, pacemaker, cib.cluster(snapshot, local, instance).nodes.values())
-    here = installation(snapshot, left_alone)
-    version = parameters.version()
-    controller = Controller(
-        name=local,
-        version=version,
-        credentials=tuple(credentials.file_faults(settings.clouds_file)),
-        worker_version=version,
-        evacuators=host_monitors.seen(),
-    )
-    worker = next((one for one in here.workers if one.id == instance), None)
-    facts = Examination(here, controller, nova_access(settings, thorough=False), worker)
-    return checkup.examine(with_settings(facts, settings, os.environ))
-
-
-def forget_what_runs(settings: Settings, pacemaker: Pacemaker, nodes: Iterable[Node]) -> None:
-    """Take what runs or is gone off the notes of servers that were left when their host returned."""
-    now = Clock().now()
-    for node in nodes:
-        if node.left and not has_incident(node) and now - node.left.at > LEFT_SETTLES_S:
-            begin = int(now) % len(node.left.servers)
-            some = (*node.left.servers[begin:], *node.left.servers[:begin])[:LEFT_READ]
-            well = NovaRights(*_given(settings)).running_or_gone(some)
-            if well:
-                pacemaker.change_left(node.name, partial(noted, left=(), seen_to=well, now=now))
-
-
-def with_settings(facts: Examination, settings: Settings, given: Mapping[str, str]) -> Examination:
-    """:param given: the parameters as the agent has them in its environment."""
-    return replace(
-        facts,
-        shared_storage=settings.shared_storage,
-        nova_api_version=settings.nova_api_version,
-        clouds_file=settings.clouds_file,
-        host_map=settings.host_map,
-        report_interval_s=settings.report_interval_s,
-        comfort_faults=(
-            *comfort_faults(given),
-            *comforts.hook_faults(settings.hook),
-            *comforts.metrics_faults(settings.metrics_file),
-        ),
-    )
+    cluster = Pacemaker(local, instance)
+    snapshot = cluster.snapshot()
+    nodes = cib.cluster(snapshot, local, instance).nodes.values()
+    running_or_gone = NovaRights(*_given(settings)).running_or_gone
+    examiner.forget_what_runs(nodes, running_or_gone, cluster, Clock().now())
+    here = installation(snapshot, examiner.left_alone(settings))
+    return examiner.examine(settings, here, local, instance, nova_access(settings, thorough=False), os.environ)

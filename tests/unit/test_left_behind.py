@@ -14,7 +14,6 @@ from typing import Any, Optional
 
 import pytest
 
-from muster import wiring
 from muster.cli import commands
 from muster.cli import orders as cli
 from muster.cli.view import Seen, view
@@ -25,13 +24,14 @@ from muster.core.findings import Finding, State, Verdict
 from muster.core.left_behind import SERVERS_LIMIT, LeftBehind, noted
 from muster.core.nova_facts import Server
 from muster.core.past_incidents import Past, PastIncident, with_incident
+from muster.engine import examiner
 from muster.gateways.nova.rights import NovaRights
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.cluster import Pacemaker
 from muster.gateways.pacemaker.command import Result
 from muster.installation.installed import Resource
 from muster.reporting.outlets.left_behind import Change, ChangePast, LeftBehindNotes
-from tests.fakes import FakeClock, LogLines, settings
+from tests.fakes import FakeClock, LogLines
 
 NOTE = LeftBehind(100, ("a", "b"))
 
@@ -305,18 +305,17 @@ def test_what_runs_or_is_gone_is_seen_to_and_what_cannot_be_read_is_not(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("age_s", "open_", "asked"), [(wiring.LEFT_SETTLES_S - 60, False, 0), (2000.0, False, 1), (2000.0, True, 0)]
+    ("age_s", "open_", "asked"), [(examiner.LEFT_SETTLES_S - 60, False, 0), (2000.0, False, 1), (2000.0, True, 0)]
 )
 def test_a_look_reads_them_once_nova_has_compared_them_with_the_hypervisor(
-    age_s: float, open_: bool, asked: int, monkeypatch: pytest.MonkeyPatch
+    age_s: float, open_: bool, asked: int
 ) -> None:
     """Until then a server reads active that came back with its host and is off."""
-    now, site, calls = wiring.Clock().now(), Site(), list[Sequence[str]]()
-    monkeypatch.setattr(NovaRights, "running_or_gone", lambda self, some: (calls.append(some), frozenset("a"))[1])
+    now, site, calls = 1_800_000_000.0, Site(), list[Any]()
     record = Record(Phase.RETURNING, 1, 1) if open_ else None
     node = Node("cmp1", True, record, left=LeftBehind(int(now - age_s), ("a", "b")))
     site.left = node.left
-    wiring.forget_what_runs(settings(), site, [node])  # type: ignore[arg-type]
+    examiner.forget_what_runs([node], lambda some: (calls.append(some), frozenset("a"))[1], site, now)
     assert [set(some) for some in calls] == [{"a", "b"}] * asked
     assert site.left
     assert site.left.servers == (("b",) if asked else ("a", "b"))

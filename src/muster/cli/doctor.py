@@ -20,6 +20,7 @@ from muster.cli import commands, formats, terminal
 from muster.cli.site import Site
 from muster.cli.terminal import Cell
 from muster.core.errors import ClusterError, SettingsError
+from muster.engine.examiner import left_alone, with_settings
 from muster.gateways import credentials, host_monitors
 from muster.gateways.pacemaker import agents, installation, pcs
 from muster.installation import checkup
@@ -66,14 +67,12 @@ def _as_typed_here(check: Examined, facts: Examination) -> Examined:
 def look(site: Site) -> Examination:
     """:raises ClusterError: when Pacemaker does not answer; whatever else does not is part of the facts."""
     settings, faults = _settings(site)
-    here = installation.installation(site.snapshot, _left_alone(settings))
+    here = installation.installation(site.snapshot, left_alone(settings) if settings else ())
     worker = next((one for one in here.workers if one.id == site.wanted or len(here.workers) == 1), None)
     facts = Examination(here, _controller(site, settings), _nova(settings), worker, faults)
     if settings is None:
         return facts
-    from muster import wiring
-
-    return wiring.with_settings(facts, settings, site.given)
+    return with_settings(facts, settings, site.given)
 
 
 def _settings(site: Site) -> tuple[Optional[Settings], tuple[str, ...]]:
@@ -83,10 +82,6 @@ def _settings(site: Site) -> tuple[Optional[Settings], tuple[str, ...]]:
         return None, exc.faults
     except ClusterError:
         return None, ()  # which resource it should be the checks of the resource say
-
-
-def _left_alone(settings: Optional[Settings]) -> set[str]:
-    return {node for node, host in settings.host_map.items() if not host} if settings else set()
 
 
 def _controller(site: Site, settings: Optional[Settings]) -> Controller:

@@ -16,7 +16,6 @@ from typing import Optional
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from muster import wiring
 from muster.cli import commands, doctor, plan, terminal
 from muster.cli.incidents import Incidents
 from muster.cli.orders import who
@@ -24,14 +23,11 @@ from muster.cli.site import REPORT_DIRECTORY, Site
 from muster.core.cluster_facts import Record
 from muster.core.errors import ClusterError
 from muster.core.printable import counted
-from muster.gateways.clock import Clock
-from muster.gateways.nova.placement import Placement
 from muster.gateways.pacemaker import cib_operations
 from muster.installation import checkup
 from muster.log import Log
-from muster.planning.hosts import find, hosts
+from muster.planning.hosts import find
 from muster.planning.plan import Plan, plans
-from muster.planning.survey import take_survey
 from muster.reporting.drill import Before, Condition, conditions, links, surprises
 from muster.reporting.history import Story, incident_name
 from muster.reporting.outlets.files import replace
@@ -44,7 +40,7 @@ REPORT_MODE = 0o640
 
 
 def run(options: argparse.Namespace) -> int:
-    within_s = _within(options.within)
+    within_s = terminal.seconds("--within", options.within, 60, 86400)
     site = Site(options.resource)
     with terminal.console(stderr=True).status("asking Pacemaker, Nova and Placement"):
         before = look(site, options.host)
@@ -72,20 +68,15 @@ def run(options: argparse.Namespace) -> int:
 def look(site: Site, host: str) -> Before:
     """:raises ClusterError: when Pacemaker does not answer, or there is no such host.
     :raises NovaError: when Nova does not answer."""
-    settings = site.settings
-    nova = wiring.nova(settings)
-    asked = (site.cluster, settings.host_map, plan.doubts(site), host)
-    survey = take_survey(nova, Placement(nova.login), Clock(), *asked)
-    found = find(hosts(survey.cluster, survey.services, settings.host_map, survey.doubts), host)
-    if found is None:
-        raise ClusterError(f"no compute host {host!r}")
+    survey, known = plan.ask(site, host)
+    (made,) = plans([one for one in [find(known, host)] if one], survey, site.settings)
     return Before(
         examined=checkup.examine(doctor.look(site)),
         hindrances=[words for _, words in plan.hindrances(site.resource)],
-        plan=plans([found], survey, settings)[0],
+        plan=made,
         cluster=survey.cluster,
         unclean=site.pacemaker().unclean(),
-        alone=cib_operations.alone_on(site.snapshot, found.node),
+        alone=cib_operations.alone_on(site.snapshot, made.host.node),
     )
 
 
@@ -146,8 +137,6 @@ def _watch(site: Site, node: str, ends_at: float, out: Console) -> Optional[Reco
         if now and now != said:
             said = now
             out.print(f"{terminal.clock(time.time())}  {node}: {terminal.clean(now)}")
-        if known is None and time.monotonic() > ends_at - 0.5:
-            break
         time.sleep(LOOK_EVERY_S)
     return known
 
@@ -178,22 +167,9 @@ def _compared(made: Plan, story: Story) -> Iterator[Text]:
 def _keep(page: RenderableType, node: str) -> None:
     """One file for each host: the next drill of it writes over it."""
     path = Path(REPORT_DIRECTORY) / f"drill-{incident_name(node, 0).rpartition('-')[0]}.txt"
-    console = Console(width=terminal.PIPE_WIDTH, highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
-        console.print(page)
     try:
-        replace(path, captured.get().encode("utf-8", "backslashreplace"), REPORT_MODE)
+        replace(path, terminal.for_a_file(page), REPORT_MODE)
     except OSError as exc:
         print(f"muster did not keep this report: {path}: {exc.strerror}")
     else:
         print(f"kept in {path}")
-
-
-def _within(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 60 <= seconds <= 86400:
-        raise commands.UsageError(f"--within {text!r}: use seconds from 60 to 86400")
-    return seconds

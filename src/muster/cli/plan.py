@@ -24,7 +24,7 @@ from muster.gateways.pacemaker import cib_fencing
 from muster.installation.fencing_topology import objection
 from muster.installation.installed import Resource
 from muster.planning.capacity import NOT_MODELLED, asks_for_more
-from muster.planning.hosts import astray, find, hosts
+from muster.planning.hosts import Host, astray, find, hosts
 from muster.planning.plan import Outlook, Pace, Plan, Survey, Turn, plans, worst
 from muster.planning.survey import take_survey
 
@@ -54,10 +54,7 @@ def _run(options: argparse.Namespace) -> int:
         raise commands.UsageError("name a host, or ask for all: muster plan --all")
     site = Site(options.resource)
     settings = site.settings
-    nova = wiring.nova(settings)
-    asked = (site.cluster, settings.host_map, doubts(site), options.host or "")
-    survey = take_survey(nova, Placement(nova.login), Clock(), *asked)
-    known = hosts(survey.cluster, survey.services, settings.host_map, survey.doubts)
+    survey, known = ask(site, options.host or "")
     chosen = known if options.all else [host for host in [find(known, options.host)] if host]
     made = plans(chosen, survey, settings)
     hindered, strays = list(hindrances(site.resource)), list(_strays(astray(known, survey.servers)))
@@ -79,6 +76,18 @@ def _run(options: argparse.Namespace) -> int:
     for line in [*(note for _, note in strays), *rests_on, f"{survey.requests} requests, nothing changed"]:
         out.print(Text(terminal.clean(line), style="dim"))
     return level
+
+
+def ask(site: Site, host: str) -> tuple[Survey, list[Host]]:
+    """Everything that a plan depends on, and the hosts that there are.
+
+    :param host: the one whose servers are wanted; empty for all.
+    :raises ClusterError: when there is no such host.
+    """
+    settings = site.settings
+    nova = wiring.nova(settings)
+    survey = take_survey(nova, Placement(nova.login), Clock(), site.cluster, settings.host_map, doubts(site), host)
+    return survey, hosts(survey.cluster, survey.services, settings.host_map, survey.doubts)
 
 
 def doubts(site: Site) -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Optional
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from muster.cli import commands, formats, status, terminal
@@ -66,10 +66,7 @@ def _put(options: argparse.Namespace, data: Any, text: RenderableType) -> None:
     if options.output == "json":
         _write(options.to, json.dumps(data, indent=2).encode() + b"\n")
     elif options.to:
-        console = Console(width=terminal.PIPE_WIDTH, highlight=False, markup=False, emoji=False)
-        with console.capture() as captured:
-            console.print(text)
-        _write(options.to, captured.get().encode("utf-8", "backslashreplace"))
+        _write(options.to, terminal.for_a_file(text))
     else:
         terminal.console().print(text)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import sys
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from muster.cli import commands
@@ -56,6 +57,25 @@ def console(stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def for_a_file(what: RenderableType) -> bytes:
+    """As it would go into a pipe."""
+    plain = Console(width=PIPE_WIDTH, highlight=False, markup=False, emoji=False)
+    with plain.capture() as captured:
+        plain.print(what)
+    return captured.get().encode("utf-8", "backslashreplace")
+
+
+def seconds(option: str, text: str, least: float, most: float) -> float:
+    """:raises UsageError: for what is no number of seconds in these bounds."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not least <= found <= most:
+        raise commands.UsageError(f"{option} {text!r}: use seconds from {least} to {most}")
+    return found
 
 
 def shell(argv: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from muster.cli import commands, status, terminal
+from muster.cli import status, terminal
 from muster.cli.site import Site
 from muster.cli.view import Shown, View
 from muster.core.errors import ClusterError
@@ -33,7 +33,7 @@ UNDER_WAY = ("queued", "evacuating", "parked", "unknown")
 
 
 def run(options: argparse.Namespace) -> int:
-    interval = _interval(options.interval)
+    interval = terminal.seconds("--interval", options.interval, 0.2, 3600)
     out = terminal.console()
     screen: Screen = Live(console=out, refresh_per_second=4, transient=False) if sys.stdout.isatty() else Lines()
     silent = 0
@@ -184,13 +184,3 @@ def _busy(shown: View) -> bool:
         for incident in shown.incidents
         if incident.state != "blocked"
     )
-
-
-def _interval(text: str) -> float:
-    try:
-        interval = float(text)
-    except ValueError:
-        interval = 0.0
-    if not 0.2 <= interval <= 3600:
-        raise commands.UsageError(f"--interval {text!r}: use seconds from 0.2 to 3600")
-    return interval

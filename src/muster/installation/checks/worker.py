@@ -154,7 +154,7 @@ def agents(facts: Examination) -> Iterator[CheckResult]:
         what = f"the worker on {where} is of version {me.worker_version}, this controller has {me.version}"
         remedy = "install one version everywhere, then restart (safe during an incident)"
         yield attention(what, remedy, ("pcs", "resource", "restart", facts.worker.id if facts.worker else "muster"))
-    others = [node for node in facts.here.controllers if node != me.name]
+    others = _other_controllers(facts)
     for node in others:
         seen = facts.here.versions.get(node)
         name = facts.worker.id if facts.worker else "muster"
@@ -172,10 +172,14 @@ def agents(facts: Examination) -> Iterator[CheckResult]:
         yield ok(f"{me.version} on {counted(len(others) + 1, 'controller')}")
 
 
+def _other_controllers(facts: Examination) -> list[str]:
+    return [node for node in facts.here.controllers if node != facts.controller.name]
+
+
 def others(facts: Examination) -> Iterator[CheckResult]:
     """What only the other controllers can see of themselves; Pacemaker's last word, as for :func:`agents`."""
-    elsewhere = set(facts.here.controllers) - {facts.controller.name}  # a compute that was probed need not have it
-    lacks = {node: what for node, what in facts.here.lacks.items() if node in elsewhere}
+    # A compute that Pacemaker has probed for the worker need not have what that needs.
+    lacks = {node: facts.here.lacks[node] for node in _other_controllers(facts) if node in facts.here.lacks}
     name = facts.worker.id if facts.worker else "muster"
     for node, what in lacks.items():
         say = trouble if what.startswith(CANNOT_START) else attention
