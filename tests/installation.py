@@ -26,6 +26,8 @@ NOVA_COMPUTE = (
 HOLD = '<rule score="-INFINITY"><expression attribute="muster-hold" operation="defined"/></rule>'
 OFF_REMOTES = '<rule score="-INFINITY"><expression attribute="#kind" operation="eq" value="remote"/></rule>'
 STARTED = '<lrm_rsc_op id="s" operation="start" call-id="9" rc-code="0" op-status="0" interval="0"/>'
+PROBED = '<lrm_rsc_op id="p" operation="monitor" call-id="-1" rc-code="193" op-status="-1" interval="0"/>'
+FOUND_STOPPED = '<lrm_rsc_op id="p" operation="monitor" call-id="5" rc-code="7" op-status="0" interval="0"/>'
 RIGHTS = tuple(need.name for need in NEEDS)
 
 
@@ -76,7 +78,7 @@ def resource(name: str, agent: str, meta: Mapping[str, str] = {}) -> str:
 
 def state(node: str, history: str, resource: str = "muster", remote: bool = False) -> str:
     inner = f'<lrm><lrm_resources><lrm_resource id="{resource}">{history}</lrm_resource></lrm_resources></lrm>'
-    return f'<node_state uname="{node}" in_ccm="true" remote_node="{str(remote).lower()}">{inner}</node_state>'
+    return f'<node_state uname="{node}" in_ccm="true" crmd="online" remote_node="{str(remote).lower()}">{inner}</node_state>'
 
 
 PARTS: dict[str, str] = {

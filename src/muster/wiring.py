@@ -123,8 +123,8 @@ def nova_access(settings: Settings, thorough: bool = True) -> NovaAccess:
     return NovaRights(*_given(settings)).access(Clock(), bool(settings.reset_states), thorough)
 
 
-def ready(settings: Settings, local: str, instance: str) -> list[Examined]:
-    """The checks of doctor by what is safe and cheap to see, for a worker at rest.
+def ready(settings: Settings, local: str, instance: str) -> Optional[list[Examined]]:
+    """The checks of doctor by what is safe and cheap to see, for a worker at rest; None: this is no time for them.
 
     :raises ClusterError: when Pacemaker does not answer.
     """

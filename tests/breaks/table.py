@@ -1852,6 +1852,14 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "E16",
+        "says that no worker runs while Pacemaker asks anew where it does",
+        "src/muster/engine/examiner.py",
+        "if worker and worker.sought:",
+        "if False and worker:",
+        ("unit/test_readiness.py::test_a_look_that_falls_into_a_new_search_for_the_worker_is_put_off",),
+    ),
+    Break(
+        "E16",
         "believes for ever what the worker found once",
         "src/muster/cli/not_ready.py",
         "late = now - since > READINESS_LATE_S and since > 0",

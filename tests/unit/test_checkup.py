@@ -198,6 +198,12 @@ CLUSTER = [
     ),
     ("worker", TROUBLE, {'status': ""}, "runs on no controller ~ see why ~ pcs resource debug-start muster"),
     ("worker", TROUBLE, {'status': state("ctl2", FAILED)}, "muster runs on no controller (on ctl2: monitor: no agent)"),
+    (
+        "worker",
+        UNKNOWN,
+        {'status': state("ctl1", made.PROBED) + state("ctl2", made.FOUND_STOPPED)},
+        "Pacemaker is finding out whether muster runs on ctl1 ~ look again in some seconds. If that stays, see why ~ pcs status --full",
+    ),
     ("worker", ATTENTION, {'status': state("ctl1", made.STARTED) + state("ctl2", FAILED)}, "pcs resource cleanup muster"),
     ("worker", TROUBLE, {'status': state("ctl1", made.STARTED) + state("ctl2", made.STARTED)}, "ctl1 and ctl2 at once"),
     ("worker", TROUBLE, {'worker': worker({"target-role": "Stopped", "resource-stickiness": "1"}), 'status': ""}, "resource enable muster"),

@@ -218,6 +218,27 @@ def test_knows_since_when_it_is_active(history: str, since: int, started: int) -
     assert cib_operations.started(seen, "other", ["ctl1"]) == cib_operations.started(seen, "muster", ["ctl2"]) == 0
 
 
+@pytest.mark.parametrize("crmd", ["online", "1700000000"])
+def test_where_a_probe_is_not_back_it_is_not_known_whether_it_runs(crmd: str) -> None:
+    """E16: measured after ``crm_resource --refresh``, 2.1.5 to 3.0.3: what was known is gone at once."""
+    asked, told = operation("monitor", -1, 193, -1), operation("monitor", 5, 7)
+    up = f'in_ccm="true" crmd="{crmd}"'
+    states = {
+        "ctl1": (up, f'<lrm_resource id="muster">{asked}</lrm_resource>'),
+        "ctl2": (up, f'<lrm_resource id="muster">{told}</lrm_resource>'),
+        "ctl3": (up, f'<lrm_resource id="other">{told}</lrm_resource>'),
+        "ctl4": ('in_ccm="true" crmd="offline"', ""),
+        "ctl5": ('in_ccm="false" crmd="offline"', ""),
+        "cmp1": (f'remote_node="true" {up}', ""),
+    }
+    status = "".join(
+        f'<node_state uname="{name}" {given}><lrm><lrm_resources>{inner}</lrm_resources></lrm></node_state>'
+        for name, (given, inner) in states.items()
+    )
+    seen = cib.parse(f"<cib><status>{status}</status></cib>".encode())
+    assert list(cib_operations.unasked(seen, "muster")) == ["ctl1", "ctl3"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

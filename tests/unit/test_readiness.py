@@ -14,10 +14,12 @@ import pytest
 
 from muster.cli import status
 from muster.cli.not_ready import READINESS_LATE_S
+from muster.cli.plan import hindrances
 from muster.cli.view import Seen, View, view
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Incident
 from muster.core.findings import State
+from muster.engine import examiner
 from muster.installation.checks.examination import Examined, Result, attention, ok, trouble, unknown
 from muster.installation.checks.worker import IS_PAUSED
 from muster.installation.checkup import CHECKS, examine
@@ -33,6 +35,7 @@ from muster.reporting.outlets.readiness import (
     readiness,
 )
 from muster.reporting.outlets.status import READINESS_AGAIN_S, SHARE_EVERY_S, Status
+from muster.settings import from_environment
 from tests import installation as made
 from tests.fakes import FakeClock, LogLines
 from tests.installation import HOLD, announced, device, facts, level, location, pairs, state
@@ -85,9 +88,9 @@ def shown(found: Readiness, now: float = NOW, **more: Any) -> View:
 class Looks:
     """The looks of a worker, each made at once; what each finds is told before."""
 
-    def __init__(self, *found: list[Examined]) -> None:
+    def __init__(self, *found: Optional[list[Examined]]) -> None:
         self.clock, self.lines = FakeClock(), LogLines()
-        self.finds: Callable[[], Sequence[Examined]] = lambda: self.results.pop(0)
+        self.finds: Callable[[], Optional[Sequence[Examined]]] = lambda: self.results.pop(0)
         self.results = list(found)
         self.epoch, self.known, self.made = 1, True, 0
         self.waiting: list[Callable[[], None]] = []
@@ -96,7 +99,7 @@ class Looks:
             self._look, lambda: self.epoch, lambda: self.known, self.clock, self.lines, self._begin  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def _look(self) -> Sequence[Examined]:
+    def _look(self) -> Optional[Sequence[Examined]]:
         self.made += 1
         return self.finds()
 
@@ -214,6 +217,42 @@ def test_one_look_at_a_time_and_the_worker_waits_for_none() -> None:
     assert looks.it.found.at == looks.clock.now()
     looks.after(EVERY_S)
     assert len(looks.waiting) == 1
+
+
+def test_a_look_that_falls_into_a_new_search_for_the_worker_is_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """E16: after ``crm_resource --refresh`` Pacemaker does not know for a moment that the worker runs, and it does."""
+    monkeypatch.setattr(examiner.host_monitors, "seen", lambda: [])
+    given = {"OCF_RESKEY_cloud": "bed", "OCF_RESKEY_shared_storage": "yes"}
+
+    def examined(status_: str) -> Optional[list[Examined]]:
+        here = facts(status=status_).here
+        return examiner.examine(from_environment(given), here, "ctl1", "muster", HEALTHY.nova, given)
+
+    told = announced("ctl1") + announced("ctl2")
+    searched = state("ctl1", made.PROBED) + state("ctl2", made.FOUND_STOPPED) + told
+    assert examined(searched) is None
+    looks = Looks(FINE, examined(searched), FINE)
+    looks.after(AFTER_CHANGE_S)
+    looks.after(EVERY_S)
+    assert (looks.made, looks.it.found.doubts) == (2, ())
+    assert looks.clock.now() - looks.it.found.at == EVERY_S, "what was not looked at has no newer age"
+    assert looks.after(AFTER_CHANGE_S) == 3
+    assert looks.after(AFTER_CHANGE_S) == 3
+    lost = examined(state("ctl1", made.FOUND_STOPPED) + state("ctl2", made.FOUND_STOPPED) + told)
+    assert lost is not None
+    assert {check.name: check.result for check in lost}["worker"] is Result.TROUBLE
+
+
+def test_nobody_is_told_to_start_a_worker_that_pacemaker_looks_for() -> None:
+    """E16: it may run, and a second one would be started beside it."""
+    page = view(Seen(NOW, Cluster(True, "ctl1", {}), Resource("muster", unasked=("ctl1", "ctl3"))))
+    assert (page.level, len(page.todo)) == ("trouble", 1)
+    assert page.todo[0].what == (
+        "Pacemaker is finding out whether it runs on ctl1 and ctl3. If that stays, see: pcs status --full"
+    )
+    assert [words for _, words in hindrances(Resource("muster", unasked=("ctl1",)))] == [
+        "muster would evacuate nothing: muster is not known to run anywhere: muster status"
+    ]
 
 
 def test_a_look_that_fails_is_not_ok_and_not_the_last() -> None:

@@ -102,7 +102,8 @@ def hindrances(resource: Resource) -> Iterator[tuple[int, str]]:
     if resource.paused:
         yield commands.ATTENTION, f"{resource.paused} has paused muster: it would evacuate nothing before muster resume"
     if not resource.active_on:
-        why = f"is disabled: pcs resource enable {resource.id}" if resource.disabled else "runs nowhere: muster status"
+        nowhere = "is not known to run anywhere: muster status" if resource.sought else "runs nowhere: muster status"
+        why = f"is disabled: pcs resource enable {resource.id}" if resource.disabled else nowhere
         yield commands.TROUBLE, f"muster would evacuate nothing: {resource.id} {why}"
 
 

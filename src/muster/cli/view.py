@@ -302,6 +302,10 @@ def _no_worker(seen: Seen, busy: bool) -> Todo:
         return Todo(
             level, resource.id, f"is disabled: muster evacuates no host. To start it: pcs resource enable {resource.id}"
         )
+    if resource.sought:
+        where = " and ".join(resource.unasked)
+        what = f"Pacemaker is finding out whether it runs on {where}. If that stays, see: pcs status --full"
+        return Todo("trouble", resource.id, what)
     if resource.unmanaged:
         return Todo(
             "trouble", resource.id, f"is unmanaged and does not run. To start it: pcs resource manage {resource.id}"

@@ -33,11 +33,15 @@ class LeftPort(Protocol):
 
 def examine(
     settings: Settings, here: Installation, local: str, instance: str, nova: NovaAccess, given: Mapping[str, str]
-) -> list[Examined]:
-    """Every check, for a worker at rest on this controller.
+) -> Optional[list[Examined]]:
+    """Every check, for a worker at rest on this controller; None while Pacemaker is finding out where that runs: what
+    is in motion is no finding, and the next look is minutes away.
 
     :param given: the parameters as the agent has them in its environment.
     """
+    worker = next((one for one in here.workers if one.id == instance), None)
+    if worker and worker.sought:
+        return None
     version = parameters.version()
     controller = Controller(
         name=local,
@@ -46,7 +50,6 @@ def examine(
         worker_version=version,
         evacuators=host_monitors.seen(),
     )
-    worker = next((one for one in here.workers if one.id == instance), None)
     return checkup.examine(with_settings(Examination(here, controller, nova, worker), settings, given))
 
 

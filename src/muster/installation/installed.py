@@ -25,6 +25,7 @@ class Resource:
 
     :param parameters: as they stand in the CIB; credentials are not among them.
     :param active_on: controllers on which it is started, by the last known operation.
+    :param unasked: members of which Pacemaker has yet to find out whether it runs there, for it asks them anew.
     :param active_since: when it was started there, or found by a probe.
     :param started_at: when it was last started there; 0 where Pacemaker does not know any more.
     :param disabled: an operator keeps it stopped (``target-role``), or the whole cluster is in maintenance.
@@ -41,6 +42,7 @@ class Resource:
     parameters: Mapping[str, str] = field(default_factory=dict)
     meta: Mapping[str, str] = field(default_factory=dict)
     active_on: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
     active_since: int = 0
     started_at: int = 0
     paused: str = ""
@@ -50,6 +52,11 @@ class Resource:
     off_remotes: bool = False
     asking: tuple[str, ...] = ()
     avoids: frozenset[str] = frozenset()
+
+    @property
+    def sought(self) -> bool:
+        """Pacemaker does not know where it runs, so nobody can say that it does not."""
+        return bool(self.unasked) and not self.active_on
 
     @property
     def disabled(self) -> bool:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from muster.gateways.pacemaker.attributes import Element
 from muster.gateways.pacemaker.cib_xml import since
@@ -97,6 +97,18 @@ def active(cib: Element, resource: str) -> dict[str, int]:
                 )
                 found[str(state.get("uname"))] = max(begins, default=0)
     return found
+
+
+def unasked(cib: Element, resource: str) -> Iterator[str]:
+    """Members that tell nothing of the resource: ``crm_resource --refresh`` has removed what they did, and until their
+    probes are back it is not known to run, although it does."""
+    for state in cib.iterfind("status/node_state"):
+        up = all(value == "online" or since(value) for value in (state.get("in_ccm", ""), state.get("crmd", "")))
+        if up and state.get("remote_node") != "true":
+            histories = state.iterfind("lrm/lrm_resources/lrm_resource")
+            operations = (op for it in histories if it.get("id") == resource for op in it.iterfind("lrm_rsc_op"))
+            if all(_is_probe_under_way(op) for op in operations):
+                yield str(state.get("uname"))
 
 
 def alone_on(cib: Element, node: str) -> list[str]:

@@ -87,6 +87,7 @@ def resources(snapshot: Element) -> list[Resource]:
                     parameters=inherited(snapshot, primitive, "instance_attributes"),
                     meta=meta,
                     active_on=tuple(active),
+                    unasked=tuple(cib_operations.unasked(snapshot, name)),
                     active_since=max(active.values(), default=0),
                     started_at=cib_operations.started(snapshot, name, active),
                     paused=cib.paused(snapshot, name),

@@ -43,6 +43,9 @@ def _of_worker(facts: Examination, worker: Resource) -> Iterator[CheckResult]:
         yield trouble(f"{name} is disabled: muster does not evacuate", RIVAL_FIRST)
     elif worker.disabled:
         yield trouble(f"{name} is disabled: muster evacuates no host", "", ("pcs", "resource", "enable", name))
+    elif worker.sought:
+        what = f"Pacemaker is finding out whether {name} runs on {' and '.join(worker.unasked)}"
+        yield unknown(what, "look again in some seconds. If that stays, see why", ("pcs", "status", "--full"))
     elif worker.unmanaged:
         say = attention if worker.active_on else trouble
         yield say(f"{name} is unmanaged: Pacemaker does not start it", "", ("pcs", "resource", "manage", name))

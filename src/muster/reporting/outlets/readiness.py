@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Optional
 
 from muster.core.decide import Incident
 from muster.core.ports import ClockPort
@@ -23,7 +24,8 @@ EVERY_S = 150.0
 DOUBTFUL_EVERY_S = 60.0
 """While something is not as it should be: whoever mends it wants to see that."""
 AFTER_CHANGE_S = 15.0
-"""After a change of Pacemaker's configuration, which seldom comes alone; and after the worker's beginning."""
+"""After a change of Pacemaker's configuration, which seldom comes alone; after the worker's beginning; and after a look
+that was put off."""
 WHAT_LIMIT = 300
 DOUBTS_LIMIT = 40
 
@@ -35,7 +37,7 @@ def in_background(work: Callable[[], None]) -> None:
 
 
 class ReadinessLooks(Quiet):
-    """:param look: makes the checks; it may take minutes, and may fail.
+    """:param look: makes the checks; it may take minutes, and may fail.  None: put off, for things are in motion.
     :param cib_changed: a value that changes with Pacemaker's configuration.
     :param may_look: the worker knows what incidents there are.
     :param begin: has something done beside the worker.
@@ -44,7 +46,7 @@ class ReadinessLooks(Quiet):
 
     def __init__(
         self,
-        look: Callable[[], Sequence[Examined]],
+        look: Callable[[], Optional[Sequence[Examined]]],
         cib_changed: Callable[[], object],
         may_look: Callable[[], bool],
         clock: ClockPort,
@@ -58,7 +60,7 @@ class ReadinessLooks(Quiet):
         self._clock = clock
         self._log = log
         self._begin = begin
-        self._under_way = False
+        self._under_way = self._put_off = False
         self._seen: object = cib_changed()
         self._began_at = clock.monotonic() + AFTER_CHANGE_S - EVERY_S
         self._said: dict[str, Doubt] = {}
@@ -69,19 +71,22 @@ class ReadinessLooks(Quiet):
             return
         since_s, cib = self._clock.monotonic() - self._began_at, self._cib_changed()
         every_s = DOUBTFUL_EVERY_S if self.found.doubts else EVERY_S
-        if since_s >= (AFTER_CHANGE_S if cib != self._seen else every_s):
+        if since_s >= (AFTER_CHANGE_S if self._put_off or cib != self._seen else every_s):
             self._under_way, self._seen, self._began_at = True, cib, self._clock.monotonic()
             self._begin(self._look_once)
 
     def _look_once(self) -> None:
         """Never raises: what becomes of the last look is known by its age."""
         try:
-            self.found = readiness(self._look(), self._clock.now())
+            examined = self._look()
+            self._put_off = examined is None
+            if examined is not None:
+                self.found = readiness(examined, self._clock.now())
         except Exception as exc:
             failed = Doubt(
                 "readiness", Result.UNKNOWN.value, f"the checks failed: {type(exc).__name__}: {exc}"[:WHAT_LIMIT]
             )
-            self.found = Readiness(round(self._clock.now(), 1), 0, (failed,))
+            self.found, self._put_off = Readiness(round(self._clock.now(), 1), 0, (failed,)), False
         finally:
             self._under_way = False
 
