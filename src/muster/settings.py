@@ -29,6 +29,7 @@ class Settings(Policy):
 
     cloud: str
     clouds_file: str
+    capacity_every_s: int
     nova_api_version: str
     hook: str
     metrics_file: str

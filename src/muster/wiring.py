@@ -4,29 +4,39 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Optional
 
+from muster.core.cluster_facts import Cluster
 from muster.core.decide import Decision
 from muster.engine import examiner, observer
 from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.engine.worker import Worker
+from muster.gateways.child_process import Detached
 from muster.gateways.clock import Clock
 from muster.gateways.nova.compute import Nova
 from muster.gateways.nova.rights import NovaRights
-from muster.gateways.nova.scheduling import NovaScheduling
-from muster.gateways.pacemaker import cib
+from muster.gateways.nova.scheduling import NovaScheduling, PlacementOffers
+from muster.gateways.pacemaker import cib, cib_fencing
 from muster.gateways.pacemaker.cluster import Pacemaker, local_node
 from muster.gateways.pacemaker.installation import installation
 from muster.installation.checks.examination import Examined
+from muster.installation.fencing_topology import objection
 from muster.installation.installed import NovaAccess
 from muster.installation.live_faults import cluster_faults, nova_faults
 from muster.log import Log
+from muster.planning.answer import capacity
+from muster.planning.inquiry import Inquiry, inquire
+from muster.reporting import capacity_file
+from muster.reporting.documents import KnownCapacity
 from muster.reporting.outlets import Outlets, Quiet
+from muster.reporting.outlets import capacity as capacity_looks
 from muster.reporting.outlets.hook import Hook
 from muster.reporting.outlets.left_behind import LeftBehindNotes
 from muster.reporting.outlets.metrics import Counted, Metrics
@@ -44,10 +54,6 @@ def nova(
     settings: Settings, announce: Callable[[float], None] = lambda silence_s: None, clock: Optional[Clock] = None
 ) -> Nova:
     return Nova(*_given(settings), announce, clock)
-
-
-def scheduling(settings: Settings) -> NovaScheduling:
-    return NovaScheduling(*_given(settings))
 
 
 @contextlib.contextmanager
@@ -68,16 +74,16 @@ def worker(
     local = os.environ.get("OCF_RESKEY_CRM_meta_on_node") or local_node()
     cluster = Pacemaker(local, instance)
     memory = Memory()
-    looks = ReadinessLooks(
-        lambda: ready(settings, local, instance),
-        cluster.cib_changed,
-        lambda: not memory.cluster_trouble,
-        clock,
-        log,
-    )
-    status = Status(status_file, clock, log, cluster.share, lambda: looks.found)
+
+    def may_look() -> bool:
+        return not memory.cluster_trouble
+
+    looks = ReadinessLooks(lambda: ready(settings, local, instance), cluster.cib_changed, may_look, clock, log)
+    every_s = settings.capacity_every_s
+    counts = capacity_looks.CapacityLooks(lambda: _begin_capacity(local, instance), every_s, may_look, clock, log)
+    status = Status(status_file, clock, log, cluster.share, lambda: looks.found, lambda: counts.found)
     left = LeftBehindNotes(cluster.change_left, cluster.change_past, clock, log)
-    outlet = Outlets(status, [left, *_others(settings, clock, memory, log, looks), looks], log)
+    outlet = Outlets(status, [left, *_others(settings, clock, memory, log, looks, counts), looks], log)
     outlet.announce(60.0)
     compute = nova(settings, outlet.announce, clock)
     look = Look(cluster, compute, clock, settings, memory)
@@ -88,19 +94,66 @@ def worker(
         outlet.close()
 
 
-def _others(settings: Settings, clock: Clock, memory: Memory, log: Log, looks: ReadinessLooks) -> Iterator[Quiet]:
+def _others(
+    settings: Settings,
+    clock: Clock,
+    memory: Memory,
+    log: Log,
+    looks: ReadinessLooks,
+    counts: capacity_looks.CapacityLooks,
+) -> Iterator[Quiet]:
     """Where else the worker says what it sees."""
     yield Reports(clock, log)
     if settings.hook:
         yield Hook(settings.hook, log)
+    watched = settings.capacity_every_s > 0
+    if watched:
+        yield counts
     if settings.metrics_file:
-        yield Metrics(Path(settings.metrics_file), clock, lambda: _counted(memory, looks), log)
+        file = Path(settings.metrics_file)
+        yield Metrics(file, clock, lambda: _counted(memory, looks, counts.found if watched else None), log)
 
 
-def _counted(memory: Memory, looks: ReadinessLooks) -> Counted:
+def _counted(memory: Memory, looks: ReadinessLooks, known: Optional[KnownCapacity]) -> Counted:
     tally, troubles = memory.tally, memory.troubles
     counts = (tally.sent, tally.refused, troubles.faults_counted)
-    return Counted(*counts, troubles.message, memory.cluster_trouble, looks.found, memory.unfenced)
+    return Counted(*counts, troubles.message, memory.cluster_trouble, looks.found, memory.unfenced, known)
+
+
+def _begin_capacity(local: str, instance: str) -> Detached:
+    """See :mod:`muster.agents.capacity_process`."""
+    given = {name: value for name, value in os.environ.items() if name.startswith("OCF_RESKEY_")}
+    python = (sys.executable, "-I", "-m", "muster.agents.capacity_process", local, instance)
+    told = json.dumps(given).encode()
+    return Detached(["nice", "-n", "19", *python], told, capacity_looks.TIMEOUT_S, capacity_looks.WORDS_LIMIT)
+
+
+def inquiry(settings: Settings, cluster: Cluster, snapshot: cib.Element) -> Inquiry:
+    """What decides how many hosts may die.
+
+    :raises NovaError: when Nova does not answer, or Placement does not show what hosts have.
+    """
+    nova = NovaScheduling(*_given(settings))
+    unproved = doubts(snapshot, cluster)
+    return inquire(nova, PlacementOffers(nova.login), cluster, unproved, settings, Clock().now())
+
+
+def doubts(snapshot: cib.Element, cluster: Cluster) -> dict[str, str]:
+    """By node, why a record of its fencing would prove nothing."""
+    devices = cib_fencing.devices(snapshot)
+    found = {node: objection(node, cib_fencing.levels(snapshot, node), devices) for node in cluster.nodes}
+    return {node: doubt for node, doubt in found.items() if doubt}
+
+
+def known_capacity(settings: Settings, local: str, instance: str) -> KnownCapacity:
+    """:raises ClusterError: when Pacemaker does not answer.
+    :raises NovaError: as :func:`inquiry`.
+    """
+    pacemaker = Pacemaker(local, instance)
+    snapshot = pacemaker.snapshot()
+    asked = inquiry(settings, pacemaker.with_words(cib.cluster(snapshot, local, instance)), snapshot)
+    made = capacity(asked.fleet, asked.known, asked.terms, settings)
+    return capacity_file.known(made, Clock().now(), asked.requests)
 
 
 def observe(settings: Settings, cluster: Pacemaker) -> Decision:

@@ -1740,6 +1740,22 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "E24",
+        "goes on calculating while a host is dead",
+        "src/muster/reporting/outlets/capacity.py",
+        "            if busy and not self._cut_off:",
+        "            if False:",
+        ("unit/test_capacity_looks.py::test_an_incident_ends_a_look_and_begins_none",),
+    ),
+    Break(
+        "E24",
+        "promises that all hosts may die where it can judge no server",
+        "src/muster/reporting/capacity_file.py",
+        "if unjudged and unjudged == made.counted[1]:",
+        "if False:",
+        ("unit/test_capacity_file.py::test_promises_nothing_where_no_server_can_be_judged",),
+    ),
+    Break(
+        "E24",
         "takes the groups of one project for all",
         "src/muster/gateways/nova/scheduling.py",
         "if not self._is_admin():",

@@ -63,7 +63,7 @@ def test_every_controller_shows_the_same_incident(cloud: Cloud) -> None:
 
 
 def test_a_chain_that_somebody_breaks_is_told_on_every_controller(cloud: Cloud) -> None:
-    """E16: without anybody asking doctor, and so is its repair."""
+    """E16: without anybody asking doctor, and so is its repair.  E24: and how many hosts may die, while nothing happens."""
 
     def told(*checks: str) -> bool:
         shown = [status(cloud, node)["readiness"] for node in cloud.controllers]
@@ -78,6 +78,10 @@ def test_a_chain_that_somebody_breaks_is_told_on_every_controller(cloud: Cloud) 
     assert muster(cloud, "status", "--incidents-only", node="ctl3")[0] == 0
     cloud.type("pcs stonith enable muster-fence")
     cloud.until(lambda: told(), 60, "it is told")
+    cloud.until(lambda: all(status(cloud, n)["capacity"]["at"] for n in cloud.controllers), 90, "the capacity is known")
+    found, known = json.loads(muster(cloud, "capacity", "-o", "json")[1]), status(cloud, "ctl3")["capacity"]
+    assert known.items() >= {(key, found[key]) for key in ("at_least", "at_most", "hosts")}
+    assert "capacity: " in muster(cloud, "status", node="ctl3")[1]
 
 
 LOOKS = (

@@ -12,21 +12,18 @@ from bench.cpu_meter import Meter
 from muster.cli.plan import without_collector
 from muster.core.cluster_facts import Cluster, Node
 from muster.gateways.nova.scheduling import PlacementOffers
-from muster.planning.answer import Capacity, Fleet, capacity
-from muster.planning.hosts import hosts
-from muster.planning.inquiry import ask_terms
+from muster.planning.answer import Capacity, capacity
+from muster.planning.inquiry import inquire
 from tests.capacity.big import BigCloud
 from tests.fakes import settings
 
 
 def number(cloud: BigCloud) -> Capacity:
-    services = cloud.services()
     nodes = {name: Node(name, remote=True, member=True) for name in cloud.hosts}
-    known = hosts(Cluster(True, "ctl1", nodes), services, {}, {})
     policy = settings()
-    fleet = Fleet(known, cloud.servers(), {}, policy, time.time())
-    terms = ask_terms(cloud, PlacementOffers(cloud.login), services, fleet.leaving)
-    return capacity(fleet, known, terms, policy)
+    asked = inquire(cloud, PlacementOffers(cloud.login), Cluster(True, "ctl1", nodes), {}, policy, time.time())
+    assert asked.requests == len(cloud.asked)
+    return capacity(asked.fleet, asked.known, asked.terms, policy)
 
 
 def test_requests_do_not_grow_with_the_servers() -> None:

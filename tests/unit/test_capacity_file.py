@@ -19,6 +19,8 @@ from muster.core.errors import SettingsError
 from muster.core.nova_facts import Server
 from muster.planning.answer import Capacity, Unsaveable
 from muster.planning.tolerance import Tolerance
+from muster.reporting.capacity_file import known
+from muster.reporting.documents import KnownCapacity
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGED = ROOT / "packaging" / "prometheus"
@@ -26,9 +28,10 @@ METRIC = re.compile(r"\bmuster_[a-z_]+")
 PROMTOOL = shutil.which("promtool")
 
 
-def made() -> Capacity:
+def made() -> KnownCapacity:
     lost = [Unsaveable(Server(str(n), "cmp1", "active"), "affinity") for n in range(2)]
-    return Capacity(Tolerance(1, 3, (), (), {}), (4, 9), None, lost, {"hw:numa_nodes": 2, "zone": 3})
+    found = Capacity(Tolerance(1, 3, (), (), {}), (4, 9), None, lost, {"hw:numa_nodes": 2, "zone": 3})
+    return known(found, 1_800_000_000.4, 49)
 
 
 def test_writes_what_was_found_out(tmp_path: Path) -> None:
@@ -39,8 +42,8 @@ def test_writes_what_was_found_out(tmp_path: Path) -> None:
         for family in text_string_to_metric_families(file.read_text())
         for sample in family.samples
     }
-    assert found.pop(("muster_capacity_timestamp_seconds",)) > 1e9
     assert found == {
+        ("muster_capacity_timestamp_seconds",): 1_800_000_000,
         ("muster_tolerated_host_failures", "at_least"): 1,
         ("muster_tolerated_host_failures", "at_most"): 3,
         ("muster_unsaveable_servers", "affinity"): 2,
@@ -50,6 +53,15 @@ def test_writes_what_was_found_out(tmp_path: Path) -> None:
         ("muster_unsaveable_servers", "zone"): 0,
         ("muster_unjudged_servers",): 5,
     }
+
+
+def test_promises_nothing_where_no_server_can_be_judged(tmp_path: Path) -> None:
+    """E24: it would be "all hosts may die": a user who is no admin is shown no server groups."""
+    found = known(Capacity(Tolerance(4, 4, (), (), {}), (4, 9), unjudged={"groups": 8, "x": 1}), 5.0, 49)
+    assert found == KnownCapacity(trouble="muster cannot say for any server: groups")
+    _write(tmp_path / "x.prom", found)
+    assert b"tolerated" not in (tmp_path / "x.prom").read_bytes()
+    assert known(Capacity(Tolerance(4, 4, (), (), {}), (4, 0)), 5.0, 49).at_least == 4
 
 
 def test_a_folder_that_is_not_there_is_the_operators_mistake(tmp_path: Path) -> None:

@@ -82,3 +82,10 @@ def test_shows_each_server_of_hosts_that_die_together() -> None:
     for words in ("TROUBLE  if cmp1 and cmp2 died: 1 depends, 1 lost", "cmp3", "zone", "OK  if cmp1 died: no servers"):
         assert words in out.file.getvalue()
     assert each(made[0])["likely"] == "cmp3"
+
+
+def test_the_page_promises_nothing_where_no_server_can_be_judged() -> None:
+    made = Capacity(number(3, 3), (3, 5), unjudged={"server groups: not shown": 5})
+    assert printed(made, commands.ATTENTION).splitlines() == [
+        "ATTENTION  muster cannot say for any server: server groups: not shown"
+    ]

@@ -18,7 +18,7 @@ from muster.core.decide import Incident
 from muster.core.findings import Finding, State, Verdict
 from muster.core.nova_facts import Server
 from muster.reporting import capacity_file
-from muster.reporting.documents import Doubt, Readiness
+from muster.reporting.documents import Doubt, KnownCapacity, Readiness
 from muster.reporting.outlets.metrics import EVERY_S, Counted, Metrics
 from tests.fakes import FakeClock, LogLines
 
@@ -143,14 +143,41 @@ def test_follows_no_symlink_and_survives_a_full_disk(bench: Bench, tmp_path: Pat
 
 
 def every_metric(bench: Bench) -> set[str]:
-    bench.counted = Counted(readiness=Readiness(1.0, 2, (Doubt("Nova", "trouble", "HTTP 401"),)), unfenced={"cmp2": 5})
+    bench.counted = Counted(
+        readiness=Readiness(1.0, 2, (Doubt("Nova", "trouble", "HTTP 401"),)),
+        unfenced={"cmp2": 5},
+        capacity=KnownCapacity(1.0),
+    )
     bench.metrics.status("", [incident()])
     return {name for name, _ in bench.read()}
 
 
+def test_the_worker_tells_of_the_capacity_what_the_command_does(bench: Bench) -> None:
+    """E24: and nothing where it never looks; before the first answer only that there is none."""
+
+    def told() -> Samples:
+        return {
+            key: value
+            for key, value in bench.read().items()
+            if "capacity" in key[0] or "tolerated" in key[0] or key[0].endswith("able_servers")
+        }
+
+    bench.metrics.status("", [])
+    assert told() == {}
+    bench.counted = Counted(capacity=KnownCapacity())
+    bench.metrics.status("", [])
+    assert told() == {("muster_capacity_timestamp_seconds", ()): 0}
+    bench.counted = Counted(capacity=KnownCapacity(5.0, 1, 3, 9, {"room": 2}, 4))
+    bench.metrics.status("", [])
+    assert told()[("muster_tolerated_host_failures", (("bound", "at_most"),))] == 3
+    families = text_string_to_metric_families(capacity_file.text(bench.counted.capacity).decode())  # type: ignore[arg-type]
+    whole = {(s.name, tuple(sorted(s.labels.items()))): s.value for f in families for s in f.samples}
+    assert whole.items() <= bench.read().items()
+    assert whole.keys() >= told().keys()
+
+
 def test_rules_and_page_speak_of_metrics_that_there_are(bench: Bench) -> None:
-    of_capacity = text_string_to_metric_families(capacity_file.text(1.0, {"at_least": 1}, {}, 0).decode())
-    there = every_metric(bench) | {family.name for family in of_capacity}
+    there = every_metric(bench)
     groups = [group for file in RULES for group in yaml.safe_load(file.read_text())["groups"]]
     alerts = [rule for group in groups for rule in group["rules"]]
     used = {name for rule in alerts for name in re.findall(r"\bmuster_\w+", rule["expr"])}

@@ -120,6 +120,7 @@ START = [
     ("metrics_file", "/no/such/folder/m.prom", "its folder does not exist"),
     ("metrics_file", "relative", "use an absolute path"),
     ("stuck_after_s", "x", "use a whole number"),
+    ("capacity_every_s", "3601", "use a whole number"),
 ]
 
 

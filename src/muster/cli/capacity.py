@@ -15,20 +15,18 @@ from rich.text import Text
 
 from muster import wiring
 from muster.cli import commands, terminal
-from muster.cli.plan import doubts, hindrances, without_collector
+from muster.cli.plan import hindrances, without_collector
 from muster.cli.site import Site
 from muster.core.decide import has_incident
 from muster.core.errors import ClusterError, SettingsError
-from muster.core.printable import counted
-from muster.gateways.clock import Clock
-from muster.gateways.nova.scheduling import NovaScheduling, PlacementOffers
-from muster.planning.answer import Capacity, Fleet, Outcome, capacity, outcomes
-from muster.planning.hosts import Host, find, hosts
-from muster.planning.inquiry import ask_terms
+from muster.core.printable import counted, tolerated
+from muster.planning.answer import Capacity, Outcome, capacity, outcomes
+from muster.planning.hosts import Host, find
+from muster.planning.inquiry import Inquiry
 from muster.planning.packing import Fate
-from muster.planning.terms import Terms
 from muster.planning.tolerance import Tolerance
-from muster.reporting.capacity_file import text
+from muster.reporting.capacity_file import known, text
+from muster.reporting.documents import KnownCapacity
 from muster.reporting.outlets.files import replace
 from muster.settings import Settings
 
@@ -53,71 +51,56 @@ def _run(options: argparse.Namespace) -> int:
     wanted = _wanted(options.failures)
     site = Site(options.resource)
     settings = site.settings
-    nova = wiring.scheduling(settings)
-    services = nova.services()
-    unproved = doubts(site)
-    known = hosts(site.cluster, services, settings.host_map, unproved)
-    fleet = Fleet(known, nova.servers(), unproved, settings, Clock().now())
-    terms = ask_terms(nova, PlacementOffers(nova.login), services, fleet.leaving)
+    asked = wiring.inquiry(settings, site.cluster, site.snapshot)
     if options.host:
-        return _together(options, [*_found(known, options.host)], fleet, known, terms, settings, nova)
-    made = capacity(fleet, known, terms, settings, wanted)
+        return _together(options, [*_found(asked.known, options.host)], asked, settings)
+    made = capacity(asked.fleet, asked.known, asked.terms, settings, wanted)
     dead = [node.name for node in site.cluster.nodes.values() if has_incident(node)]
     hindered = [*hindrances(site.resource), *_restrictions(made, dead)]
     level = max([_level(made.number, wanted or 1), *(code for code, _ in hindered)])
     notes = [note for _, note in hindered]
     if options.metrics:
-        _write(Path(options.metrics), made)
+        _write(Path(options.metrics), known(made, time.time(), asked.requests))
     if options.output == "json":
-        terminal.print_json({**data(made), "requests": nova.requests_made(), "notes": notes, "basis": [ASSUMED]})
+        terminal.print_json({**data(made), "requests": asked.requests, "notes": notes, "basis": [ASSUMED]})
         return level
     out = terminal.console()
     out.print(page(made, level))
     out.print("")
-    for line in [*notes, ASSUMED, f"{nova.requests_made()} requests, nothing changed"]:
+    for line in [*notes, ASSUMED, f"{asked.requests} requests, nothing changed"]:
         out.print(Text(terminal.clean(line), style="dim"))
     return level
 
 
-def _write(path: Path, made: Capacity) -> None:
-    bounds = {"at_least": made.number.at_least, "at_most": made.number.at_most}
-    unsaveable = Counter(one.reason for one in made.unsaveable)
+def _write(path: Path, found: KnownCapacity) -> None:
     try:
-        replace(path, text(time.time(), bounds, unsaveable, sum(made.unjudged.values())), 0o644)
+        replace(path, text(found), 0o644)
     except OSError as exc:
         raise SettingsError([f"--metrics {path}: cannot be written: {exc.strerror}"]) from exc
 
 
-def _found(known: Sequence[Host], names: Sequence[str]) -> Iterator[str]:
+def _found(all_: Sequence[Host], names: Sequence[str]) -> Iterator[str]:
     for name in names:
-        host = find(known, name)
+        host = find(all_, name)
         if host is None:
-            raise ClusterError(f"no compute host {name!r}. Hosts: {', '.join(one.name for one in known)}")
+            raise ClusterError(f"no compute host {name!r}. Hosts: {', '.join(one.name for one in all_)}")
         yield host.name
 
 
-def _together(
-    options: argparse.Namespace,
-    dead: Sequence[str],
-    fleet: Fleet,
-    known: Sequence[Host],
-    terms: Terms,
-    settings: Settings,
-    nova: NovaScheduling,
-) -> int:
-    made = outcomes(fleet, known, terms, settings, dead)
+def _together(options: argparse.Namespace, dead: Sequence[str], asked: Inquiry, settings: Settings) -> int:
+    made = outcomes(asked.fleet, asked.known, asked.terms, settings, dead)
     level = max((LEVEL_OF_FATE[one.fate] for one in made), default=commands.OK)
-    left = [name for name in dead if name not in fleet.mortal]
+    left = [name for name in dead if name not in asked.fleet.mortal]
     notes = [f"{name}: muster would evacuate nothing, see muster plan {name}" for name in left]
     level = max(level, commands.TROUBLE if left else commands.OK)
     if options.output == "json":
         servers = [each(one) for one in made]
-        terminal.print_json({"hosts": dead, "servers": servers, "notes": notes, "requests": nova.requests_made()})
+        terminal.print_json({"hosts": dead, "servers": servers, "notes": notes, "requests": asked.requests})
         return level
     out = terminal.console()
     out.print(together(made, dead, level))
     out.print("")
-    for line in [*notes, ASSUMED, f"{nova.requests_made()} requests, nothing changed"]:
+    for line in [*notes, ASSUMED, f"{asked.requests} requests, nothing changed"]:
         out.print(Text(terminal.clean(line), style="dim"))
     return level
 
@@ -161,7 +144,8 @@ def together(made: Sequence[Outcome], dead: Sequence[str], level: int) -> Render
 
 def page(made: Capacity, level: int) -> RenderableType:
     word = WORDS[level]
-    head = Text.assemble((word.upper(), terminal.STYLES[word]), f"  {sentence(made.number, made.counted[0])}")
+    said = known(made, 0.0, 0).trouble or sentence(made.number, made.counted[0])
+    head = Text.assemble((word.upper(), terminal.STYLES[word]), f"  {terminal.clean(said)}")
     parts: list[RenderableType] = [head, *(Text(f"  {terminal.clean(line)}") for line in _details(made))]
     hosts_ = [(host, *_fates(found)) for host, found in list(made.number.singles.items())[:SHOWN]]
     if hosts_:
@@ -175,14 +159,9 @@ def page(made: Capacity, level: int) -> RenderableType:
     return Group(*parts)
 
 
-def sentence(number: Tolerance, hosts_: int) -> str:
+def sentence(number: Tolerance, hosts: int) -> str:
     """The number in words."""
-    least, most = number.at_least, number.at_most
-    if not hosts_:
-        return "no host that muster looks after"
-    if least == most:
-        return f"any {least} of {counted(hosts_, 'host')} may die together" if least else "no host may die"
-    return f"at least {least} and at most {most} of {counted(hosts_, 'host')} may die together"
+    return tolerated(number.at_least, number.at_most, hosts)
 
 
 def _details(made: Capacity) -> Iterator[str]:

@@ -20,8 +20,6 @@ from muster.core.printable import counted
 from muster.core.unknown import Unknown
 from muster.gateways.clock import Clock
 from muster.gateways.nova.placement import Placement
-from muster.gateways.pacemaker import cib_fencing
-from muster.installation.fencing_topology import objection
 from muster.installation.installed import Resource
 from muster.planning.capacity import NOT_MODELLED, asks_for_more
 from muster.planning.hosts import Host, astray, find, hosts
@@ -86,15 +84,9 @@ def ask(site: Site, host: str) -> tuple[Survey, list[Host]]:
     """
     settings = site.settings
     nova = wiring.nova(settings)
-    survey = take_survey(nova, Placement(nova.login), Clock(), site.cluster, settings.host_map, doubts(site), host)
+    unproved = wiring.doubts(site.snapshot, site.cluster)
+    survey = take_survey(nova, Placement(nova.login), Clock(), site.cluster, settings.host_map, unproved, host)
     return survey, hosts(survey.cluster, survey.services, settings.host_map, survey.doubts)
-
-
-def doubts(site: Site) -> dict[str, str]:
-    """By node, why a record of its fencing would prove nothing."""
-    devices = cib_fencing.devices(site.snapshot)
-    found = {node: objection(node, cib_fencing.levels(site.snapshot, node), devices) for node in site.cluster.nodes}
-    return {node: doubt for node, doubt in found.items() if doubt}
 
 
 def hindrances(resource: Resource) -> Iterator[tuple[int, str]]:

@@ -19,11 +19,11 @@ from muster.cli.terminal import Cell
 from muster.cli.view import Seen, Shown, View, view
 from muster.core.errors import ClusterError
 from muster.core.findings import Verdict
-from muster.core.printable import counted
+from muster.core.printable import counted, tolerated
 from muster.gateways.pacemaker import cib, cib_fencing, cib_operations, installation
 from muster.gateways.pacemaker.cluster import still_refused
 from muster.installation.fencing_topology import objection
-from muster.reporting.documents import Readiness, Report, ServerEntry, SharedEvent, as_json
+from muster.reporting.documents import KnownCapacity, Readiness, Report, ServerEntry, SharedEvent, as_json
 from muster.reporting.history import after_return
 from muster.reporting.report import make_report, without_events
 from muster.reporting.times import clock
@@ -91,6 +91,8 @@ def render(shown: View, now: float) -> RenderableType:
     parts: list[RenderableType] = [head]
     if shown.readiness:
         parts.append(_readiness(shown.readiness, now))
+    if shown.capacity and (shown.capacity.at or shown.capacity.trouble):
+        parts.append(_capacity(shown.capacity, now))
     if shown.incidents:
         parts += ["", incidents_table(shown.incidents, now)]
     if shown.todo:
@@ -109,6 +111,20 @@ def _readiness(found: Readiness, now: float) -> Text:
     named = ", ".join(doubt.check for doubt in found.doubts) or f"{found.checks} checks"
     line.append(f" ({terminal.clean(named)}), {terminal.age(now - found.at)} ago")
     return line
+
+
+def _capacity(found: KnownCapacity, now: float) -> Text:
+    """``capacity: any 2 of 12 hosts may die together, 5 min ago``."""
+    said = []
+    if found.at:
+        number = tolerated(found.at_least, found.at_most, found.hosts)
+        lost = sum(found.unsaveable.values())
+        alone = f"; no other host takes {counted(lost, 'server')}" if lost else ""
+        unsure = f"; muster cannot say for {counted(found.unjudged, 'server')}" if found.unjudged else ""
+        said.append(f"{number}{alone}{unsure}, {terminal.age(now - found.at)} ago")
+    if found.trouble:
+        said.append(f"not known {'now' if found.at else 'yet'}: {terminal.clean(found.trouble)}")
+    return Text(f"capacity: {'. '.join(said)}", style="" if found.at_least and not found.trouble else "yellow")
 
 
 def _hosts(dead: int, failed: int) -> str:

@@ -16,7 +16,7 @@ from muster.core.cluster_facts import Cluster, Node, Phase
 from muster.core.decide import has_incident
 from muster.core.printable import counted
 from muster.installation.installed import Resource
-from muster.reporting.documents import Heard, Readiness, Shared, SharedEvent, Summary
+from muster.reporting.documents import Heard, KnownCapacity, Readiness, Shared, SharedEvent, Summary
 from muster.reporting.report import BUSY, PAUSED_BY
 from muster.reporting.times import clock, duration
 
@@ -52,6 +52,7 @@ class View:
     """:param level: "ok", "attention" or "trouble".
     :param worker: where the worker runs, in words.
     :param readiness: what the worker has found wrong before a host dies; None where nobody asks, or no worker looks.
+    :param capacity: how many hosts may die, as far as the worker knows; None as for ``readiness``.
     :param failed: hosts that are not fenced yet.
     :param at: when the worker shared what is told of it; 0.0 if it has shared nothing.
     """
@@ -65,6 +66,7 @@ class View:
     todo: tuple[Todo, ...] = ()
     events: tuple[SharedEvent, ...] = ()
     readiness: Optional[Readiness] = None
+    capacity: Optional[KnownCapacity] = None
     at: float = 0.0
 
 
@@ -93,6 +95,7 @@ def view(seen: Seen) -> View:
     incidents = tuple(_incidents(seen))
     todo = tuple(sorted(_todos(seen, incidents), key=lambda t: -LEVELS.index(t.level)))
     levels = [t.level for t in todo] + ["attention"] * bool(incidents)
+    looked = bool(seen.resource.active_on) and not seen.incidents_only
     return View(
         level=max(levels, key=LEVELS.index, default="ok"),
         worker=_worker(seen),
@@ -101,7 +104,8 @@ def view(seen: Seen) -> View:
         incidents=incidents,
         todo=todo,
         events=seen.heard.shared.events,
-        readiness=seen.heard.shared.readiness if seen.resource.active_on and not seen.incidents_only else None,
+        readiness=seen.heard.shared.readiness if looked else None,
+        capacity=seen.heard.shared.capacity if looked else None,
         failed=tuple(it.node for it in seen.failed),
         at=seen.heard.shared.at,
     )

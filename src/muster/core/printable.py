@@ -26,3 +26,15 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def first_three(items: Sequence[str]) -> str:
     """``a, b``, and of more than three: ``a, b, c and others``."""
     return ", ".join(items[:3]) + " and others" * (len(items) > 3)
+
+
+def tolerated(least: int, most: int, hosts: int) -> str:
+    """How many hosts may die, in words.
+
+    :param least: so many for sure, whichever they are; ``most``: no more than so many.
+    """
+    if not hosts:
+        return "no host that muster looks after"
+    if least == most:
+        return f"any {least} of {counted(hosts, 'host')} may die together" if least else "no host may die"
+    return f"at least {least} and at most {most} of {counted(hosts, 'host')} may die together"

@@ -7,6 +7,8 @@ whatever becomes of this process, the program neither stalls nor stays.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import tempfile
@@ -34,10 +36,12 @@ class Detached:
 
     :param given: what it finds on its standard input.
     :param timeout_s: after so many seconds it is killed, with what it has started and not sent elsewhere.
+    :param words_limit: so much is kept of what it says, in bytes.
     :raises OSError: when it cannot be started.
     """
 
-    def __init__(self, argv: Sequence[str], given: bytes, timeout_s: float) -> None:
+    def __init__(self, argv: Sequence[str], given: bytes, timeout_s: float, words_limit: int = WORDS_LIMIT) -> None:
+        self._words_limit = words_limit
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             with tempfile.TemporaryFile() as file:
@@ -62,6 +66,11 @@ class Detached:
         if code is None:
             return None
         with self._said:
-            self._said.seek(max(0, self._said.seek(0, 2) - WORDS_LIMIT))
+            self._said.seek(max(0, self._said.seek(0, 2) - self._words_limit))
             words = self._said.read().decode("utf-8", "replace").strip()
         return Ended(code, code in (-signal.SIGKILL, 128 + signal.SIGKILL), words)
+
+    def kill(self) -> None:
+        """It ends soon, with what it has started and not sent elsewhere; :meth:`ended` tells when."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)

@@ -7,12 +7,17 @@ Lists are asked for once, Placement once for each distinct request and for each 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Callable, Protocol, TypeVar, Union
 
+from muster.core.cluster_facts import Cluster
 from muster.core.errors import NovaError
 from muster.core.naming import Names
 from muster.core.nova_facts import Server, Service
+from muster.core.policy import Policy
 from muster.core.unknown import Unknown
+from muster.planning.answer import Fleet
+from muster.planning.hosts import Host, hosts
 from muster.planning.request import Ask
 from muster.planning.terms import Aggregate, Offer, Provider, ServerGroup, Terms, asks, zones_asked
 
@@ -25,9 +30,12 @@ T = TypeVar("T")
 class SchedulingPort(Protocol):
     """Nova, as far as it shows what its scheduler goes by.  Raises NovaError."""
 
+    def services(self) -> Sequence[Service]: ...
+    def servers(self) -> Sequence[Server]: ...
     def images_shown(self) -> bool: ...
     def aggregates(self) -> Sequence[Aggregate]: ...
     def groups(self) -> Sequence[ServerGroup]: ...
+    def requests_made(self) -> int: ...
 
 
 class OffersPort(Protocol):
@@ -36,6 +44,32 @@ class OffersPort(Protocol):
     def providers(self) -> Mapping[str, Provider]: ...
     def offer(self, ask: Ask) -> Offer: ...
     def members(self, aggregates: Collection[str]) -> frozenset[str]: ...
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """All that the capacity depends on.
+
+    :param requests: how many were made for it.
+    """
+
+    known: Sequence[Host]
+    fleet: Fleet
+    terms: Terms
+    requests: int
+
+
+def inquire(
+    nova: SchedulingPort, placement: OffersPort, cluster: Cluster, doubts: Mapping[str, str], policy: Policy, now: float
+) -> Inquiry:
+    """:param doubts: by node, why a fencing of it would prove nothing.
+    :raises NovaError: when Nova does not answer, or Placement does not show what hosts have.
+    """
+    services = nova.services()
+    known = hosts(cluster, services, policy.host_map, doubts)
+    fleet = Fleet(known, nova.servers(), doubts, policy, now)
+    terms = ask_terms(nova, placement, services, fleet.leaving)
+    return Inquiry(known, fleet, terms, nova.requests_made())
 
 
 def ask_terms(

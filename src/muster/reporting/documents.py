@@ -140,6 +140,29 @@ class Readiness:
 
 
 @dataclass(frozen=True)
+class KnownCapacity:
+    """How many hosts may die together, as the worker has found out.
+
+    :param at: when; 0.0: it has not yet, or never does.
+    :param at_least: so many may die, whichever they are; ``at_most``: no more than so many.
+    :param hosts: of how many.
+    :param unsaveable: by reason, how many servers no host takes if their own dies alone.
+    :param unjudged: how many servers nothing can be said of.
+    :param requests: how many that took.
+    :param trouble: why it could not be found out at the last try; all else is from the time before.
+    """
+
+    at: float = 0.0
+    at_least: int = 0
+    at_most: int = 0
+    hosts: int = 0
+    unsaveable: Mapping[str, int] = field(default_factory=dict)
+    unjudged: int = 0
+    requests: int = 0
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
 class StatusFile:
     """What the monitor of this controller lives on, and people may look at.
 
@@ -153,6 +176,7 @@ class StatusFile:
     reason: str = ""
     incidents: tuple[Summary, ...] = ()
     readiness: Readiness = field(default_factory=Readiness)
+    capacity: KnownCapacity = field(default_factory=KnownCapacity)
     deadline: float = 0.0
     at: float = 0.0
 
@@ -173,6 +197,7 @@ class Shared:
     reason: str = ""
     incidents: tuple[Summary, ...] = ()
     readiness: Readiness = field(default_factory=Readiness)
+    capacity: KnownCapacity = field(default_factory=KnownCapacity)
     events: tuple[SharedEvent, ...] = ()
     at: float = 0.0
     again_s: float = 0.0

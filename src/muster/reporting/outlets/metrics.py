@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from muster import parameters
 from muster.core.decide import Incident
@@ -19,7 +19,8 @@ from muster.core.findings import State, Verdict
 from muster.core.ports import ClockPort
 from muster.installation.checks.examination import Result
 from muster.log import Log
-from muster.reporting.documents import Readiness
+from muster.reporting import capacity_file
+from muster.reporting.documents import KnownCapacity, Readiness
 from muster.reporting.outlets import Quiet
 from muster.reporting.outlets.files import complain, replace
 
@@ -36,6 +37,7 @@ class Counted:
     :param refused: evacuations that Nova refused.
     :param nova_errors: calls to Nova without a usable answer.
     :param unfenced: by node, when Pacemaker lost it, of those that are not fenced.
+    :param capacity: None where the worker does not look at it.
     """
 
     sent: int = 0
@@ -45,6 +47,7 @@ class Counted:
     cluster_trouble: str = ""
     readiness: Readiness = field(default_factory=Readiness)
     unfenced: Mapping[str, int] = field(default_factory=dict)
+    capacity: Optional[KnownCapacity] = None
 
 
 class Metrics(Quiet):
@@ -73,7 +76,8 @@ class Metrics(Quiet):
         clocks = (round(self._clock.nova.ahead_s), round(self._clock.nova.apart_s))
         doubts = [(doubt.check, doubt.result) for doubt in counted.readiness.doubts]
         sums = (counted.sent, counted.refused, counted.nova_errors)
-        seen = (bool(reason), told, sums, troubles, clocks, doubts, bool(counted.readiness.at), counted.unfenced)
+        looks = (bool(counted.readiness.at), counted.capacity)
+        seen = (bool(reason), told, sums, troubles, clocks, doubts, looks, counted.unfenced)
         if seen != self._written or not 0 <= now - self._written_at < EVERY_S:
             self._write(self._families(reason, incidents, counted))
             self._written, self._written_at = seen, now
@@ -113,6 +117,8 @@ class Metrics(Quiet):
         yield counter("muster_evacuations_refused", "Evacuations that Nova refused.", counted.refused)
         yield counter("muster_nova_errors", "Calls to Nova without a usable answer.", counted.nova_errors)
         yield from self._readiness(counted.readiness)
+        for gauge_ in capacity_file.gauges(counted.capacity) if counted.capacity else ():
+            yield self._by(*gauge_)
         if not counted.cluster_trouble:  # else nothing is known of any incident, which is not "none"
             yield from self._incidents(incidents)
             about = "When Pacemaker lost a host that is not fenced yet."
@@ -143,9 +149,10 @@ class Metrics(Quiet):
         yield gauge("muster_worker_up", "1 while the worker runs on this controller.", value=int(up))
 
     def _by(self, name: str, about: str, label: str, values: Mapping[str, float]) -> Any:
-        family = self._core.GaugeMetricFamily(name, about, labels=[label])
+        """:param label: empty for a metric without any."""
+        family = self._core.GaugeMetricFamily(name, about, labels=[label] if label else [])
         for what, value in values.items():
-            family.add_metric([what], value)
+            family.add_metric([what] if label else [], value)
         return family
 
 

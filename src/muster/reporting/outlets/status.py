@@ -18,7 +18,7 @@ from muster.core.findings import State
 from muster.core.ports import ClockPort
 from muster.log import Log
 from muster.reporting import report
-from muster.reporting.documents import Readiness, Shared, SharedEvent, StatusFile, as_json
+from muster.reporting.documents import KnownCapacity, Readiness, Shared, SharedEvent, StatusFile, as_json
 from muster.reporting.outlets import Quiet
 from muster.reporting.outlets.files import complain, replace
 from muster.reporting.report import BUSY, Event
@@ -38,7 +38,7 @@ SHARE_LIMIT = 120_000
 class Status(Quiet):
     """:param path: ``/run/muster/RESOURCE.json``.
     :param share: hands the status on to the other controllers.
-    :param readiness: gives what was found by now.
+    :param readiness: gives what was found by now; ``capacity`` as well.
     """
 
     def __init__(
@@ -48,10 +48,12 @@ class Status(Quiet):
         log: Log,
         share: Callable[[str], None] = lambda text: None,
         readiness: Callable[[], Readiness] = Readiness,
+        capacity: Callable[[], KnownCapacity] = KnownCapacity,
     ) -> None:
         self._path = path
         self._hand_on = share
         self._readiness = readiness
+        self._capacity = capacity
         self._looked_at = 0.0
         self._shared = ""
         self._shared_at = -SHARE_EVERY_S
@@ -70,8 +72,8 @@ class Status(Quiet):
 
     def status(self, reason: str, incidents: list[Incident]) -> None:
         told = tuple(report.summary(incident) for incident in incidents)
-        ready = self._readiness()
-        shown = replace_fields(self._status, first_look=True, reason=reason, incidents=told, readiness=ready)
+        found = {"readiness": self._readiness(), "capacity": self._capacity()}
+        shown = replace_fields(self._status, first_look=True, reason=reason, incidents=told, **found)  # type: ignore[arg-type]
         if shown != self._status:
             self._status = shown
             self._write()
@@ -92,10 +94,15 @@ class Status(Quiet):
             reason=known.reason,
             incidents=known.incidents,
             readiness=known.readiness,
+            capacity=known.capacity,
             events=tuple(SharedEvent(e.at, e.node, e.what, e.server, e.name) for e in self._latest),
         )
         looked_at = told.readiness.at
-        timeless = replace_fields(told, readiness=replace_fields(told.readiness, at=float(looked_at > 0)))
+        timeless = replace_fields(
+            told,
+            readiness=replace_fields(told.readiness, at=float(looked_at > 0)),
+            capacity=replace_fields(told.capacity, at=float(told.capacity.at > 0), requests=0),
+        )
         news = re.sub(r"\d+ s\b", "", json.dumps(as_json(timeless)))
         now = self._clock.monotonic()
         since_s, is_new = now - self._shared_at, news != self._shared
