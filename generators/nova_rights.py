@@ -33,7 +33,8 @@ def purposes() -> Iterator[tuple[str, tuple[str, ...], str]]:
 def policy_file() -> str:
     lines = []
     for purpose, policies, only in purposes():
-        lines.append(f"# To {purpose}{f', only {only}' if only else ''}.")
+        if policies:
+            lines.append(f"# To {purpose}{f', only {only}' if only else ''}.")
         for policy in policies:
             since = f"  # from {SINCE[policy]} on" if policy in SINCE else ""
             rule = f"{NOT_FOR_ADMINS_ALONE.get(policy, ADMIN)} or role:muster"
@@ -45,7 +46,8 @@ def table() -> str:
     lines = ["| to | policy |", "| --- | --- |"]
     for purpose, policies, only in purposes():
         named = (f"`{policy}`{f' (from {SINCE[policy]} on)' if policy in SINCE else ''}" for policy in policies)
-        lines.append(f"| {purpose}{f', only {only}' if only else ''} | {', '.join(named)} |")
+        by = ", ".join(named) or "only the role `admin`, whatever the policy says"
+        lines.append(f"| {purpose}{f', only {only}' if only else ''} | {by} |")
     return "\n".join(lines) + "\n"
 
 

@@ -197,6 +197,7 @@ class Right:
     :param words: Nova's, or why it is not known.
     :param remedy: how to get it, or to find it out.
     :param moot: there is nothing now that it could be asked about without harm.
+    :param lesser: no evacuation depends on it, only what muster says of the capacity.
     """
 
     name: str
@@ -204,6 +205,7 @@ class Right:
     words: str = ""
     remedy: str = ""
     moot: bool = False
+    lesser: bool = False
 
 
 @dataclass(frozen=True)

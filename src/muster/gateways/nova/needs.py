@@ -14,7 +14,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Need:
     """:param name: behind "to": what it is for.
-    :param policies: without ``os_compute_api:`` before them.
+    :param policies: without ``os_compute_api:`` before them; none where only an admin may, whatever they say.
     :param path: behind the endpoint, as a pattern for all of it.
     :param query: a pattern for a part of the query.
     :param action: of a server; the key of the body.
@@ -76,13 +76,23 @@ RESET = Need(
     action="os-resetState",
     only="with the parameter reset_states",
 )
+FOR_CAPACITY = "for muster capacity"
+AGGREGATES_SEEN = Need("see host aggregates", ("os-aggregates:index",), "GET", "/os-aggregates", only=FOR_CAPACITY)
+GROUPS_SEEN = Need(
+    "see every project's server groups", (), "GET", "/os-server-groups", "all_projects=", "", FOR_CAPACITY
+)
+"""Whether the caller is an admin Nova asks itself, beside its policy (nova/api/openstack/compute/server_groups.py,
+index)."""
 BESIDE_NOVA = (
     ("network", "GET", "/v2.0/ports"),
     ("placement", "GET", "/allocation_candidates"),
     ("placement", "GET", "/allocations/*"),
     ("placement", "GET", "/resource_providers"),
+    ("placement", "GET", "/resource_providers/*/inventories"),
+    ("placement", "GET", "/resource_providers/*/usages"),
 )
-"""What doctor asks of Neutron, and plan and status of placement: service, method, path."""
+"""What doctor asks of Neutron, and plan, capacity and status of placement: service, method, path."""
+ROOM_SEEN = "see in Placement what hosts have left"
 PORTS_SEEN = "see the ports of other projects' servers in Neutron"
 
 RICHER = {
@@ -116,6 +126,8 @@ NEEDS = (
     EVACUATED,
     STOPPED,
     RESET,
+    AGGREGATES_SEEN,
+    GROUPS_SEEN,
 )
 
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Optional
 
@@ -42,26 +43,29 @@ from muster.gateways.nova.compute import (
     SERVERS,
     SERVICES_BY_UUID,
     STOP,
-    Nova,
 )
 from muster.gateways.nova.connection import Version
 from muster.gateways.nova.login import READ_TIMEOUT_S, UNREADABLE
 from muster.gateways.nova.needs import (
     ACTIONS_LISTED,
     ACTIONS_SEEN,
+    AGGREGATES_SEEN,
     EVACUATED,
     FORCED_DOWN,
+    GROUPS_SEEN,
     MIGRATION_HOSTS_SEEN,
     MIGRATIONS_LISTED,
     OF_ONE_HOST,
     ONE_SERVER,
     PORTS_SEEN,
     RESET,
+    ROOM_SEEN,
     SERVERS_SEEN,
     SERVICES_LISTED,
     STOPPED,
     Need,
 )
+from muster.gateways.nova.scheduling import AGGREGATES, CANDIDATES, GROUPS, PROVIDERS, NovaScheduling
 from muster.installation.installed import NovaAccess, Right
 
 EVACUATE_FORCED: Version = (2, 67)  # the newest that takes a body with force
@@ -81,13 +85,18 @@ NO_ROW = "Nova has no migration yet that would show it"
 NO_ACTION = "the server that muster looked at has no actions"
 NO_PORT = "it sees no server of another project with an address"
 IRREVOCABLE = "muster cannot try it without doing it"
+IN_PLACEMENT = (
+    "give the user of clouds.yaml the role admin, or in Placement placement:allocation_candidates:list,"
+    " placement:resource_providers:list, placement:resource_providers:inventories:list and"
+    " placement:resource_providers:usages"
+)
 IN_NEUTRON = (
     "Nova asks Neutron with this user's token: give it the role service, or in Neutron's policy \"service_api\":"
     ' "role:service or role:muster" (before 2024.1 "context_is_advsvc": "role:advsvc or role:muster")'
 )
 
 
-class NovaRights(Nova):
+class NovaRights(NovaScheduling):
     """The same connection as :class:`Nova`, asked what it may do."""
 
     def access(self, clock: ClockPort, reset_states: bool = False, thorough: bool = True) -> NovaAccess:
@@ -108,7 +117,8 @@ class NovaRights(Nova):
         listed = self._may(SERVICES_LISTED, lambda: services.extend(self.services()))
         services_at = self._clock.now()
         if thorough:
-            told = (*self._of_servers(), *([_untold(RESET, IRREVOCABLE)] if reset_states else []))
+            reset = [_untold(RESET, IRREVOCABLE)] if reset_states else []
+            told = (*self._of_servers(), *reset, *self._of_scheduling())
         else:
             told = tuple(self._of_lists([], 1))
         return NovaAccess(
@@ -210,6 +220,32 @@ class NovaRights(Nova):
             return Right(PORTS_SEEN, False, f"Neutron shows none of {ident}, which has addresses", IN_NEUTRON)
         return Right(PORTS_SEEN, True)
 
+    def _of_scheduling(self) -> Iterator[Right]:
+        """What only the capacity depends on."""
+        yield replace(self._may(AGGREGATES_SEEN, lambda: self._get("/os-aggregates", {}, AGGREGATES)), lesser=True)
+        yield replace(self._may(GROUPS_SEEN, self._some_groups), lesser=True)
+        yield replace(self._may_see_room(), lesser=True)
+
+    def _some_groups(self) -> None:
+        if not self._is_admin():
+            raise NovaRefused("Nova shows it to the role admin only", status=403)
+        self._get("/os-server-groups", {"all_projects": "True", "limit": "1"}, GROUPS)
+
+    def _may_see_room(self) -> Right:
+        if self._silent:
+            return Right(ROOM_SEEN, None, SILENT)
+        try:
+            if not self._connect().endpoint_for("placement"):
+                return Right(ROOM_SEEN, None, "the catalogue has no placement", moot=True)
+            self.login.get("placement", "/resource_providers", {"name": "none"}, PROVIDERS)
+            query = {"resources": "MEMORY_MB:1", "limit": "1"}
+            self.login.get("placement", "/allocation_candidates", query, CANDIDATES)
+        except NovaRefused as exc:
+            return Right(ROOM_SEEN, False if exc.status == 403 else None, str(exc), IN_PLACEMENT)
+        except (NovaError, ksa.ClientException, openstack.exceptions.SDKException) as exc:
+            return Right(ROOM_SEEN, None, str(exc))
+        return Right(ROOM_SEEN, True)
+
     def _may(self, need: Need, call: Callable[[], object], refused_with: Collection[int] = ()) -> Right:
         """:param refused_with: the statuses with which Nova refuses a write to somebody who has the right."""
         name = need.name
@@ -221,10 +257,8 @@ class NovaRights(Nova):
             if exc.status in refused_with:
                 return Right(name, True)
             if exc.status == 403:
-                policies = " ".join(f"os_compute_api:{policy}" for policy in need.policies)
-                return Right(
-                    name, False, str(exc), f"give the user of clouds.yaml the role admin, or in Nova {policies}"
-                )
+                policies = f", or in Nova {need.rules}" if need.policies else ""
+                return Right(name, False, str(exc), f"give the user of clouds.yaml the role admin{policies}")
             return Right(name, None, str(exc))
         except NovaError as exc:
             self._silent = not (exc.status or exc.others_status)
