@@ -134,7 +134,7 @@ class Crowd:
         )
         return self._take("force_down")
 
-    def force_up(self, service: str, unforce: bool, enable: bool) -> str:
+    def force_up(self, service: str, unforce: bool, enable: bool, disable_reason: Optional[str] = None) -> str:
         raise AssertionError("no host returns here")
 
     def evacuate(self, server: str, target: Optional[str]) -> str:

@@ -6,6 +6,7 @@ All faults are found at once; each names parameter, value and remedy.
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,12 +47,17 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         value, fault = _value(parameter, environment)
         if fault and parameter.comfort:
             value, fault = _value(parameter, {})
-        values.update({} if fault else {parameter.name: value})
+        values.update({} if fault else {field_of(parameter.name): value})
         faults += [fault] if fault else []
     faults += _doubts(values)
     if faults:
         raise SettingsError(faults)
     return Settings(**values)
+
+
+def field_of(parameter: str) -> str:
+    """The name of its field: what is a word of Python's own has an underscore behind it."""
+    return f"{parameter}_" if keyword.iskeyword(parameter) else parameter
 
 
 def comfort_faults(environment: Mapping[str, str]) -> list[str]:

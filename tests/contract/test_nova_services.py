@@ -26,6 +26,15 @@ def test_one_call_forces_down_and_disables_with_the_reason_and_one_undoes_it(clo
     assert (it.id, it.up, it.enabled, it.forced_down, it.disabled_reason) == (ident, True, True, False, "")
 
 
+def test_a_force_down_is_lifted_and_the_disable_stays_with_another_reason(cloud: Cloud) -> None:
+    """D13."""
+    ident = service(cloud).id
+    cloud.nova.force_down(ident, MARK)
+    assert cloud.nova.force_up(ident, unforce=True, enable=False, disable_reason="muster: returned")
+    it = service(cloud)
+    assert (it.enabled, it.forced_down, it.disabled_reason) == (False, False, "muster: returned")
+
+
 def test_a_force_down_without_a_reason_leaves_the_operators_disable_alone(cloud: Cloud) -> None:
     cloud.operator_disables("cmp1", "disk swap")
     ident = service(cloud).id

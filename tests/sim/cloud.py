@@ -154,7 +154,9 @@ class Cloud(CloudState):
             host.enabled, host.disabled_reason, host.disabled_by = False, reason, by
         return self._changed(host)
 
-    def force_up(self, service: str, unforce: bool, enable: bool, by: str = "muster") -> str:
+    def force_up(
+        self, service: str, unforce: bool, enable: bool, disable_reason: Optional[str] = None, by: str = "muster"
+    ) -> str:
         host = self._host_of(service)
         if unforce and any(r.source == host.name and r.status == "done" and self.kept(r) for r in self.rows):
             words = "HTTP 400: it has evacuations that are not completed"
@@ -164,6 +166,8 @@ class Cloud(CloudState):
         if enable:
             host.enabled, host.disabled_reason, host.disabled_by = True, "", ""
             host.let_back_at = self.now if by == "operator" else host.let_back_at
+        elif disable_reason is not None:
+            host.disabled_reason, host.disabled_by = disable_reason, "operator"  # from now on it is theirs to enable
         return self._changed(host)
 
     def disable(self, name: str, reason: str, by: str) -> None:

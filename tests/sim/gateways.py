@@ -192,10 +192,10 @@ class NovaGateway:
 
         return self._write("force_down", force, *what)
 
-    def force_up(self, service: str, unforce: bool, enable: bool) -> str:
+    def force_up(self, service: str, unforce: bool, enable: bool, disable_reason: Optional[str] = None) -> str:
         name = service.removeprefix("service-")
         self._world.judge.lift_sent(self._process, name, unforce, enable)
-        lift = functools.partial(self._cloud.force_up, service, unforce, enable)
+        lift = functools.partial(self._cloud.force_up, service, unforce, enable, disable_reason)
         return self._write("force_up", lift, service, "unforce" * unforce, "enable" * enable)
 
     def evacuate(self, server: str, target: Optional[str]) -> str:

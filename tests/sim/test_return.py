@@ -25,6 +25,19 @@ def test_waits_for_the_host_itself_when_an_operator_changes_its_service() -> Non
     it.fair()
 
 
+def test_a_host_that_is_to_return_disabled_stays_so_over_two_incidents() -> None:
+    """D13: the second one is muster's to lift, and the disable is the operator's."""
+    it = Stage(servers=1, **{"return": "disabled"})
+    for _ in range(2):
+        it.fence("cmp1")
+        it.until(it.settled("cmp1"))
+        it.power_on("cmp1")
+        it.until(it.over("cmp1"))
+        host = it.cloud.computes["cmp1"]
+        assert (host.forced_down, host.enabled, host.disabled_reason[:16]) == (False, False, "muster: returned")
+    it.fair()
+
+
 def test_keeps_nova_compute_away_again_when_an_operator_evacuates_after_the_release() -> None:
     """facts.md N16: by hand is what we advise for what is held; its host must not come back in the middle of it."""
     it = Stage(servers=0)

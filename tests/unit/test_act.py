@@ -42,7 +42,7 @@ class SlowNova:
             raise self.fault
         return f"req-{len(self.asked)}"
 
-    def force_up(self, service: str, unforce: bool, enable: bool) -> str:
+    def force_up(self, service: str, unforce: bool, enable: bool, disable_reason: Optional[str] = None) -> str:
         self.asked.append(service)
         return "req-1"
 

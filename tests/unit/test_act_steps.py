@@ -62,7 +62,7 @@ class Nova:
     def force_down(self, service: str, reason: Optional[str]) -> str:
         return self._take(f"force_down {reason}")
 
-    def force_up(self, service: str, unforce: bool, enable: bool) -> str:
+    def force_up(self, service: str, unforce: bool, enable: bool, disable_reason: Optional[str] = None) -> str:
         return self._take("force_up")
 
     def stop(self, server: str) -> str:

@@ -180,6 +180,33 @@ class TestReturn:
         step = decide(sight(self.back, service=theirs, compute_restarted=True), settings()).steps[0]
         assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=False)
 
+    def test_a_host_returns_disabled_where_the_operator_wants_to_enable_it_himself(self) -> None:
+        """D13: with the command in Nova's reason; from then on it is his, also in the next incident."""
+        kept = settings(**{"return": "disabled"})
+        facts: dict[str, Any] = {"evacuations": (self.completed,), "compute_restarted": True}
+        command = "openstack compute service set --enable cmp1 nova-compute"
+        step = decide(sight(self.back, **facts), kept).steps[0]
+        assert isinstance(step, ForceUp)
+        reason = f"muster: returned after the fencing at {FENCED}. To enable it: {command}"
+        assert (step.unforce, step.enable, step.disable_reason) == (True, False, reason)
+        lifted = replace(DOWN, forced_down=False, up=True, disabled_reason=reason)
+        for policy in (kept, settings()):
+            told = decide(sight(self.back, service=lifted, **facts, back_at=NOW - 60, listed_at=NOW - 1), policy)
+            assert not any(isinstance(s, ForceUp) for s in told.steps)
+            assert isinstance(told.steps[-1], DropRecord)
+            assert told.incidents["cmp1"].reason.endswith(f"stays disabled until you enable it: {command}")
+        again = replace(lifted, forced_down=True, up=False)
+        step = decide(sight(self.back, service=again, **facts), settings()).steps[0]
+        assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=False)
+
+    def test_the_reason_of_a_host_with_a_long_name_is_one_that_nova_takes(self) -> None:
+        """D13: refused, the host would stay forced down."""
+        long = replace(DOWN, host="cmp1." + "h" * 200)
+        seen = sight(self.back, service=long, evacuations=(self.completed,), compute_restarted=True)
+        step = decide(seen, settings(**{"return": "disabled"})).steps[0]
+        assert isinstance(step, ForceUp)
+        assert len(step.disable_reason or "") == 255
+
     def test_an_operators_force_down_stays(self) -> None:
         """D4."""
         kept = replace(self.back, record=Record(Phase.RETURNING, FENCED, FENCED, kept=True))

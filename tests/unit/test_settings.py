@@ -10,7 +10,7 @@ import pytest
 from muster import parameters
 from muster.core.errors import SettingsError
 from muster.core.policy import FailedHosts
-from muster.settings import AGENT, Settings, comfort_faults, from_environment
+from muster.settings import AGENT, Settings, comfort_faults, field_of, from_environment
 from tests.fakes import settings
 
 
@@ -21,7 +21,7 @@ def faults(**values: str) -> tuple[str, ...]:
 
 
 def test_fields_and_parameters_are_the_same_names() -> None:
-    assert {f.name for f in dataclasses.fields(Settings)} == {p.name for p in parameters.parameters(AGENT)}
+    assert {f.name for f in dataclasses.fields(Settings)} == {field_of(p.name) for p in parameters.parameters(AGENT)}
 
 
 def test_only_what_has_no_default_is_required() -> None:

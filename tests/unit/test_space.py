@@ -535,5 +535,6 @@ def check_host_step(c: HostCase, step: object) -> None:
         assert not (step.unforce and record.kept), c
         assert isinstance(service, Service), c
         assert not step.enable or service.disabled_reason.startswith(MARK), c
+        assert not (step.enable and step.disable_reason), c
     if isinstance(step, DropRecord):
         assert step.record.phase is Phase.CLOSED, c

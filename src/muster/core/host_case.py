@@ -18,6 +18,8 @@ from muster.core.sight import NEVER_TRIED, HostSight, ServerSight, Tries
 from muster.core.unknown import Unknown
 
 MARK = "muster: "
+RETURNED = f"{MARK}returned"
+"""How the reason begins of a host that muster let come back disabled: from then on it is the operator's to enable."""
 """Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
 LATE_BEAT_S = 2.0
 """A heartbeat may come so much after its time."""
@@ -170,7 +172,8 @@ class HostCase:
     @property
     def disabled_by_us(self) -> bool:
         service = self.known_service
-        return not service.enabled and service.disabled_reason.startswith(MARK)
+        reason = service.disabled_reason
+        return not service.enabled and reason.startswith(MARK) and not reason.startswith(RETURNED)
 
     @property
     def out_of_service(self) -> bool:

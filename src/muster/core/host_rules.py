@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from muster.core.bounds import HEARTBEAT_SKEW_S
 from muster.core.cluster_facts import UNTOUCHED, Phase, Record
 from muster.core.findings import State, Verdict
-from muster.core.host_case import LATE_BEAT_S, MARK, HostCase
+from muster.core.host_case import LATE_BEAT_S, MARK, RETURNED, HostCase
 from muster.core.nova_facts import EvacuationStatus
 from muster.core.printable import counted, first_three
 from muster.core.sight import Outcome
@@ -56,6 +56,10 @@ class HostRule:
     steps: Callable[[HostCase], tuple[Step, ...]] = lambda c: ()
     sends: bool = False
     proves: bool = False
+
+
+REASON_LIMIT = 255
+"""Nova refuses a longer one (nova/api/openstack/compute/schemas/services.py)."""
 
 
 def _state_of(phase: Phase) -> State:
@@ -122,7 +126,11 @@ def _force_down(c: HostCase) -> tuple[Step, ...]:
 def _force_up(c: HostCase) -> tuple[Step, ...]:
     service = c.known_service
     unforce = service.forced_down and not c.record.kept
-    return (ForceUp(c.node.name, service.id, service.host, unforce, c.disabled_by_us),)
+    stays = c.disabled_by_us and c.policy.return_ == "disabled"
+    said = (
+        f"{RETURNED} after the fencing at {c.record.last}. To enable it: {_enable(c)}"[:REASON_LIMIT] if stays else None
+    )
+    return (ForceUp(c.node.name, service.id, service.host, unforce, c.disabled_by_us and not stays, said),)
 
 
 def _close(c: HostCase) -> tuple[Step, ...]:
@@ -184,13 +192,17 @@ def _back(c: HostCase) -> str:
             "back in the cluster, but an operator's force-down keeps it out of service. To end that: openstack compute"
             f" service set --up {service.host} nova-compute"
         )
+    if not service.enabled and service.disabled_reason.startswith(RETURNED):
+        return f"back in the cluster, and stays disabled until you enable it: {_enable(c)}"
     if not service.enabled:
         why = f" ({service.disabled_reason})" if service.disabled_reason else ""
-        return (
-            f"back in the cluster, but an operator has disabled it{why}. To end that: openstack compute service set"
-            f" --enable {service.host} nova-compute"
-        )
+        return f"back in the cluster, but an operator has disabled it{why}. To end that: {_enable(c)}"
     return "back in service"
+
+
+def _enable(c: HostCase) -> str:
+    service = c.known_service
+    return f"openstack compute service set --enable {service.host} nova-compute"
 
 
 def _not_cleaned_up(c: HostCase) -> str:

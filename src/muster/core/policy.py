@@ -41,3 +41,4 @@ class Policy:
     late_call_s: int
     retry_delay_s: int
     stuck_after_s: int
+    return_: str

@@ -66,13 +66,17 @@ class ForceDown:
 
 @dataclass(frozen=True)
 class ForceUp:
-    """Undo what muster did to the service, and nothing else."""
+    """Undo what muster did to the service, and nothing else.
+
+    :param disable_reason: it stays disabled, and this becomes the reason.
+    """
 
     node: str
     service: str
     host: str
     unforce: bool
     enable: bool
+    disable_reason: Optional[str] = None
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ class Act:
             return
         self._memory.services.outdate()
         try:
-            request_id = self._nova.force_up(step.service, step.unforce, step.enable)
+            request_id = self._nova.force_up(step.service, step.unforce, step.enable, step.disable_reason)
         except NovaRefused as exc:
             if exc.answer is Answer.UNFIT:
                 host.returning.lift_refused(self._clock.now())

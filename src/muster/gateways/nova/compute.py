@@ -228,13 +228,16 @@ class Nova(NovaConnection):
             change.update(status="disabled", disabled_reason=disable_reason)
         return self._update_service(service, change)
 
-    def force_up(self, service: str, unforce: bool, enable: bool) -> str:
-        """Undo it.  Nova refuses with 400 as long as the returning host has not finished its rows (facts.md N17)."""
+    def force_up(self, service: str, unforce: bool, enable: bool, disable_reason: Optional[str] = None) -> str:
+        """Undo it; with a reason the host stays disabled.  Nova refuses with 400 as long as the returning host has not
+        finished its rows (facts.md N17)."""
         change: dict[str, Any] = {}
         if unforce:
             change["forced_down"] = False
         if enable:
             change["status"] = "enabled"
+        elif disable_reason is not None:
+            change.update(status="disabled", disabled_reason=disable_reason)
         return self._update_service(service, change)
 
     def evacuate(self, server: str, target: Optional[str]) -> str:
