@@ -434,6 +434,22 @@ BREAKS: tuple[Break, ...] = (
     ),
     Break(
         "D9",
+        "takes rows of the start before a stop for the start after it",
+        "src/muster/engine/memory.py",
+        "return finished and self.returning.compute_stops == 0",
+        "return finished",
+        ("unit/test_liveness.py::test_rows_of_the_start_before_show_no_start_after_a_stop",),
+    ),
+    Break(
+        "D9",
+        "takes a nova-compute that is stopping for one that has started",
+        "src/muster/engine/liveness.py",
+        "        if stopping:\n            return  # what is seen of it is from before its stop\n",
+        "",
+        ("unit/test_liveness.py::test_what_beats_while_it_is_stopped_has_not_started_anew",),
+    ),
+    Break(
+        "D9",
         "lifts again and again what Nova refuses",
         "src/muster/core/host_case.py",
         "left = (self.uncompleted_rows > 0 or refused)",

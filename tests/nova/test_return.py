@@ -147,9 +147,14 @@ def test_waits_for_a_refused_lifting_and_repeats_it(bed: NovaBed, rig: MakeRig) 
     it.fence("cmp1")
     it.run_until(it.settled("cmp1"))
     bed.fault(method="PUT", path="os-services", status=400, own=True, times=2)
+    held: list[bool] = []
+    it.before = lambda step: held.extend([it.cluster.nodes["cmp1"].hold] * isinstance(step, ForceUp))
     it.power_on("cmp1")
-    it.run_until(it.closed("cmp1"))
+    it.run_until(it.closed("cmp1"), 120)
     assert not bed.service("cmp1")["forced_down"]
+    assert held == [False] * 3, (
+        "Nova asks nova-compute as it enables a host, and waits a minute for one that is stopped"
+    )
     said = [event for _, event, _ in it.log.lines if event in ("nova fault", "lifted")]
     assert said == ["nova fault", "nova fault", "lifted"]
     expect(bed, uuid, "active")

@@ -113,6 +113,8 @@ class TestReturn:
             assert decide(it, settings()).steps == ()
         let_go = replace(kept, now=NOW + 1)
         assert decide(let_go, settings()).steps == (DropHold("cmp1"),)
+        slow = sight(replace(here, hold=True), compute_stopped_at=NOW - 34, compute_stops=1, beats_every_s=30.0)
+        assert decide(slow, settings()).steps == ()
 
     @pytest.mark.parametrize("status", ["accepted", "pre-migrating"])
     def test_waits_for_an_evacuation_that_has_begun_since(self, status: str) -> None:

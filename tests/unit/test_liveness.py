@@ -10,8 +10,9 @@ import pytest
 from muster.core.bounds import HEARTBEAT_SKEW_S
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.host_case import LATE_BEAT_S
-from muster.core.nova_facts import Server, Service
-from muster.engine.liveness import Liveness, Return
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Service
+from muster.engine.liveness import STOPS_WITHIN_S, Liveness, Return
+from muster.engine.memory import HostMemory
 
 FENCED = 1_800_000_000
 BEGAN = FENCED + 20.0
@@ -218,6 +219,42 @@ def test_what_was_stopped_has_to_show_itself_anew() -> None:
     assert (it.compute_restarted, it.first_beat_at, it.baseline) == (False, 0.0, None)
     it.compute_stopped(BEGAN + 60.0)
     assert (it.compute_stopped_at, it.compute_stops) == (BEGAN + 60.0, 2)
+
+
+def test_what_beats_while_it_is_stopped_has_not_started_anew() -> None:
+    """D9: from Nova 33 on it beats for minutes after it was told to stop, and what a start had completed stays so."""
+    held = replace(BACK, hold=True)
+    it = returning(*beating(DOWN, 60.0, 70.0))
+    it.compute_stopped(BEGAN + 72.0)
+    for after_s in (80.0, 90.0, 100.0):
+        it.observe_service(held, *beating(DOWN, after_s), False, BEGAN + after_s, BEGAN + after_s)
+        assert (it.compute_restarted, it.compute_stopped_at) == (False, BEGAN + after_s), "it has not stopped yet"
+    it.observe_service(held, *beating(DOWN, 100.0), False, BEGAN + 110.0, BEGAN + 110.0)
+    assert it.compute_stopped_at == BEGAN + 100.0
+    it.observe_service(BACK, *beating(DOWN, 100.0), False, BEGAN + 116.0, BEGAN + 116.0)
+    assert not it.compute_restarted
+    it.observe_service(BACK, *beating(DOWN, 120.0), False, BEGAN + 120.0, BEGAN + 120.0)
+    assert (it.compute_restarted, it.first_beat_at) == (True, BEGAN + 120.0)
+
+
+def test_what_beats_longer_than_any_stop_takes_keeps_nothing_away() -> None:
+    """D9: somebody has started it past the hold, and would have the host wait for ever."""
+    it = returning(*beating(DOWN, 60.0, 70.0))
+    it.compute_stopped(BEGAN)
+    for after_s in (STOPS_WITHIN_S - 1.0, STOPS_WITHIN_S):
+        it.observe_service(replace(BACK, hold=True), *beating(DOWN, after_s), False, BEGAN + after_s, BEGAN + after_s)
+    assert it.compute_stopped_at == BEGAN + STOPS_WITHIN_S - 1.0
+
+
+def test_rows_of_the_start_before_show_no_start_after_a_stop() -> None:
+    """D9: where only Nova's refusal tells of a row, those that are listed are finished already."""
+    it = HostMemory.begin(RETURNING, BEGAN, BEGAN)
+    done = Evacuation("1", "a", "cmp1", EvacuationStatus.COMPLETED, "cmp2", FENCED + 9.0, FENCED + 50.0)
+    it.inventory.evacuations.note([done], BEGAN, BEGAN, {})
+    assert it.compute_restarted
+    it.returning.compute_stopped(BEGAN + 30.0)
+    it.observe_service(BACK, DOWN, BEGAN + 31.0, BEGAN + 31.0)
+    assert not it.compute_restarted
 
 
 def test_it_was_back_once_it_has_joined_on_the_way() -> None:

@@ -32,6 +32,8 @@ ORDERS_DONE_S = 5.0
 """So long after a heartbeat of a nova-compute that has started, what had waited for it has been carried out."""
 ORDERS_LATEST_S = 60.0
 """The same where a server on the host has a task, or had one that has come to nothing yet."""
+BEATS_NO_MORE_S = 5.0
+"""What beats no more so long after its next heartbeat was due has stopped."""
 LIFT_AGAIN_S = 60.0
 """So long after Nova has refused to lift the force-down it is asked again, where nothing shows that it would not."""
 QUEUE_TRIES = 3
@@ -224,6 +226,11 @@ class HostCase:
         refused = self.now < self.sight.lift_refused_at + LIFT_AGAIN_S
         left = (self.uncompleted_rows > 0 or refused) and self.out_of_service
         return self.phase is Phase.RETURNING and left and 0.0 < self.sight.back_at < self.sight.evacuations_at
+
+    @property
+    def stopped_from(self) -> float:
+        """When a nova-compute that was stopped to start anew has beaten no more for so long that it is at its end."""
+        return self.sight.compute_stopped_at + self.sight.beats_every_s + BEATS_NO_MORE_S
 
     @property
     def misdated(self) -> bool:

@@ -35,8 +35,7 @@ LISTS_APART_S = 1.0
 """A host is settled by a list of its servers that is fresh, and not its only one."""
 
 STARTS_ANEW = 2
-STOP_S = 15.0
-"""So often nova-compute is started anew on the way back, and so long kept away for it: Pacemaker stops it by then."""
+"""So often nova-compute is started anew on the way back."""
 
 _BEFORE_RETURN = (*UNTOUCHED, Phase.EVACUATING)
 
@@ -304,7 +303,7 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         "hold-left",
-        lambda c: c.phase is Phase.RETURNING and c.node.hold and c.now >= c.sight.compute_stopped_at + STOP_S,
+        lambda c: c.phase is Phase.RETURNING and c.node.hold and c.now >= c.stopped_from,
         State.RETURNING,
         lambda c: "letting nova-compute start",
         lambda c: (DropHold(c.node.name),),

@@ -178,7 +178,8 @@ class HostSight:
     :param released: this worker has let nova-compute start again, so what is under way now began since.
     :param has_rejoined: this worker has seen it in the cluster since it was let return.
     :param compute_restarted: nova-compute wrote to Nova after it was let start again.
-    :param compute_stopped_at: when this worker last had nova-compute stopped, to start it anew; 0.0 = never.
+    :param compute_stopped_at: when this worker last had nova-compute stopped, to start it anew, or last saw a heartbeat
+        of it while it stopped; 0.0 = never.
     :param compute_stops: how often it did.
     :param lift_refused_at: when Nova last refused to lift the force-down, since then; 0.0 = it did not.
     :param back_at: when a heartbeat of it was first seen there; 0.0 = not yet.

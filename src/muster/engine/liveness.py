@@ -16,6 +16,9 @@ from muster.core.cluster_facts import UNTOUCHED, Node, Phase, Record
 from muster.core.host_case import LATE_BEAT_S
 from muster.core.nova_facts import Server, Service
 
+STOPS_WITHIN_S = 200.0
+"""Longer than any nova-compute takes to stop (facts.md N37): what beats then is one that somebody has started."""
+
 
 @dataclass
 class Liveness:
@@ -152,6 +155,9 @@ class Return:
     servers_before: Optional[Mapping[str, Server]] = None
     """Its servers as they were last read before its nova-compute could start; None as long as it cannot."""
     compute_stopped_at: float = 0.0
+    """When it was told to stop, or last beat while it did: from Nova 33 on it does so for minutes (facts.md N37)."""
+    stopped_by: float = 0.0
+    """When it has ended at the latest, whatever beats then."""
     compute_stops: int = 0
     lift_refused_at: float = 0.0
     """When Nova last refused to lift the force-down, since nova-compute was last stopped; 0.0: it did not."""
@@ -162,6 +168,7 @@ class Return:
     def compute_stopped(self, now: float) -> None:
         """It is to start anew: what was seen of it before that says nothing any more."""
         self.compute_stopped_at, self.compute_stops = now, self.compute_stops + 1
+        self.stopped_by = now + STOPS_WITHIN_S
         self.compute_restarted, self.baseline, self.first_beat_at = False, None, 0.0
         self.lift_refused_at = 0.0
 
@@ -188,9 +195,14 @@ class Return:
         :param asked_at: when Nova was asked for it.
         :param now: not earlier than the service was read.
         """
+        stopping = self.compute_stops > 0 and node.hold
+        if stopping and now < self.stopped_by and _beat(self.last, service):
+            self.compute_stopped_at = now
         if service != self.last:
             self.last, self.same_from = service, now
         self.same_until = asked_at
+        if stopping:
+            return  # what is seen of it is from before its stop
         beat = node.member and _beat(self.baseline, service)
         self.compute_restarted = self.compute_restarted or rows_finished or beat
         if beat:

@@ -77,8 +77,10 @@ class HostMemory:
 
     @property
     def compute_finished_its_rows(self) -> bool:
-        """Its nova-compute has started anew: only that turns done into completed."""
-        return self.inventory.evacuations.all_finished(self.record.last + HEARTBEAT_SKEW_S)
+        """Its nova-compute has started anew: only that turns done into completed.  After a stop they tell of no start:
+        they may be of the one before it."""
+        finished = self.inventory.evacuations.all_finished(self.record.last + HEARTBEAT_SKEW_S)
+        return finished and self.returning.compute_stops == 0
 
     @property
     def compute_restarted(self) -> bool:
