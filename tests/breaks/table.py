@@ -162,8 +162,8 @@ BREAKS: tuple[Break, ...] = (
         "A20",
         "closes before what had waited for the host is done",
         "src/muster/core/host_case.py",
-        "return self.sight.back_at + ORDERS_DONE_S if self.sight.back_at else math.inf",
-        "return self.sight.back_at if self.sight.back_at else 0.0",
+        "return self.sight.back_at + ORDERS_DONE_S",
+        "return self.sight.back_at",
         ("unit/test_host_return.py::TestReturn::test_looks_once_more_at_the_servers_before_it_closes",),
     ),
     Break(
@@ -415,6 +415,14 @@ BREAKS: tuple[Break, ...] = (
         "c.log_read_at < stops.at + REPEAT_S",
         "c.log_read_at <= stops.at",
         ("unit/test_server_states.py::test_before_a_stop_is_repeated_its_owners_wish_is_read_again",),
+    ),
+    Break(
+        "D14",
+        "enables a host before its first heartbeat",
+        INCIDENT,
+        "c.phase is Phase.RETURNING and (not c.sight.back_at or",
+        "c.phase is Phase.RETURNING and (not c.sight.compute_restarted or",
+        ("sim/test_return.py::test_is_scheduled_to_as_soon_as_it_is_back_in_service",),
     ),
     Break(
         "D11",

@@ -164,7 +164,7 @@ class Cloud(CloudState):
         if unforce:
             host.forced_down, host.forced_by = False, ""
         if enable:
-            host.enabled, host.disabled_reason, host.disabled_by = True, "", ""
+            host.enable(self.now)
             host.let_back_at = self.now if by == "operator" else host.let_back_at
         elif disable_reason is not None:
             host.disabled_reason, host.disabled_by = disable_reason, "operator"  # from now on it is theirs to enable

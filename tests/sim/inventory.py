@@ -9,7 +9,11 @@ from typing import Callable, Optional
 from muster.core.nova_facts import CallTrace, Evacuation, EvacuationStatus, Power, Server
 
 BEAT_S = 10.0
+FIRST_BEAT_S = 5.0
+"""So long after its start (nova/servicegroup/api.py, INITIAL_REPORTING_DELAY)."""
 DOWN_TIME_S = 60.0
+AUDIT_S = 60.0
+"""How often nova-compute tells Placement whether it is disabled (update_resources_interval)."""
 
 OPEN = ("accepted", "pre-migrating")
 
@@ -49,12 +53,19 @@ class Compute:
     disabled_by: str = ""
     touched_at: float = 0.0
     let_back_at: float = 0.0
+    barred_until: float = 0.0
     queue: list[Callable[[], None]] = field(default_factory=list)
     stopping: bool = False
 
     @property
     def id(self) -> str:
         return f"service-{self.name}"
+
+    def enable(self, now: float) -> None:
+        """Placement hears of it at once if Nova takes it for up, else at its next audit (facts.md N46)."""
+        self.enabled, self.disabled_reason, self.disabled_by = True, "", ""
+        missed = 0.0 if self.up(now) else AUDIT_S - (now - self.started_at) % AUDIT_S
+        self.barred_until = now + missed
 
     def beat(self, now: float) -> float:
         """Time of its latest heartbeat in Nova's database."""

@@ -160,7 +160,7 @@ def _at_rest(self: Any) -> Power:
 
 def _alive_at_once(self: Any, *seen: Any) -> None:
     _OBSERVE_RETURN(self, *seen)
-    self.compute_restarted = True
+    self.compute_restarted, self.first_beat_at = True, self.first_beat_at or seen[-1]
 
 
 _OBSERVE_RETURN = liveness.Return.observe_service

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Callable, Optional
 
 from tests.sim.cloud_state import CloudState
-from tests.sim.inventory import OPEN, Call, Compute, Instance, Row
+from tests.sim.inventory import FIRST_BEAT_S, OPEN, Call, Compute, Instance, Row
 
 
 class Rebuild:
@@ -64,6 +64,7 @@ class Rebuild:
             host.name not in (row.source, inst.host)
             and target in (None, host.name)
             and host.enabled
+            and cloud.now >= host.barred_until
             and not host.full
             and host.up(cloud.now)
             and host.cell == cloud.computes[row.source].cell
@@ -192,9 +193,9 @@ class Rebuild:
         if len(left) > len(last):
             cloud.note("row stays at its source's start")
         destroyed = set(last)
-        host.running, host.stopping, host.started_at = True, False, cloud.now
         if cloud.conductor_up:
-            host.begin_beating(cloud.now)
+            host.begin_beating(cloud.now + FIRST_BEAT_S)
+        host.running, host.stopping, host.started_at, host.barred_until = True, False, cloud.now, 0.0
         for inst in cloud.instances.values() if resumes else ():
             if inst.host == name and not inst.deleted and inst.vm_state == "active" and inst.id not in destroyed:
                 inst.guests.add(name)

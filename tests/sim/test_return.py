@@ -106,6 +106,22 @@ def test_a_host_returns_although_evacuated_servers_were_deleted_meanwhile(delete
     it.fair()
 
 
+@pytest.mark.parametrize("off_s", [0.0, 120.0])
+def test_is_scheduled_to_as_soon_as_it_is_back_in_service(off_s: float) -> None:
+    """D14: it was enabled before its first heartbeat, so Placement was not told, and nothing was sent there for a minute."""
+    it = Stage(servers=2)
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.run_for(off_s)
+    it.power_on("cmp1")
+    host = it.cloud.computes["cmp1"]
+    it.until(lambda: host.enabled and not host.forced_down)
+    assert host.up(it.now) and host.barred_until <= it.now
+    it.until(it.over("cmp1"))
+    assert it.asked["force_up"] == 1
+    it.fair()
+
+
 def have_s0_started(it: Stage, then: Callable[[], object] = lambda: None) -> None:
     """Its owner asks for that right before its first evacuation is sent; ``then`` is done after each one."""
 

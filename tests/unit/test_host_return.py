@@ -170,6 +170,14 @@ class TestReturn:
         early = decide(sight(self.back, **{**facts, "back_at": NOW}), settings())  # type: ignore[arg-type]
         assert early.incidents["cmp1"].rule == "awaits-compute"
 
+    @pytest.mark.parametrize("service", [DOWN, replace(DOWN, forced_down=False, enabled=True, disabled_reason="")])
+    def test_waits_for_its_first_heartbeat_whatever_its_rows_say(self, service: Service) -> None:
+        """D14: enabled before that, it is scheduled to a minute later."""
+        facts: dict[str, Any] = {"evacuations": (self.completed,), "compute_restarted": True, "back_at": 0.0}
+        decision = decide(sight(self.back, service=service, **facts), settings())
+        assert (decision.incidents["cmp1"].rule, decision.steps) == ("awaits-compute", ())
+        assert decision.incidents["cmp1"].reason.startswith("waiting for the first heartbeat of nova-compute; ")
+
     def test_lifts_what_muster_did(self) -> None:
         """D1."""
         step = decide(sight(self.back, evacuations=(self.completed,), compute_restarted=True), settings()).steps[0]
@@ -256,7 +264,6 @@ class TestReturn:
     def test_looks_once_more_at_the_servers_before_it_closes(self) -> None:
         """A20: what had waited for the host is carried out first."""
         for facts, expected in (
-            ({"back_at": 0.0}, []),
             ({"back_at": NOW - 3, "listed_at": NOW - 60}, []),
             ({"back_at": NOW - 5, "listed_at": NOW - 60}, [ListAgain]),
             ({"back_at": NOW - 9, "listed_at": NOW - 1, "doubted": True}, []),

@@ -251,10 +251,10 @@ def test_rows_of_the_start_before_show_no_start_after_a_stop() -> None:
     it = HostMemory.begin(RETURNING, BEGAN, BEGAN)
     done = Evacuation("1", "a", "cmp1", EvacuationStatus.COMPLETED, "cmp2", FENCED + 9.0, FENCED + 50.0)
     it.inventory.evacuations.note([done], BEGAN, BEGAN, {})
-    assert it.compute_restarted
+    assert it.compute_finished_its_rows
     it.returning.compute_stopped(BEGAN + 30.0)
     it.observe_service(BACK, DOWN, BEGAN + 31.0, BEGAN + 31.0)
-    assert not it.compute_restarted
+    assert not it.returning.compute_restarted
 
 
 def test_it_was_back_once_it_has_joined_on_the_way() -> None:

@@ -86,7 +86,7 @@ def test_a_service_that_is_to_be_lifted_is_read_each_time() -> None:
             if it.clock.at % 15 == 3.0:  # by then a heartbeat has shown that it is back
                 it.nova.read.clear()
         counted.append(it.nova.read.count("services"))
-    assert it.memory.hosts["cmp1"].compute_restarted
+    assert it.memory.hosts["cmp1"].returning.first_beat_at
     assert counted == [12, 6]
 
 

@@ -157,14 +157,6 @@ def test_only_of_a_host_that_was_let_return_the_service_tells_how_far_it_has_com
         assert it.returning.compute_restarted is restarted
 
 
-@pytest.mark.parametrize(("status", "restarted"), [(EvacuationStatus.DONE, False), (EvacuationStatus.COMPLETED, True)])
-def test_its_rows_tell_that_a_compute_has_restarted_before_its_service_is_read_again(
-    status: EvacuationStatus, restarted: bool
-) -> None:
-    """D3."""
-    assert host(replace(DONE, status=status, updated=FENCED + 90.0)).compute_restarted is restarted
-
-
 def test_when_pacemaker_was_looked_at_with_quorum_is_known() -> None:
     """C3: a fencing that is seen now came after that; unless the clock was set back since."""
     memory = Memory()

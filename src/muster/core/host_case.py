@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass, field, replace
 from typing import Union
 
@@ -303,7 +302,7 @@ class HostCase:
     @property
     def orders_done_at(self) -> float:
         """When those that waited for its nova-compute have been carried out: it beats once it takes them."""
-        return self.sight.back_at + ORDERS_DONE_S if self.sight.back_at else math.inf
+        return self.sight.back_at + ORDERS_DONE_S
 
     @property
     def still_at_work(self) -> bool:

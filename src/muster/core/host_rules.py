@@ -183,6 +183,12 @@ def _restart(c: HostCase) -> str:
     return "Restart nova-compute, on this host: systemctl restart '*nova*compute*'"
 
 
+def _start(c: HostCase) -> str:
+    if c.uncompleted_rows:
+        return f"nova-compute to start and clean up after {counted(c.uncompleted_rows, 'evacuation')}"
+    return "the first heartbeat of nova-compute" if c.sight.compute_restarted else "nova-compute to start"
+
+
 def _back(c: HostCase) -> str:
     """It is not in service while an operator's own force-down or disable keeps it out; muster removes neither."""
     service = c.known_service
@@ -389,17 +395,11 @@ RULES: tuple[HostRule, ...] = (
     ),
     HostRule(
         # Also with nothing left to lift: a lift that was lost may be carried out when the host is off once more.
+        # Enabled before its first heartbeat it would read up, and get no server for a minute (facts.md N46).
         "awaits-compute",
-        lambda c: (
-            c.phase is Phase.RETURNING
-            and (not c.sight.compute_restarted or (c.uncompleted_rows > 0 and c.out_of_service))
-        ),
+        lambda c: c.phase is Phase.RETURNING and (not c.sight.back_at or (c.uncompleted_rows > 0 and c.out_of_service)),
         State.RETURNING,
-        lambda c: (
-            "waiting for nova-compute to start"
-            + (f" and clean up after {counted(c.uncompleted_rows, 'evacuation')}; " if c.uncompleted_rows else "; ")
-            + _with_awaited(c, f"left on the host: {_named(c, 'held', 'skipped')}")
-        ),
+        lambda c: f"waiting for {_start(c)}; " + _with_awaited(c, f"left on the host: {_named(c, 'held', 'skipped')}"),
         proves=True,
     ),
     HostRule(

@@ -230,7 +230,7 @@ class Look:
             return SERVICES_CLOSE_S
         if host.inventory.list_wanted or self._absence_decides(host):
             return 0.0  # a silent cell leaves what is its own out of lists (facts.md N22)
-        if host.record.phase is Phase.RETURNING and host.compute_restarted:
+        if host.record.phase is Phase.RETURNING and host.returning.first_beat_at:
             seen = host.returning.baseline
             if seen and seen.enabled and not seen.forced_down:
                 return SERVICES_CLOSE_S

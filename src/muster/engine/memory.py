@@ -82,11 +82,6 @@ class HostMemory:
         finished = self.inventory.evacuations.all_finished(self.record.last + HEARTBEAT_SKEW_S)
         return finished and self.returning.compute_stops == 0
 
-    @property
-    def compute_restarted(self) -> bool:
-        """Also where its rows have shown that since its service was last read."""
-        return self.returning.compute_restarted or self.compute_finished_its_rows
-
     @classmethod
     def begin(cls, record: Record, now: float, looked_at: float) -> HostMemory:
         """:param looked_at: when its fencing had not been seen yet; 0.0: nobody looked."""
