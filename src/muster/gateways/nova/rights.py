@@ -228,7 +228,7 @@ class NovaRights(NovaScheduling):
 
     def _some_groups(self) -> None:
         if not self._is_admin():
-            raise NovaRefused("Nova shows it to the role admin only", status=403)
+            raise NovaRefused("Nova does not show those of other projects to who has no role admin", status=403)
         self._get("/os-server-groups", {"all_projects": "True", "limit": "1"}, GROUPS)
 
     def _may_see_room(self) -> Right:
