@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from bench.cpu_meter import Meter, Ports
-from bench.crowd import Crowd, PagedNova
+from bench.crowd import Crowd
 from bench.figures import SCALE
 from muster.cli.plan import data as plan_data
 from muster.cli.plan import without_collector
@@ -36,7 +36,7 @@ from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.gateways.clock import Clock
-from muster.gateways.nova.placement import Placement
+from muster.gateways.nova.scheduling import PlacementOffers
 from muster.log import line
 from muster.planning.hosts import hosts as known_hosts
 from muster.planning.plan import Survey, plans
@@ -45,6 +45,7 @@ from muster.reporting.outlets import Outlets
 from muster.reporting.outlets.reports import Reports
 from muster.reporting.outlets.status import Status
 from muster.settings import Settings
+from tests.capacity.big import BigCloud
 from tests.fakes import FakeClock, FakeCluster, settings
 
 IN_FLIGHT = 200
@@ -135,7 +136,7 @@ def plan_all(hosts: int, servers: int) -> dict[str, Any]:
     """``muster plan --all -o json``: from Nova's replies to the text, as often as three times."""
     meter = Meter()
     policy = settings()
-    nova = PagedNova(hosts, servers, meter)
+    nova = BigCloud(hosts, servers, meter)
     cluster = FakeCluster.of(*nova.hosts).look()
     began_with = resident_kb()
     times = []
@@ -143,7 +144,7 @@ def plan_all(hosts: int, servers: int) -> dict[str, Any]:
         for _ in range(3):
             meter.spent.clear()
             nova.login.requests = 0
-            survey = meter.of("look", take_survey)(nova, Placement(nova.login), Clock(), cluster, policy.host_map, {})
+            survey = meter.of("look", take_survey)(nova, PlacementOffers(nova.login), Clock(), cluster, policy, {})
             text = meter.of("decide", plan_text)(survey, policy)
             times.append(dict(meter.spent))
             assert f'"servers": {servers // hosts}' in text

@@ -58,6 +58,7 @@ NAMES = {
     "c.resource": "muster",
     "c.nova_compute": "nova-compute-clone",
     "service.host": "cmp1",
+    "guest.host": "cmp1",
     "incident.node": "cmp1",
     "c.failed": "2",
     "mapped": "cmp1:",

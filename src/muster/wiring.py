@@ -33,6 +33,8 @@ from muster.installation.live_faults import cluster_faults, nova_faults
 from muster.log import Log
 from muster.planning.answer import capacity
 from muster.planning.inquiry import Inquiry, inquire
+from muster.planning.plan import Survey
+from muster.planning.survey import take_survey
 from muster.reporting import capacity_file
 from muster.reporting.documents import KnownCapacity
 from muster.reporting.outlets import Outlets, Quiet
@@ -136,6 +138,18 @@ def inquiry(settings: Settings, cluster: Cluster, snapshot: cib.Element) -> Inqu
     nova = NovaScheduling(*_given(settings))
     unproved = doubts(snapshot, cluster)
     return inquire(nova, PlacementOffers(nova.login), cluster, unproved, settings, Clock().now())
+
+
+def survey(settings: Settings, cluster: Cluster, snapshot: cib.Element, host: str = "") -> Survey:
+    """What a plan depends on.
+
+    :param host: the one whose servers are wanted; empty for all.
+    :raises ClusterError: when there is no such host.
+    :raises NovaError: when Nova does not answer.
+    """
+    nova = NovaScheduling(*_given(settings))
+    unproved = doubts(snapshot, cluster)
+    return take_survey(nova, PlacementOffers(nova.login), Clock(), cluster, settings, unproved, host)
 
 
 def doubts(snapshot: cib.Element, cluster: Cluster) -> dict[str, str]:

@@ -20,7 +20,7 @@ from muster.agents import fence
 from muster.core.cluster_facts import Record
 from muster.core.errors import ClusterError, NovaUnavailable, SettingsError
 from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, Server, Service
-from muster.gateways.nova import parsing, placement
+from muster.gateways.nova import parsing, scheduling
 from muster.gateways.pacemaker import cib, cib_fencing, cib_writes
 from muster.installation.fencing_topology import objection
 from muster.settings import PREFIX, Settings, from_environment
@@ -209,11 +209,10 @@ CLASSES = st.sampled_from(["VCPU", "MEMORY_MB", "DISK_GB", "PCPU"])
 AMOUNTS = st.dictionaries(st.sampled_from(["capacity", "used"]), NUMBERS)
 
 
-@given(st.fixed_dictionaries({"resources": st.dictionaries(CLASSES, AMOUNTS | JSON)}) | JSON)
+@given(st.fixed_dictionaries({"resources": st.dictionaries(CLASSES, AMOUNTS | JSON) | JSON}))
 def test_what_is_left_is_read_or_refused(summary: Any) -> None:
     with contextlib.suppress(NovaUnavailable):
-        left = placement.left(summary)
-        assert min(left.vcpus, left.memory_mb, left.disk_gb or 0) >= 0
+        assert min(scheduling._provider(summary, None).left.values(), default=0) >= 0
 
 
 @given(

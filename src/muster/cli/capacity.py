@@ -22,7 +22,7 @@ from muster.core.errors import ClusterError, SettingsError
 from muster.core.printable import counted, tolerated
 from muster.planning.answer import Capacity, Outcome, capacity, outcomes
 from muster.planning.hosts import Host, find
-from muster.planning.inquiry import Inquiry
+from muster.planning.inquiry import ASSUMED, Inquiry
 from muster.planning.packing import Fate
 from muster.planning.tolerance import Tolerance
 from muster.reporting.capacity_file import known, text
@@ -30,7 +30,6 @@ from muster.reporting.documents import KnownCapacity
 from muster.reporting.outlets.files import replace
 from muster.settings import Settings
 
-ASSUMED = "assumed: Nova's default filters, one cell, no ports with SR-IOV or guaranteed bandwidth; as of now"
 WORDS = {commands.OK: "ok", commands.ATTENTION: "attention", commands.TROUBLE: "trouble"}
 LEVEL_OF_FATE = {
     Fate.SAVED: commands.OK,

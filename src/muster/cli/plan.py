@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,13 +17,10 @@ from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, hindrance, hosts_table,
 from muster.cli.site import Site
 from muster.core.printable import counted
 from muster.core.unknown import Unknown
-from muster.gateways.clock import Clock
-from muster.gateways.nova.placement import Placement
 from muster.installation.installed import Resource
-from muster.planning.capacity import NOT_MODELLED, asks_for_more
 from muster.planning.hosts import Host, astray, find, hosts
+from muster.planning.inquiry import ASSUMED
 from muster.planning.plan import Outlook, Pace, Plan, Survey, Turn, plans, worst
-from muster.planning.survey import take_survey
 
 WIDE = 120
 """On a narrower terminal domains of hosts are left out: ``-f value`` has them."""
@@ -83,9 +79,7 @@ def ask(site: Site, host: str) -> tuple[Survey, list[Host]]:
     :raises ClusterError: when there is no such host.
     """
     settings = site.settings
-    nova = wiring.nova(settings)
-    unproved = wiring.doubts(site.snapshot, site.cluster)
-    survey = take_survey(nova, Placement(nova.login), Clock(), site.cluster, settings.host_map, unproved, host)
+    survey = wiring.survey(settings, site.cluster, site.snapshot, host)
     return survey, hosts(survey.cluster, survey.services, settings.host_map, survey.doubts)
 
 
@@ -107,13 +101,7 @@ def _strays(count: int) -> Iterator[tuple[int, str]]:
 
 def basis(survey: Survey, delay_s: int) -> Iterator[str]:
     """What all of this rests on, and what it does not."""
-    yield f"room unknown: {survey.left}" if isinstance(survey.left, Unknown) else NOT_MODELLED
-    more = Counter(key for server in survey.servers for key in asks_for_more(server))
-    if more:
-        count = sum(bool(asks_for_more(server)) for server in survey.servers)
-        keys = ", ".join(key for key, _ in more.most_common(3)) + (" ..." if len(more) > 3 else "")
-        ask = "server asks" if count == 1 else "servers ask"
-        yield f"{count} {ask} for more than that by the flavor ({keys}): for these the estimate of room is weak"
+    yield f"room unknown: {survey.terms}" if isinstance(survey.terms, Unknown) else ASSUMED
     if isinstance(survey.pace, Pace):
         delay = f"{delay_s} s (delay_s), then " if delay_s else ""
         last = f"the median of the last {survey.pace.count}" if survey.pace.count > 1 else "as the last one took"
@@ -131,7 +119,7 @@ def data(made: Sequence[Plan], survey: Survey, details: bool) -> dict[str, Any]:
     return {
         "checked": round(survey.now, 1),
         "requests": survey.requests,
-        "room": "unknown" if isinstance(survey.left, Unknown) else "estimated",
+        "room": "unknown" if isinstance(survey.terms, Unknown) else "estimated",
         "seconds_a_wave": survey.pace.seconds if isinstance(survey.pace, Pace) else None,
         "totals": totals(made),
         "worst": costly.host.name if costly else None,

@@ -54,15 +54,6 @@ class Size:
         if min(self.vcpus, self.memory_mb, self.disk_gb or 0) < 0:
             raise ValueError(f"{self} is negative")
 
-    def takes(self, other: Size) -> bool:
-        """There is room in this one for the other."""
-        enough_disk = self.disk_gb is None or (other.disk_gb or 0) <= self.disk_gb
-        return other.vcpus <= self.vcpus and other.memory_mb <= self.memory_mb and enough_disk
-
-    def without(self, other: Size) -> Size:
-        disk_gb = None if self.disk_gb is None else self.disk_gb - (other.disk_gb or 0)
-        return Size(self.vcpus - other.vcpus, self.memory_mb - other.memory_mb, disk_gb)
-
 
 @dataclass(frozen=True)
 class Server:

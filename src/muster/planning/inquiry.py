@@ -21,6 +21,7 @@ from muster.planning.hosts import Host, hosts
 from muster.planning.request import Ask
 from muster.planning.terms import Aggregate, Offer, Provider, ServerGroup, Terms, asks, zones_asked
 
+ASSUMED = "assumed: Nova's default filters, one cell, no ports with SR-IOV or guaranteed bandwidth; as of now"
 ASKS, ZONES = 36, 8
 """No more distinct requests than this are asked for, those of most servers first, and no more zones."""
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What would happen if a host died now: who is evacuated and in which wave, who is held, who finds no room.  Pure.
 
-The verdicts are those of the real rules, for a server as it would be right after the fencing.  Room is an estimate from
-CPUs, memory and disk alone; where it is not known it is never said to be there.
+The verdicts are those of the real rules, for a server as it would be right after the fencing.  Whether it finds room
+goes by Nova's own rules (docs/adr/0005-what-is-promised-of-room.md): it is said to be there where no choice of Nova's
+for the others takes it away, and never where it is not known.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Optional, Union
 from muster.core.cluster_facts import Cluster, Phase
 from muster.core.decide import computes, has_incident, wanted_now
 from muster.core.findings import Finding, Verdict
-from muster.core.nova_facts import Server, Service, Size
+from muster.core.nova_facts import Server, Service
 from muster.core.policy import Policy
 from muster.core.printable import counted
 from muster.core.sequence import sequence
@@ -24,9 +25,16 @@ from muster.core.server_case import ServerCase
 from muster.core.server_rules import judge
 from muster.core.sight import ServerSight
 from muster.core.unknown import Unknown
-from muster.planning.capacity import Room, asks_for_more
+from muster.planning.answer import in_use
+from muster.planning.cloud import Guest, likely
 from muster.planning.hosts import Host
+from muster.planning.packing import Fate, fates
+from muster.planning.terms import Placing, Terms
+from muster.planning.tolerance import safe_alone
 
+CLOSELY = 100
+"""So many hosts are looked at closely whose servers do not all find room at a glance: each takes some tenths of a
+second."""
 READY, ATTENTION, NOT_READY, LEFT_ALONE = "ready", "attention", "not ready", "left alone"
 
 
@@ -41,7 +49,6 @@ class Outlook(enum.Enum):
     UNKNOWN = "unknown"
 
 
-_OF_ROOM = {True: Outlook.EVACUATED, False: Outlook.NO_ROOM, None: Outlook.ROOM_UNKNOWN}
 _REASONS = {"ready": "", "owner-unread": "only if its action log shows what its owner last asked for"}
 """In place of what the rules say while a host is dead."""
 _OF_VERDICT = {Verdict.HELD: Outlook.HELD, Verdict.SKIPPED: Outlook.SKIPPED, Verdict.GONE: Outlook.SKIPPED}
@@ -65,7 +72,8 @@ class Survey:
 
     :param doubts: by node, why a fencing of it would prove nothing.
     :param servers: those of the hosts in question; one that Nova knows nothing of, as its cell is silent, has no host.
-    :param left: what is left on each host, by Nova's name.
+    :param terms: on which Nova places; why they are not known, where they are not.
+    :param mates: further servers that are in the same groups as these.
     :param requests: how many were made for all of it.
     """
 
@@ -73,10 +81,11 @@ class Survey:
     cluster: Cluster
     services: Sequence[Service]
     servers: Sequence[Server]
-    left: Union[Mapping[str, Size], Unknown]
+    terms: Union[Terms, Unknown]
     pace: Union[Pace, Unknown]
     doubts: Mapping[str, str] = field(default_factory=dict)
     requests: int = 0
+    mates: Sequence[Server] = ()
 
 
 @dataclass(frozen=True)
@@ -139,19 +148,123 @@ def plans(known: Sequence[Host], survey: Survey, policy: Policy) -> list[Plan]:
     by_host: dict[str, list[Server]] = {}
     for server in survey.servers:
         by_host.setdefault(server.host, []).append(server)
-    return [plan(host, by_host.get(host.service.host, ()) if host.service else (), survey, policy) for host in known]
+    rooms = Rooms(survey, policy)
+    return [_plan(host, by_host.get(host.service.host, ()) if host.service else (), rooms) for host in known]
 
 
-def plan(host: Host, servers: Iterable[Server], survey: Survey, policy: Policy) -> Plan:
+def _plan(host: Host, servers: Iterable[Server], rooms: Rooms) -> Plan:
     """:param servers: all that Nova places on this host."""
-    others = [s.host for s in survey.services if s.host != host.name and s.up and s.enabled and s.known]
-    width = _width(host.name, policy, len(others))
-    room = Room(survey.left, others, policy.target_map.get(host.name))
-    turns = tuple(_turns(servers, host.name, width, room, survey.now, policy))
+    survey, policy = rooms.survey, rooms.policy
+    width = _width(host.name, policy, sum(other != host.name for other in rooms.usable))
+    turns = tuple(_turns(sequence(servers, policy.priority_key), host.name, width, rooms))
     made = Plan(host, turns, width, None, _blocked(host, survey))
     if isinstance(survey.pace, Pace):
         made = replace(made, seconds=policy.delay_s + made.waves * survey.pace.seconds if made.waves else 0.0)
     return replace(made, trouble=tuple(_trouble(made)), attention=tuple(_attention(made, survey, policy)))
+
+
+def judged(server: Server, policy: Policy, now: float) -> Finding:
+    """What the rules would say of it right after the fencing of its host."""
+    return judge(ServerCase(ServerSight(server, at_rest=wanted_now(server)), server.host, policy, now))[0]
+
+
+class Rooms:
+    """Which servers would find room, each host as if only that one died."""
+
+    def __init__(self, survey: Survey, policy: Policy) -> None:
+        self.survey, self.policy = survey, policy
+        self.usable = in_use(survey.services)
+        self.findings = {server.id: judged(server, policy, survey.now) for server in survey.servers}
+        leaving = [s for s in survey.servers if self.findings[s.id].verdict is Verdict.QUEUED]
+        doubtful = [s for s in survey.servers if self.findings[s.id].verdict is Verdict.UNKNOWN]
+        self._closely = CLOSELY
+        self._placing: Optional[Placing] = None
+        if isinstance(survey.terms, Terms):
+            everybody = [*survey.servers, *survey.mates]
+            self._placing = Placing(survey.terms, everybody, self.usable, policy.target_map)
+            self._cloud = self._placing.cloud(leaving, doubtful)
+            self._safe = safe_alone(self._cloud)
+
+    def of(self, host: str, turns: Sequence[Server], width: int) -> dict[str, tuple[Outlook, str]]:
+        """By server, and why not.
+
+        :param turns: those that would be sent, in sequence; so many of them at once.
+        """
+        if self._placing is None:
+            return {server.id: (Outlook.ROOM_UNKNOWN, "") for server in turns}
+        guests = {guest.id: guest for guest in self._cloud.of([host])}
+        if all(self._safe(guests[server.id]) for server in turns):
+            return {server.id: (Outlook.EVACUATED, "") for server in turns}
+        self._closely -= 1
+        if self._closely < 0:
+            return {server.id: self._at_a_glance(guests[server.id]) for server in turns}
+        fate = fates(self._cloud, [host])
+        dest = likely(self._cloud, [host], [guests[server.id] for server in turns])
+        if width == 1:
+            fate.update(self._one_by_one(host, turns, fate))
+        return {server.id: self._outlook(server, fate[server.id], dest[server.id]) for server in turns}
+
+    def _at_a_glance(self, guest: Guest) -> tuple[Outlook, str]:
+        if self._safe(guest):
+            return Outlook.EVACUATED, ""
+        why = guest.unjudged or f"too many hosts are nearly full to look at each. See: muster plan {guest.host}"
+        return Outlook.ROOM_UNKNOWN, f"room unknown: {why}"
+
+    def _one_by_one(self, host: str, turns: Sequence[Server], fate: Mapping[str, Fate]) -> Iterable[tuple[str, Fate]]:
+        """Where no other is under way at the same time, none that comes later takes anything from it."""
+        later = {server.id for server in turns}
+        for server in turns:
+            later.discard(server.id)
+            if fate[server.id] is Fate.DEPENDS:
+                before = [guest for guest in self._cloud.of([host]) if guest.id not in later]
+                yield server.id, fates(replace(self._cloud, guests={host: before}), [host])[server.id]
+
+    def _outlook(self, server: Server, fate: Fate, dest: str) -> tuple[Outlook, str]:
+        if fate is Fate.SAVED:
+            return Outlook.EVACUATED, ""
+        assert self._placing is not None
+        if fate is Fate.UNJUDGED:
+            return Outlook.ROOM_UNKNOWN, f"room unknown: {self._placing.guest(server).unjudged}"
+        if fate is Fate.DEPENDS and dest:
+            return Outlook.ROOM_UNKNOWN, f"room depends on which hosts Nova gives the others; likely {dest}"
+        unseen = self._unseen(server.host)
+        if unseen:
+            return Outlook.ROOM_UNKNOWN, f"room unknown: Placement does not show what {unseen} has left"
+        return Outlook.NO_ROOM, self._refusal(server, fate)
+
+    def _unseen(self, host: str) -> str:
+        """A host that may be a destination, and of which Placement tells nothing."""
+        assert isinstance(self.survey.terms, Terms)
+        target = self.policy.target_map.get(host)
+        shown = self.survey.terms.providers
+        return next((h for h in self.usable if h not in shown and h != host and target in (None, h)), "")
+
+    def _refusal(self, server: Server, fate: Fate) -> str:
+        assert self._placing is not None
+        needs, target = _needs(server), self.policy.target_map.get(server.host, "")
+        if target:
+            return f"{needs}; {target} (target_map) does not have that left, or is not in use"
+        if not any(host != server.host for host in self.usable):
+            return f"{needs}; no other host is in use"
+        if fate is Fate.DEPENDS:
+            return f"{needs}; by Nova's default weights no other host has that left at its turn"
+        return f"{needs}; {_REFUSED[self._placing.why_lost(server, [server.host])].format(server.zone)}"
+
+
+_REFUSED = {
+    "room": "no other host has all that it asks for",
+    "zone": "no other host of its zone {} has all that it asks for",
+    "affinity": "its server group binds it to hosts that would be dead, or are full",
+    "anti-affinity": "its server group keeps it apart from those on every other host that has that left",
+    "target_map": "no other host takes it",
+}
+"""By the word for why no host takes it."""
+
+
+def _needs(server: Server) -> str:
+    size = server.size
+    assert size is not None
+    return f"needs {counted(size.vcpus, 'CPU')}, {size.memory_mb} MB and {size.disk_gb} GB of disk"
 
 
 def _width(host: str, policy: Policy, others: int) -> int:
@@ -162,16 +275,16 @@ def _width(host: str, policy: Policy, others: int) -> int:
     return min(policy.in_flight, policy.per_destination * max(1, destinations))
 
 
-def _turns(servers: Iterable[Server], host: str, width: int, room: Room, now: float, policy: Policy) -> Iterable[Turn]:
-    sent = 0
-    for server in sequence(servers, policy.priority_key):
-        finding, _ = judge(ServerCase(ServerSight(server, at_rest=wanted_now(server)), host, policy, now))
+def _turns(servers: Sequence[Server], host: str, width: int, rooms: Rooms) -> Iterable[Turn]:
+    leaving = [server for server in servers if rooms.findings[server.id].verdict is Verdict.QUEUED]
+    rooms_ = rooms.of(host, leaving, width)
+    dest, sent = rooms.policy.target_map.get(host, ""), 0
+    for server in servers:
+        finding = rooms.findings[server.id]
         if finding.verdict is Verdict.QUEUED:
-            there_is, why_not = room.take(server)
-            more = asks_for_more(server)
-            unless = f"only if a host has what its flavor asks for: {', '.join(more)}" if there_is and more else ""
-            reasons = filter(None, (_REASONS.get(finding.rule, finding.reason), unless or why_not))
-            yield Turn(server, finding, _OF_ROOM[there_is], "; ".join(reasons), sent // width + 1, room.target)
+            outlook, why_not = rooms_[server.id]
+            reasons = filter(None, (_REASONS.get(finding.rule, finding.reason), why_not))
+            yield Turn(server, finding, outlook, "; ".join(reasons), sent // width + 1, dest)
             sent += 1
         else:
             yield Turn(server, finding, _OF_VERDICT.get(finding.verdict, Outlook.UNKNOWN), finding.reason)
@@ -200,7 +313,7 @@ def _attention(made: Plan, survey: Survey, policy: Policy) -> Iterable[str]:
         yield f"{counted(counts[Outlook.UNKNOWN], 'server')} may or may not be evacuated"
     if counts[Outlook.ROOM_UNKNOWN]:
         yield "room is unknown" + (
-            "" if isinstance(survey.left, Unknown) else f" for {counted(counts[Outlook.ROOM_UNKNOWN], 'server')}"
+            "" if isinstance(survey.terms, Unknown) else f" for {counted(counts[Outlook.ROOM_UNKNOWN], 'server')}"
         )
     service = made.host.service
     if service and service.known and not service.up:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks Nova and placement for everything that a plan depends on.  Changes nothing.
 
-The number of requests does not depend on how many servers there are, but for their pages.
+The number of requests depends on how many kinds of servers there are, and on their number only by their pages.
 """
 
 from __future__ import annotations
@@ -12,40 +12,34 @@ from typing import Optional, Protocol, Union
 
 from muster.core.cluster_facts import Cluster
 from muster.core.errors import ClusterError, NovaError
-from muster.core.nova_facts import Evacuation, EvacuationStatus, Server, Service, Size
+from muster.core.findings import Verdict
+from muster.core.nova_facts import Evacuation, EvacuationStatus, Server
+from muster.core.policy import Policy
 from muster.core.ports import ClockPort
 from muster.core.unknown import Unknown
-from muster.planning.capacity import left_by_host
 from muster.planning.hosts import Host, find, hosts
-from muster.planning.plan import Pace, Survey
+from muster.planning.inquiry import OffersPort, SchedulingPort, ask_terms
+from muster.planning.plan import Pace, Survey, judged
+from muster.planning.terms import HARD, Terms
 
 ARRIVALS, TIMED = 200, 5
 """So many evacuations are read for the pace, and so many action logs where they do not tell."""
 
 
-class SurveyPort(Protocol):
+class SurveyPort(SchedulingPort, Protocol):
     """Nova, as far as a plan needs it.  Raises NovaError."""
 
-    def services(self) -> Sequence[Service]: ...
-    def servers(self) -> Sequence[Server]: ...
     def servers_on(self, host: str) -> Sequence[Server]: ...
     def arrivals(self, limit: int) -> Sequence[Evacuation]: ...
     def evacuation_s(self, server: str) -> Optional[float]: ...
-    def requests_made(self) -> int: ...
-
-
-class RoomPort(Protocol):
-    """Placement.  Raises NovaError."""
-
-    def left(self) -> Mapping[str, Size]: ...
 
 
 def take_survey(
     nova: SurveyPort,
-    placement: RoomPort,
+    placement: OffersPort,
     clock: ClockPort,
     cluster: Cluster,
-    host_map: Mapping[str, str],
+    policy: Policy,
     doubts: Mapping[str, str],
     name: str = "",
 ) -> Survey:
@@ -55,13 +49,24 @@ def take_survey(
     :raises NovaError: when Nova does not answer; what placement does not say is part of the survey.
     """
     services = tuple(nova.services())
-    servers = nova.servers_on(_asked(name, hosts(cluster, services, host_map, doubts))) if name else nova.servers()
+    known = hosts(cluster, services, policy.host_map, doubts)
+    servers = tuple(nova.servers_on(_asked(name, known)) if name else nova.servers())
+    now = clock.now()
+    leaving = [server for server in servers if judged(server, policy, now).verdict is Verdict.QUEUED]
     try:
-        left: Union[Mapping[str, Size], Unknown] = left_by_host(placement.left(), services)
+        terms: Union[Terms, Unknown] = ask_terms(nova, placement, services, leaving)
     except NovaError as exc:
-        left = Unknown(f"Placement: {exc}")
+        terms = Unknown(f"Placement: {exc}")
+    mates = nova.servers() if name and isinstance(terms, Terms) and _in_groups(terms, servers) else ()
     pace = _pace(nova)
-    return Survey(clock.now(), cluster, services, tuple(servers), left, pace, doubts, nova.requests_made())
+    return Survey(now, cluster, services, servers, terms, pace, doubts, nova.requests_made(), mates)
+
+
+def _in_groups(terms: Terms, servers: Sequence[Server]) -> bool:
+    """Whether it has to be known where others are."""
+    ids = {server.id for server in servers}
+    groups = () if isinstance(terms.groups, Unknown) else terms.groups
+    return any(one.policy in HARD and not ids.isdisjoint(one.members) for one in groups)
 
 
 def _asked(name: str, known: Sequence[Host]) -> str:

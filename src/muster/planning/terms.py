@@ -125,7 +125,7 @@ class Placing:
         self._hosts: dict[object, tuple[Names, Names, str]] = {}
         self._at = {server.id: server.host for server in servers}
         groups = () if isinstance(terms.groups, Unknown) else terms.groups
-        self._group = {member: one for one in groups if one.policy in _HARD for member in one.members}
+        self._group = {member: one for one in groups if one.policy in HARD for member in one.members}
         self.classes = sorted({name for ask in terms.offers for name, _ in ask.resources} | {"MEMORY_MB"})
 
     def cloud(self, leaving: Iterable[Server], doubtful: Iterable[Server]) -> Cloud:
@@ -245,7 +245,7 @@ class Placing:
         }
 
 
-_HARD = ("affinity", "anti-affinity")
+HARD = ("affinity", "anti-affinity")
 
 
 def _tenants(aggregate: Aggregate) -> set[str]:

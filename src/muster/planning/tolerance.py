@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
@@ -136,9 +136,9 @@ class _ForAll:
         self._more: dict[tuple[Vector, frozenset[str]], Iterator[_Sum]] = {}
 
     def holds(self, count: int) -> bool:
-        return all(self._safe(kind, host, count) for kind, hosts in self._judged.items() for host in hosts)
+        return all(self.safe(kind, host, count) for kind, hosts in self._judged.items() for host in hosts)
 
-    def _safe(self, kind: Kind, on: str, count: int) -> bool:
+    def safe(self, kind: Kind, on: str, count: int) -> bool:
         group = self._cloud.apart.get(kind.apart)
         if group is None:
             return any(one.withstands(on, count) for one in self._sums(kind.size, kind.takes))
@@ -242,6 +242,12 @@ def more_hosts(cloud: Cloud, mortal: Sequence[str], like: str, whole: Vector, wa
 def tolerance_holds(cloud: Cloud, mortal: Sequence[str], count: int) -> bool:
     """Whether any so many may die."""
     return _ForAll(cloud, mortal).holds(count) or _unproved(cloud, mortal, count) is None
+
+
+def safe_alone(cloud: Cloud) -> Callable[[Guest], bool]:
+    """Whether it is proved that a server finds room if its host dies alone: quick, and a no proves nothing."""
+    proof = _ForAll(cloud, list(cloud.guests))
+    return lambda guest: not guest.unjudged and proof.safe(kind_of(guest), guest.host, 1)
 
 
 def _taken_too(guest: Guest, like: str, new: frozenset[str]) -> Guest:
