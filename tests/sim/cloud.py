@@ -194,7 +194,7 @@ class Cloud(CloudState):
         row.excused, row.accepted_at, row.was = excused, self.now, inst.vm_state if not inst.task else ""
         self.rows.append(row)
         self.rows_of[ident].append(row)
-        call = Call(request_id, self.stamp())
+        call = Call(request_id, self.stamp(), row=row)
         inst.calls.append(call)
         inst.task, inst.task_since = "rebuilding", self.now
         self.touch(inst)

@@ -90,6 +90,7 @@ class Call:
     """One evacuate that Nova took: its action, with the events of conductor and destination.
 
     :param over: nothing can come of it any more.
+    :param row: the one that nova-api wrote for it, which the conductor may use for another one.
     """
 
     request_id: str
@@ -102,12 +103,13 @@ class Call:
     over: bool = False
     harmless: bool = False
     met_guest: bool = False
+    row: Optional[Row] = None
 
     def end(self, now: float, words: str = "", harmless: bool = False) -> None:
         self.ended, self.over, self.failed, self.words, self.harmless = now, True, bool(words), words, harmless
 
     def trace(self) -> CallTrace:
-        return CallTrace(**vars(self))
+        return CallTrace(**{name: value for name, value in vars(self).items() if name != "row"})
 
 
 @dataclass(eq=False)
@@ -121,6 +123,7 @@ class Row:
     :param excused: a power device has lied, and this one could not be avoided.
     :param call: the one that its destination carries it out for.
     :param crossed: it was begun by hand, unseen by the worker that then released its source.
+    :param endless: its destination has written it itself, and will not say what has become of it (facts.md N51).
     """
 
     id: str
@@ -141,6 +144,7 @@ class Row:
     stuck: str = ""
     excused: bool = False
     crossed: bool = False
+    endless: bool = False
     call: Optional[Call] = None
     fact: Optional[Evacuation] = None
 

@@ -251,6 +251,9 @@ class Judge(Obedience):
             return
         if any(r.excused for r in self.world.cloud.rows_of[inst.id]):
             return
+        # Sent before an operator started its source past the hold, where a start of its owner's had waited (facts.md N19, N51).
+        if row and row.endless and self.world.lived_by_hand & inst.guests:
+            return
         self.blame("3", f"guest of {inst.id} runs on {' and '.join(sorted(inst.guests))}")
 
     def order_carried_out(self, inst: Instance, host: Compute, state: str) -> None:

@@ -43,6 +43,8 @@ def plan(world: World, rng: random.Random, window_s: float) -> None:
     own = random.Random(f"refreshed {world.seed}")
     for _ in range(own.choice((0, 0, 1, 2, 4))):
         world.after(own.uniform(0.0, window_s * 1.5), lambda: _operator_refreshes(world, own))
+    if own.random() < 0.1:
+        world.after(own.uniform(0.0, 40.0), lambda: _source_starts_before_the_conductor(world))
 
 
 # ------------------------------------------------------------------------ hosts
@@ -326,6 +328,28 @@ def _operator_starts_compute(world: World, rng: random.Random) -> None:
             world.cloud.rebuild.start_compute(name, resumes=False)
             world.by_hand = ""
             return
+
+
+def _source_starts_before_the_conductor(world: World) -> None:
+    """Past the hold, while a call from there waits in a slow conductor: its row is `completed` then (facts.md N51)."""
+    world.cloud.odds.slow = 1.0
+
+    def look(left: int) -> None:
+        for row in world.cloud.rows:
+            host = world.cloud.computes[row.source]
+            if (
+                row.call is None
+                and world.cloud.row_alive(row)
+                and world.site.nodes[row.source].hold
+                and not host.running
+            ):
+                _power_on(world, row.source)
+                _operator_starts_compute(world, world.rng)
+                return
+        if left and not world.calm:
+            world.after(0.5, lambda: look(left - 1))
+
+    look(120)
 
 
 def _operator_orders(world: World, rng: random.Random) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Callable, Optional
 from muster.core import admission, decide, host_rules, other_incidents, server_case, server_rules
 from muster.core.cluster_facts import Node, Phase, Record
 from muster.core.findings import Verdict
-from muster.core.nova_facts import Power
+from muster.core.nova_facts import EvacuationStatus, Power
 from muster.core.sight import Outcome
 from muster.core.steps import ForceUp, SwapRecord
 from muster.engine import act, inventory, liveness, memory
@@ -136,6 +136,13 @@ def _void_without_death(self: Any, evacuation: Any) -> bool:
     return bool(evacuation.dest) and evacuation.status.open
 
 
+def _void_once_completed(self: Any, evacuation: Any) -> bool:
+    return any(m.status is EvacuationStatus.COMPLETED for m in self.evacuations) or _VOID(self, evacuation)
+
+
+_VOID = server_case.ServerCase.void
+
+
 def _no_limit(ready: Any, flying: Any, policy: Any) -> Any:
     return _WITHIN_LIMITS(ready, (), policy)
 
@@ -251,6 +258,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("never gives a server up", "B8", without(server_rules, "exhausted")),
     Mutant("never tries a parked server again", "B7", row(server_rules, "waits-for-retry", when=lambda c: c.tries > 0)),
     Mutant("takes an evacuation for void without a death", "B10", patch(server_case.ServerCase, "void", _void_without_death)),
+    Mutant("takes evacuations for void once their source has started", "B45",
+           patch(server_case.ServerCase, "void", _void_once_completed),
+           scenarios.begun_after_its_source_has_started),
     Mutant("never takes an evacuation for void", "B11", patch(server_case.ServerCase, "void", lambda self, evacuation: False)),
     Mutant("releases a host with open servers", "D1", without(host_rules, "working", "inbound", "rows-open")),
     Mutant("releases a host while it works on it", "D1", row(host_rules, "working", steps=_release_while_working)),

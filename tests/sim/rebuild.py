@@ -8,6 +8,8 @@ from typing import Callable, Optional
 from tests.sim.cloud_state import CloudState
 from tests.sim.inventory import FIRST_BEAT_S, OPEN, Call, Compute, Instance, Row
 
+ENDLESS = "its destination has written it, and never ends it"
+
 
 class Rebuild:
     """Conductor, scheduler and the destination's nova-compute."""
@@ -31,59 +33,86 @@ class Rebuild:
     # ------------------------------------------------------------- evacuation
 
     def schedule(self, inst: Instance, call: Call, target: Optional[str]) -> None:
-        """For whichever of its evacuations is `accepted` first (facts.md N32)."""
+        """For whichever of its evacuations is `accepted` first (facts.md N32), or for none (facts.md N51)."""
         cloud = self._cloud
         row = next((r for r in cloud.rows_of[inst.id] if r.status == "accepted"), None)
-        if row is None:
-            call.end(cloud.stamp(), "no migration is accepted", harmless=True)
-            return
         if inst.deleted:
             call.end(cloud.stamp(), "InstanceNotFound", harmless=True)
-            cloud.set_row(row, "error")
+            self._end(row, "error")
             return
         if cloud.rng.random() < cloud.odds.conductor:
             call.end(cloud.stamp(), "MessagingTimeout", harmless=True)
-            cloud.say(f"the conductor fails with {inst.id}: migration {row.id} stays accepted")
+            cloud.say(
+                f"the conductor fails with {inst.id}, whose evacuations stay {[r.status for r in cloud.rows_of[inst.id]]}"
+            )
             return
-        fitting = [h for h in cloud.computes.values() if self._fits(h, inst, row, target)]
+        source = (row or self._written_for(call)).source
+        fitting = [h for h in cloud.computes.values() if self._fits(h, inst, source, target)]
         if not fitting:
             inst.vm_state, inst.task, inst.fault = "error", "", "No valid host was found."
             call.end(cloud.stamp(), inst.fault, harmless=True)
-            cloud.set_row(row, "error")
+            self._end(row, "error")
             cloud.touch(inst)
-            cloud.say(f"no valid host for {inst.id}: migration {row.id} error")
+            cloud.say(f"no valid host for {inst.id}")
             return
         dest = cloud.rng.choice(fitting)
-        row.claimed = dest.name
+        if row:
+            row.claimed = dest.name
         self.on_cast(dest)
         self.cast(dest, lambda: self._claim(inst, row, dest, call))
 
-    def _fits(self, host: Compute, inst: Instance, row: Row, target: Optional[str]) -> bool:
+    def _fits(self, host: Compute, inst: Instance, source: str, target: Optional[str]) -> bool:
         cloud = self._cloud
         return (
-            host.name not in (row.source, inst.host)
+            host.name not in (source, inst.host)
             and target in (None, host.name)
             and host.enabled
             and cloud.now >= host.barred_until
             and not host.full
             and host.up(cloud.now)
-            and host.cell == cloud.computes[row.source].cell
+            and host.cell == cloud.computes[source].cell
         )
 
-    def _claim(self, inst: Instance, row: Row, dest: Compute, call: Call) -> None:
+    @staticmethod
+    def _written_for(call: Call) -> Row:
+        assert call.row is not None
+        return call.row
+
+    def _end(self, row: Optional[Row], status: str) -> None:
+        """Who was given a row says what has become of it."""
+        if row and not row.endless:
+            self._cloud.set_row(row, status)
+
+    def _own_row(self, inst: Instance, dest: Compute, call: Call) -> Row:
+        """The destination writes one where it was given none."""
+        cloud, asked = self._cloud, self._written_for(call)
+        row = Row(str(len(cloud.rows) + 1), inst.id, asked.source, asked.by, cloud.stamp(), endless=True)
+        row.claimed, row.accepted_at, row.was = dest.name, cloud.now, asked.was
+        row.excused, row.crossed = asked.excused, asked.crossed
+        cloud.rows.append(row)
+        cloud.rows_of[inst.id].append(row)
+        cloud.note("evacuation without an accepted row")
+        cloud.say(f"no evacuation of {inst.id} is accepted: {dest.name} writes migration {row.id}")
+        return row
+
+    def _claim(self, inst: Instance, given: Optional[Row], dest: Compute, call: Call) -> None:
         cloud = self._cloud
         call.dest, call.landed = dest.name, cloud.stamp()
         if inst.deleted:
             call.end(cloud.stamp(), "InstanceNotFound", harmless=True)
-            cloud.set_row(row, "error")
+            self._end(given, "error")
             return
+        row = given or self._own_row(inst, dest, call)
+        if row.endless:
+            row.stuck = ENDLESS
+            cloud.set_row(row, "pre-migrating")
         if cloud.rng.random() < cloud.odds.refuse:
             inst.task = ""
             row.dest = dest.name
             call.end(cloud.stamp(), "Insufficient compute resources", harmless=True)
-            cloud.set_row(row, "failed")
+            self._end(row, "failed")
             cloud.touch(inst)
-            cloud.say(f"{dest.name} refuses the claim of {inst.id}: migration {row.id} failed")
+            cloud.say(f"{dest.name} refuses the claim of {inst.id}: migration {row.id} {row.status}")
             return
         row.dest, row.life, row.began_at, row.call = dest.name, dest.life, cloud.now, call
         if dest.name in inst.guests:
@@ -105,16 +134,16 @@ class Rebuild:
         inst.spawn_failed_at = cloud.stamp() if cloud.shows_tracebacks and not harmless else 0.0
         if row.call:
             row.call.end(cloud.stamp(), words, harmless)
-        cloud.set_row(row, "failed")
+        self._end(row, "failed")
         cloud.touch(inst)
-        cloud.say(f"rebuild of {inst.id} fails on {dest.name}: migration {row.id} failed")
+        cloud.say(f"rebuild of {inst.id} fails on {dest.name}: migration {row.id} {row.status}")
 
     def spawned(self, inst: Instance, row: Row, dest: Compute) -> None:
         cloud = self._cloud
         if row.life != dest.life:
             return
         if inst.deleted:
-            cloud.set_row(row, "failed")
+            self._end(row, "failed")
             return
         if cloud.rng.random() < cloud.odds.fail:
             # What failed in the driver may have left a guest for all that anybody can read; what failed before has not.
@@ -144,14 +173,14 @@ class Rebuild:
         if row.call:
             row.call.end(cloud.stamp())
         if row.status in OPEN:
-            cloud.set_row(row, "done")
+            self._end(row, "done")
         cloud.touch(inst)
         cloud.say(f"{inst.id} has arrived on {dest.name}: migration {row.id} {row.status}")
 
     def release_hung(self, row: Row) -> None:
         """What hung goes on."""
         cloud = self._cloud
-        row.stuck = ""
+        row.stuck = ENDLESS if row.endless else ""
         inst, dest = cloud.instances[row.server], cloud.computes[row.dest]
         if row.status in OPEN:
             self.spawned(inst, row, dest)

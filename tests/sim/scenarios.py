@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from muster.core.errors import NovaUnavailable
 from tests.sim.inventory import Call, Instance
@@ -89,4 +89,45 @@ def moved_from_a_host_that_cannot_be_listed() -> Stage:
     it.cloud.evacuations_from = fails  # type: ignore[method-assign]
     it.takeover()
     it.run_for(200.0)
+    return it
+
+
+def held_in_the_conductor(it: Stage) -> Callable[[], None]:
+    """Calls wait there until this is called."""
+    rebuild, held = it.cloud.rebuild, []
+    schedule = rebuild.schedule
+    rebuild.schedule = lambda *call: held.append(call)  # type: ignore[method-assign]
+
+    def begin() -> None:
+        rebuild.schedule = schedule  # type: ignore[method-assign]
+        for call in held:
+            schedule(*call)
+
+    return begin
+
+
+def started_past_the_hold(it: Stage, host: str) -> None:
+    """An operator starts nova-compute there, once the host is back."""
+    it.power_on(host)
+    it.by_hand = host
+    it.lived_by_hand.add(host)
+    it.cloud.rebuild.start_compute(host, resumes=False)
+    it.by_hand = ""
+
+
+def begun_after_its_source_has_started() -> Stage:
+    """Its row is `completed`, and the one that the destination writes itself is open while its rebuild hangs; the source
+    is fenced again, as muster says."""
+    it = Stage(hosts=4)
+    begin = held_in_the_conductor(it)
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["accepted"])
+    started_past_the_hold(it, "cmp1")
+    it.cloud.odds.hang = 1.0
+    begin()
+    it.until(lambda: it.rows("s0") == ["completed", "pre-migrating"])
+    it.run_for(30.0)
+    it.cloud.rebuild.power_cut("cmp1")
+    it.fence("cmp1")
+    it.run_for(120.0)
     return it

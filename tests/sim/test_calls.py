@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from muster.core.errors import NovaUncertain
+from tests.sim import scenarios
 from tests.sim.stage import Stage
 
 
@@ -207,4 +208,40 @@ def test_sends_no_call_again_that_is_carried_out_late(late_s: float) -> None:
     it.until(lambda: lost)
     it.run_for(150.0)
     assert it.rows("s0") == ["pre-migrating"]
+    it.fair()
+
+
+@pytest.mark.parametrize("how", ["done", "refused", "failed"])
+def test_a_call_that_finds_no_accepted_row_is_carried_out_and_its_own_row_never_ends(how: str) -> None:
+    """B45: an operator has started nova-compute past the hold, which has called the row `completed` (facts.md N51)."""
+    it = Stage(hosts=4)
+    begin = scenarios.held_in_the_conductor(it)
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["accepted"])
+    scenarios.started_past_the_hold(it, "cmp1")
+    it.cloud.odds.refuse, it.cloud.odds.fail = float(how == "refused"), float(how == "failed")
+    begin()
+    it.until(lambda: it.server("s0").calls[0].over)
+    it.run_for(60.0)
+    assert it.rows("s0") == ["completed", "pre-migrating"]
+    assert (it.server("s0").host != "cmp1") == bool(it.server("s0").guests) == (how == "done")
+    assert it.asked["evacuate"] == 1
+    it.fair()
+
+
+@pytest.mark.parametrize("order", ["skip", "release"])
+@pytest.mark.parametrize("when", ["returning", "closed"])
+def test_a_call_that_was_let_go_and_begins_once_its_host_is_back_keeps_nothing_open(when: str, order: str) -> None:
+    """B45: an operator no longer waits for it, and its row was called `completed` as its host started (facts.md N51)."""
+    it = Stage(hosts=4, stuck_after_s=60)
+    begin = scenarios.held_in_the_conductor(it)
+    it.fence("cmp1")
+    it.until(lambda: "muster skip s0" in it.reason("s0"))
+    it.power_on("cmp1")
+    it.order("cmp1", lambda orders: orders.skip("s0") if order == "skip" else replace(orders, released=True))
+    it.until(it.over() if when == "closed" else lambda: it.rows("s0") == ["completed"])
+    begin()
+    it.until(lambda: it.server("s0").host != "cmp1")
+    it.until(it.over(), 600.0)
+    assert (it.rows("s0"), len(it.server("s0").guests)) == (["completed", "pre-migrating"], 1)
     it.fair()
