@@ -143,6 +143,13 @@ def _void_once_completed(self: Any, evacuation: Any) -> bool:
 _VOID = server_case.ServerCase.void
 
 
+def _as_if_just_begun(nodes: Any, sight: Any) -> Any:
+    return {server: dict.fromkeys(began, math.inf) for server, began in _EVACUATED(nodes, sight).items()}
+
+
+_EVACUATED = decide._evacuated
+
+
 def _no_limit(ready: Any, flying: Any, policy: Any) -> Any:
     return _WITHIN_LIMITS(ready, (), policy)
 
@@ -280,6 +287,8 @@ MUTANTS: tuple[Mutant, ...] = (
            scenarios.moved_while_its_call_may_still_begin),
     Mutant("believes what lists cannot show of another incident", "B44", patch(other_incidents, "_unread_since", lambda node, named, sight: None),
            scenarios.moved_from_a_host_that_cannot_be_listed),
+    Mutant("forgets calls from before the host died that its server has come to", "B44", patch(decide, "_evacuated", _as_if_just_begun),
+           scenarios.moved_twice_while_its_call_may_still_begin),
     Mutant("never asks what has become of a call", "B19", row(server_rules, "not-begun", step=None)),
     Mutant("waits for an action log for ever", "B4", patch(server_rules, "LOG_TRIES", 1_000_000)),
     Mutant("asks for quorum once for many steps", "C10", patch(act.Act, "carry_out", _asking_once)),

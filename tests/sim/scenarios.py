@@ -93,16 +93,22 @@ def moved_from_a_host_that_cannot_be_listed() -> Stage:
 
 
 def held_in_the_conductor(it: Stage) -> Callable[[], None]:
-    """Calls wait there until this is called."""
+    """The first call waits there until this is called."""
     rebuild, held = it.cloud.rebuild, []
     schedule = rebuild.schedule
-    rebuild.schedule = lambda *call: held.append(call)  # type: ignore[method-assign]
+
+    def hold(*call: Any) -> None:
+        if held:
+            schedule(*call)
+        else:
+            held.append(call)
 
     def begin() -> None:
         rebuild.schedule = schedule  # type: ignore[method-assign]
         for call in held:
             schedule(*call)
 
+    rebuild.schedule = hold  # type: ignore[method-assign]
     return begin
 
 
@@ -113,6 +119,27 @@ def started_past_the_hold(it: Stage, host: str) -> None:
     it.lived_by_hand.add(host)
     it.cloud.rebuild.start_compute(host, resumes=False)
     it.by_hand = ""
+
+
+def moved_twice_while_its_call_may_still_begin() -> Stage:
+    """Another hand moves the server from host to host, and each dies; the row of its last call is the only one open, and
+    stands for the first call, which was sent minutes before that incident began."""
+    it = Stage(hosts=6)
+    begin = held_in_the_conductor(it)
+    it.fence("cmp1")
+    it.until(lambda: it.rows("s0") == ["accepted"])
+    for done in (1, 2):
+        here = it.server("s0").host
+        it.until(lambda here=here: not it.cloud.computes[here].up(it.now))  # type: ignore[misc]
+        it.cloud.evacuate("s0", None, by="operator")
+        it.until(lambda done=done: it.rows("s0") == ["done"] * done + ["accepted"])  # type: ignore[misc]
+        it.run_for(120.0)
+        it.fence(it.server("s0").host)
+        it.run_for(60.0)
+    it.run_for(60.0)
+    begin()
+    it.run_for(60.0)
+    return it
 
 
 def begun_after_its_source_has_started() -> Stage:

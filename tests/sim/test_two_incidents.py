@@ -86,6 +86,13 @@ def test_sends_nothing_that_an_incident_may_move_whose_facts_cannot_be_read(how:
     it.fair()
 
 
+def test_sends_nothing_for_a_third_host_while_the_call_from_the_first_may_take_the_row_of_the_second() -> None:
+    """B44: it was sent minutes before the second host died, and used to be forgotten after one."""
+    it = scenarios.moved_twice_while_its_call_may_still_begin()
+    assert it.rows("s0") == ["done"] * 3
+    it.fair()
+
+
 @pytest.mark.parametrize("how", ["refused", "no room"])
 def test_sends_again_where_a_call_has_used_the_row_of_an_earlier_incident(how: str) -> None:
     """B44: of two dropped calls rows stay accepted; the server was proved, and nothing read its calls again."""

@@ -196,3 +196,18 @@ def test_calls_are_read_as_far_back_as_one_is_known_to_have_failed(failed_s: flo
     it.act.carry_out([ReadCalls("cmp1", "a"), ReadLog("a")])
     assert host.logs.calls["a"].evacuations == Calls.state_of(evacuations)
     assert it.nova.traced_since == [host.since, host.since - failed_s - bool(failed_s)]
+
+
+def test_calls_are_read_as_far_back_as_any_incident_has_evacuations_of_the_server() -> None:
+    """B44: one that was sent from another dead host may take the row of this one."""
+    it = Engine()
+    for name, record in (
+        ("cmp1", Record(Phase.EVACUATING, 1000, 1000)),
+        ("cmp2", Record(Phase.EVACUATING, 5000, 5000)),
+    ):
+        it.memory.hosts[name] = HostMemory(record)
+        it.memory.hosts[name].inventory.note_server(Server("a", "cmp2", "active"), it.clock.at)
+    it.act.carry_out([ReadCalls("cmp2", "a")])
+    first = it.memory.hosts["cmp1"].since
+    assert it.nova.traced_since == [first]
+    assert it.memory.hosts["cmp2"].logs.calls["a"].since == first

@@ -13,7 +13,7 @@ from muster.core.bounds import HEARTBEAT_SKEW_S, SKEW_S
 from muster.core.cluster_facts import Cluster, Node, Phase, Record
 from muster.core.decide import Decision, dead_hosts, decide, lying_hosts, wanted_now
 from muster.core.findings import Verdict
-from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Server
+from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power, Server
 from muster.core.operator_orders import Orders
 from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Sight, Tries
 from muster.core.steps import (
@@ -242,9 +242,11 @@ def two_incidents(
     :param row: its evacuation from the first host; None: nobody can read what is under way from there.
     :param first: the first host's node.
     :param later: another evacuation from the first host.
-    :param facts: of the server in the first incident; orders are those of the second one.
+    :param facts: of the server in the first incident; orders are those of the second one, left its evacuations from
+        there, left_facts those of the server there.
     """
     orders = facts.pop("orders", None)
+    left, left_facts = facts.pop("left", ()), facts.pop("left_facts", {})
     nodes = {
         "cmp2": Node(
             "cmp2", True, Record(Phase.EVACUATING, FENCED, FENCED), hold=True, fenced_at=FENCED, orders=orders
@@ -252,7 +254,7 @@ def two_incidents(
         "cmp1": first or Node("cmp1", True, Record(Phase.EVACUATING, FENCED - 100, FENCED - 100), hold=True),
     }
     servers = {
-        "cmp2": server_sights([here], at_rest={"a": Power.RUNNING}),
+        "cmp2": server_sights([here], left, at_rest={"a": Power.RUNNING}, **left_facts),
         "cmp1": server_sights(
             [here] if row else [], [m for m in (row, later) if m], **{key: {"a": it} for key, it in facts.items()}
         ),
@@ -327,6 +329,17 @@ def test_an_incident_whose_record_cannot_be_read_may_be_of_the_last_day() -> Non
     for launched_at, expected in ((NOW - 86_000.0, []), (NOW - 87_000.0, ["a"])):
         here = replace(MOVED, created=NOW - 90_000.0, launched_at=launched_at)
         assert sent(two_incidents(None, here, unreadable)) == expected
+
+
+def test_an_incident_knows_since_when_its_servers_have_been_evacuated_from_others() -> None:
+    """B44: a call from the first host may take the row that another hand's call from the second one has left."""
+    left = Evacuation("2", "a", "cmp2", EvacuationStatus.ACCEPTED, created=FENCED + 1.0)
+    hangs, dropped = CallTrace("req-1", FENCED - 90.0), CallTrace("req-2", FENCED + 1.0, over=True, failed=True)
+    arrived = replace(EVACUATION, status=EvacuationStatus.DONE, dest="cmp2")
+    log = {"a": ActionLog(Power.RUNNING)}
+    for first, expected in ((hangs, []), (replace(hangs, over=True), ["a"])):
+        read = Calls(NOW - 1, Calls.state_of((left,)), 1, (first, dropped))
+        assert sent(two_incidents(arrived, left=(left,), left_facts={"calls": {"a": read}, "log": log})) == expected
 
 
 def test_the_calls_that_another_incident_waits_for_are_read_whatever_is_said_of_the_server() -> None:

@@ -282,6 +282,26 @@ def test_a_call_from_another_dead_host_may_take_the_row_of_this_one() -> None:
     assert verdict(but(known, calls=calls((dropped,), replace(other, over=True), failure())))[2] == "evacuate"
 
 
+def test_a_call_from_the_host_before_the_last_may_take_the_row_of_this_one() -> None:
+    """B44: however long before this incident it was sent; that host's incident may have no row of it any more."""
+    dropped = evacuation("accepted", age=60)
+    other = replace(failure(), at=NOW - 900, over=False)
+    read = calls((dropped,), other, failure())
+    known = case(ACTIVE, dropped, calls=read, log_read=True, first=NOW - 100, evacuated_elsewhere=NOW - 950)
+    assert verdict(known)[:2] == (Verdict.EVACUATING, "not-begun")
+    assert verdict(but(known, calls=calls((dropped,), replace(other, over=True), failure())))[2] == "evacuate"
+    assert verdict(but(known, evacuated_elsewhere=0.0))[2] == "evacuate", "of an incident that is over"
+
+
+def test_calls_that_were_read_before_an_earlier_incident_was_known_are_read_again() -> None:
+    """B44: they lack those from that host."""
+    dropped = evacuation("accepted", age=60)
+    read = replace(calls((dropped,), failure()), since=NOW - 160)
+    known = case(ACTIVE, dropped, calls=read, first=NOW - 100)
+    assert verdict(known)[2] == "evacuate"
+    assert verdict(but(known, evacuated_elsewhere=NOW - 950))[1:] == ("not-begun", "read-calls")
+
+
 def test_a_call_that_died_with_its_destination_has_a_row_of_its_own() -> None:
     """B19, B11: it keeps no other row open, and before its claim it has none."""
     begun, dropped = evacuation("pre-migrating", "other", age=90), evacuation("accepted", age=60, ident="2")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
@@ -140,7 +140,7 @@ def decide(sight: Sight, policy: Policy) -> Decision:
     services = _services(sight, policy)
     named = {node.name: services.get(node.name, NOT_NAMED) for node in nodes}
     dead = _dead(sight, services)
-    evacuated = Counter(server for host in sight.hosts.values() for server in host.evacuations)
+    evacuated = _evacuated(nodes, sight)
     cases = {node.name: _server_cases(node, named[node.name], sight, policy, dead, evacuated) for node in nodes}
     judged = judge_all(cases, nodes, {name for name, it in named.items() if not isinstance(it, Unknown)}, sight)
     ruled = [(case, assess(case)) for case in _host_cases(nodes, named, judged, sight, policy)]
@@ -255,9 +255,9 @@ def _server_cases(
     sight: Sight,
     policy: Policy,
     dead: Mapping[str, float],
-    evacuated: Counter[str],
+    evacuated: Mapping[str, Mapping[str, float]],
 ) -> list[ServerCase]:
-    """:param evacuated: by server id, how many incidents have evacuations of it."""
+    """:param evacuated: by server id and node, when the incidents began that have evacuations of it."""
     host = sight.hosts.get(node.name)
     if host is None or isinstance(service, Unknown):
         return []
@@ -276,9 +276,21 @@ def _server_cases(
         claimed_at=_claimed_at(service, orders.first),
     )
     return [
-        of_host(seen, evacuated_elsewhere=evacuated[ident] > (ident in host.evacuations))
+        of_host(seen, evacuated_elsewhere=_elsewhere(evacuated[ident], node) if ident in evacuated else 0.0)
         for ident, seen in host.servers.items()
     ]
+
+
+def _elsewhere(evacuated: Mapping[str, float], node: Node) -> float:
+    return min((began for name, began in evacuated.items() if name != node.name), default=0.0)
+
+
+def _evacuated(nodes: Iterable[Node], sight: Sight) -> Mapping[str, Mapping[str, float]]:
+    found: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for node in nodes:
+        for server in sight.hosts[node.name].evacuations if node.name in sight.hosts else ():
+            found[server][node.name] = float(node.standing_orders.first)
+    return found
 
 
 def _inbound(judged: Mapping[str, Sequence[Judged]], sight: Sight) -> Counter[Union[str, tuple[str, str]]]:

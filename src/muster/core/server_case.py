@@ -59,7 +59,7 @@ class ServerCase:
     :param source: the dead host, by Nova's name.
     :param orders: what operators have ordered in this incident.
     :param dead: hosts proved off and down in Nova, with the time up to which that proves what began there dead.
-    :param evacuated_elsewhere: another incident has evacuations of it, too.
+    :param evacuated_elsewhere: when the first other incident began that has evacuations of it; 0.0 without one.
     :param open_from: the node of another incident that may still move it; empty without one.
     :param open_how: how, in words.
     :param awaited_by: the node of another incident that does not send it because of this one; empty without one.
@@ -75,7 +75,7 @@ class ServerCase:
     host: HostSight = field(default_factory=HostSight)
     orders: Orders = NO_ORDERS
     dead: Mapping[str, float] = field(default_factory=dict)
-    evacuated_elsewhere: bool = False
+    evacuated_elsewhere: float = 0.0
     open_from: str = ""
     open_how: str = ""
     awaited_by: str = ""
@@ -136,7 +136,7 @@ class ServerCase:
         log, at_rest = self.seen.log, self.seen.at_rest
         if log:
             return at_rest if log.wanted is Power.UNKNOWN else log.wanted
-        return at_rest if len(self.evacuations) + self.evacuated_elsewhere < 2 else Power.UNKNOWN
+        return at_rest if len(self.evacuations) + bool(self.evacuated_elsewhere) < 2 else Power.UNKNOWN
 
     @property
     def failed_earlier(self) -> bool:
@@ -159,9 +159,9 @@ class ServerCase:
 
     @functools.cached_property
     def current_calls(self) -> Optional[Calls]:
-        """What Nova said of the evacuate calls for it, as long as none of its evacuations has changed since."""
+        """What Nova said of the evacuate calls for it, of all incidents, as long as no evacuation has changed since."""
         known = self.seen.calls
-        return known if known and known.evacuations == Calls.state_of(self.evacuations) else None
+        return known if known and known.are_all_for(self.evacuations, self.evacuated_elsewhere) else None
 
     @property
     def traces(self) -> tuple[CallTrace, ...]:
@@ -186,12 +186,12 @@ class ServerCase:
         if self.current_calls is None or self.host.evacuations_at <= self.current_calls.read_at:
             return False
         # Of this incident, by Nova's clock as they are: the record's may have been another one.
-        since = min((it.created for it in self.evacuations if it.created), default=self.first) - SKEW_S
-        traces = [trace for trace in self.traces if trace.at >= since]
+        own = min((it.created for it in self.evacuations if it.created), default=self.first)
+        traces = [trace for trace in self.traces if trace.at >= own - SKEW_S]
         begun = Counter(trace.dest for trace in traces if not trace.over)
         rows = Counter(it.dest for it in self.evacuations if it.status is EvacuationStatus.PRE_MIGRATING)
-        # One that was sent from another dead host takes what is `accepted` as well.
-        since = min(since, self.first - SKEW_S)
+        # One that was sent from another dead host takes what is `accepted` as well, however long ago that was.
+        since = min(own, self.first, self.evacuated_elsewhere or self.first) - SKEW_S
         scheduling = any(trace.at >= since and not (trace.over or trace.dest) for trace in self.traces)
         return len(traces) >= len(self.evacuations) and not scheduling and not begun - rows
 

@@ -28,6 +28,7 @@ class Calls:
     :param traces: oldest first; None: it could not be read.
     :param claimed: the hypervisors on which placement holds room for it, while a destination has not begun; none where
         that is not known.
+    :param since: from when on; 0.0: all.
     """
 
     read_at: float
@@ -35,6 +36,11 @@ class Calls:
     tries: int = 1
     traces: Optional[tuple[CallTrace, ...]] = None
     claimed: tuple[str, ...] = ()
+    since: float = 0.0
+
+    def are_all_for(self, evacuations: Sequence[Evacuation], elsewhere: float) -> bool:
+        """:param elsewhere: when another incident began that has some of the server's; 0.0 without one."""
+        return self.evacuations == Calls.state_of(evacuations) and not self.since > elsewhere > 0.0
 
     @staticmethod
     def state_of(evacuations: Sequence[Evacuation]) -> frozenset[tuple[str, EvacuationStatus]]:

@@ -216,9 +216,12 @@ class Act:
     def _read_calls(self, step: todo.ReadCalls) -> None:
         host, at = self._memory.hosts[step.node], self._clock.now()
         over = host.logs.over(step.server)
-        host.logs.calls_asked(step.server, at, host.inventory.evacuations.of(step.server))
+        # One that was sent from another dead host may take a row of this one's (facts.md N32).
+        incidents = (host, *self._memory.hosts_of(step.server))
+        since = min(it.logs.calls_since(step.server, it.since) for it in incidents)
+        host.logs.calls_asked(step.server, at, host.inventory.evacuations.of(step.server), since)
         try:
-            new = self._new_traces(step.server, host, over.keys())
+            new = self._new_traces(step.server, host, over.keys(), since)
         except NovaRefused as exc:
             self._log.warning("calls not shown", server=step.server, reason=str(exc), request_id=exc.request_id)
         else:
@@ -226,16 +229,17 @@ class Act:
             waits = any(not (trace.over or trace.landed) for trace in traces)
             host.logs.note_calls(step.server, traces, self._claimed(step.server) if waits else ())
 
-    def _new_traces(self, server: str, host: HostMemory, known: Collection[str]) -> Sequence[CallTrace]:
+    def _new_traces(self, server: str, host: HostMemory, known: Collection[str], since: float) -> Sequence[CallTrace]:
         """Of the one call that is not known Nova is asked alone, if it is ours; else for the whole list, which says as
         well what its owner wants."""
         evacuations = host.inventory.evacuations.of(server)
-        ours = host.sent.newest_call(server, evacuations, known)
+        alone = since >= host.logs.calls_since(server, host.since)
+        ours = host.sent.newest_call(server, evacuations, known) if alone else ""
         trace = self._nova.trace(server, ours) if ours else None
         if trace and trace.dest == evacuations[-1].dest:
             return [trace]
         at = self._clock.now()
-        log = self._nova.action_log(server, host.logs.calls_since(server, host.since), known)
+        log = self._nova.action_log(server, since, known)
         self._memory.note_action_log(server, log, at)
         return log.calls
 

@@ -109,11 +109,11 @@ class ActionLogs:
         known = self.calls.get(server)
         return {trace.request_id: trace for trace in (known.traces or () if known else ()) if trace.over}
 
-    def calls_asked(self, server: str, asked_at: float, evacuations: Sequence[Evacuation]) -> None:
-        """Nothing is known of its calls until the answer (:meth:`note_calls`)."""
+    def calls_asked(self, server: str, asked_at: float, evacuations: Sequence[Evacuation], since: float = 0.0) -> None:
+        """Nothing is known of its calls since then until the answer (:meth:`note_calls`)."""
         state, before = Calls.state_of(evacuations), self.calls.get(server)
         tries = 1 + (before.tries if before and before.evacuations == state else 0)
-        self.calls[server] = Calls(asked_at, state, tries)
+        self.calls[server] = Calls(asked_at, state, tries, since=since)
 
     def note_calls(self, server: str, traces: Sequence[CallTrace], claimed: Collection[str]) -> None:
         self.calls[server] = replace(self.calls[server], traces=tuple(traces), claimed=tuple(claimed))
