@@ -183,6 +183,14 @@ BREAKS: tuple[Break, ...] = (
         ("unit/test_ocf.py::test_credentials_that_others_may_read_or_replace_are_refused",),
     ),
     Break(
+        "D14",
+        "counts every incident that a host ever had",
+        "src/muster/core/host_case.py",
+        "sum(earliest < it.first < self.record.first for it in past)",
+        "sum(it.first < self.record.first for it in past)",
+        ("unit/test_host_return.py::test_a_host_that_is_fenced_for_the_third_time_does_not_return_by_itself",),
+    ),
+    Break(
         "D13",
         "enables a host that it had left to an operator",
         "src/muster/core/host_case.py",

@@ -14,6 +14,7 @@ from muster.core.errors import Answer
 from muster.core.findings import State, Verdict
 from muster.core.nova_facts import ActionLog, Evacuation, EvacuationStatus, Power, Service
 from muster.core.operator_orders import Orders
+from muster.core.past_incidents import Past, PastIncident
 from muster.core.sight import Calls, HostSight, Outcome, Sent, Tries
 from muster.core.steps import (
     DropHold,
@@ -44,6 +45,39 @@ def test_settled_lets_the_host_return_and_names_what_stays() -> None:
     assert decision.incidents["cmp1"].state is State.SETTLED
     assert "1 held" in decision.incidents["cmp1"].reason
     assert [type(s) for s in decision.steps] == [SwapRecord, DropHold]
+
+
+@pytest.mark.parametrize(
+    ("firsts", "window_s", "rule"),
+    [
+        ((100, 499), 500, "flaps"),
+        ((100, 500), 500, "settled"),
+        ((100,), 500, "settled"),
+        ((0, 100), 500, "settled"),
+        ((100, 499), 0, "settled"),
+        ((-5, 100), 500, "settled"),
+    ],
+)
+def test_a_host_that_is_fenced_for_the_third_time_does_not_return_by_itself(
+    firsts: tuple[int, ...], window_s: int, rule: str
+) -> None:
+    """D14: its own incident may be noted already, and one that began later is not an earlier one."""
+    past = Past(tuple(PastIncident(FENCED - ago) for ago in firsts))
+    policy = settings(flap_window_s=window_s)
+    told = decide(sight(replace(node(), past=past), server("a", vm_state="paused")), policy)
+    assert told.incidents["cmp1"].rule == rule
+    assert any(isinstance(step, DropHold) for step in told.steps) is (rule == "settled")
+    if rule == "flaps":
+        assert told.incidents["cmp1"].state is State.BLOCKED
+        assert told.incidents["cmp1"].reason == (
+            "fenced in 3 incidents within 500 s (flap_window_s), so muster keeps nova-compute stopped there; 1 held."
+            " After the repair: muster release cmp1"
+        )
+        ordered = replace(node(), past=past, orders=Orders(FENCED, released=True))
+        assert any(isinstance(step, DropHold) for step in decide(sight(ordered), policy).steps)
+        moving = Evacuation("1", "a", "cmp1", EvacuationStatus("accepted"), "cmp2", NOW - 1, NOW - 1)
+        busy = sight(replace(node(), past=past), server("a"), evacuations=(moving,))
+        assert decide(busy, policy).incidents["cmp1"].rule == "working"
 
 
 def test_a_row_of_a_server_whose_finish_is_false_keeps_nova_compute_away() -> None:

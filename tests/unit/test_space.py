@@ -22,6 +22,7 @@ from muster.core.findings import Finding, State, Verdict
 from muster.core.host_case import MARK, HostCase
 from muster.core.nova_facts import ActionLog, CallTrace, Evacuation, EvacuationStatus, Power, Server, Service
 from muster.core.operator_orders import Orders
+from muster.core.past_incidents import Past, PastIncident
 from muster.core.server_case import ServerCase
 from muster.core.server_rules import ServerStep, judge
 from muster.core.sight import Calls, HostSight, Outcome, Sent, ServerSight, Tries
@@ -368,6 +369,10 @@ RECORDS = [
 UNREADABLE = {"s": ServerSight(SERVER, unread=Tries(NOW - 60, 9))}
 
 
+FLAPPY = settings(flap_window_s=500)
+FENCED_TWICE = Past((PastIncident(FENCED - 100, FENCED - 50), PastIncident(FENCED - 499, FENCED - 400)))
+
+
 def host_cases() -> Iterator[HostCase]:
     base = HostCase(Node("n", True), NOW, settings(), asked=True)
     sights = [
@@ -393,6 +398,8 @@ def host_cases() -> Iterator[HostCase]:
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=JUST_NOW, call_failed="HTTP 500")},
         {"failed": 4, "limit": 3},
         {"inbound": 1},
+        {"policy": FLAPPY, "node": {"past": FENCED_TWICE}},
+        {"policy": FLAPPY, "node": {"past": FENCED_TWICE, "orders": Orders(FENCED, released=True)}},
         {"policy": settings(delay_s="3600")},
         {"sight": HostSight(listed_at=0.0)},
         {"sight": HostSight(first_listed_at=LONG_AGO, listed_at=LONG_AGO)},

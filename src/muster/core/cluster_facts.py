@@ -113,7 +113,7 @@ class Node:
     :param compute: one of this cloud's computes; bundles and other guests are remotes, too.
     :param unproved: why Pacemaker's own word that it was fenced does not prove that it is off; empty where it does.
     :param left: servers that nobody had seen to when it returned; nothing is decided by it.
-    :param past: its last incidents; nothing is decided by them, either.
+    :param past: its last incidents: whether it returns by itself is decided by when they began.
     :param confirmed_at: when an operator has given his word for it instead, to Pacemaker (0: not).
     """
 

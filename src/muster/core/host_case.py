@@ -102,6 +102,13 @@ class HostCase:
         return self.record.phase
 
     @property
+    def times_fenced(self) -> int:
+        """In how many incidents within ``flap_window_s``, this one included."""
+        earliest = self.record.first - self.policy.flap_window_s
+        past = self.node.past.incidents if self.node.past else ()
+        return 1 + sum(earliest < it.first < self.record.first for it in past)
+
+    @property
     def open_findings(self) -> int:
         return sum(f.verdict.open for f in self.findings)
 

@@ -57,6 +57,8 @@ class HostRule:
     proves: bool = False
 
 
+FLAPS = 3
+"""In so many incidents a host has to be fenced to be kept out."""
 REASON_LIMIT = 255
 """Nova refuses a longer one (nova/api/openstack/compute/schemas/services.py)."""
 
@@ -617,6 +619,15 @@ RULES: tuple[HostRule, ...] = (
         State.EVACUATING,
         lambda c: "listing its servers a second time",
         lambda c: (ListAgain(c.node.name),) * (c.now - c.sight.first_listed_at >= LISTS_APART_S),
+    ),
+    HostRule(
+        "flaps",
+        lambda c: c.times_fenced >= FLAPS and not c.node.standing_orders.released,
+        State.BLOCKED,
+        lambda c: (
+            f"fenced in {c.times_fenced} incidents within {c.policy.flap_window_s} s (flap_window_s), so muster keeps"
+            f" nova-compute stopped there; {_named(c, *_ALL)}. After the repair: muster release {c.node.name}"
+        ),
     ),
     HostRule("settled", lambda c: True, State.SETTLED, lambda c: _with_awaited(c, _named(c, *_ALL)), _release),
 )

@@ -2,7 +2,8 @@
 """The last incidents of a host: the node attribute ``muster-past``, the same on every controller.
 
 When each began and ended, and which of its servers were not evacuated: the rest Nova has on record, and without this
-nobody could tell which of its records belong to which incident.  Nothing is decided by it.
+nobody could tell which of its records belong to which incident.  By when they began it is decided whether a host that
+was fenced again and again returns by itself.
 """
 
 from __future__ import annotations

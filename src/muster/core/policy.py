@@ -42,3 +42,4 @@ class Policy:
     retry_delay_s: int
     stuck_after_s: int
     return_: str
+    flap_window_s: int
