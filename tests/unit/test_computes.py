@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Optional
 
@@ -13,9 +15,10 @@ from muster.agents import fence
 from muster.cli import status
 from muster.cli.remedies import Failed
 from muster.cli.view import Seen, view
-from muster.core.cluster_facts import Cluster, Node
+from muster.core.cluster_facts import Cluster, Node, Record
 from muster.core.decide import computes, decide
 from muster.core.errors import ClusterRefused
+from muster.core.past_incidents import Past, PastIncident
 from muster.core.sight import Sight
 from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.cluster import Pacemaker
@@ -100,18 +103,26 @@ class Tools:
         return Result(0, self.cib, "")
 
 
+def nothing_answers(server: str, port: int) -> bool:
+    return False
+
+
+def record(tools: Tools, node: str, now: int) -> Optional[Record]:
+    return Pacemaker("", runner=tools).record_fencing(node, lambda: now, nothing_answers)
+
+
 def test_the_fence_agent_records_nothing_of_what_is_no_compute() -> None:
     """C22: a bundle's node that a level by pattern reaches, too; but what it is asked for has to be proved all the same."""
     tools = Tools(document(recorder(pcmk_host_list="cmp1 cmp2")))
     for name in ("db1", "guest1", "galera-bundle-0"):
-        assert fence.run({"action": "off", "plug": name}, Pacemaker("", runner=tools)) == 0
+        assert fence.run({"action": "off", "plug": name}, Pacemaker("", runner=tools), nothing_answers) == 0
     assert {call.split()[1] for call in tools.calls} == {"--query"}
     for name in ("cmp1", "member1"):
-        assert fence.run({"action": "off", "plug": name}, Pacemaker("", runner=tools)) == 0
+        assert fence.run({"action": "off", "plug": name}, Pacemaker("", runner=tools), nothing_answers) == 0
         assert f'uname="{name}"' in tools.calls[-1]
     alone = Tools(document(recorder(pcmk_host_list="cmp1"), levels=LEVELS.replace("pdu,rec", "rec")))
     with pytest.raises(Exception, match="no device that cuts the power"):
-        fence.run({"action": "off", "plug": "db1"}, Pacemaker("", runner=alone))
+        fence.run({"action": "off", "plug": "db1"}, Pacemaker("", runner=alone), nothing_answers)
 
 
 def test_a_refusal_stands_until_the_fencing_that_it_was_part_of_is_over() -> None:
@@ -119,7 +130,7 @@ def test_a_refusal_stands_until_the_fencing_that_it_was_part_of_is_over() -> Non
     written with the power on."""
     alone = Tools(document(recorder(), levels=LEVELS.replace("pdu,rec", "rec")))
     with pytest.raises(ClusterRefused, match="no device that cuts the power"):
-        Pacemaker("", runner=alone).record_fencing("cmp1", FENCED_AT)
+        record(alone, "cmp1", FENCED_AT)
     assert alone.calls[-1] == f"attrd_updater --name muster-refused-cmp1 --update {FENCED_AT}"
     pair = f'<nvpair id="x" name="muster-refused-cmp1" value="{FENCED_AT}"/>'
     noted = f"<transient_attributes><instance_attributes>{pair}</instance_attributes></transient_attributes>"
@@ -127,10 +138,10 @@ def test_a_refusal_stands_until_the_fencing_that_it_was_part_of_is_over() -> Non
     for now in (FENCED_AT - 59, FENCED_AT + 3, FENCED_AT + 59):
         tools = Tools(mended)
         with pytest.raises(ClusterRefused, match=r"refused cmp1 [0-9]+ s ago.*pcs stonith fence cmp1"):
-            Pacemaker("", runner=tools).record_fencing("cmp1", now)
+            record(tools, "cmp1", now)
         assert len(tools.calls) == 1  # this one does not count as a refusal
-    assert Pacemaker("", runner=Tools(mended)).record_fencing("cmp1", FENCED_AT + 60) is not None
-    assert Pacemaker("", runner=Tools(mended)).record_fencing("cmp2", FENCED_AT + 3) is not None
+    assert record(Tools(mended), "cmp1", FENCED_AT + 60) is not None
+    assert record(Tools(mended), "cmp2", FENCED_AT + 3) is not None
 
 
 # ----------------------------------------------------------- Pacemaker's own word
@@ -292,7 +303,8 @@ def shown(resources: str, unclean: Sequence[str] = (), given: str = "", **parts:
     resource = Resource("muster", parameters={"host_map": given}, active_on=("ctl1",))
     refusals = status.refusals(site, unclean)  # type: ignore[arg-type]
     failed = [Failed(name, refusal=refusals.get(name, "")) for name in unclean]
-    seen = Seen(0.0, site.cluster, resource, failed, Heard(), (), (), cib.unlisted(root))
+    told = (Heard(), (), (), cib.unlisted(root), status.stayed_on(site))  # type: ignore[arg-type]
+    seen = Seen(0.0, site.cluster, resource, failed, *told)
     return [f"{todo.about} {todo.what}" for todo in view(seen).todo]
 
 
@@ -308,6 +320,55 @@ def test_status_says_why_the_fence_agent_refuses() -> None:
     # Of a controller it refuses nothing: it is not called for one.
     (other,) = shown(recorder(), ["ctl1"])
     assert "pcs stonith history show ctl1" in other
+
+
+def answered(at: float) -> str:
+    """What a controller's fence agent has noted."""
+    pair = f'<nvpair id="x" name="muster-answered-cmp1" value="{int(at)}"/>'
+    noted = f"<transient_attributes><instance_attributes>{pair}</instance_attributes></transient_attributes>"
+    return f'<node_state uname="ctl2">{noted}</node_state>'
+
+
+LIE = "a power device called cmp1 off, but something still accepted Pacemaker's connections there"
+
+
+def test_status_tells_of_a_power_device_that_lies() -> None:
+    """C24: whether Pacemaker counts the host as failed or an operator has fenced it."""
+    now = time.time()
+    (failed,) = shown(recorder(), ["cmp1"], status=answered(now - 4000))
+    assert f"fence_muster refuses it: {LIE}, 1 h 6 min ago. Repair the power device or its wiring, then: pcs" in failed
+    (said,) = shown(recorder(), status=answered(now - 20))
+    assert said.startswith(f"cmp1 {LIE}, at ")
+    assert said.endswith("take the note back: attrd_updater --name muster-answered-cmp1 --delete --node ctl2")
+    assert shown(recorder(), status=answered(now - 3601)) == []
+    assert shown(recorder(), status=answered(now - 20).replace("cmp1", "db9")) == []
+
+
+def test_status_says_no_more_that_a_host_was_up_once_it_was_fenced_or_confirmed() -> None:
+    """C24: its record is gone when it is back."""
+    now = time.time()
+    fenced = FENCED.replace(str(FENCED_AT), str(int(now) - 10))
+    assert not any(LIE in line for line in shown(recorder(), status=answered(now - 20) + fenced))
+    root = cib.parse(document(recorder(), status=answered(now - 20)))
+    node = Node("cmp1", True, past=Past((PastIncident(int(now) - 10, int(now)),)))
+    site = SimpleNamespace(snapshot=root, cluster=Cluster(True, "ctl1", {"cmp1": node}))
+    assert status.stayed_on(site) == {}  # type: ignore[arg-type]
+    site.cluster.nodes["cmp1"] = replace(node, past=None)
+    assert set(status.stayed_on(site)) == {"cmp1"}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("second", "proved"), [("", False), ("pdu", False), ("pdu2", True), ("pdu,rec", False), ("pdu2,rec", False)]
+)
+def test_a_level_without_the_agent_does_not_outvote_what_it_has_found(second: str, proved: bool) -> None:
+    """C24: the device that lied is called once more, and Pacemaker takes its word."""
+    level = f'<fencing-level id="l2" index="2" target="cmp1" devices="{second}"/>' if second else ""
+    pdu2 = '<primitive id="pdu2" class="stonith" type="fence_apc"/>'
+    parts = {"levels": LEVELS + level, "status": FENCED + answered(FENCED_AT - 3)}
+    node = seen(recorder() + pdu2, **parts)["cmp1"]
+    assert node.unproved == ("" if proved else LIE)
+    before = seen(recorder() + pdu2, **{**parts, "status": FENCED + answered(FENCED_AT - 700)})["cmp1"]
+    assert before.unproved == ""
 
 
 def test_status_asks_about_a_fenced_remote_that_nobody_lists() -> None:

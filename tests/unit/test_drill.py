@@ -308,7 +308,10 @@ def test_says_where_to_look_when_nothing_was_recorded(
     site.cluster = Cluster(iter([None] * 1000), "no device")
     assert typed("cmp1", "--yes", "--within", "60") == commands.TROUBLE
     out = capsys.readouterr().out
-    assert "nothing recorded a fencing of cmp1: muster did nothing. To see why: pcs stonith history show cmp1" in out
+    assert (
+        "nothing recorded a fencing of cmp1: muster did nothing. To see why: muster status, and pcs stonith history show cmp1"
+        in out
+    )
 
 
 @pytest.mark.parametrize("within", ["0", "59", "soon", "nan", "1e9"])

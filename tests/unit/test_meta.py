@@ -61,6 +61,7 @@ def test_the_fence_document_has_an_option_for_each_parameter() -> None:
         "port": "-n, --plug=[plug]",
         "plug": "-n, --plug=[plug]",
         "power_agents": "-p, --power_agents=[power_agents]",
+        "ask_hosts": "-k, --ask_hosts=[ask_hosts]",
     }
     # Automatic unfencing would starve the fencing of other nodes.
     assert root.find("actions/action[@name='on']").get("automatic") == "0"

@@ -118,6 +118,13 @@ def test_an_objection_names_the_level_and_the_remedy(levels: list[str], word: st
     assert "POWER-DEVICE" in doubt(*levels)
 
 
+def test_whoever_cuts_power_stands_before_the_recorder() -> None:
+    """C13: of two power supplies the second is cut when the host is on record as off."""
+    said = doubt(level("pdu,rec,ipmi"))
+    assert "level 1 of cmp1 is pdu,rec,ipmi: ipmi cuts the power only after rec has recorded it" in said
+    assert said.endswith("remove the level and add it again as pdu ipmi rec")
+
+
 @pytest.mark.parametrize(
     ("device", "word"),
     [

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fence_muster``: records, behind a power device, that a host is off.  Switches nothing, never asks Nova.
 
-It runs while other nodes may be waiting to be fenced, so it does one read and one write of the CIB and is done.
+It runs while other nodes may be waiting to be fenced: one read and one write of the CIB, and up to 3 seconds in which
+nothing answers in the host's place.  A host that still accepts connections is not off, whatever the power device says:
+after 6 seconds of that it refuses.
 Exit codes by FenceAgentAPI: 0 success (status: on), 1 failure, 2 status: off.
 """
 
@@ -11,14 +13,16 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from typing import NoReturn, TextIO
+from typing import NoReturn, Optional, TextIO
 
 from muster.core.cluster_facts import Phase
 from muster.core.errors import ClusterError
+from muster.gateways import remote_port
 from muster.gateways.pacemaker import cib
-from muster.gateways.pacemaker.cluster import Pacemaker
+from muster.gateways.pacemaker.cluster import Pacemaker, StaysUp
 
 ON, FAILED, OFF = 0, 1, 2
+ANSWERS = {True: "accepts connections", False: "none", None: "nobody knows where it is"}
 TIMEOUT_S = 8.0
 STDIN_LIMIT = 1_000_000
 
@@ -26,7 +30,7 @@ STDIN_LIMIT = 1_000_000
 def main() -> int:
     try:
         options = read_options(sys.argv[1:], sys.stdin)
-        return run(options, Pacemaker(local="", timeout_s=TIMEOUT_S))
+        return run(options, Pacemaker(local="", timeout_s=TIMEOUT_S), remote_port.stays_up)
     except ClusterError as exc:
         return _fail(str(exc))
     except Exception:
@@ -60,11 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fence_muster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--action", default="off", help="off, on, reboot, status, list, monitor, metadata ...")
     parser.add_argument("-n", "--plug", "--port", help="the node, by its name in Pacemaker")
-    parser.add_argument("-p", "--power_agents", help="ignored: fence_muster reads it from the CIB")
+    for short, name in (("-p", "--power_agents"), ("-k", "--ask_hosts")):
+        parser.add_argument(short, name, help="ignored: fence_muster reads it from the CIB")
     return parser
 
 
-def run(options: dict[str, str], cluster: Pacemaker) -> int:
+def run(options: dict[str, str], cluster: Pacemaker, stays_up: StaysUp) -> int:
     """:raises ClusterError: when Pacemaker does not answer or the record is refused."""
     action, plug = options["action"], options["plug"]
     if action == "metadata":
@@ -75,7 +80,7 @@ def run(options: dict[str, str], cluster: Pacemaker) -> int:
     if action in ("off", "reboot", "on", "status") and not plug:
         return _fail(f"action {action} needs a node: --plug NODE")
     if action in ("off", "reboot"):
-        return _off(plug, cluster)
+        return _off(plug, cluster, stays_up)
     if action == "on":
         # The way back is the worker's: a host that waits here would hold up the fencing of others.
         return ON
@@ -91,12 +96,18 @@ def run(options: dict[str, str], cluster: Pacemaker) -> int:
     return _fail(f"action {action!r} is not known: use off, on, status, list, monitor, metadata or validate-all")
 
 
-def _off(node: str, cluster: Pacemaker) -> int:
+def _off(node: str, cluster: Pacemaker, stays_up: StaysUp) -> int:
     from muster.log import Log
 
     log = Log("fence_muster")
+
+    def ask(server: str, port: int) -> Optional[bool]:
+        found = stays_up(server, port)
+        log.info("host asked", node=node, server=server, port=port, answer=ANSWERS[found])
+        return found
+
     try:
-        record = cluster.record_fencing(node, int(time.time()))
+        record = cluster.record_fencing(node, time.time, ask)
     except ClusterError as exc:
         log.error("fencing not recorded", node=node, reason=str(exc))
         raise

@@ -106,7 +106,7 @@ def _carry_out(site: Site, made: Plan, within_s: float, out: Console) -> int:
     if first is None:
         print(
             f"nothing recorded a fencing of {node}: muster did nothing. To see why:"
-            f" pcs stonith history show {node}, and muster doctor"
+            f" muster status, and pcs stonith history show {node}"
         )
         return commands.TROUBLE
     story = Incidents(Site(site.wanted)).tell(incident_name(node, first.first))

@@ -21,14 +21,15 @@ from muster.core.errors import ClusterError
 from muster.core.findings import Verdict
 from muster.core.printable import counted, tolerated
 from muster.gateways.pacemaker import cib, cib_fencing, cib_operations, installation
-from muster.gateways.pacemaker.cluster import still_refused
+from muster.gateways.pacemaker.cib_xml import ANSWERED
 from muster.installation.fencing_topology import objection
 from muster.reporting.documents import KnownCapacity, Readiness, Report, ServerEntry, SharedEvent, as_json
 from muster.reporting.history import after_return
 from muster.reporting.report import make_report, without_events
-from muster.reporting.times import clock
+from muster.reporting.times import clock, duration
 
 EXIT_OF_LEVEL = {"ok": commands.OK, "attention": commands.ATTENTION, "trouble": commands.TROUBLE}
+SEEN_UP_S = 3600
 VERDICTS = ("evacuated", "evacuating", "queued", "parked", "held", "unknown", "skipped", "gone")
 
 
@@ -49,8 +50,8 @@ def run(options: argparse.Namespace) -> int:
 def look(site: Site, incidents_only: bool = False) -> View:
     """What is the case now, by Pacemaker and by what the worker has shared."""
     others = [rival.id for rival in installation.rivals(site.snapshot) if rival.in_charge]
-    told = (failed(site), site.heard(), others, cib_operations.under_way(site.snapshot))
-    return view(Seen(time.time(), site.cluster, site.resource, *told, cib.unlisted(site.snapshot), incidents_only))
+    told = (failed(site), site.heard(), others, cib_operations.under_way(site.snapshot), cib.unlisted(site.snapshot))
+    return view(Seen(time.time(), site.cluster, site.resource, *told, stayed_on(site), incidents_only))
 
 
 def failed(site: Site) -> list[Failed]:
@@ -67,15 +68,47 @@ def failed(site: Site) -> list[Failed]:
     return found
 
 
+def answered(site: Site) -> dict[str, int]:
+    """By compute, when it was found up although a power device had called it off; not where it was fenced since."""
+    found = {}
+    for name, at in cib_fencing.answered_at(site.snapshot).items():
+        node = site.cluster.nodes.get(name)
+        if node is None or not node.compute:
+            continue
+        past = node.past.incidents[0].first if node.past else 0
+        if at > max(node.fenced_at, node.record.last if node.record else 0, past):
+            found[name] = at
+    return found
+
+
+def stayed_on(site: Site) -> dict[str, str]:
+    """By compute, what to do about a power device that was found to lie within the last hour."""
+    found = {}
+    for name, at in answered(site).items():
+        if abs(time.time() - at) < SEEN_UP_S:
+            controllers = " ".join(cib_fencing.noted_by(site.snapshot, ANSWERED, name))
+            found[name] = (
+                f"{cib_fencing.lives(name)}, at {clock(at)}. Repair the power device or its wiring before this host"
+                f" fails. Then take the note back: attrd_updater --name {ANSWERED}{name} --delete --node {controllers}"
+            )
+    return found
+
+
 def refusals(site: Site, nodes: Sequence[str]) -> dict[str, str]:
     """By node, why fence_muster refuses ``off``: what it says itself goes into the log of whichever controller."""
     known = {name: node for name, node in site.cluster.nodes.items() if name in nodes and node.compute}
     devices = cib_fencing.devices(site.snapshot) if known else {}
-    found = {
-        name: objection(name, cib_fencing.levels(site.snapshot, name), devices)
-        or still_refused(site.snapshot, name, int(time.time()))
-        for name in known
-    }
+    now, up = int(time.time()), answered(site)
+    found = {}
+    for name in known:
+        found[name] = objection(name, cib_fencing.levels(site.snapshot, name), devices) or cib_fencing.still_refused(
+            site.snapshot, name, now
+        )
+        if not found[name] and name in up:
+            found[name] = (
+                f"{cib_fencing.lives(name)}, {duration(now - up[name])} ago. Repair the power device or its wiring,"
+                f" then: pcs stonith fence {name}"
+            )
     return {name: said for name, said in found.items() if said}
 
 

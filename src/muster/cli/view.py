@@ -6,7 +6,7 @@ Every row of TO DO names its remedy: whoever reads it has never seen muster befo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Optional
 
@@ -77,6 +77,7 @@ class Seen:
     :param rivals: what else may evacuate here, by its id.
     :param under_way: what Pacemaker is doing now, in words.
     :param unlisted: remote nodes of which nobody has said whether they are computes.
+    :param stayed_on: by compute, what to do about a power device that called it off and left it on.
     :param incidents_only: nobody asks whether muster is ready for the next one.
     """
 
@@ -88,6 +89,7 @@ class Seen:
     rivals: Sequence[str] = ()
     under_way: Sequence[str] = ()
     unlisted: Collection[str] = ()
+    stayed_on: Mapping[str, str] = field(default_factory=dict)
     incidents_only: bool = False
 
 
@@ -157,6 +159,8 @@ def _todos(seen: Seen, incidents: Sequence[Shown]) -> Iterator[Todo]:
     yield from _of_cluster(seen, bool(incidents))
     for incident in incidents:
         yield from _of_incident(seen, incident)
+    refused = {it.node for it in seen.failed}
+    yield from (Todo("trouble", name, said) for name, said in seen.stayed_on.items() if name not in refused)
     yield from _of_what_is_left(seen)
     yield from _of_the_unlisted(seen)
     # In the middle of an incident nobody looks at anything else, neither the worker nor who reads this.

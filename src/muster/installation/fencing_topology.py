@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Optional
 
 AGENT = "fence_muster"
-POWER_AGENTS = "power_agents"
+POWER_AGENTS, ASK_HOSTS = "power_agents", "ask_hosts"
 """The parameter of muster's fence device by which an operator names further agents that cut power."""
 
 UNPROVED = "blocked: nothing proves that it is off"
@@ -126,7 +126,7 @@ class Device:
     :param unlisted: it calls an outlet off that is not there (:data:`BY_SNMP`).
     :param shared: the nodes that it is to fence, where it is the controller of one host and these are several.
     :param unclear: why its parameters cannot be told.
-    :param power_agents: what an operator vouches for, where it is muster's own.
+    :param power_agents: what an operator vouches for, where it is muster's own; ``asks_hosts``: it may ask a host.
     """
 
     id: str
@@ -142,6 +142,7 @@ class Device:
     shared: tuple[str, ...] = ()
     unclear: str = ""
     power_agents: tuple[str, ...] = ()
+    asks_hosts: bool = True
     reboot_action: str = "reboot"
 
     @property
@@ -256,7 +257,33 @@ def doubt(target: str, levels: Sequence[Level], devices: Mapping[str, Device]) -
                 f" stands before {recorder}{f' ({why})' * bool(why)}",
                 f"{vouch(recorder, before, devices)}remove the level and add it again as POWER-DEVICE {recorder}",
             )
+        late = [name for name in level.devices[first:] if name in devices and devices[name].cuts_power]
+        if late:
+            proper = " ".join([*(name for name in level.devices if name not in ours), level.devices[first]])
+            return Doubt(
+                f"fencing level {level.index} of {target} is {','.join(level.devices)}: {' and '.join(late)} cuts the"
+                f" power only after {level.devices[first]} has recorded it",
+                f"remove the level and add it again as {proper}",
+            )
     return None
+
+
+def leave_it_off(levels: Sequence[Level], devices: Mapping[str, Device]) -> bool:
+    """Whatever these levels do to a host, it is off afterwards.  One that resets itself may be up again by then.
+
+    A device that is not there Pacemaker cannot call; ``watchdog`` is its own.
+    """
+    names = {name for level in levels for name in level.devices}
+    named = [devices[name] for name in names if name in devices]
+    lasting = all(device.off_action == "off" and device.agent not in SELF_FENCING for device in named)
+    return lasting and "watchdog" not in names
+
+
+def only_refused(levels: Sequence[Level], devices: Mapping[str, Device]) -> bool:
+    """Whoever of these levels cuts power stands in one that names muster's agent, and may have been refused by it."""
+    ours = {name for name, device in devices.items() if device.agent == AGENT}
+    recorded = {name for level in levels if ours & set(level.devices) for name in level.devices}
+    return all(name in recorded for level in levels for name in level.devices)
 
 
 def unproved(target: str, levels: Sequence[Level], devices: Mapping[str, Device], watchdog: bool) -> Optional[str]:

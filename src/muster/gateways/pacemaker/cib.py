@@ -18,7 +18,7 @@ from muster.core.operator_orders import Orders
 from muster.core.past_incidents import Past
 from muster.gateways.pacemaker import attributes, constraints
 from muster.gateways.pacemaker.attributes import pairs
-from muster.gateways.pacemaker.cib_fencing import devices, levels, recorders_of
+from muster.gateways.pacemaker.cib_fencing import answered_at, devices, levels, lives, recorders_of
 from muster.gateways.pacemaker.cib_operations import active, connected, found_running, lost_at
 from muster.gateways.pacemaker.cib_xml import (
     HOLD,
@@ -28,7 +28,6 @@ from muster.gateways.pacemaker.cib_xml import (
     PAST,
     PAUSED,
     RECORD,
-    REFUSED,
     STATUS,
     Attribute,
     connections,
@@ -45,6 +44,7 @@ from muster.installation.fencing_topology import (
     MENDED,
     SAYS_UNPROVED,
     Device,
+    only_refused,
     unproved,
     watchdog_fences,
 )
@@ -52,6 +52,8 @@ from muster.installation.fencing_topology import (
 SIZE_LIMIT = 64 * 1024 * 1024
 """Of a CIB: twenty remotes have 150 kB, so this is what nobody has."""
 
+SAME_OPERATION_S = 600
+"""Between what one level of a fencing has found and the end of the next one."""
 Element = etree._Element
 
 
@@ -144,12 +146,6 @@ def remotes(cib: Element) -> list[str]:
     return sorted(remote_nodes(cib))
 
 
-def refused_at(cib: Element, node: str) -> int:
-    """When a controller's fence agent last refused ``off`` of this node (0: not in anybody's memory)."""
-    states = cib.iterfind("status/node_state")
-    return max((since(transient(state, f"{REFUSED}{node}")) for state in states), default=0)
-
-
 def announced(cib: Element, attribute: str) -> dict[str, str]:
     """By controller, what it has last said of itself."""
     said = ((str(state.get("uname")), transient(state, attribute)) for state in cib.iterfind("status/node_state"))
@@ -221,6 +217,10 @@ class _Index:
     histories: Mapping[str, Sequence[Element]]
 
     @functools.cached_property
+    def answered(self) -> dict[str, int]:
+        return answered_at(self.cib)
+
+    @functools.cached_property
     def devices(self) -> dict[str, Device]:
         return devices(self.cib)
 
@@ -271,15 +271,18 @@ def _node(index: _Index, name: str) -> Node:
         compute=name in index.computes or (not remote and record.value is not None),
         left=read_value(nodes, LEFT, LeftBehind.parse).value,
         past=read_value(nodes, PAST, Past.parse).value,
-        unproved=_unproved(index, name, shown) if fenced_at and not member and not open_record else "",
+        unproved=_unproved(index, name, fenced_at, shown) if fenced_at and not member and not open_record else "",
     )
 
 
-def _unproved(index: _Index, name: str, shown: str) -> str:
+def _unproved(index: _Index, name: str, fenced_at: int, shown: str) -> str:
     """By the levels as they are now, and as a worker has found them at any time since that fencing."""
     given = options(index.cib)
     vouched = any("fence_watchdog" in device.power_agents for device in index.devices.values())
     watchdog = watchdog_fences(given) and not vouched
-    doubt = unproved(name, levels(index.cib, name), index.devices, watchdog)
+    applied = levels(index.cib, name)
+    doubt = unproved(name, applied, index.devices, watchdog)
+    if fenced_at - SAME_OPERATION_S < index.answered.get(name, 0) <= fenced_at and only_refused(applied, index.devices):
+        doubt = doubt or lives(name)
     before = MENDED if shown in SAYS_UNPROVED else ""
     return doubt or attributes.ruled(index.cib, OPTIONS) or before

@@ -10,15 +10,30 @@ from typing import Optional
 
 from muster.gateways.pacemaker import attributes, posix
 from muster.gateways.pacemaker.attributes import Element
-from muster.gateways.pacemaker.cib_xml import names, nodes_named, primitives_of, values_of
+from muster.gateways.pacemaker.cib_xml import (
+    ANSWERED,
+    REFUSED,
+    names,
+    nodes_named,
+    primitives_of,
+    since,
+    transient,
+    values_of,
+)
 from muster.installation.fencing_topology import (
     AGENT,
+    ASK_HOSTS,
     BY_SNMP,
     ONE_HOST,
     POWER_AGENTS,
     Device,
     Level,
+    leave_it_off,
 )
+
+REMOTE_PORT = 3121
+SAME_OPERATION_S = 60
+"""A fencing that was under way at a refusal is over by then, and so is a next one that began with what was refused."""
 
 
 def levels(cib: Element, name: str) -> list[Level]:
@@ -44,6 +59,67 @@ def devices(cib: Element) -> dict[str, Device]:
     nodes = names(cib)
     leveled = functools.cache(lambda: _by_device(cib, nodes))
     return {str(primitive.get("id")): _device(cib, primitive, vouched, nodes, leveled) for primitive in primitives}
+
+
+def reached_at(cib: Element, node: str, default_port: str) -> Optional[tuple[str, int]]:
+    """Where Pacemaker connects to a remote that its levels leave off: by name or address, and the port
+    (controld_remote_ra.c, handle_remote_ra_start(); lib/common/remote.c, crm_default_remote_port()).
+
+    :param default_port: ``PCMK_remote_port`` of this controller.
+    :returns: None for any other node, and where nobody is to ask.
+    """
+    connection = next((p for p in primitives_of(cib, "ocf", "pacemaker", "remote") if p.get("id") == node), None)
+    if connection is None or attributes.unclear(cib, connection, "instance_attributes"):
+        return None
+    known = devices(cib)
+    if not leave_it_off(levels(cib, node), known) or not all(device.asks_hosts for device in known.values()):
+        return None
+    given = attributes.inherited(cib, connection, "instance_attributes")
+    ports = (int(port) for port in (given.get("port", ""), default_port) if port.isdecimal() and int(port))
+    return given.get("server") or given.get("addr") or node, next(ports, REMOTE_PORT)
+
+
+def lives(node: str) -> str:
+    return f"a power device called {node} off, but something still accepted Pacemaker's connections there"
+
+
+def still_refused(cib: Element, node: str, now: int) -> Optional[str]:
+    """Why ``off`` is refused although the configuration is sound now: it may have been mended since this fencing began.
+
+    Measured: a level was mended while Pacemaker was at it, what stood before fence_muster had been called as the old
+    configuration said, and the record was written with the power on.  Which operation a call is part of it is not told.
+    """
+    at = noted_at(cib, REFUSED, node)
+    if not at or abs(now - at) >= SAME_OPERATION_S:
+        return None
+    return (
+        f"fence_muster refused {node} {abs(now - at)} s ago, and this may be the same fencing, begun before its devices"
+        f" were repaired. It refuses until {SAME_OPERATION_S} s after its last refusal. If Pacemaker does not fence the"
+        f" host again then: pcs stonith fence {node}"
+    )
+
+
+def answered_at(cib: Element) -> dict[str, int]:
+    """When a fence agent last found nodes up that had been called off, by node, unless it has recorded them since."""
+    found: dict[str, int] = {}
+    for pair in cib.iterfind("status/node_state/transient_attributes/instance_attributes/nvpair"):
+        name = pair.get("name", "")
+        if name.startswith(ANSWERED):
+            node = name[len(ANSWERED) :]
+            found[node] = max(found.get(node, 0), since(pair.get("value", "")))
+    return found
+
+
+def noted_by(cib: Element, attribute: str, node: str) -> list[str]:
+    """The controllers whose agents noted this of a node."""
+    states = cib.iterfind("status/node_state")
+    return [str(state.get("uname")) for state in states if transient(state, f"{attribute}{node}")]
+
+
+def noted_at(cib: Element, attribute: str, node: str) -> int:
+    """When a controller's fence agent last noted this of a node (0: not in anybody's memory)."""
+    states = cib.iterfind("status/node_state")
+    return max((since(transient(state, f"{attribute}{node}")) for state in states), default=0)
 
 
 def _by_device(cib: Element, nodes: Iterable[str]) -> dict[str, list[str]]:
@@ -87,6 +163,7 @@ def _device(
         shared=_shared(agent, given, nodes, lambda: leveled().get(ident, ())),
         unclear=attributes.unclear(cib, primitive, "instance_attributes"),
         power_agents=words(given.get(POWER_AGENTS, "")),
+        asks_hosts=given.get(ASK_HOSTS, "").lower() not in ("no", "false", "off", "0"),
         reboot_action=given.get("pcmk_reboot_action", given.get("action") or "reboot"),
     )
 

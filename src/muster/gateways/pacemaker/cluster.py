@@ -33,12 +33,13 @@ SHARED = "muster-shared"
 ANNOUNCE_TIMEOUT_S = 3.0
 BY_HAND = "a human"
 """Who has fenced a node that an operator confirmed, by Pacemaker's history."""
-SAME_OPERATION_S = 60
-"""A fencing that was under way at a refusal is over by then, and so is a next one that began with what was refused."""
 SAME_FENCING_S = 60
 """The history has the time of whoever fenced, node_fenced that of the DC."""
 
 Runner = Callable[[Sequence[str], float], Result]
+StaysUp = Callable[[str, int], Optional[bool]]
+"""Whether a host accepts connections at this address and port, and goes on doing so; None where nobody can ask."""
+REMOTE_PORT = "PCMK_remote_port"
 
 
 class Pacemaker:
@@ -140,10 +141,10 @@ class Pacemaker:
         where = cib_writes.nodes_where if record == old else cib_writes.nodes_where_away
         self._write_where(self.snapshot(), node, where(node, old.token if old else None), record)
 
-    def record_fencing(self, node: str, at: int) -> Optional[Record]:
+    def record_fencing(self, node: str, clock: Callable[[], float], stays_up: StaysUp) -> Optional[Record]:
         """What ``fence_muster off`` does: record that the power of a node was cut.
 
-        :param at: Unix seconds.
+        :param clock: Unix seconds.
         :returns: None where there is nothing to record: it is no compute.
         :raises ClusterRefused: if the record would prove nothing, or cannot be written.
         """
@@ -151,9 +152,8 @@ class Pacemaker:
             snapshot = self.snapshot()
             doubt = objection(node, cib_fencing.levels(snapshot, node), cib_fencing.devices(snapshot))
             if doubt:
-                self._note_refusal(node, at)
-            doubt = doubt or still_refused(snapshot, node, at)
-            if doubt:
+                self._note(cib_xml.REFUSED, node, clock())
+            if doubt := doubt or cib_fencing.still_refused(snapshot, node, int(clock())):
                 raise ClusterRefused(doubt)
             if node in cib.strangers(snapshot):
                 return None
@@ -163,21 +163,30 @@ class Pacemaker:
                     f"attribute {cib_xml.RECORD} of {node} is {old.unreadable!r}, which is no record. To remove it:"
                     f" crm_attribute -t nodes -N {node} -n {cib_xml.RECORD} -D"
                 )
+            where = None if attempt else cib_fencing.reached_at(snapshot, node, os.environ.get(REMOTE_PORT, ""))
+            if where and stays_up(*where):
+                self._note(cib_xml.ANSWERED, node, clock())
+                raise ClusterRefused(f"{cib_fencing.lives(node)}, at {where[0]}, port {where[1]}: it is not off")
+            at = int(clock())
             record = old.value.fenced_again(at) if old.value else Record.parse(f"fenced:{at}:{at}")
             try:
-                where = cib_writes.nodes_where(node, old.value.token if old.value else None)
-                self._write_where(snapshot, node, where, record)
+                guard = cib_writes.nodes_where(node, old.value.token if old.value else None)
+                self._write_where(snapshot, node, guard, record)
             except ClusterRefused:
                 # The worker changed it in between: read it again, and record the fencing in what is there now.
                 if attempt == RECORD_TRIES - 1 or not cib.quorate(snapshot):
                     raise
             else:
+                for controller in cib_fencing.noted_by(snapshot, cib_xml.ANSWERED, node):
+                    self._note(cib_xml.ANSWERED, node, None, controller)
                 return record
         raise ClusterRefused(f"the record of {node} kept changing")
 
-    def _note_refusal(self, node: str, at: int) -> None:
+    def _note(self, attribute: str, node: str, at: Optional[float], *controllers: str) -> None:
+        """:param at: None takes back what these controllers have noted."""
+        change = ("--delete", "--node", *controllers) if at is None else ("--update", str(int(at)))
         with contextlib.suppress(ClusterError):
-            self._done("attrd_updater", "--name", f"{cib_xml.REFUSED}{node}", "--update", str(at))
+            self._done("attrd_updater", "--name", f"{attribute}{node}", *change)
 
     def _write_where(self, snapshot: cib.Element, node: str, where: str, record: Record) -> None:
         if not cib.quorate(snapshot):
@@ -368,22 +377,6 @@ def _seconds(text: str) -> int:
 def _check(argv: Sequence[str], result: Result) -> None:
     if result.code:
         raise ClusterError(f"{argv[0]} {argv[1]}: exit {result.code}: {result.errors or 'no message'}")
-
-
-def still_refused(snapshot: cib.Element, node: str, now: int) -> Optional[str]:
-    """Why ``off`` is refused although the configuration is sound now: it may have been mended since this fencing began.
-
-    Measured: a level was mended while Pacemaker was at it, what stood before fence_muster had been called as the old
-    configuration said, and the record was written with the power on.  Which operation a call is part of it is not told.
-    """
-    at = cib.refused_at(snapshot, node)
-    if not at or abs(now - at) >= SAME_OPERATION_S:
-        return None
-    return (
-        f"fence_muster refused {node} {abs(now - at)} s ago, and this may be the same fencing, begun before its devices"
-        f" were repaired. It refuses until {SAME_OPERATION_S} s after its last refusal. If Pacemaker does not fence the"
-        f" host again then: pcs stonith fence {node}"
-    )
 
 
 def local_node(runner: Runner = run) -> str:
