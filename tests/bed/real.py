@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.bed.cloud import ROOT, Cloud
@@ -14,6 +15,10 @@ from tests.bed.openstack.oracle import Disk
 
 NOTES = ROOT / ".cache/real.jsonl"
 """What the tests have measured, a line each."""
+
+
+LOCAL = "/var/lib/nova/instances"
+LOCALLY = "/etc/nova/nova-compute.conf.d/local.conf"
 
 
 class RealCloud(Cloud):
@@ -37,6 +42,28 @@ class RealCloud(Cloud):
             "compute_files": self.nova.compute_files,
             "programs": (str(PROGRAM),),
         }
+
+    @contextlib.contextmanager
+    def local_disks(self) -> Iterator[None]:
+        """Each host keeps the disks of its guests to itself."""
+        self._have_computes(
+            f"mkdir -p {LOCAL} $(dirname {LOCALLY}); echo '[DEFAULT]\ninstances_path = {LOCAL}' >{LOCALLY}"
+        )
+        self.nova.local = {host: self.cluster.files(host, LOCAL) for host in self.hosts}
+        try:
+            yield
+        finally:
+            self.nova.local = {}
+            self._have_computes(f"rm {LOCALLY}")
+
+    def _have_computes(self, command: str) -> None:
+        """Done on each host, before its nova-compute starts anew."""
+        for host in self.hosts:
+            self.cluster.exec(host, "sh", "-c", command)
+        self.change("pcs resource restart nova-compute-clone")
+        before = {row["host"]: row["updated_at"] for row in self.nova.computes()}
+        beats = lambda row: row["state"] == "up" and row["updated_at"] != before[row["host"]]  # noqa: E731
+        self.nova.services.until(lambda: all(map(beats, self.nova.computes())), "every nova-compute beats again")
 
     def note(self, what: str, before: Mapping[str, Disk], since: float) -> None:
         """Measured: the seconds since then, the requests that Nova had from muster, what the disks say."""

@@ -47,6 +47,7 @@ def test_every_guest_goes_on_from_what_it_had_written(cloud: RealCloud, watch: W
     for server in servers:
         assert nova.bound(server) == [(nova.server(server)["host"], "ACTIVE")]
     cloud.until(lambda: cloud.back_in_service("cmp1"), 300, "the host is back in service")
+    assert cloud.nova.barred() == []
     cloud.note("the host is back", before, cut)
     assert cloud.defined_on("cmp1") == []
     expect_goes_on(cloud, watch, nova.disks(servers), running, boots=2)

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Optional
@@ -35,6 +36,8 @@ class OpenStack(Api):
         self.hosts = list(hosts)
         self.services = Services(name)
         self.instances = self.services.state / "instances"
+        self.local: Mapping[str, Path] = {}
+        """By host, where its guests' disks are if it keeps them to itself."""
         self._token = None
         self._known: dict[str, str] = {}
 
@@ -76,16 +79,27 @@ class OpenStack(Api):
         for row in self.computes():
             if row["forced_down"] or row["status"] == "disabled":
                 self.update_service(row["host"], forced_down=False, status="enabled")
-        self.services.until(self._schedulable, "every host may be scheduled to")
+        up = lambda: all(row["state"] == "up" for row in self.computes())  # noqa: E731
+        self.services.until(lambda: up() and not self.barred(), "every host may be scheduled to")
 
-    def _schedulable(self) -> bool:
-        """Placement notices up to a minute later that a host is enabled again (facts.md N46)."""
-        if not all(row["state"] == "up" for row in self.computes()):
-            return False
-        traits = (
-            self.ask("placement", "GET", f"/resource_providers/{row['uuid']}/traits") for row in self._providers()
-        )
-        return not any("COMPUTE_STATUS_DISABLED" in answer["traits"] for answer in traits)
+    def barred(self) -> list[str]:
+        """The hosts that Placement takes for disabled, up to a minute longer than they are (facts.md N46)."""
+        traits = {
+            row["name"]: self.ask("placement", "GET", f"/resource_providers/{row['uuid']}/traits")["traits"]
+            for row in self._providers()
+        }
+        return [name for name, of_it in traits.items() if "COMPUTE_STATUS_DISABLED" in of_it]
+
+    @contextlib.contextmanager
+    def away(self, name: str) -> Iterator[None]:
+        """Without this service, killed; afterwards it is started again and answers.
+
+        A Neutron that is asked for ports before anything else fails with every list of them, until it is asked for another.
+        """
+        with self.services.away(name):
+            yield
+        if name == "neutron":
+            self.ask("network", "GET", "/v2.0/networks")
 
     # ---------------------------------------------------------------- requests
 
@@ -164,8 +178,9 @@ class OpenStack(Api):
     # --------------------------------------------------------- the oracle's facts
 
     def disk(self, server: str) -> Optional[Disk]:
-        """What its guest has written; None without a disk."""
-        return written(self.instances / server / "disk")
+        """What its guest has written, on the host that Nova names if each has disks of its own; None without a disk."""
+        folder = self.local[self.server(server)["host"]] if self.local else self.instances
+        return written(folder / server / "disk")
 
     def bound(self, server: str) -> list[tuple[str, str]]:
         """Host and state of each binding of its ports, by Neutron's database."""
