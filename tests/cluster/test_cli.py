@@ -20,10 +20,12 @@ ORDERED = {"retry", "skip", "approve", "confirm", "release", "pause", "resume"}
 """Nobody is there to be asked."""
 
 
-def muster(cloud: Cloud, *words: str, node: str = "ctl1", as_user: tuple[str, ...] = ()) -> tuple[int, str]:
+def muster(
+    cloud: Cloud, *words: str, node: str = "ctl1", as_user: tuple[str, ...] = (), timeout: float = 60
+) -> tuple[int, str]:
     """Exit code and everything printed."""
     yes = ("--yes",) if words[0] in ORDERED else ()
-    done = cloud.cluster.exec(node, *as_user, "muster", *words, *yes, check=False)
+    done = cloud.cluster.exec(node, *as_user, "muster", *words, *yes, check=False, timeout=timeout)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -198,7 +200,8 @@ def test_follows_the_worker_to_another_controller(cloud: Cloud) -> None:
     assert first
     other = next(node for node in cloud.controllers if node != first)
     cloud.cluster.crash(first)
-    code, text = muster(cloud, "watch", "--until-settled", "--interval", "0.5", node=other)
+    # As long as it may take to save them all (test_worker): the next worker first waits out what the first may have sent.
+    code, text = muster(cloud, "watch", "--until-settled", "--interval", "0.5", node=other, timeout=180)
     assert code in (0, 1), text
     told = {line.split()[2] for line in text.splitlines() if "evacuated: active on" in line}
     assert len(told) == 8, text
