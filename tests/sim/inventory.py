@@ -122,7 +122,8 @@ class Row:
     :param stuck: why it will never end by itself; empty if it will.
     :param excused: a power device has lied, and this one could not be avoided.
     :param call: the one that its destination carries it out for.
-    :param crossed: it was begun by hand, unseen by the worker that then released its source.
+    :param crossed: it was begun by hand, unseen by the worker that then released its source, or let go.
+    :param let_go: an operator had its source return without it: nobody knows of it any more (B44).
     :param endless: its destination has written it itself, and will not say what has become of it (facts.md N51).
     """
 
@@ -144,6 +145,7 @@ class Row:
     stuck: str = ""
     excused: bool = False
     crossed: bool = False
+    let_go: bool = False
     endless: bool = False
     call: Optional[Call] = None
     fact: Optional[Evacuation] = None

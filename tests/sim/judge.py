@@ -254,6 +254,10 @@ class Judge(Obedience):
         # Sent before an operator started its source past the hold, where a start of its owner's had waited (facts.md N19, N51).
         if row and row.endless and self.world.lived_by_hand & inst.guests:
             return
+        # An operator was told that Nova may still begin it.  Where the server was evacuated again since, Nova itself would
+        # refuse it by its task (facts.md N30), which the simulated one does not look at.
+        if row and row.let_go:
+            return
         self.blame("3", f"guest of {inst.id} runs on {' and '.join(sorted(inst.guests))}")
 
     def order_carried_out(self, inst: Instance, host: Compute, state: str) -> None:
@@ -318,7 +322,8 @@ class Judge(Obedience):
         for row in self.world.cloud.rows:
             # What an operator begins by hand after the last look at Nova nobody can know at the release.
             row.crossed = row.by == "operator" and not process.knew(f"evacuations_from {row.source}", row.accepted_at)
-            row.crossed = row.crossed or self._let_go(row)
+            row.let_go = row.let_go or self._let_go(row)
+            row.crossed = row.crossed or row.let_go
         self.seen = process.looked[name]
         incident = process.incidents.get(name)
         findings = incident.findings if incident else {}

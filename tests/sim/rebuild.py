@@ -88,7 +88,7 @@ class Rebuild:
         cloud, asked = self._cloud, self._written_for(call)
         row = Row(str(len(cloud.rows) + 1), inst.id, asked.source, asked.by, cloud.stamp(), endless=True)
         row.claimed, row.accepted_at, row.was = dest.name, cloud.now, asked.was
-        row.excused, row.crossed = asked.excused, asked.crossed
+        row.excused, row.crossed, row.let_go = asked.excused, asked.crossed, asked.let_go
         cloud.rows.append(row)
         cloud.rows_of[inst.id].append(row)
         cloud.note("evacuation without an accepted row")
