@@ -16,7 +16,7 @@ from muster.core.nova_facts import Power
 from muster.core.operator_orders import Orders
 from muster.core.sequence import priority
 from tests.sim.claims import SERVER_GRACE_S
-from tests.sim.inventory import Compute, Instance, Row
+from tests.sim.inventory import OPEN, Compute, Instance, Row
 from tests.sim.obedience import Obedience
 from tests.sim.parts import Process
 from tests.sim.site import CONTROLLERS
@@ -180,9 +180,8 @@ class Judge(Obedience):
                 if waits and priority(finding.server, policy.priority_key) > place:
                     self.blame("A15", f"evacuate of {ident} before {other}, whose priority is higher")
         # A server is under way once, however many of its rows the conductor has left `accepted`.
-        rows_known = sorted(
-            (r for r in self.world.cloud.rows if self._in_flight(process, r)), key=lambda r: bool(r.dest)
-        )
+        open_rows = (r for r in self.world.cloud.rows if r.status in OPEN)
+        rows_known = sorted((r for r in open_rows if self._in_flight(process, r)), key=lambda r: bool(r.dest))
         known = list({r.server: r for r in rows_known}.values())
         if len(known) + len(process.sent_this_pass) >= policy.in_flight:
             self.blame("8", f"evacuate of {ident} while {len(known)} are in flight, in_flight is {policy.in_flight}")
