@@ -82,7 +82,7 @@ def test_looks_soon_after_the_beginning_and_then_at_its_pace() -> None:
 
 
 def test_the_pace_is_bounded_by_what_a_look_costs() -> None:
-    """So that a large cloud costs no more than half a percent of a core."""
+    """So that a large cloud costs no more than a fifth of a percent of a core."""
     looks = Looks()
     looks.after(FIRST_S)
     looks.ends(json.dumps({**json.loads(LINE), "cpu_s": 8.0}))

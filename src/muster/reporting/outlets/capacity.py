@@ -22,7 +22,7 @@ from muster.reporting.report import BUSY
 
 FIRST_S = 60.0
 """After the worker's beginning, and after an incident."""
-SELDOM = 250.0
+SELDOM = 500.0
 """So many times what a look costs in time of the processor has to pass until the next one."""
 TIMEOUT_S = 240.0
 WORDS_LIMIT = 2000
