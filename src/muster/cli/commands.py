@@ -112,9 +112,8 @@ COMMANDS: tuple[Command, ...] = (
         "what happened, what is under way, what you have to do",
         "Shows every dead host with the number of its servers by verdict, and whether muster is ready for the next one:"
         " the worker makes doctor's checks every few minutes, and finds out how many hosts may die. TO DO lists what"
-        " needs you, with the remedy."
-        " Works on every controller and asks Pacemaker only. With HOST it lists every server of that host; if the"
-        " worker's report is not on this controller, it asks Nova. The exit code suits Nagios.",
+        " needs you, with the remedy. Works on every controller and asks Pacemaker only. With HOST it lists each server"
+        " of that host; if the worker's report is not on this controller, it asks Nova. The exit code suits Nagios.",
         (
             Argument(("host",), "list every server of this host", metavar="HOST", nargs="?", offers="hosts"),
             Argument(("--incidents-only",), "leave out whether muster is ready, also in the exit code", flag=True),
@@ -137,9 +136,9 @@ COMMANDS: tuple[Command, ...] = (
         "plan",
         "what would happen if a host died now",
         "Shows in which sequence and waves muster would evacuate the servers of a host, and how long that would take."
-        " Names the servers that muster would hold or skip, and by Nova's own rules those that would find no room or"
-        " may find none. With --all it shows for every host whether the cloud can bear to lose it; the exit code is"
-        " that of the worst host. Asks Pacemaker, Nova and Placement. Changes nothing.",
+        " Names the servers that muster would hold or skip, and those that by Nova's rules would or may find no room."
+        " With --all it shows for every host whether the cloud can bear to lose it; the exit code is that of the worst"
+        " host. Asks Pacemaker, Nova and Placement. Changes nothing.",
         (
             Argument(("host",), HOST.help, metavar="HOST", nargs="?", offers="hosts"),
             Argument(("--all",), "every compute host, one line each", flag=True),
