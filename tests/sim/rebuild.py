@@ -87,7 +87,8 @@ class Rebuild:
         """The destination writes one where it was given none."""
         cloud, asked = self._cloud, self._written_for(call)
         row = Row(str(len(cloud.rows) + 1), inst.id, asked.source, asked.by, cloud.stamp(), endless=True)
-        row.claimed, row.accepted_at, row.was = dest.name, cloud.now, asked.was
+        row.claimed = row.dest = dest.name
+        row.life, row.began_at, row.accepted_at, row.was = dest.life, cloud.now, cloud.now, asked.was
         row.excused, row.crossed, row.let_go = asked.excused, asked.crossed, asked.let_go
         cloud.rows.append(row)
         cloud.rows_of[inst.id].append(row)
