@@ -167,6 +167,8 @@ class Cloud(CloudState):
             host.enable(self.now)
             host.let_back_at = self.now if by == "operator" else host.let_back_at
         elif disable_reason is not None:
+            # Whoever has enabled it meanwhile: nova/api/openstack/compute/services.py, _update_v253().
+            host.enabled = False
             host.disabled_reason, host.disabled_by = disable_reason, "operator"  # from now on it is theirs to enable
         return self._changed(host)
 

@@ -38,6 +38,30 @@ def test_a_host_that_is_to_return_disabled_stays_so_over_two_incidents() -> None
     it.fair()
 
 
+@pytest.mark.parametrize("after_s", [1.0, 3.0, 4.5])
+def test_a_full_member_that_came_back_and_is_lost_unfenced_is_not_evacuated_by_a_retry(after_s: float) -> None:
+    """D16: its guest runs there again, and nobody has switched it off: two guests."""
+    it = Stage(servers=1, hosts=3, attempts=1, seed=4)
+    it.site.set_node("cmp1", remote=False)
+    it.cloud.odds.refuse = 1.0
+    it.fence("cmp1")
+    it.until(it.settled("cmp1"))
+    it.cloud.odds.refuse = 0.0
+    it.run_for(5.0)
+    it.power_on("cmp1")
+    host = it.cloud.computes["cmp1"]
+    it.until(lambda: host.running)
+    it.run_for(after_s)
+    it.site.leave("cmp1")
+    host.end_beating(it.now)
+    it.takeover()
+    it.run_for(3.0)
+    it.order("cmp1", lambda orders: orders.retry("s0", int(it.now)))
+    it.run_for(120.0)
+    assert it.server("s0").guests == {"cmp1"}
+    assert it.judge.violations == []
+
+
 def test_keeps_nova_compute_away_again_when_an_operator_evacuates_after_the_release() -> None:
     """facts.md N16: by hand is what we advise for what is held; its host must not come back in the middle of it."""
     it = Stage(servers=0)
@@ -108,7 +132,7 @@ def test_a_host_returns_although_evacuated_servers_were_deleted_meanwhile(delete
 
 @pytest.mark.parametrize("off_s", [0.0, 120.0])
 def test_is_scheduled_to_as_soon_as_it_is_back_in_service(off_s: float) -> None:
-    """D14: it was enabled before its first heartbeat, so Placement was not told, and nothing was sent there for a minute."""
+    """D15: it was enabled before its first heartbeat, so Placement was not told, and nothing was sent there for a minute."""
     it = Stage(servers=2)
     it.fence("cmp1")
     it.until(it.settled("cmp1"))

@@ -156,7 +156,7 @@ def test_a_host_that_is_still_off_proves_dead_what_began_there() -> None:
     silent: dict[str, Any] = {"unchanged_for_s": 22.0}
     assert dead_hosts(sight(away, **silent), settings()) == {"cmp1": FENCED + HEARTBEAT_SKEW_S}
     assert dead_hosts(sight(node(Phase.CLOSED), **silent), settings()) == {}
-    for unlike in ({"member": True}, {"fenced_at": 0}):
+    for unlike in ({"member": True}, {"fenced_at": 0}, {"remote": False}):
         assert dead_hosts(sight(replace(away, **unlike), **silent), settings()) == {}  # type: ignore[arg-type]
     for facts in ({"has_rejoined": True}, {"compute_restarted": True}, {"unchanged_for_s": 21.9}, {"refuted": True}):
         assert dead_hosts(sight(away, **{**silent, **facts}), settings()) == {}

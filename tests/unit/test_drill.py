@@ -195,7 +195,7 @@ def test_times_each_link_of_the_chain() -> None:
         ("first evacuation taken by Nova", 12.0),
         ("last server proved", 24.0),
         ("host let return", 26.0),
-        ("host back in service", 60.0),
+        ("host back in the cluster", 60.0),
     ]
     bare = links(story(changes=(), servers=(), lost=None, fenced=None), NOW)
     assert [link.at for link in bare] == [NOW, *[None] * 7]

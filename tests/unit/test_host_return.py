@@ -206,11 +206,13 @@ class TestReturn:
 
     @pytest.mark.parametrize("service", [DOWN, replace(DOWN, forced_down=False, enabled=True, disabled_reason="")])
     def test_waits_for_its_first_heartbeat_whatever_its_rows_say(self, service: Service) -> None:
-        """D14: enabled before that, it is scheduled to a minute later."""
+        """D15: enabled before that, it is scheduled to a minute later."""
         facts: dict[str, Any] = {"evacuations": (self.completed,), "compute_restarted": True, "back_at": 0.0}
-        decision = decide(sight(self.back, service=service, **facts), settings())
-        assert (decision.incidents["cmp1"].rule, decision.steps) == ("awaits-compute", ())
-        assert decision.incidents["cmp1"].reason.startswith("waiting for the first heartbeat of nova-compute; ")
+        for member, awaited in ((True, "the first heartbeat of nova-compute"), (False, "the host to join the cluster")):
+            here = replace(self.back, member=member)
+            decision = decide(sight(here, service=service, **facts), settings())
+            assert (decision.incidents["cmp1"].rule, decision.steps) == ("awaits-compute", ())
+            assert decision.incidents["cmp1"].reason.startswith(f"waiting for {awaited}; ")
 
     def test_lifts_what_muster_did(self) -> None:
         """D1."""

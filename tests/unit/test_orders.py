@@ -115,6 +115,7 @@ def decision(
     paused: str = "",
     policy: dict[str, object] | None = None,
     also: tuple[Node, ...] = (),
+    rejoined: bool = False,
     **facts: Any,
 ) -> Decision:
     node = Node(
@@ -131,6 +132,7 @@ def decision(
         servers=server_sights(servers, evacuations, log={s.id: ActionLog(Power.RUNNING) for s in servers}),
         first_listed_at=NOW - 9,
         listed_at=NOW - 1,
+        has_rejoined=rejoined,
     )
     sight = Sight(NOW, Seen(True, "ctl1", nodes, paused=paused), {"cmp1": host})
     return decide(sight, settings(**(policy or {})))
@@ -200,6 +202,15 @@ def test_a_retry_takes_a_released_host_back_while_it_is_off() -> None:
     for member in (True, False):  # not known to be back, and not counted as fenced any more: C23
         joined = decision(orders, server("a"), phase=Phase.RETURNING, member=member, fenced_at=0)
         assert not any(isinstance(step, WriteRecord) for step in joined.steps)
+
+
+def test_a_retry_takes_no_full_member_back_that_may_have_been_there_since() -> None:
+    """D16: it came back, its nova-compute ran, and it was lost again without a fencing: two guests."""
+    orders = Orders(FENCED).retry("a", int(NOW) - 5)
+    it = decision(orders, server("a"), phase=Phase.RETURNING, remote=False)
+    assert not any(isinstance(step, WriteRecord) for step in it.steps)
+    rejoined = decision(orders, server("a"), phase=Phase.RETURNING, rejoined=True)
+    assert not any(isinstance(step, WriteRecord) for step in rejoined.steps)
 
 
 def test_nothing_is_changed_while_it_is_paused() -> None:

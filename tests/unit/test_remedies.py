@@ -59,7 +59,7 @@ def test_no_headline_says_that_all_is_well_beside_a_host_that_failed() -> None:
 @pytest.mark.parametrize(
     ("held", "resource", "said", "unsaid"),
     [
-        (0, RUNNING, "every server is settled. Repair the host and power it on; it returns to service by itself", ""),
+        (0, RUNNING, "every server is settled. Repair the host and power it on; it returns to service once it has joined the cluster", ""),
         (1, RUNNING, "decide about the held server first", "every server is settled"),
         (2, RUNNING, "decide about the 2 held servers first", "every server is settled"),
         (0, Resource("muster", meta={"target-role": "Stopped"}), "start the worker, which returns it to service: pcs resource enable muster", "by itself"),

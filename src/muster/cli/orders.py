@@ -171,8 +171,17 @@ def _confirm(site: Site, options: argparse.Namespace, name: str) -> int:
     return commands.OK
 
 
+def _known_to_be_off(node: Node) -> bool:
+    return node.away and node.remote
+
+
 def _not_away(node: Node) -> str:
     """Why nothing more is evacuated from a host that was let return."""
+    if node.away:
+        return (
+            f"{node.name} was let return, and of a full member nothing tells whether it has been back since. To have"
+            f" its servers evacuated again: pcs stonith fence {node.name}"
+        )
     if node.member:
         return (
             f"{node.name} is back in the cluster, so muster evacuates nothing from it. A server on it runs there again"
@@ -217,7 +226,11 @@ def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[
         record = node.record
         if record is None:
             raise Refused(f"{name} has no incident: nothing to {options.command}")
-        if options.command == "retry" and record.phase in (Phase.RETURNING, Phase.CLOSED) and not node.away:
+        if (
+            options.command == "retry"
+            and record.phase in (Phase.RETURNING, Phase.CLOSED)
+            and not _known_to_be_off(node)
+        ):
             raise Refused(_not_away(node))
         if node.unreadable_orders:
             raise Refused(

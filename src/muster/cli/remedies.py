@@ -82,7 +82,11 @@ def of_settled(node: str, held: int, resource: Resource) -> Todo:
     if resource.paused:
         last = "Before you power it on, end the pause, or it does not return to service: muster resume"
         return Todo("attention", node, f"{first} Repair the host. {last}")
-    return Todo("attention", node, f"{first} Repair the host and power it on; it returns to service by itself")
+    return Todo(
+        "attention",
+        node,
+        f"{first} Repair the host and power it on; it returns to service once it has joined the cluster",
+    )
 
 
 def of_server(server: WaitingServer, node: str, now: float) -> Optional[Todo]:

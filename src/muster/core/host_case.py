@@ -17,9 +17,9 @@ from muster.core.sight import NEVER_TRIED, HostSight, ServerSight, Tries
 from muster.core.unknown import Unknown
 
 MARK = "muster: "
+"""Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
 RETURNED = f"{MARK}returned"
 """How the reason begins of a host that muster let come back disabled: from then on it is the operator's to enable."""
-"""Begins the disabled_reason of every service that muster disabled; without it the disable is an operator's."""
 LATE_BEAT_S = 2.0
 """A heartbeat may come so much after its time."""
 BEATS_S = 10.0
@@ -276,10 +276,10 @@ class HostCase:
     @property
     def still_off(self) -> bool:
         """Released, and known not to be back: once it has joined the cluster its nova-compute may run, and the old
-        fencing proves nothing."""
+        fencing proves nothing.  Of a full member that is away nobody can tell that it has not been there since."""
         service = self.known_service
-        back = not self.node.away or self.sight.compute_restarted or service.up or not service.forced_down
-        return self.phase is Phase.RETURNING and not back
+        seen = self.sight.has_rejoined or self.sight.compute_restarted or service.up or not service.forced_down
+        return self.phase is Phase.RETURNING and self.node.remote and self.node.away and not seen
 
     @property
     def wanted_again(self) -> int:

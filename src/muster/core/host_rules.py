@@ -188,7 +188,20 @@ def _restart(c: HostCase) -> str:
 def _start(c: HostCase) -> str:
     if c.uncompleted_rows:
         return f"nova-compute to start and clean up after {counted(c.uncompleted_rows, 'evacuation')}"
-    return "the first heartbeat of nova-compute" if c.sight.compute_restarted else "nova-compute to start"
+    if not c.sight.compute_restarted:
+        return "nova-compute to start"
+    return "the first heartbeat of nova-compute" if c.node.member else "the host to join the cluster"
+
+
+def _in_service(c: HostCase) -> str:
+    kept_out = c.known_service.forced_down or not c.known_service.enabled
+    return "back in the cluster" if kept_out else "back in service"
+
+
+def _lifting(c: HostCase) -> str:
+    if not c.known_service.forced_down or c.record.kept:
+        return "writing that it stays disabled" if c.policy.return_ == "disabled" else "enabling it"
+    return "removing the force-down"
 
 
 def _back(c: HostCase) -> str:
@@ -410,7 +423,7 @@ RULES: tuple[HostRule, ...] = (
             c.phase is Phase.RETURNING and ((c.known_service.forced_down and not c.record.kept) or c.disabled_by_us)
         ),
         State.RETURNING,
-        lambda c: "nova-compute is back: removing the force-down",
+        lambda c: f"nova-compute is back: {_lifting(c)}",
         _force_up,
     ),
     HostRule(
@@ -426,7 +439,7 @@ RULES: tuple[HostRule, ...] = (
             c.phase is Phase.RETURNING and (c.sight.listed_at < c.orders_done_at or c.sight.doubted or c.still_at_work)
         ),
         State.RETURNING,
-        lambda c: "back in service: listing its servers again, because orders may have waited for the host",
+        lambda c: f"{_in_service(c)}: listing its servers again, because orders may have waited for the host",
         lambda c: (
             (ListAgain(c.node.name),)
             * (
@@ -440,7 +453,7 @@ RULES: tuple[HostRule, ...] = (
         "verdicts-open",
         lambda c: c.phase is Phase.RETURNING and c.open_findings > 0,
         State.RETURNING,
-        lambda c: f"back in service: {_named(c, 'evacuating', 'queued', 'parked', 'unknown')}",
+        lambda c: f"{_in_service(c)}: {_named(c, 'evacuating', 'queued', 'parked', 'unknown')}",
         proves=True,
     ),
     HostRule("close", lambda c: c.phase is Phase.RETURNING, State.RETURNING, _back, _close),

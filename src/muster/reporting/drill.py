@@ -157,7 +157,7 @@ def links(story: Story, asked_at: float) -> list[Link]:
         Link("first evacuation taken by Nova", min(began, default=None)),
         Link("last server proved", max(proved, default=None)),
         Link("host let return", story.first(State.RETURNING)),
-        Link("host back in service", story.first(State.CLOSED)),
+        Link("host back in the cluster", story.first(State.CLOSED)),
     ]
 
 
