@@ -50,8 +50,8 @@ def but_compute(form: Format, out: Path, release: int) -> list[Path]:
     return [package for package in form.built(out, release) if "compute" not in package.name]
 
 
-OF_THE_FORMAT = re.compile("/licenses/|/lintian/|/doc/[^/]*/(changelog|copyright)|dist-info/INSTALLER$", re.I)
-"""What each brings of its own; pip of Debian 13 leaves its name in the package."""
+OF_THE_FORMAT = re.compile("/licenses/|/lintian/|/doc/[^/]*/(changelog|copyright)|dist-info/(INSTALLER|WHEEL)$", re.I)
+"""What each brings of its own; pip of Debian 13 leaves its name in the package, and what packs on sid takes WHEEL out."""
 
 
 def brought(package: Path) -> set[str]:
