@@ -61,6 +61,7 @@ class OpenStack(Api):
 
     def welcome(self) -> None:
         """Wait until every nova-compute is up, and tell Nova's API of them."""
+        self._begin_with_networks()
         up = lambda: sum(row["state"] == "up" for row in self.computes()) == len(self.hosts)  # noqa: E731
         self.services.until(up, "every nova-compute is up")
         self.services.until(lambda: len(self._providers()) >= len(self.hosts), "Placement knows every host")
@@ -92,14 +93,16 @@ class OpenStack(Api):
 
     @contextlib.contextmanager
     def away(self, name: str) -> Iterator[None]:
-        """Without this service, killed; afterwards it is started again and answers.
-
-        A Neutron that is asked for ports before anything else fails with every list of them, until it is asked for another.
-        """
+        """Without this service, killed; afterwards it is started again and answers."""
         with self.services.away(name):
             yield
         if name == "neutron":
-            self.ask("network", "GET", "/v2.0/networks")
+            self._begin_with_networks()
+
+    def _begin_with_networks(self) -> None:
+        """A Neutron that is asked for ports before anything else fails with every list of them, until it is asked for
+        another."""
+        self.ask("network", "GET", "/v2.0/networks")
 
     # ---------------------------------------------------------------- requests
 
