@@ -49,7 +49,7 @@ def rest(world: World) -> None:
     """Until nothing changes any more and nothing is planned."""
     end = world.now + LIMIT_S
     quiet_since, key = world.now, None
-    while world.now < end:
+    while world.now < max(end, world.disturbed_until + QUIET_S):
         world.run_for(10.0)
         now_key = world.note_state(world.current.incidents.values()) if world.current else None
         planned = any(
