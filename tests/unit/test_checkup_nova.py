@@ -19,6 +19,10 @@ from tests.fakes import settings
 from tests.installation import facts
 from tests.unit.examined import ATTENTION, HEALTHY, TROUBLE, UNKNOWN, found
 
+LET_RETURN = (
+    Service("1", "cmp1"),
+    Service("2", "cmp2", enabled=False, disabled_reason="muster: returned after the fencing at 1"),
+)
 NOVA = [
     ("Nova", TROUBLE, {'trouble': "GET /: ConnectFailure"}, "ConnectFailure ~ check /etc/muster/clouds.yaml"),
     ("Nova", UNKNOWN, {'asked': False, 'trouble': "it was not asked: run this as root"}, "as root"),
@@ -30,6 +34,7 @@ NOVA = [
     ("names in Nova", TROUBLE, {'services': (Service("1", "cmp1"),)}, "pcs resource update muster host_map=cmp2:HOST"),
     ("names in Nova", TROUBLE, {'services': ()}, "no nova-compute service at all"),
     ("names in Nova", UNKNOWN, {'services': None}, "cannot list"),
+    ("names in Nova", ATTENTION, {'services': LET_RETURN}, "cmp2 came back and takes no server until you enable it ~ openstack compute service set --enable cmp2 nova-compute"),
     ("other evacuators", ATTENTION, {'evacuators': ("instanceha has disabled cmp1",)}, "cmp1 ~ make sure that it evacuates"),
     ("Placement", ATTENTION, {'placement': "the catalogue has no placement"}, "no destination"),
     ("Placement", UNKNOWN, {'placement': None}, "did not ask"),

@@ -241,6 +241,10 @@ class TestReturn:
             assert not any(isinstance(s, ForceUp) for s in told.steps)
             assert isinstance(told.steps[-1], DropRecord)
             assert told.incidents["cmp1"].reason.endswith(f"stays disabled until you enable it: {command}")
+        theirs = replace(lifted, forced_down=True)
+        here = replace(self.back, record=Record(Phase.RETURNING, FENCED, FENCED, kept=True))
+        told = decide(sight(here, service=theirs, **facts, back_at=NOW - 60, listed_at=NOW - 1), kept)
+        assert told.incidents["cmp1"].reason.endswith("openstack compute service set --up --enable cmp1 nova-compute")
         again = replace(lifted, forced_down=True, up=False)
         step = decide(sight(self.back, service=again, **facts), settings()).steps[0]
         assert step == ForceUp("cmp1", "u1", "cmp1", unforce=True, enable=False)

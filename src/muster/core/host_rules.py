@@ -207,12 +207,15 @@ def _lifting(c: HostCase) -> str:
 def _back(c: HostCase) -> str:
     """It is not in service while an operator's own force-down or disable keeps it out; muster removes neither."""
     service = c.known_service
+    waits_for_you = not service.enabled and service.disabled_reason.startswith(RETURNED)
     if service.forced_down:
+        up = f"openstack compute service set --up {service.host} nova-compute"
+        both = f"openstack compute service set --up --enable {service.host} nova-compute"
         return (
-            "back in the cluster, but an operator's force-down keeps it out of service. To end that: openstack compute"
-            f" service set --up {service.host} nova-compute"
+            "back in the cluster, but an operator's force-down keeps it out of service. To end that:"
+            f" {both if waits_for_you else up}"
         )
-    if not service.enabled and service.disabled_reason.startswith(RETURNED):
+    if waits_for_you:
         return f"back in the cluster, and stays disabled until you enable it: {_enable(c)}"
     if not service.enabled:
         why = f" ({service.disabled_reason})" if service.disabled_reason else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from muster.core.host_case import RETURNED
 from muster.core.naming import service_of
 from muster.core.printable import counted
 from muster.core.unknown import Unknown
@@ -85,6 +86,13 @@ def names(facts: Examination) -> Iterator[CheckResult]:
     if len(taken) == len(facts.here.computes):
         other = [f"{node} is {host}" for node, host in taken.items() if node != host]
         yield ok(f"{counted(len(taken), 'compute')}: each has its nova-compute" + "".join(f", {o}" for o in other))
+    kept = [s.host for s in services if not s.enabled and s.disabled_reason.startswith(RETURNED)]
+    if kept:
+        what = (
+            f"return=disabled: {', '.join(kept)} came back and take{'s' * (len(kept) == 1)} no server until you enable"
+        )
+        enabling = [("openstack", "compute", "service", "set", "--enable", host, "nova-compute") for host in kept]
+        yield attention(f"{what} {'it' if len(kept) == 1 else 'them'}", "", *enabling)
 
 
 def placement(facts: Examination) -> Iterator[CheckResult]:
