@@ -11,7 +11,6 @@ from typing import Any, Optional
 import pytest
 from rich.console import Console
 
-from muster import wiring
 from muster.agents import capacity_process
 from muster.cli.status import render
 from muster.cli.view import Seen, View, view
@@ -23,6 +22,7 @@ from muster.gateways.child_process import Detached, Ended
 from muster.installation.installed import Resource
 from muster.reporting.documents import Heard, KnownCapacity, Shared
 from muster.reporting.outlets.capacity import FIRST_S, SELDOM, CapacityLooks
+from muster.wiring import lookups
 from tests.fakes import FakeClock, LogLines
 
 EVERY_S = 900.0
@@ -184,7 +184,7 @@ def run_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 def test_the_process_says_what_it_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(wiring, "known_capacity", lambda settings, local, instance: FOUND)
+    monkeypatch.setattr(lookups, "known_capacity", lambda settings, local, instance: FOUND)
     given = json.dumps({"OCF_RESKEY_cloud": "c", "OCF_RESKEY_shared_storage": "yes"})
     code, line = run_process(monkeypatch, capsys, given)
     told = json.loads(line)
@@ -201,7 +201,7 @@ def test_the_process_says_why_it_found_nothing(
     def fail(*given: object) -> KnownCapacity:
         raise fault
 
-    monkeypatch.setattr(wiring, "known_capacity", fail)
+    monkeypatch.setattr(lookups, "known_capacity", fail)
     given = json.dumps({"OCF_RESKEY_cloud": "c", "OCF_RESKEY_shared_storage": "yes"})
     assert run_process(monkeypatch, capsys, given) == (1, why)
 

@@ -11,7 +11,6 @@ from typing import Any, Optional
 
 import pytest
 
-from muster import wiring
 from muster.cli import commands, events, site
 from muster.cli.events import begin, in_order
 from muster.core.cluster_facts import Cluster, Node
@@ -20,6 +19,7 @@ from muster.core.nova_facts import Evacuation, EvacuationStatus, Service
 from muster.gateways.pacemaker.cluster import Pacemaker
 from muster.installation.installed import Resource
 from muster.reporting.documents import Heard, Shared, SharedEvent
+from muster.wiring import connections
 from tests import told
 from tests.fakes import settings
 from tests.unit.test_computes import AT, SECONDS, Tools, document, recorder
@@ -65,7 +65,7 @@ class Here:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(site, "REPORT_DIRECTORY", tmp_path)
     monkeypatch.setattr(events.time, "time", lambda: T + 2000)
-    monkeypatch.setattr(wiring, "nova", lambda settings: Nova([ROW]))
+    monkeypatch.setattr(connections, "nova", lambda settings: Nova([ROW]))
     return tmp_path
 
 
@@ -98,7 +98,7 @@ def test_nova_tells_nothing_that_a_report_tells_better(
 ) -> None:
     (folder / f"cmp1-{told.FENCED}.json").write_text(json.dumps(told.report(1)))
     theirs = Evacuation("1", told.server_id(0), "cmp1", EvacuationStatus.DONE, "cmp2", T + 1.5, T + 13)
-    monkeypatch.setattr(wiring, "nova", lambda settings: Nova([theirs]))
+    monkeypatch.setattr(connections, "nova", lambda settings: Nova([theirs]))
     assert "Nova took the call" not in typed(monkeypatch, capsys, Here())[0]
 
 
@@ -106,7 +106,7 @@ def test_nova_tells_nothing_that_a_report_tells_better(
 def test_what_is_not_known_here_is_said(
     nova: Any, history: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(wiring, "nova", lambda settings: Nova(nova))
+    monkeypatch.setattr(connections, "nova", lambda settings: Nova(nova))
     out, err = typed(monkeypatch, capsys, Here(history))
     assert "evacuating: 2 queued" in out
     assert "not known: all that the worker on ctl2 has seen. There: muster events" in err

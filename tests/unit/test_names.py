@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from generators import completion
-from muster import wiring
 from muster.cli import commands, complete, names
 from muster.cli import orders as cli
 from muster.cli.names import Named, NotClear, find
@@ -20,6 +19,7 @@ from muster.core.nova_facts import Server
 from muster.core.operator_orders import Orders
 from muster.installation.installed import Resource
 from muster.reporting.documents import Heard, Shared, Summary, WaitingServer
+from muster.wiring import connections
 from tests.fakes import settings
 from tests.told import FENCED, report, server_id
 
@@ -100,7 +100,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Site:
     one = Site()
     monkeypatch.setattr(cli, "Site", lambda resource: one)
     monkeypatch.setattr(cli.time, "time", lambda: FENCED + 140.5)
-    monkeypatch.setattr(wiring, "nova", lambda settings: Nova("active"))
+    monkeypatch.setattr(connections, "nova", lambda settings: Nova("active"))
     return one
 
 
@@ -149,7 +149,7 @@ def test_a_retry_of_what_nova_refuses_says_what_is_first(
     here: Site, state: str, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It used to be accepted, and nothing happened."""
-    monkeypatch.setattr(wiring, "nova", lambda settings: Nova(state))
+    monkeypatch.setattr(connections, "nova", lambda settings: Nova(state))
     monkeypatch.setattr(cli, "_node_of_server", lambda site, *given: site.cluster.nodes["cmp1"])
     assert cli.run(commands.read(["retry", WEB, "--yes"])) == code
     assert said in capsys.readouterr().out

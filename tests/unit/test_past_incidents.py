@@ -59,7 +59,7 @@ class Site:
 @pytest.fixture(autouse=True)
 def no_reports(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "REPORT_DIRECTORY", tmp_path)
-    monkeypatch.setattr(incidents.wiring, "nova", lambda settings: Nova())
+    monkeypatch.setattr(incidents.connections, "nova", lambda settings: Nova())
     monkeypatch.setattr(incidents.time, "time", lambda: SECOND + 90_000.0)
 
 

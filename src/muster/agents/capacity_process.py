@@ -9,10 +9,10 @@ import sys
 import time
 
 from muster import settings as settings_module
-from muster import wiring
 from muster.core.errors import MusterError
 from muster.log import Log
 from muster.reporting.documents import as_json
+from muster.wiring import lookups
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
 def _find(local: str, instance: str) -> tuple[int, str]:
     try:
         settings = settings_module.from_environment(json.load(sys.stdin))
-        found = as_json(wiring.known_capacity(settings, local, instance))
+        found = as_json(lookups.known_capacity(settings, local, instance))
     except MusterError as exc:
         return 1, str(exc)
     except Exception as exc:

@@ -102,11 +102,12 @@ def _file_faults(clouds_file: str, hook: str, metrics_file: str) -> tuple[list[s
 
 def _report_nova(environment: dict[str, str]) -> None:
     """A silent Nova is no fault of this resource, and restarting it would mend nothing: said, not failed."""
-    from muster import settings, wiring
+    from muster import settings
     from muster.installation.live_faults import nova_faults
     from muster.log import Log
+    from muster.wiring import connections
 
-    for fault in nova_faults(wiring.nova(settings.from_environment(environment))):
+    for fault in nova_faults(connections.nova(settings.from_environment(environment))):
         print(f"{_prefix()}{fault}", file=sys.stderr)
         Log("muster").warning("nova silent", reason=fault)
 
@@ -150,9 +151,9 @@ def _validate_all(environment: dict[str, str], deep: bool, comforts: bool = True
     for fault in (*uneasy, *other):
         Log("muster").warning("does without", reason=fault)
     if deep:
-        from muster import wiring
+        from muster.wiring import lookups
 
-        faults = wiring.live_faults(given)
+        faults = lookups.live_faults(given)
         if faults:
             return _fail(GENERIC, *faults)
     return SUCCESS

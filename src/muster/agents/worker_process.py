@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from muster import settings as settings_module
-from muster import wiring
 from muster.agents.supervisor import GO, Supervisor
 from muster.core.errors import MusterError
 from muster.log import Log
+from muster.wiring.worker import wired
 
 LOOK_EVERY_S = 1.0
 
@@ -54,7 +54,7 @@ def main() -> int:
         instance = os.environ.get("OCF_RESOURCE_INSTANCE", "muster")
         supervisor = Supervisor(instance, sys.argv[1])
         status_file, wait = Path(supervisor.status_file), going(stop, supervisor, log)
-        with wiring.worker(settings, instance, status_file, supervisor.is_me, log, wait) as worker:
+        with wired(settings, instance, status_file, supervisor.is_me, log, wait) as worker:
             log.info("worker started", instance=instance, pid=os.getpid())
             worker.run()
         log.info("worker stopped", instance=instance)

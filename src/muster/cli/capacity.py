@@ -13,7 +13,6 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from muster import wiring
 from muster.cli import commands, terminal
 from muster.cli.plan import hindrances, without_collector
 from muster.cli.site import Site
@@ -29,6 +28,7 @@ from muster.reporting.capacity_file import known, text
 from muster.reporting.documents import KnownCapacity
 from muster.reporting.outlets.files import replace
 from muster.settings import Settings
+from muster.wiring import lookups
 
 WORDS = {commands.OK: "ok", commands.ATTENTION: "attention", commands.TROUBLE: "trouble"}
 LEVEL_OF_FATE = {
@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
     wanted = _wanted(options.failures)
     site = Site(options.resource)
     settings = site.settings
-    asked = wiring.inquiry(settings, site.cluster, site.snapshot)
+    asked = lookups.inquiry(settings, site.cluster, site.snapshot)
     if options.host:
         return _together(options, [*_found(asked.known, options.host)], asked, settings)
     made = capacity(asked.fleet, asked.known, asked.terms, settings, wanted)

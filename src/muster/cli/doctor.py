@@ -112,10 +112,10 @@ def _nova(settings: Optional[Settings]) -> NovaAccess:
     if not os.access(settings.clouds_file, os.R_OK):
         hint = "" if os.geteuid() == 0 else ": run this as root"
         return NovaAccess(asked=False, trouble=f"muster did not ask it: it cannot read {settings.clouds_file}{hint}")
-    from muster import wiring
+    from muster.wiring import connections
 
     logging.getLogger("keystoneauth").addHandler(logging.NullHandler())  # what it warns of is in its errors, too
-    return wiring.nova_access(settings)
+    return connections.nova_access(settings)
 
 
 # ----------------------------------------------------------------------- show

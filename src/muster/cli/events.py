@@ -86,11 +86,11 @@ def _fencings(site: Site, missing: list[str]) -> Iterable[SharedEvent]:
 
 def _of_nova(site: Site, since: float, reports: Sequence[Report], missing: list[str]) -> list[SharedEvent]:
     """What no report here tells better."""
-    from muster import wiring
     from muster.reporting import nova_records
+    from muster.wiring import connections
 
     try:
-        nova, settings = wiring.nova(site.settings), site.settings
+        nova, settings = connections.nova(site.settings), site.settings
         hosts, rows = nova_records.evacuations(nova, list(site.cluster.nodes), settings.host_map, since)
     except MusterError as exc:
         missing.append(f"evacuations by Nova's records: {exc}")

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from muster import wiring
 from muster.cli.site import Site, kept_reports
 from muster.core.bounds import SKEW_S
 from muster.core.cluster_facts import Node
@@ -22,6 +21,7 @@ from muster.reporting.documents import Report
 from muster.reporting.history import ServerStory, Story, from_worker, in_order, incident_name
 from muster.reporting.nova_records import Wanted
 from muster.reporting.report import make_report
+from muster.wiring import connections, lookups
 
 BACK_S = 90 * 86400.0
 """How far back evacuations are looked for that no report and no record speaks of."""
@@ -92,7 +92,7 @@ class Incidents:
     def _by_nova(self, known: Sequence[Known]) -> Iterator[Known]:
         """Groups of evacuations that begin in no incident known otherwise."""
         site = self._reachable()
-        nova, nodes = wiring.nova(site.settings), list(site.cluster.nodes)
+        nova, nodes = connections.nova(site.settings), list(site.cluster.nodes)
         hosts, evacuations = nova_records.evacuations(nova, nodes, site.settings.host_map, time.time() - BACK_S)
         for host in sorted({evacuation.source for evacuation in evacuations}):
             node = hosts.get(host, host)
@@ -146,7 +146,7 @@ class Incidents:
 
     def _observed(self, site: Site, name: str, report: Optional[Report]) -> Optional[Story]:
         try:
-            incident = wiring.observe(site.settings, site.pacemaker()).incidents.get(name)
+            incident = lookups.observe(site.settings, site.pacemaker()).incidents.get(name)
         except MusterError:
             return None
         if incident is None:
@@ -169,7 +169,7 @@ class Incidents:
         wanted = Wanted((first - SKEW_S) if first else time.time() - BACK_S, until, told=told)
         if story is None and not past:
             wanted = replace(wanted, group=0 if first else -1)
-        nova = wiring.nova(site.settings)
+        nova = connections.nova(site.settings)
         host = nova_records.host_of(node, list(site.cluster.nodes), nova.services(), site.settings.host_map)
         records = nova_records.gather(nova, Clock(), host, wanted)
         if story is not None:

@@ -43,9 +43,9 @@ def of_incidents(site: Site) -> list[Named]:
 
 
 def _observed(site: Site, nodes: Sequence[str]) -> Iterator[Named]:
-    from muster import wiring
+    from muster.wiring import lookups
 
-    seen = wiring.observe(site.settings, site.pacemaker()).incidents
+    seen = lookups.observe(site.settings, site.pacemaker()).incidents
     for name in nodes:
         for finding in seen[name].findings.values() if name in seen else ():
             yield Named(finding.server.id, finding.server.name, name)

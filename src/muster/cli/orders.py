@@ -132,10 +132,10 @@ def _first(site: Site, server: str) -> str:
 
     Empty where it does not, and where nobody says.
     """
-    from muster import wiring
+    from muster.wiring import connections
 
     try:
-        seen = wiring.nova(site.settings).server(server)
+        seen = connections.nova(site.settings).server(server)
     except MusterError:
         return ""
     state = seen.vm_state
@@ -299,10 +299,10 @@ def _node_of_server(site: Site, command: str, server: str, of_host: str) -> Node
         )
     if open_in:
         return nodes[open_in[0]]
-    from muster import wiring
     from muster.reporting.nova_records import node_of_server
+    from muster.wiring import connections
 
-    name = node_of_server(wiring.nova(site.settings), list(nodes), site.settings.host_map, server)
+    name = node_of_server(connections.nova(site.settings), list(nodes), site.settings.host_map, server)
     if name and nodes[name].record:
         return nodes[name]
     raise Refused(f"server {server} belongs to no host with an incident ({', '.join(n.name for n in dead)})")

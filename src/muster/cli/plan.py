@@ -11,7 +11,6 @@ from typing import Any
 
 from rich.text import Text
 
-from muster import wiring
 from muster.cli import commands, formats, terminal
 from muster.cli.plan_page import EXIT_OF_VERDICT, cloud, hindrance, hosts_table, one_host, totals, turns_table
 from muster.cli.site import Site
@@ -21,6 +20,7 @@ from muster.installation.installed import Resource
 from muster.planning.hosts import Host, astray, find, hosts
 from muster.planning.inquiry import ASSUMED
 from muster.planning.plan import Outlook, Pace, Plan, Survey, Turn, plans, worst
+from muster.wiring import lookups
 
 WIDE = 120
 """On a narrower terminal domains of hosts are left out: ``-f value`` has them."""
@@ -79,7 +79,7 @@ def ask(site: Site, host: str) -> tuple[Survey, list[Host]]:
     :raises ClusterError: when there is no such host.
     """
     settings = site.settings
-    survey = wiring.survey(settings, site.cluster, site.snapshot, host)
+    survey = lookups.survey(settings, site.cluster, site.snapshot, host)
     return survey, hosts(survey.cluster, survey.services, settings.host_map, survey.doubts)
 
 

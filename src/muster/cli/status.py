@@ -305,9 +305,9 @@ def _page(site: Site, name: str) -> Optional[Page]:
 
 
 def _observed(site: Site, node: str) -> Optional[Page]:
-    from muster import wiring
+    from muster.wiring import lookups
 
-    incident = wiring.observe(site.settings, site.pacemaker()).incidents.get(node)
+    incident = lookups.observe(site.settings, site.pacemaker()).incidents.get(node)
     if incident is None:
         return None
     made = make_report(incident, incident.findings)

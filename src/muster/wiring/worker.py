@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the parts together: the only place that knows them all, and does nothing else."""
+"""Puts the worker together: the only place that knows all its parts, and does nothing else."""
 
 from __future__ import annotations
 
@@ -11,31 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Optional
 
-from muster.core.cluster_facts import Cluster
-from muster.core.decide import Decision
-from muster.engine import examiner, observer
+from muster.engine import examiner
 from muster.engine.act import Act
 from muster.engine.look import Look
 from muster.engine.memory import Memory
 from muster.engine.worker import Worker
 from muster.gateways.child_process import Detached
 from muster.gateways.clock import Clock
-from muster.gateways.nova.compute import Nova
-from muster.gateways.nova.rights import NovaRights
-from muster.gateways.nova.scheduling import NovaScheduling, PlacementOffers
-from muster.gateways.pacemaker import cib, cib_fencing
+from muster.gateways.pacemaker import cib
 from muster.gateways.pacemaker.cluster import Pacemaker, local_node
 from muster.gateways.pacemaker.installation import installation
 from muster.installation.checks.examination import Examined
-from muster.installation.fencing_topology import objection
-from muster.installation.installed import NovaAccess
-from muster.installation.live_faults import cluster_faults, nova_faults
 from muster.log import Log
-from muster.planning.answer import capacity
-from muster.planning.inquiry import Inquiry, inquire
-from muster.planning.plan import Survey
-from muster.planning.survey import take_survey
-from muster.reporting import capacity_file
 from muster.reporting.documents import KnownCapacity
 from muster.reporting.outlets import Outlets, Quiet
 from muster.reporting.outlets import capacity as capacity_looks
@@ -46,20 +33,11 @@ from muster.reporting.outlets.readiness import ReadinessLooks
 from muster.reporting.outlets.reports import Reports
 from muster.reporting.outlets.status import Status
 from muster.settings import Settings
-
-
-def _given(settings: Settings) -> tuple[str, str, bool, str]:
-    return settings.cloud, settings.clouds_file, settings.shared_storage, settings.nova_api_version
-
-
-def nova(
-    settings: Settings, announce: Callable[[float], None] = lambda silence_s: None, clock: Optional[Clock] = None
-) -> Nova:
-    return Nova(*_given(settings), announce, clock)
+from muster.wiring import connections
 
 
 @contextlib.contextmanager
-def worker(
+def wired(
     settings: Settings,
     instance: str,
     status_file: Path,
@@ -87,7 +65,7 @@ def worker(
     left = LeftBehindNotes(cluster.change_left, cluster.change_past, clock, log)
     outlet = Outlets(status, [left, *_others(settings, clock, memory, log, looks, counts), looks], log)
     outlet.announce(60.0)
-    compute = nova(settings, outlet.announce, clock)
+    compute = connections.nova(settings, outlet.announce, clock)
     look = Look(cluster, compute, clock, settings, memory)
     act = Act(cluster, compute, clock, memory, log, on_record, outlet.announce)
     try:
@@ -130,66 +108,6 @@ def _begin_capacity(local: str, instance: str) -> Detached:
     return Detached(["nice", "-n", "19", *python], told, capacity_looks.TIMEOUT_S, capacity_looks.WORDS_LIMIT)
 
 
-def inquiry(settings: Settings, cluster: Cluster, snapshot: cib.Element) -> Inquiry:
-    """What decides how many hosts may die.
-
-    :raises NovaError: when Nova does not answer, or Placement does not show what hosts have.
-    """
-    nova = NovaScheduling(*_given(settings))
-    unproved = doubts(snapshot, cluster)
-    return inquire(nova, PlacementOffers(nova.login), cluster, unproved, settings, Clock().now())
-
-
-def survey(settings: Settings, cluster: Cluster, snapshot: cib.Element, host: str = "") -> Survey:
-    """What a plan depends on.
-
-    :param host: the one whose servers are wanted; empty for all.
-    :raises ClusterError: when there is no such host.
-    :raises NovaError: when Nova does not answer.
-    """
-    nova = NovaScheduling(*_given(settings))
-    unproved = doubts(snapshot, cluster)
-    return take_survey(nova, PlacementOffers(nova.login), Clock(), cluster, settings, unproved, host)
-
-
-def doubts(snapshot: cib.Element, cluster: Cluster) -> dict[str, str]:
-    """By node, why a record of its fencing would prove nothing."""
-    devices = cib_fencing.devices(snapshot)
-    found = {node: objection(node, cib_fencing.levels(snapshot, node), devices) for node in cluster.nodes}
-    return {node: doubt for node, doubt in found.items() if doubt}
-
-
-def known_capacity(settings: Settings, local: str, instance: str) -> KnownCapacity:
-    """:raises ClusterError: when Pacemaker does not answer.
-    :raises NovaError: as :func:`inquiry`.
-    """
-    pacemaker = Pacemaker(local, instance)
-    snapshot = pacemaker.snapshot()
-    asked = inquiry(settings, pacemaker.with_words(cib.cluster(snapshot, local, instance)), snapshot)
-    made = capacity(asked.fleet, asked.known, asked.terms, settings)
-    return capacity_file.known(made, Clock().now(), asked.requests)
-
-
-def observe(settings: Settings, cluster: Pacemaker) -> Decision:
-    """:raises ClusterError: when Pacemaker does not answer; Nova's silence is part of the decision."""
-    clock = Clock()
-    return observer.observe(cluster, nova(settings, clock=clock), clock, settings)
-
-
-def live_faults(settings: Settings) -> list[str]:
-    """What is wrong with cluster and Nova as they are now."""
-    found = cluster_faults(lambda: installation(Pacemaker(local_node()).snapshot()))
-    return found + nova_faults(nova(settings))
-
-
-def nova_access(settings: Settings, thorough: bool = True) -> NovaAccess:
-    """What muster's user finds in Nova, and what it may do there; nothing is changed.
-
-    :param thorough: also what only a write shows, which Nova refuses.
-    """
-    return NovaRights(*_given(settings)).access(Clock(), bool(settings.reset_states), thorough)
-
-
 def ready(settings: Settings, local: str, instance: str) -> Optional[list[Examined]]:
     """The checks of doctor by what is safe and cheap to see, for a worker at rest; None: this is no time for them.
 
@@ -198,7 +116,9 @@ def ready(settings: Settings, local: str, instance: str) -> Optional[list[Examin
     cluster = Pacemaker(local, instance)
     snapshot = cluster.snapshot()
     nodes = cib.cluster(snapshot, local, instance).nodes.values()
-    running_or_gone = NovaRights(*_given(settings)).running_or_gone
+    running_or_gone = connections.rights(settings).running_or_gone
     examiner.forget_what_runs(nodes, running_or_gone, cluster, Clock().now())
     here = installation(snapshot, examiner.left_alone(settings))
-    return examiner.examine(settings, here, local, instance, nova_access(settings, thorough=False), os.environ)
+    return examiner.examine(
+        settings, here, local, instance, connections.nova_access(settings, thorough=False), os.environ
+    )
