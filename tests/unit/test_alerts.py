@@ -123,7 +123,7 @@ def firing(folder: Path, given: dict[str, str], minutes: Iterable[int]) -> dict[
     return {minute: {name for name, when in found if int(when) == minute} for minute in minutes}
 
 
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool (apt install prometheus)")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool: ./check fetches it")
 
 
 @needs_promtool

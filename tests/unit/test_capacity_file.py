@@ -98,7 +98,7 @@ def test_every_panel_is_one_that_grafana_can_place() -> None:
         assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="no promtool (apt install prometheus)")
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool: ./check fetches it")
 def test_prometheus_takes_the_rules_and_the_file(tmp_path: Path) -> None:
     assert PROMTOOL
     subprocess.run([PROMTOOL, "check", "rules", str(PACKAGED / "muster-capacity.rules.yml")], check=True)
