@@ -48,7 +48,7 @@ def test_the_number_follows_the_room(bed: NovaBed, muster: TypedCapacity, tmp_pa
         bed.boot("cmp1", count=3, flavor="2")
         code, text = muster.text()
         assert code == commands.TROUBLE
-        assert "no host may die" in text
+        assert "the cloud cannot lose a host" in text
         assert "cmp1" in text
     assert muster.text("--failures", "many")[0] == commands.UNKNOWN
 

@@ -232,7 +232,7 @@ def printed(made: View) -> list[str]:
             " muster cannot say for 4 servers, 5 min ago",
         ),
         (KnownCapacity(trouble="HTTP 503"), "not known yet: HTTP 503"),
-        (KnownCapacity(NOW - 300, 0, 0, 3, trouble="x"), "no host may die, 5 min ago. not known now: x"),
+        (KnownCapacity(NOW - 300, 0, 0, 3, trouble="x"), "the cloud cannot lose a host, 5 min ago. not known now: x"),
     ],
 )
 def test_the_status_has_one_line_of_it(found: KnownCapacity, line: str) -> None:

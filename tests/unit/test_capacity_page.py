@@ -32,7 +32,7 @@ def printed(made: Capacity, level: int = commands.OK) -> str:
 @pytest.mark.parametrize(
     ("least", "most", "hosts", "words"),
     [
-        (0, 0, 3, "no host may die"),
+        (0, 0, 3, "the cloud cannot lose a host"),
         (2, 2, 12, "any 2 of 12 hosts may die together"),
         (1, 3, 12, "at least 1 and at most 3 of 12 hosts may die together"),
         (0, 0, 0, "no host that muster looks after"),

@@ -29,7 +29,7 @@ NOVA = [
     ("Nova", TROUBLE, {'offered': "2.8"}, "2.11"),
     ("rights in Nova", TROUBLE, {'rights': (Right("evacuate", False, "HTTP 403: os-evacuate"),)}, "may not evacuate: HTTP 403"),
     ("rights in Nova", UNKNOWN, {'rights': (Right("evacuate", None, "no server", "boot"),)}, "whether muster's user may evacuate: no server ~ boot"),
-    ("rights in Nova", ATTENTION, {'rights': (Right("see x", False, "HTTP 403", lesser=True),)}, "may not see x, which muster capacity needs: HTTP 403"),
+    ("rights in Nova", ATTENTION, {'rights': (Right("see x", False, "HTTP 403", lesser=True),)}, "may not see x, which the commands plan and capacity need: HTTP 403"),
     ("rights in Nova", UNKNOWN, {'trouble': "silent"}, "did not ask"),
     ("names in Nova", TROUBLE, {'services': (Service("1", "cmp1"),)}, "pcs resource update muster host_map=cmp2:HOST"),
     ("names in Nova", TROUBLE, {'services': ()}, "no nova-compute service at all"),

@@ -329,7 +329,7 @@ def answered(at: float) -> str:
     return f'<node_state uname="ctl2">{noted}</node_state>'
 
 
-LIE = "a power device called cmp1 off, but something still accepted Pacemaker's connections there"
+LIE = "a power device called cmp1 off, but cmp1 or another machine at its address still accepted connections"
 
 
 def test_status_tells_of_a_power_device_that_lies() -> None:

@@ -154,9 +154,7 @@ def test_off_of_a_host_that_still_accepts_connections_is_refused(
 ) -> None:
     """C24: its nova-compute may have been stopped before Pacemaker counts it as fenced, so nothing else would tell."""
     tools, network = Tools(connection(cib(record), **given)), Network(up=True)
-    with pytest.raises(
-        ClusterRefused, match=f"still accepted Pacemaker's connections there, at {asked[0]}, port {asked[1]}"
-    ):
+    with pytest.raises(ClusterRefused, match=f"still accepted connections, at {asked[0]}, port {asked[1]}"):
         run(tools, "off", network=network)
     assert network.asked == [asked]
     (noted,) = tools.writes

@@ -11,6 +11,7 @@ import pytest
 
 from tests.printed import ROOT, SOURCE, _text
 
+TODOS = ("cli/view.py", "cli/remedies.py", "cli/not_ready.py")
 PAGE = (ROOT / "docs/runbook.md").read_text().split("\n## Every TO DO\n")[1].split("\n## ")[0]
 CELLS = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
 SYMPTOMS = [symptom for cell in CELLS for symptom in re.findall("`([^`]+)`", cell)]
@@ -52,7 +53,7 @@ def strings(node: ast.AST) -> Iterator[str]:
 def lines() -> dict[str, list[str]]:
     """By its place, the texts of which one at least has to be in the runbook."""
     found = {}
-    for name in ("cli/view.py", "cli/remedies.py", "cli/not_ready.py"):
+    for name in TODOS:
         for text in strings(ast.parse((SOURCE / name).read_text())):
             if len(text.split()) >= 4 and not any(part in text for part in PARTS):
                 found[f"{name}: {text}"] = [text]
@@ -88,6 +89,6 @@ def test_each_todo_of_the_code_is_in_the_runbook(place: str) -> None:
 def test_each_todo_of_the_runbook_is_in_the_code(symptom: str) -> None:
     sources = (
         SOURCE / name
-        for name in ("cli/view.py", "cli/remedies.py", "cli/not_ready.py", "core/host_rules.py", "core/server_rules.py")
+        for name in (*TODOS, "gateways/pacemaker/cib_fencing.py", "core/host_rules.py", "core/server_rules.py")
     )
     assert any(says(symptom, text) for path in sources for text in strings(ast.parse(path.read_text()))), symptom

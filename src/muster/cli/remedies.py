@@ -94,15 +94,10 @@ def of_server(server: WaitingServer, node: str, now: float) -> Optional[Todo]:
     name, ident = server.name, server.id
     about = f"{name} ({ident})" if name else ident
     reason = server.reason
-    if server.alarm and server.waits_for:
-        return Todo(
-            "trouble",
-            about,
-            f"{reason}. Start {server.waits_for} or its nova-compute. If it will never be back, see docs/runbook.md:"
-            " An evacuation waits for a host",
-        )
+    host = node or server.dest
+    if server.alarm and (server.waits_for or not host):
+        return Todo("trouble", about, reason)  # which ends with the remedy
     if server.alarm:
-        host = node or server.dest or "that host"
         return Todo(
             "trouble",
             about,

@@ -86,10 +86,11 @@ def stayed_on(site: Site) -> dict[str, str]:
     found = {}
     for name, at in answered(site).items():
         if abs(time.time() - at) < SEEN_UP_S:
-            controllers = " ".join(cib_fencing.noted_by(site.snapshot, ANSWERED, name))
+            controllers = cib_fencing.noted_by(site.snapshot, ANSWERED, name)
+            commands = (f"attrd_updater --name {ANSWERED}{name} --delete --node {one}" for one in controllers)
             found[name] = (
                 f"{cib_fencing.lives(name)}, at {clock(at)}. Repair the power device or its wiring before this host"
-                f" fails. Then take the note back: attrd_updater --name {ANSWERED}{name} --delete --node {controllers}"
+                f" fails. Then take the note back: {'; '.join(commands)}"
             )
     return found
 

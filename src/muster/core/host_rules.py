@@ -186,10 +186,11 @@ def _restart(c: HostCase) -> str:
 
 
 def _start(c: HostCase) -> str:
+    first = "" if c.node.member else "the host to join the cluster, and for "
     if c.uncompleted_rows:
-        return f"nova-compute to start and clean up after {counted(c.uncompleted_rows, 'evacuation')}"
+        return f"{first}nova-compute to start and clean up after {counted(c.uncompleted_rows, 'evacuation')}"
     if not c.sight.compute_restarted:
-        return "nova-compute to start"
+        return f"{first}nova-compute to start"
     return "the first heartbeat of nova-compute" if c.node.member else "the host to join the cluster"
 
 

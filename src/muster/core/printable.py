@@ -36,5 +36,5 @@ def tolerated(least: int, most: int, hosts: int) -> str:
     if not hosts:
         return "no host that muster looks after"
     if least == most:
-        return f"any {least} of {counted(hosts, 'host')} may die together" if least else "no host may die"
+        return f"any {least} of {counted(hosts, 'host')} may die together" if least else "the cloud cannot lose a host"
     return f"at least {least} and at most {most} of {counted(hosts, 'host')} may die together"

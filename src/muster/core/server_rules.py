@@ -234,10 +234,16 @@ def _unreadable(c: ServerCase) -> str:
     return next((f"migration {m.id}: {m.unreadable}" for m in c.evacuations if m.unreadable and not c.void(m)), "")
 
 
+def _see_to_it(c: ServerCase) -> str:
+    if c.waits_for:
+        return f". Start {c.waits_for} or its nova-compute; see docs/runbook.md: An evacuation waits for a host"
+    return ". No host is named; see docs/runbook.md: An evacuation has not begun, and no host is named"
+
+
 def _on_the_way(c: ServerCase) -> str:
     if _not_begun(c):
         queue = f": it waits for {c.waits_for} and begins when nova-compute runs there" if c.waits_for else ""
-        remedy = _let_go(c) if _too_long(c) else ""
+        remedy = f"{_see_to_it(c)}{_let_go(c)}" if _too_long(c) else ""
         return f"Nova accepted the evacuation, but has not begun for {_age(c)} s{queue}{remedy}"
     evacuation = c.open_evacuation
     return (

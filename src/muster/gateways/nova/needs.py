@@ -76,7 +76,7 @@ RESET = Need(
     action="os-resetState",
     only="with the parameter reset_states",
 )
-FOR_CAPACITY = "for muster capacity"
+FOR_CAPACITY = "for the commands plan and capacity"
 AGGREGATES_SEEN = Need("see host aggregates", ("os-aggregates:index",), "GET", "/os-aggregates", only=FOR_CAPACITY)
 GROUPS_SEEN = Need(
     "see every project's server groups", (), "GET", "/os-server-groups", "all_projects=", "", FOR_CAPACITY

@@ -80,7 +80,7 @@ def reached_at(cib: Element, node: str, default_port: str) -> Optional[tuple[str
 
 
 def lives(node: str) -> str:
-    return f"a power device called {node} off, but something still accepted Pacemaker's connections there"
+    return f"a power device called {node} off, but {node} or another machine at its address still accepted connections"
 
 
 def still_refused(cib: Element, node: str, now: int) -> Optional[str]:
