@@ -122,11 +122,11 @@ def test_off_is_repeated_when_the_worker_was_faster() -> None:
 
 
 def test_off_without_quorum_writes_nothing() -> None:
-    """C10."""
-    tools = Tools(cib(quorum=0))
+    """C10: nor does it ask anybody."""
+    tools, network = Tools(cib(quorum=0)), Network(up=True)
     with pytest.raises(ClusterRefused, match="quorum"):
-        run(tools, "off")
-    assert tools.writes == []
+        run(tools, "off", network=network)
+    assert (tools.writes, network.asked) == ([], [])
 
 
 def connection(document: str, **given: str) -> str:

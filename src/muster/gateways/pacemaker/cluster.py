@@ -163,10 +163,8 @@ class Pacemaker:
                     f"attribute {cib_xml.RECORD} of {node} is {old.unreadable!r}, which is no record. To remove it:"
                     f" crm_attribute -t nodes -N {node} -n {cib_xml.RECORD} -D"
                 )
-            where = None if attempt else cib_fencing.reached_at(snapshot, node, os.environ.get(REMOTE_PORT, ""))
-            if where and stays_up(*where):
-                self._note(cib_xml.ANSWERED, node, clock())
-                raise ClusterRefused(f"{cib_fencing.lives(node)}, at {where[0]}, port {where[1]}: it is not off")
+            if attempt == 0 and cib.quorate(snapshot):  # without quorum nothing is recorded anyway
+                self._refuse_if_up(snapshot, node, clock, stays_up)
             at = int(clock())
             record = old.value.fenced_again(at) if old.value else Record.parse(f"fenced:{at}:{at}")
             try:
@@ -181,6 +179,12 @@ class Pacemaker:
                     self._note(cib_xml.ANSWERED, node, None, controller)
                 return record
         raise ClusterRefused(f"the record of {node} kept changing")
+
+    def _refuse_if_up(self, snapshot: cib.Element, node: str, clock: Callable[[], float], stays_up: StaysUp) -> None:
+        where = cib_fencing.reached_at(snapshot, node, os.environ.get(REMOTE_PORT, ""))
+        if where and stays_up(*where):
+            self._note(cib_xml.ANSWERED, node, clock())
+            raise ClusterRefused(f"{cib_fencing.lives(node)}, at {where[0]}, port {where[1]}: it is not off")
 
     def _note(self, attribute: str, node: str, at: Optional[float], *controllers: str) -> None:
         """:param at: None takes back what these controllers have noted."""

@@ -59,9 +59,7 @@ def rights(facts: Examination) -> Iterator[CheckResult]:
     for right in told:
         if right.may is False:
             remedy = right.remedy or "give the user of clouds.yaml the role admin, or change Nova's policy"
-            found, which = (
-                (attention, ", which the commands plan and capacity need") if right.lesser else (trouble, "")
-            )
+            found, which = (attention, ", which the commands plan and capacity need") if right.lesser else (trouble, "")
             yield found(f"muster's user may not {right.name}{which}: {right.words}", remedy)
         elif right.may is None:
             yield unknown(f"not known whether muster's user may {right.name}: {right.words}", right.remedy)
