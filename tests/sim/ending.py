@@ -15,6 +15,9 @@ from tests.sim.parts import World
 QUIET_S = 150.0
 LIMIT_S = 3000.0
 """By then whatever has a bound has come to it: the longest are `stuck_after_s` and the pauses between tries."""
+PLANNED_S = 7200.0
+"""So much longer what is planned is waited for: by a clock that is an hour ahead an operator's word counts an hour late.
+Somebody may say the same for ever."""
 
 
 def run_to_the_end(world: World) -> None:
@@ -48,8 +51,9 @@ def calm(world: World) -> None:
 def rest(world: World) -> None:
     """Until nothing changes any more and nothing is planned."""
     end = world.now + LIMIT_S
+    last = end + PLANNED_S
     quiet_since, key = world.now, None
-    while world.now < max(end, world.disturbed_until + QUIET_S):
+    while world.now < min(last, max(end, world.disturbed_until + QUIET_S)):
         world.run_for(10.0)
         now_key = world.note_state(world.current.incidents.values()) if world.current else None
         planned = any(
