@@ -394,6 +394,23 @@ def test_on_the_way_back_nova_is_still_asked_about_calls() -> None:
     assert ReadCalls("cmp1", "a") in decision.steps
 
 
+@pytest.mark.parametrize(
+    ("claimed", "said"),
+    [
+        (("cmp2",), "Start cmp2 or its nova-compute; see docs/runbook.md: An evacuation waits for a host. To let"),
+        ((), "No host is named; see docs/runbook.md: An evacuation has not begun, and no host is named. To let"),
+    ],
+)
+def test_what_nova_does_not_begin_is_told_with_the_command_last(claimed: tuple[str, ...], said: str) -> None:
+    """B19, B29: a page that is about that very case, and no log of a host that nobody knows."""
+    row = Evacuation("1", "a", "cmp1", EvacuationStatus.ACCEPTED, "", NOW - 90, NOW - 90)
+    waiting = Calls(NOW - 5, Calls.state_of((row,)), traces=(), claimed=claimed)
+    seen = sight(node(), server("a"), evacuations=(row,), calls={"a": waiting})
+    reason = decide(seen, settings(stuck_after_s=60)).incidents["cmp1"].findings["a"].reason
+    assert said in reason
+    assert reason.endswith("its host return without it: muster skip a --host cmp1")
+
+
 def test_a_host_with_evacuations_of_others_in_its_queue_is_not_one_without_servers() -> None:
     """B29."""
     row = Evacuation("1", "a", "cmp1", EvacuationStatus.ACCEPTED, "", NOW - 90, NOW - 90)
