@@ -33,6 +33,8 @@ OPERATOR_GRACE_S = 3.0
 """What an operator did to a service that short before the claim cannot be known to it."""
 REDATED_S = 6.0
 """A record that is further from the truth than that is dated anew by who claims it."""
+ON_ITS_WAY_S = 1.0
+"""From the worker's call until Nova has taken it."""
 SAFE_DELAY_S = 22
 """With this delay or more a lying device must be found out in time (README, dangerous misconfigurations)."""
 
@@ -94,7 +96,10 @@ class Judge(Obedience):
         if self._seen_alive(process, host):
             self.blame("1", f"evacuate of {ident} although {host.name} lives and was seen to")
             return False
-        return host.name in world.liars
+        # An operator has started it past the hold, and the worker has neither seen it beat nor Pacemaker find it.
+        seen = process.looked.get(host.name)
+        by_hand = host.name in world.lived_by_hand and seen is not None and not seen.found_running
+        return host.name in world.liars or by_hand
 
     def _sent_from_where_it_is(self, process: Process, inst: Instance) -> None:
         """Invariant 3: not by what was read before it arrived elsewhere, though Nova may refuse that (facts.md N2).  Its
@@ -251,8 +256,9 @@ class Judge(Obedience):
         if any(r.excused for r in self.world.cloud.rows_of[inst.id]):
             return
         # Sent before an operator started its source past the hold, where a start of its owner's had waited (facts.md N19, N51).
-        if row and row.endless and self.world.lived_by_hand & inst.guests:
-            return
+        for name in self.world.lived_by_hand & inst.guests:
+            if row and (row.endless or row.accepted_at < self.world.cloud.computes[name].lives_since + ON_ITS_WAY_S):
+                return
         # An operator was told that Nova may still begin it.  Where the server was evacuated again since, Nova itself would
         # refuse it by its task (facts.md N30), which the simulated one does not look at.
         if row and row.let_go:

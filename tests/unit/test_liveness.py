@@ -89,6 +89,20 @@ def test_a_heartbeat_of_before_the_fencing_says_nothing() -> None:
     assert not read(liveness(Phase.FENCED), UP, early).heartbeat_after_fencing
 
 
+def test_nor_does_it_once_the_host_is_claimed() -> None:
+    """C3: the first reading was older than the last heartbeat of a host that was let return and died again."""
+    last = replace(DOWN, updated_at=FENCED + 1.0)
+    it = Liveness(Record(Phase.FENCED, FENCED, FENCED))
+    it.observe_record(it.record, 0, BEGAN)
+    read(it, DOWN, last, DOWN, last)
+    since = it.baseline_since
+    it.claimed()
+    it.observe_record(Record(Phase.EVACUATING, FENCED, FENCED), 0, BEGAN + 60.0)
+    assert not read(it, last, last, first_at=BEGAN + 60.0).heartbeat_after_fencing
+    assert since == BEGAN, "it has been looked for ever since"
+    assert read(it, replace(DOWN, updated_at=FENCED + 70.0), first_at=BEGAN + 80.0).heartbeat_after_fencing
+
+
 def test_nor_does_one_of_before_the_second_fencing() -> None:
     again = 100
     early, late = beating(DOWN, again + HEARTBEAT_SKEW_S, again + HEARTBEAT_SKEW_S + 1.0)

@@ -97,9 +97,12 @@ class Liveness:
             self._observe_forced_down(service, now)
 
     def _observe_untouched(self, service: Service, now: float) -> None:
-        self._note_heartbeat(service, self._is_after_fencing(service))
+        after = self._is_after_fencing(service)
+        self._note_heartbeat(service, after)
         if not _unchanged(self.baseline, service):
             self.baseline, self.baseline_since = service, now
+        elif not after and _beat(self.baseline, service):
+            self.baseline = service  # its last one, where the first reading was older than that
 
     def _observe_forced_down(self, service: Service, now: float) -> None:
         """The host is to be dead.  What nobody here has seen comes again while earlier calls are waited for."""
