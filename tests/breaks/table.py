@@ -427,9 +427,9 @@ BREAKS: tuple[Break, ...] = (
     Break(
         "D16",
         "takes a full member that is away for one that is still off",
-        "src/muster/core/host_case.py",
-        "self.node.remote and self.node.away and not seen",
-        "self.node.away and not seen",
+        "src/muster/core/cluster_facts.py",
+        "return self.remote and self.away",
+        "return self.away",
         ("unit/test_orders.py::test_a_retry_takes_no_full_member_back_that_may_have_been_there_since",),
     ),
     Break(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fence_muster``: records, behind a power device, that a host is off.  Switches nothing, never asks Nova.
 
-It runs while other nodes may be waiting to be fenced: one read and one write of the CIB, and up to 3 seconds in which
-nothing answers in the host's place.  A host that still accepts connections is not off, whatever the power device says:
-after 6 seconds of that it refuses.
+It runs while other nodes may be waiting to be fenced: it reads and writes the CIB once, and tries to connect to the
+host, which takes 2.5 seconds for each address where nothing answers.  A host that goes on accepting connections for 6
+seconds is not off, whatever the power device says: fence_muster refuses "off" then.
 Exit codes by FenceAgentAPI: 0 success (status: on), 1 failure, 2 status: off.
 """
 

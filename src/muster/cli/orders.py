@@ -171,10 +171,6 @@ def _confirm(site: Site, options: argparse.Namespace, name: str) -> int:
     return commands.OK
 
 
-def _known_to_be_off(node: Node) -> bool:
-    return node.away and node.remote
-
-
 def _not_away(node: Node) -> str:
     """Why nothing more is evacuated from a host that was let return."""
     if node.away:
@@ -226,11 +222,7 @@ def _give(site: Site, options: argparse.Namespace, name: str, change: Callable[[
         record = node.record
         if record is None:
             raise Refused(f"{name} has no incident: nothing to {options.command}")
-        if (
-            options.command == "retry"
-            and record.phase in (Phase.RETURNING, Phase.CLOSED)
-            and not _known_to_be_off(node)
-        ):
+        if options.command == "retry" and record.phase in (Phase.RETURNING, Phase.CLOSED) and not node.known_off:
             raise Refused(_not_away(node))
         if node.unreadable_orders:
             raise Refused(

@@ -96,7 +96,7 @@ def of_server(server: WaitingServer, node: str, now: float) -> Optional[Todo]:
     reason = server.reason
     host = node or server.dest
     if server.alarm and (server.waits_for or not host):
-        return Todo("trouble", about, reason)  # which ends with the remedy
+        return Todo("trouble", about, reason)  # of what no host has begun that ends with the remedy
     if server.alarm:
         return Todo(
             "trouble",

@@ -71,7 +71,7 @@ def failed(site: Site) -> list[Failed]:
 def answered(site: Site) -> dict[str, int]:
     """By compute, when it was found up although a power device had called it off; not where it was fenced since."""
     found = {}
-    for name, at in cib_fencing.answered_at(site.snapshot).items():
+    for name, at in cib_fencing.noted(site.snapshot, ANSWERED).items():
         node = site.cluster.nodes.get(name)
         if node is None or not node.compute:
             continue
@@ -100,16 +100,17 @@ def refusals(site: Site, nodes: Sequence[str]) -> dict[str, str]:
     known = {name: node for name, node in site.cluster.nodes.items() if name in nodes and node.compute}
     devices = cib_fencing.devices(site.snapshot) if known else {}
     now, up = int(time.time()), answered(site)
-    found = {}
-    for name in known:
-        found[name] = objection(name, cib_fencing.levels(site.snapshot, name), devices) or cib_fencing.still_refused(
-            site.snapshot, name, now
-        )
-        if not found[name] and name in up:
-            found[name] = (
-                f"{cib_fencing.lives(name)}, {duration(now - up[name])} ago. Repair the power device or its wiring,"
-                f" then: pcs stonith fence {name}"
-            )
+    lies = {
+        name: f"{cib_fencing.lives(name)}, {duration(now - at)} ago. Repair the power device or its wiring, then:"
+        f" pcs stonith fence {name}"
+        for name, at in up.items()
+    }
+    found = {
+        name: objection(name, cib_fencing.levels(site.snapshot, name), devices)
+        or cib_fencing.still_refused(site.snapshot, name, now)
+        or lies.get(name)
+        for name in known
+    }
     return {name: said for name, said in found.items() if said}
 
 

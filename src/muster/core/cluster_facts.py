@@ -146,6 +146,12 @@ class Node:
         return not self.member and (bool(self.fenced_at) or not self.remote)
 
     @property
+    def known_off(self) -> bool:
+        """Away, and nobody has seen it since its fencing.  Of a full member that is away nothing tells that it has not
+        been there since."""
+        return self.remote and self.away
+
+    @property
     def standing_orders(self) -> Orders:
         """Those given for the incident on record: an order of an earlier incident means nothing."""
         first = self.record.first if self.record else 0

@@ -120,9 +120,8 @@ def _dead(sight: Sight, services: Mapping[str, Union[Service, Unknown]]) -> dict
 
 
 def _is_still_off(node: Node, record: Record, host: HostSight) -> bool:
-    """It was let return, and is not back: it has not joined since, and was silent for longer than a host that lives.
-    Of a full member that is away nobody can tell that it has not been there since."""
-    back = not (node.away and node.remote) or host.has_rejoined or host.compute_restarted
+    """It was let return, and is not back: it has not joined since, and was silent for longer than a host that lives."""
+    back = not node.known_off or host.has_rejoined or host.compute_restarted
     silent = host.unchanged_for_s >= host.beats_every_s + LOOKED_AFTER_S
     return record.phase is Phase.RETURNING and silent and not back
 

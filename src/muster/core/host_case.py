@@ -276,10 +276,10 @@ class HostCase:
     @property
     def still_off(self) -> bool:
         """Released, and known not to be back: once it has joined the cluster its nova-compute may run, and the old
-        fencing proves nothing.  Of a full member that is away nobody can tell that it has not been there since."""
+        fencing proves nothing."""
         service = self.known_service
         seen = self.sight.has_rejoined or self.sight.compute_restarted or service.up or not service.forced_down
-        return self.phase is Phase.RETURNING and self.node.remote and self.node.away and not seen
+        return self.phase is Phase.RETURNING and self.node.known_off and not seen
 
     @property
     def wanted_again(self) -> int:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional
 
 AGENT = "fence_muster"
 POWER_AGENTS, ASK_HOSTS = "power_agents", "ask_hosts"
-"""The parameter of muster's fence device by which an operator names further agents that cut power."""
+"""Parameters of muster's fence device: further agents that cut power, and whether it asks a host that is called off."""
 
 UNPROVED = "blocked: nothing proves that it is off"
 """What crm_mon shows beside a node that Pacemaker counts as fenced, and that may run.  Pacemaker forgets it at the next
@@ -126,7 +126,8 @@ class Device:
     :param unlisted: it calls an outlet off that is not there (:data:`BY_SNMP`).
     :param shared: the nodes that it is to fence, where it is the controller of one host and these are several.
     :param unclear: why its parameters cannot be told.
-    :param power_agents: what an operator vouches for, where it is muster's own; ``asks_hosts``: it may ask a host.
+    :param power_agents: what an operator vouches for, where it is muster's own.
+    :param asks_hosts: an operator lets it ask a host that is called off, where it is muster's own.
     """
 
     id: str

@@ -18,9 +18,10 @@ from muster.core.operator_orders import Orders
 from muster.core.past_incidents import Past
 from muster.gateways.pacemaker import attributes, constraints
 from muster.gateways.pacemaker.attributes import pairs
-from muster.gateways.pacemaker.cib_fencing import answered_at, devices, levels, lives, recorders_of
+from muster.gateways.pacemaker.cib_fencing import devices, levels, lives, noted, recorders_of
 from muster.gateways.pacemaker.cib_operations import active, connected, found_running, lost_at
 from muster.gateways.pacemaker.cib_xml import (
+    ANSWERED,
     HOLD,
     LEFT,
     OPTIONS,
@@ -52,8 +53,8 @@ from muster.installation.fencing_topology import (
 SIZE_LIMIT = 64 * 1024 * 1024
 """Of a CIB: twenty remotes have 150 kB, so this is what nobody has."""
 
-SAME_OPERATION_S = 600
-"""Between what one level of a fencing has found and the end of the next one."""
+NEXT_LEVEL_S = 600
+"""At most so long lies between what one level of a fencing has found and the end of the next one."""
 Element = etree._Element
 
 
@@ -218,7 +219,7 @@ class _Index:
 
     @functools.cached_property
     def answered(self) -> dict[str, int]:
-        return answered_at(self.cib)
+        return noted(self.cib, ANSWERED)
 
     @functools.cached_property
     def devices(self) -> dict[str, Device]:
@@ -282,7 +283,7 @@ def _unproved(index: _Index, name: str, fenced_at: int, shown: str) -> str:
     watchdog = watchdog_fences(given) and not vouched
     applied = levels(index.cib, name)
     doubt = unproved(name, applied, index.devices, watchdog)
-    if fenced_at - SAME_OPERATION_S < index.answered.get(name, 0) <= fenced_at and only_refused(applied, index.devices):
+    if fenced_at - NEXT_LEVEL_S < index.answered.get(name, 0) <= fenced_at and only_refused(applied, index.devices):
         doubt = doubt or lives(name)
     before = MENDED if shown in SAYS_UNPROVED else ""
     return doubt or attributes.ruled(index.cib, OPTIONS) or before

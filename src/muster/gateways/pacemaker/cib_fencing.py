@@ -11,7 +11,6 @@ from typing import Optional
 from muster.gateways.pacemaker import attributes, posix
 from muster.gateways.pacemaker.attributes import Element
 from muster.gateways.pacemaker.cib_xml import (
-    ANSWERED,
     REFUSED,
     names,
     nodes_named,
@@ -89,7 +88,7 @@ def still_refused(cib: Element, node: str, now: int) -> Optional[str]:
     Measured: a level was mended while Pacemaker was at it, what stood before fence_muster had been called as the old
     configuration said, and the record was written with the power on.  Which operation a call is part of it is not told.
     """
-    at = noted_at(cib, REFUSED, node)
+    at = noted(cib, REFUSED).get(node, 0)
     if not at or abs(now - at) >= SAME_OPERATION_S:
         return None
     return (
@@ -99,13 +98,13 @@ def still_refused(cib: Element, node: str, now: int) -> Optional[str]:
     )
 
 
-def answered_at(cib: Element) -> dict[str, int]:
-    """When a fence agent last found nodes up that had been called off, by node, unless it has recorded them since."""
+def noted(cib: Element, attribute: str) -> dict[str, int]:
+    """When a fence agent last noted this, by node; what is gone with its controller nobody knows."""
     found: dict[str, int] = {}
     for pair in cib.iterfind("status/node_state/transient_attributes/instance_attributes/nvpair"):
         name = pair.get("name", "")
-        if name.startswith(ANSWERED):
-            node = name[len(ANSWERED) :]
+        if name.startswith(attribute):
+            node = name[len(attribute) :]
             found[node] = max(found.get(node, 0), since(pair.get("value", "")))
     return found
 
@@ -114,12 +113,6 @@ def noted_by(cib: Element, attribute: str, node: str) -> list[str]:
     """The controllers whose agents noted this of a node."""
     states = cib.iterfind("status/node_state")
     return [str(state.get("uname")) for state in states if transient(state, f"{attribute}{node}")]
-
-
-def noted_at(cib: Element, attribute: str, node: str) -> int:
-    """When a controller's fence agent last noted this of a node (0: not in anybody's memory)."""
-    states = cib.iterfind("status/node_state")
-    return max((since(transient(state, f"{attribute}{node}")) for state in states), default=0)
 
 
 def _by_device(cib: Element, nodes: Iterable[str]) -> dict[str, list[str]]:

@@ -176,7 +176,7 @@ class Pacemaker:
                     raise
             else:
                 for controller in cib_fencing.noted_by(snapshot, cib_xml.ANSWERED, node):
-                    self._note(cib_xml.ANSWERED, node, None, controller)
+                    self._take_back(cib_xml.ANSWERED, node, controller)
                 return record
         raise ClusterRefused(f"the record of {node} kept changing")
 
@@ -186,11 +186,13 @@ class Pacemaker:
             self._note(cib_xml.ANSWERED, node, clock())
             raise ClusterRefused(f"{cib_fencing.lives(node)}, at {where[0]}, port {where[1]}: it is not off")
 
-    def _note(self, attribute: str, node: str, at: Optional[float], *controllers: str) -> None:
-        """:param at: None takes back what these controllers have noted."""
-        change = ("--delete", "--node", *controllers) if at is None else ("--update", str(int(at)))
+    def _note(self, attribute: str, node: str, at: float) -> None:
         with contextlib.suppress(ClusterError):
-            self._done("attrd_updater", "--name", f"{attribute}{node}", *change)
+            self._done("attrd_updater", "--name", f"{attribute}{node}", "--update", str(int(at)))
+
+    def _take_back(self, attribute: str, node: str, controller: str) -> None:
+        with contextlib.suppress(ClusterError):
+            self._done("attrd_updater", "--name", f"{attribute}{node}", "--delete", "--node", controller)
 
     def _write_where(self, snapshot: cib.Element, node: str, where: str, record: Record) -> None:
         if not cib.quorate(snapshot):
